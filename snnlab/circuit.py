@@ -1,0 +1,188 @@
+"""A network as a value: populations of cells, and the projections between them.
+
+Numbers are SI floats, or text with a unit ("20 ms"); text is read where Brian2 is at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from snnlab.cards import Cell, Synapse
+from snnlab.errors import Refused, one_of
+
+Number = float | str
+"""An SI float, or text with a unit such as "20 ms"."""
+
+Weights = NDArray[np.floating] | scipy.sparse.sparray
+"""Synaptic weights (pre, post) in SI units of the receptor; in a sparse array only stored entries are synapses."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Neurons whose spikes are given from outside."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Receptor:
+    """A synapse card at a place on the cell; its current joins that compartment's."""
+
+    synapse: Synapse
+    compartment: str
+    parameters: Mapping[str, Number] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Cells of one card, with parameters of their own where they differ from the card's.
+
+    receptors  name -> Receptor, beside those that the card itself has
+    start      state variable -> value (size,) or one number, where it differs from the card's
+    """
+
+    name: str
+    cell: Cell
+    size: int
+    parameters: Mapping[str, Number] = field(default_factory=dict)
+    receptors: Mapping[str, Receptor] = field(default_factory=dict)
+    start: Mapping[str, Number | NDArray[np.floating]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        where = f"population {self.name!r}"
+        for name in self.parameters:
+            if name not in self.cell.parameters:
+                raise Refused(where, f"no parameter {name!r} on {self.cell.path}", one_of(name, self.cell.parameters))
+        for name, receptor in self.receptors.items():
+            if name in self.cell.receptors:
+                raise Refused(where, f"receptor {name!r} is already on {self.cell.path}", "choose another name")
+            if receptor.compartment not in self.cell.compartments:
+                raise Refused(
+                    f"{where}: receptor {name!r}",
+                    f"no compartment {receptor.compartment!r} on {self.cell.path}",
+                    one_of(receptor.compartment, self.cell.compartments),
+                )
+            for parameter in receptor.parameters:
+                if parameter not in receptor.synapse.parameters:
+                    raise Refused(
+                        f"{where}: receptor {name!r}",
+                        f"no parameter {parameter!r} on {receptor.synapse.path}",
+                        one_of(parameter, receptor.synapse.parameters),
+                    )
+        for name in self.start:
+            if name not in self.cell.states:
+                raise Refused(where, f"no state variable {name!r} on {self.cell.path}", one_of(name, self.cell.states))
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Spikes of `pre` raise a receptor of `post` by the weight of the synapse they cross.
+
+    delay is added to the arrival after the end of the step in which the spike was fired.
+    """
+
+    pre: str
+    post: str
+    receptor: str
+    weights: Weights
+    delay: Number = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.pre}->{self.post}.{self.receptor}"
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """Sources, populations and projections on one clock of `dt`. Raises Refused for what cannot be wired."""
+
+    nodes: tuple[Source | Population, ...]
+    projections: tuple[Projection, ...]
+    dt: Number
+
+    def __post_init__(self) -> None:
+        names = [node.name for node in self.nodes]
+        for node in self.nodes:
+            if names.count(node.name) > 1:
+                raise Refused("circuit", f"two populations are called {node.name!r}", "names must differ")
+            if not (node.name.isidentifier() and node.name.isascii()):
+                raise Refused("circuit", f"{node.name!r} is not a name", "use letters, digits and underscores")
+            if node.size < 1:
+                raise Refused(f"population {node.name!r}", f"size {node.size}", "needs at least one neuron")
+        for projection in self.projections:
+            self._check(projection)
+
+    def __getitem__(self, name: str) -> Source | Population:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise Refused("circuit", f"no population {name!r}", one_of(name, [node.name for node in self.nodes]))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return tuple(node for node in self.nodes if isinstance(node, Source))
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        return tuple(node for node in self.nodes if isinstance(node, Population))
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """The projections that arrive at this population, in the circuit's order."""
+        return tuple(projection for projection in self.projections if projection.post == name)
+
+    def with_weights(self, weights: Mapping[str, Weights]) -> Circuit:
+        """The same circuit with other weights, by name of projection."""
+        known = {projection.name for projection in self.projections}
+        for name in weights:
+            if name not in known:
+                raise Refused("circuit", f"no projection {name!r}", one_of(name, known))
+        changed = (replace(one, weights=weights.get(one.name, one.weights)) for one in self.projections)
+        return replace(self, projections=tuple(changed))
+
+    def _check(self, projection: Projection) -> None:
+        where = f"projection {projection.name!r}"
+        pre, post = self[projection.pre], self[projection.post]
+        if not isinstance(post, Population):
+            raise Refused(where, f"{post.name!r} is a source", "spikes can only arrive at a population of cells")
+        receptors = [*post.cell.receptors, *post.receptors]
+        if projection.receptor not in receptors:
+            raise Refused(where, f"no receptor {projection.receptor!r}", one_of(projection.receptor, receptors))
+        if projection.weights.shape != (pre.size, post.size):
+            raise Refused(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
+        values = projection.weights.data if scipy.sparse.issparse(projection.weights) else projection.weights
+        if not np.isfinite(values).all():
+            raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
+
+
+def layered(source: Source, layers: Iterable[Population], receptor: str, dt: Number) -> Circuit:
+    """A chain, each layer fully connected to the next through `receptor`, with weights of zero."""
+    nodes = (source, *layers)
+    projections = tuple(
+        Projection(pre.name, post.name, receptor, np.zeros((pre.size, post.size)))
+        for pre, post in zip(nodes, nodes[1:], strict=False)
+    )
+    return Circuit(nodes, projections, dt)
+
+
+def random_wiring(
+    pre: int, post: int, probability: float, weight: float, rng: np.random.Generator, *, autapses: bool = True
+) -> scipy.sparse.coo_array:
+    """Synapses of one weight, each pair connected with `probability` (pre, post), sparse.
+
+    autapses  False leaves out the synapse of a neuron onto itself
+    """
+    if not 0 <= probability <= 1:
+        raise Refused("random_wiring", f"probability {probability}", "needs 0 to 1")
+    # row by row, so that a large network never needs its dense matrix of draws
+    rows = [np.flatnonzero(rng.random(post) < probability) for _ in range(pre)]
+    source = np.repeat(np.arange(pre), [len(row) for row in rows])
+    target = np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp)
+    keep = slice(None) if autapses else source != target
+    source, target = source[keep], target[keep]
+    return scipy.sparse.coo_array((np.full(len(source), float(weight)), (source, target)), shape=(pre, post))

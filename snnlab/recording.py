@@ -1,0 +1,59 @@
+"""What a simulation leaves behind: spikes and traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.errors import Refused, one_of
+from snnlab.spikes import Spikes
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A variable over time, in SI units, sampled at the start of each step.
+
+    values  float64 (steps, neurons)
+    neurons int64 (neurons,)  which neurons of the population were watched
+    unit    SI unit as text, "V", "A", ..., "" for a plain number
+    """
+
+    values: NDArray[np.float64]
+    neurons: NDArray[np.int64]
+    unit: str
+    dt: float
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds (steps,)."""
+        return np.arange(len(self.values)) * self.dt
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One run of a circuit.
+
+    spikes  population -> Spikes, a batch of one
+    traces  population -> variable -> Trace
+    """
+
+    spikes: Mapping[str, Spikes]
+    traces: Mapping[str, Mapping[str, Trace]]
+    duration: float
+    dt: float
+
+    def trace(self, population: str, variable: str) -> Trace:
+        """One trace by name. Raises Refused, naming what was recorded."""
+        known = self.traces.get(population, {})
+        if variable not in known:
+            raise Refused(f"recording of {population!r}", f"no trace {variable!r}", one_of(variable, known))
+        return known[variable]
+
+    def rates(self, population: str) -> NDArray[np.float64]:
+        """Mean firing rate of every neuron, in hertz (neurons,)."""
+        if population not in self.spikes:
+            raise Refused("recording", f"no spikes of {population!r}", one_of(population, self.spikes))
+        return self.spikes[population].counts()[0] / self.duration

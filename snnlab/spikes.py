@@ -1,0 +1,133 @@
+"""The one currency: who fired when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snnlab.errors import Refused
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Spikes of one population, for a batch of samples on a grid of time steps.
+
+    Compressed by row: the neurons of sample `b` that fire in step `t` are
+    ``ids[offsets[b, t] : offsets[b, t + 1]]``, in ascending order.
+
+    ids      int32 (spikes,)            neuron numbers, sample after sample, step after step
+    offsets  int64 (samples, steps + 1) where each step begins; a sample ends where the next one begins
+    size     neurons in the population
+    dt       seconds per step
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    size: int
+    dt: float
+
+    @property
+    def samples(self) -> int:
+        return self.offsets.shape[0]
+
+    @property
+    def steps(self) -> int:
+        return self.offsets.shape[1] - 1
+
+    @property
+    def duration(self) -> float:
+        """Seconds of one sample."""
+        return self.steps * self.dt
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        """Same spikes in the same steps; the unit of time may differ."""
+        if not isinstance(other, Spikes):
+            return NotImplemented
+        return (
+            self.size == other.size
+            and np.array_equal(self.offsets, other.offsets)
+            and np.array_equal(self.ids, other.ids)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def from_dense(cls, dense: ArrayLike, dt: float) -> Spikes:
+        """From booleans (samples, steps, neurons): True where a neuron fires."""
+        raster = np.asarray(dense, dtype=bool)
+        if raster.ndim != 3:
+            raise Refused("Spikes.from_dense", f"an array of {raster.ndim} axes", "needs (samples, steps, neurons)")
+        samples, steps, size = raster.shape
+        per_step = np.count_nonzero(raster, axis=2)
+        return cls(np.nonzero(raster)[2].astype(np.int32), _offsets(per_step), size, dt)
+
+    @classmethod
+    def from_events(
+        cls, sample: ArrayLike, step: ArrayLike, neuron: ArrayLike, *, samples: int, steps: int, size: int, dt: float
+    ) -> Spikes:
+        """From three columns in any order: spike k is `neuron[k]` in `step[k]` of `sample[k]`.
+
+        A neuron named twice in one step fires once. Raises Refused for anything outside the grid.
+        """
+        columns = [np.asarray(column, dtype=np.int64).ravel() for column in (sample, step, neuron)]
+        for name, column, bound in zip(("sample", "step", "neuron"), columns, (samples, steps, size), strict=True):
+            if column.size and (column.min() < 0 or column.max() >= bound):
+                raise Refused("Spikes.from_events", f"{name} {column.min()}..{column.max()}", f"needs 0..{bound - 1}")
+        key = np.unique((columns[0] * steps + columns[1]) * size + columns[2])
+        per_step = np.bincount(key // size, minlength=samples * steps).reshape(samples, steps)
+        return cls((key % size).astype(np.int32), _offsets(per_step), size, dt)
+
+    def dense(self) -> NDArray[np.bool_]:
+        """Booleans (samples, steps, neurons): True where a neuron fires."""
+        raster = np.zeros((self.samples * self.steps, self.size), dtype=bool)
+        raster[np.repeat(np.arange(len(raster)), self._per_step().ravel()), self.ids] = True
+        return raster.reshape(self.samples, self.steps, self.size)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Spikes of every neuron over the whole sample (samples, neurons)."""
+        sample = np.repeat(np.arange(self.samples), self._per_step().sum(axis=1))
+        return np.bincount(sample * self.size + self.ids, minlength=self.samples * self.size).reshape(self.samples, -1)
+
+    def events(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """The three columns sample, step and neuron of all spikes, in time order within a sample."""
+        row = np.repeat(np.arange(self.samples * self.steps), self._per_step().ravel())
+        return row // self.steps, row % self.steps, self.ids
+
+    def sample(self, index: int) -> Spikes:
+        """The spikes of one sample, as a batch of one."""
+        first, last = self.offsets[index, 0], self.offsets[index, -1]
+        return Spikes(self.ids[first:last], self.offsets[index : index + 1] - first, self.size, self.dt)
+
+    def train(self, neuron: int, sample: int = 0) -> NDArray[np.float64]:
+        """Spike times of one neuron, in seconds."""
+        _, step, ids = self.sample(sample).events()
+        return step[ids == neuron] * self.dt
+
+    def _per_step(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets, axis=1)
+
+
+def stack(batch: Sequence[Spikes]) -> Spikes:
+    """Samples of one population laid one after another into a single batch."""
+    shapes = {(one.size, one.steps, one.dt) for one in batch}
+    if len(shapes) != 1:
+        raise Refused("stack", f"samples of {len(shapes)} different (size, steps, dt)", "all must agree")
+    starts = np.cumsum([0] + [len(one) for one in batch[:-1]])
+    offsets = np.concatenate([one.offsets + start for one, start in zip(batch, starts, strict=True)])
+    return Spikes(np.concatenate([one.ids for one in batch]), offsets, batch[0].size, batch[0].dt)
+
+
+def _offsets(per_step: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where each step begins, from the number of spikes in each step (samples, steps)."""
+    samples, steps = per_step.shape
+    ends = np.cumsum(per_step.ravel(), dtype=np.int64).reshape(samples, steps)
+    offsets = np.empty((samples, steps + 1), dtype=np.int64)
+    offsets[:, 1:] = ends
+    offsets[:, 0] = ends[:, 0] - per_step[:, 0] if steps else 0
+    return offsets
