@@ -1,0 +1,34 @@
+"""Where snnlab keeps things on this machine: what it can make again, and data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from snnlab.errors import Refused
+
+
+def cache_folder() -> Path:
+    """The folder of things that can be made again: $SNNLAB_CACHE, or the user's cache folder. Made if missing.
+
+    Raises Refused where it cannot be made.
+    """
+    folder = Path(os.environ.get("SNNLAB_CACHE") or platformdirs.user_cache_dir("snnlab")).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise no_cache(folder, error) from error
+    return folder
+
+
+def no_cache(folder: Path, error: OSError) -> Refused:
+    """The refusal of a cache folder that could not be made, written or read."""
+    reason = error.strerror or str(error)
+    return Refused(f"cache folder {folder}", reason, "set SNNLAB_CACHE to a folder that can be written to")
+
+
+def data_folder() -> Path:
+    """The user's own data folder, where downloads go unless told otherwise; it need not exist."""
+    return Path(platformdirs.user_data_dir("snnlab"))
