@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from snnlab.cards import Cell, Synapse
+from snnlab.cards import METHODS, Cell, Synapse
 from snnlab.errors import Refused, one_of
 
 Number = float | str
@@ -45,6 +45,7 @@ class Population:
 
     receptors  name -> Receptor, beside those that the card itself has
     start      state variable -> value (size,) or one number, where it differs from the card's
+    method     integration scheme, where the card's cannot take the receptors ("" for the card's)
     """
 
     name: str
@@ -53,6 +54,7 @@ class Population:
     parameters: Mapping[str, Number] = field(default_factory=dict)
     receptors: Mapping[str, Receptor] = field(default_factory=dict)
     start: Mapping[str, Number | NDArray[np.floating]] = field(default_factory=dict)
+    method: str = ""
 
     def __post_init__(self) -> None:
         where = f"population {self.name!r}"
@@ -75,6 +77,8 @@ class Population:
                         f"no parameter {parameter!r} on {receptor.synapse.path}",
                         one_of(parameter, receptor.synapse.parameters),
                     )
+        if self.method and self.method not in METHODS:
+            raise Refused(where, f"method {self.method!r}", one_of(self.method, METHODS))
         for name in self.start:
             if name not in self.cell.states:
                 raise Refused(where, f"no state variable {name!r} on {self.cell.path}", one_of(name, self.cell.states))

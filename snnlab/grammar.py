@@ -20,7 +20,7 @@ FUNCTIONS = frozenset(
 """Functions that a card may call; each exists in Brian2's NumPy and C++ targets."""
 
 UNITS = frozenset(
-    "volt mV uV amp mA uA nA pA siemens mS uS nS pS farad uF nF pF second ms us ohm kohm Mohm Gohm "
+    "volt mV amp mA uA nA pA siemens mS uS nS farad uF nF pF second ms us ohm kohm Mohm Gohm "
     "hertz Hz kHz metre meter cm mm um mmolar mM umolar uM nmolar nM molar mole mmole umole".split()
 )
 """Unit names that a card may use, with Brian2's spelling."""

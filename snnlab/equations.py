@@ -1,0 +1,255 @@
+"""From a card to Brian2: text with units into equations and quantities.
+
+A population's card, its own parameters, its receptors and the currents injected into it are composed into one Model;
+the simulator runs that model, and the engine generates its C++ from it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2 import Quantity
+from brian2.utils.logger import catch_logs
+
+from snnlab import grammar
+from snnlab.cards import Cell, Synapse
+from snnlab.circuit import Number, Population, Receptor
+from snnlab.errors import Refused
+from snnlab.grammar import Equation, GrammarError
+
+# An error reaches the person as our own one line, not as a request to report a bug of Brian2.
+brian2.prefs.logging.display_brian_error_message = False
+
+_UNITS: dict[str, Any] = {name: getattr(brian2, name) for name in grammar.UNITS}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A population ready for Brian2.
+
+    equations, threshold, reset, refractory, method  as Brian2's NeuronGroup takes them
+    namespace   every parameter of the card and its receptors
+    receptors  name -> state variable that a spike raises
+    start      state variable -> expression, quantity or array
+    """
+
+    equations: str
+    threshold: str
+    reset: str
+    refractory: str
+    method: str
+    namespace: Mapping[str, Quantity]
+    receptors: Mapping[str, str]
+    start: Mapping[str, Any]
+
+    def group(self, size: int, *, dt: Quantity, name: str = "neurongroup*", **namespace: Any) -> brian2.NeuronGroup:
+        """The population as a Brian2 object; `namespace` adds functions of time that the equations read."""
+        fires = {"threshold": self.threshold, "reset": self.reset or "", "refractory": _refractory(self.refractory)}
+        group = brian2.NeuronGroup(
+            size,
+            self.equations,
+            method=self.method,
+            dt=dt,
+            name=name,
+            namespace=dict(self.namespace) | namespace,
+            **(fires if self.threshold else {}),
+        )
+        for variable, value in self.start.items():
+            bare = not isinstance(value, str | Quantity)  # SI numbers, which Brian2 takes under the name with an underscore
+            setattr(group, f"{variable}_" if bare else variable, value)
+        return group
+
+
+def unit(text: str) -> Quantity:
+    """A product of powers of units, ``"mS/cm**2"``, as a quantity."""
+    grammar.check_unit(text)
+    return _unit_of(ast.parse(text.strip(), mode="eval").body)
+
+
+def _unit_of(node: Any) -> Any:
+    match node:
+        case ast.Name(id=name):
+            return _UNITS[name]
+        case ast.Constant(value=value):
+            return value
+        case ast.UnaryOp(operand=operand):
+            return -_unit_of(operand)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _unit_of(left) * _unit_of(right)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _unit_of(left) / _unit_of(right)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _unit_of(left) ** _unit_of(right)
+    raise GrammarError(f"{ast.unparse(node)!r} is not a product of units")
+
+
+def quantity(text: str) -> Quantity:
+    """A number with a unit, ``"-70 mV"``, as a quantity. Raises GrammarError."""
+    number, name = grammar.split_quantity(text)
+    return Quantity(number * unit(name))
+
+
+def si(value: Number, like: str, where: str) -> float:
+    """`value` as an SI float of the dimension of the unit `like`. Raises Refused at `where` for another dimension."""
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        found = quantity(value)
+    except GrammarError as error:
+        raise Refused(where, str(error)) from error
+    if found.dim is not Quantity(unit(like)).dim:
+        raise Refused(where, f"found {value!r}", f"needs a value in {like}" if like != "1" else "needs a plain number")
+    return float(np.asarray(found))
+
+
+def seconds(value: Number, where: str) -> float:
+    """A duration in seconds, positive. Raises Refused at `where`."""
+    time = si(value, "second", where)
+    if not time > 0:
+        raise Refused(where, f"found {value!r}", "needs a time above 0, such as '100 ms'")
+    return time
+
+
+def compose(population: Population, injected: Mapping[str, str] | None = None) -> Model:
+    """The population as one set of equations.
+
+    injected  compartment -> expression of time for the current that enters there
+    """
+    cell = population.cell
+    namespace = _parameters(cell.parameters, population.parameters, cell.path)
+    lines = [str(equation) for equation in cell.equations]
+    receptors = dict(cell.receptors)
+    currents: dict[str, list[str]] = {name: [] for name in cell.compartments}
+    for name, receptor in population.receptors.items():
+        rename = _renaming(cell, name, receptor)
+        lines += [_renamed(equation, rename) for equation in receptor.synapse.equations]
+        own = _parameters(receptor.synapse.parameters, receptor.parameters, receptor.synapse.path)
+        namespace |= {rename[parameter]: value for parameter, value in own.items()}
+        receptors[name] = rename[receptor.synapse.on_spike]
+        currents[receptor.compartment].append(rename[receptor.synapse.current])
+    for compartment, expression in (injected or {}).items():
+        part = cell.compartments[compartment]
+        lines.append(f"{part.current}_injected = {expression} : {part.unit} (constant over dt)")
+        currents[compartment].append(f"{part.current}_injected")
+    for compartment, terms in currents.items():
+        part = cell.compartments[compartment]
+        if terms:
+            lines.append(f"{part.current} = {' + '.join(terms)} : {part.unit}")
+        else:
+            namespace[part.current] = 0 * unit(part.unit)
+    return Model(
+        equations="\n".join(lines),
+        threshold=cell.threshold,
+        reset=cell.reset,
+        refractory=cell.refractory,
+        method=population.method or cell.method,
+        namespace=namespace,
+        receptors=receptors,
+        start={name: _start(value) for name, value in {**cell.start, **population.start}.items()},
+    )
+
+
+def check(card: Cell | Synapse) -> None:
+    """Refuse a card whose units do not fit, naming the field: what its grammar cannot show."""
+    if isinstance(card, Synapse):
+        equations = "\n".join([*map(str, card.equations), "v : volt"])
+        namespace = _parameters(card.parameters, {}, card.path)
+        _attempt(Model(equations, "", "", "", "euler", namespace, {}, {}), "0.1 ms", f"{card.path}: equations")
+        return
+    for name, part in card.compartments.items():
+        _refuse_unit(part.unit, f"{card.path}: compartments.{name}.unit")
+    seconds(card.dt, f"{card.path}: dt")
+    model = compose(Population("cell", card, 1))
+    # built up part by part, so that the first part that fails names the field
+    stage = replace(model, threshold="", reset="", refractory="", start={})
+    _attempt(stage, card.dt, f"{card.path}: equations")
+    for field in ("start", "threshold", "reset", "refractory"):
+        stage = replace(stage, **{field: getattr(model, field)})
+        _attempt(stage, card.dt, f"{card.path}: {field}")
+
+
+def describe(error: BaseException) -> str:
+    """The innermost reason of a Brian2 error, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error.args[0] if error.args else error).split()) or type(error).__name__
+
+
+@contextmanager
+def code_target(name: str) -> Iterator[None]:
+    """Brian2's runtime code generation set to "numpy" or "cython" for one block."""
+    before = brian2.prefs.codegen.target
+    brian2.prefs.codegen.target = name
+    try:
+        yield
+    finally:
+        brian2.prefs.codegen.target = before
+
+
+def _attempt(model: Model, dt: str, where: str) -> None:
+    try:
+        with code_target("numpy"), catch_logs():
+            group = model.group(1, dt=quantity(dt))
+            brian2.Network(group).run(0 * brian2.second, namespace={})
+    except Exception as error:  # Brian2 has many types for what a card got wrong; each carries its reason
+        raise Refused(where, describe(error)) from error
+
+
+def _parameters(card: Mapping[str, str], own: Mapping[str, Number], path: str) -> dict[str, Quantity]:
+    """The card's parameters, with a population's own values where it has them, in the card's dimensions."""
+    namespace = {}
+    for name, text in card.items():
+        where = f"{path}: parameters.{name}"
+        like = _refuse_unit(grammar.split_quantity(text)[1], where)
+        value = si(own.get(name, text), grammar.split_quantity(text)[1], where)
+        namespace[name] = Quantity(value, dim=Quantity(like).dim)
+    return namespace
+
+
+def _refuse_unit(text: str, where: str) -> Quantity:
+    try:
+        return Quantity(unit(text))
+    except (GrammarError, KeyError, TypeError, ValueError) as error:
+        raise Refused(where, f"found the unit {text!r}", f"{error}") from error
+
+
+def _renaming(cell: Cell, name: str, receptor: Receptor) -> dict[str, str]:
+    """The names of a receptor's synapse card -> names that are the receptor's own on this cell."""
+    card = receptor.synapse
+    own = [*(equation.name for equation in card.equations), *card.parameters]
+    rename = {symbol: f"{symbol}_{name}" for symbol in own}
+    taken = {equation.name for equation in cell.equations} | set(cell.parameters)
+    for symbol in rename.values():
+        if symbol in taken:
+            raise Refused(f"receptor {name!r}", f"{symbol!r} is already defined on {cell.path}", "choose another name")
+    return rename | {"v": cell.compartments[receptor.compartment].potential}
+
+
+def _renamed(equation: Equation, rename: Mapping[str, str]) -> str:
+    # a name begins where no digit, letter or point precedes it: the e of 1e-6 is none
+    expression = re.sub(r"(?<![\w.])[A-Za-z]\w*", lambda found: rename.get(found[0], found[0]), equation.expression)
+    return str(replace(equation, name=rename[equation.name], expression=expression))
+
+
+def _refractory(text: str) -> Any:
+    """As Brian2 takes it: a duration, an expression, or False for none."""
+    try:
+        return quantity(text) if text else False
+    except GrammarError:
+        return text
+
+
+def _start(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return quantity(value)
+    except GrammarError:
+        return value
