@@ -39,7 +39,7 @@ class Receptor:
     parameters: Mapping[str, Number] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
     """Cells of one card, with parameters of their own where they differ from the card's.
 

@@ -1,0 +1,239 @@
+"""A population's equations as the C++ body of a cell, written by Brian2's own code generator.
+
+Brian2 parses the equations, checks their units, chooses the update step and emits it as abstract code; here that code is
+optimised by Brian2's translator and rendered as a struct that ``layer.hpp`` runs. The text of a card never reaches the
+compiler: every name is given a prefix, and every expression is printed again from its syntax tree.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2.codegen.translation import make_statements
+from brian2.parsing.rendering import CPPNodeRenderer
+from brian2.utils.logger import catch_logs
+from brian2.utils.stringtools import get_identifiers
+from numpy.typing import NDArray
+
+from snnlab.circuit import Population
+from snnlab.equations import Model, code_target, compose, describe
+from snnlab.errors import Refused
+
+
+@dataclass(frozen=True, eq=False)
+class CellCode:
+    """A population ready for the engine.
+
+    source      the C++ struct ``Cell``; depends on the equations only, not on the parameters' values
+    parameters  float64, in the order in which the struct takes them
+    states      the state variables, in the struct's order
+    start       float64 (states, neurons)
+    receptors   name -> index of the state variable that a spike raises
+    refractory  steps from a spike to the first step in which the membrane moves again
+    watched     index of the state variable that is the potential
+    """
+
+    source: str
+    parameters: NDArray[np.float64]
+    states: tuple[str, ...]
+    start: NDArray[np.float64]
+    receptors: Mapping[str, int]
+    refractory: int
+    watched: int
+
+
+@lru_cache(maxsize=256)
+def generate(population: Population, dt: float) -> CellCode:
+    """The C++ of a population's cells. Raises Refused for a cell that the engine cannot run, with the reason."""
+    model = compose(population)
+    path = population.cell.path
+    if not model.threshold:
+        raise Refused(f"{path}: threshold", "missing", "the engine runs cells that spike")
+    group = _prepared(model, population.size, dt, path)
+    states = tuple(sorted(group.diff_eq_names if hasattr(group, "diff_eq_names") else group.equations.diff_eq_names))
+    names = ("dt", *sorted(model.namespace))
+    potential = next(iter(population.cell.compartments.values())).potential if population.cell.compartments else states[0]
+    return CellCode(
+        source=_struct(group, names, states, path),
+        parameters=np.array([dt, *(float(np.asarray(model.namespace[name])) for name in names[1:])]),
+        states=states,
+        start=np.array([np.broadcast_to(getattr(group, f"{name}_")[:], population.size) for name in states]),
+        receptors={name: states.index(state) for name, state in model.receptors.items()},
+        refractory=_refractory_steps(model, dt, path),
+        watched=states.index(potential),
+    )
+
+
+def _prepared(model: Model, size: int, dt: float, path: str) -> brian2.NeuronGroup:
+    """The population in Brian2, prepared as far as its abstract code."""
+    try:
+        with code_target("numpy"), catch_logs():
+            group = model.group(size, dt=dt * brian2.second)
+            brian2.Network(group).run(0 * brian2.second, namespace={})
+    except Exception as error:  # as in equations.check: the reason is in the innermost of Brian2's errors
+        raise Refused(path, describe(error)) from error
+    return group
+
+
+def _refractory_steps(model: Model, dt: float, path: str) -> int:
+    """Brian2's own count: a neuron that fired in step k moves again in step k + this."""
+    if not model.refractory:
+        return 0
+    period: Any = model.namespace.get(model.refractory)
+    if period is None:
+        try:
+            from snnlab.equations import quantity
+
+            period = quantity(model.refractory)
+        except ValueError:
+            raise Refused(f"{path}: refractory", f"found {model.refractory!r}", "the engine needs a fixed period") from None
+    return int((float(np.asarray(period)) + 1e-3 * dt) / dt)
+
+
+# Writing the struct --------------------------------------------------------------------------------------------------
+
+
+class _Renderer(CPPNodeRenderer):
+    """Brian2's C++ printer, with a prefix on every name and every number of the type that is being computed in."""
+
+    def __init__(self, block: str, number: str) -> None:
+        super().__init__(auto_vectorise=set())
+        self.block, self.number = block, number
+
+    def render_Name(self, node: ast.Name) -> str:
+        return self.name(node.id)
+
+    def name(self, name: str) -> str:
+        # invariants and intermediate results are counted anew in every block of abstract code
+        return f"{self.block}{name}" if name.startswith("_") else f"c_{name}"
+
+    def render_func(self, node: ast.Name) -> str:
+        return f"fn_{node.id}"
+
+    def render_Constant(self, node: ast.Constant) -> str:
+        if isinstance(node.value, bool):
+            return "true" if node.value else "false"
+        return f"{self.number}({node.value!r})"
+
+    def render_BinOp(self, node: ast.BinOp) -> str:
+        if isinstance(node.op, ast.Div):
+            return f"{self.render_element_parentheses(node.left)} / {self.render_element_parentheses(node.right)}"
+        return super().render_BinOp(node).replace("_brian_", "fn_")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One piece of abstract code: what is computed once, and what for every neuron."""
+
+    invariants: list[tuple[str, str]]
+    body: list[str]
+
+
+def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[str], path: str) -> str:
+    update = "\n".join(
+        line for line in group.state_updater.abstract_code.splitlines() if not line.startswith("not_refractory")
+    )
+    variables = group.state_updater.codeobj.variables
+    blocks = {
+        "integrate": _block(update, variables, "i", free=True, path=path),
+        "rest": _block(update, variables, "r", free=False, path=path),
+        "threshold": _block(
+            group.thresholder["spike"].abstract_code, group.thresholder["spike"].codeobj.variables, "f", free=True, path=path
+        ),
+    }
+    if group.resetter:
+        reset = group.resetter["spike"]
+        blocks["reset_one"] = _block(reset.abstract_code, reset.codeobj.variables, "z", free=True, path=path)
+    held = [any(flag == "unless refractory" for flag in group.equations[name].flags) for name in states]
+    return _TEMPLATE.format(
+        count=len(states),
+        held=", ".join("true" if one else "false" for one in held),
+        members="\n".join(f"    real c_{name};" for name in names)
+        + "".join(f"\n    real {name};" for block in blocks.values() for name, _ in block.invariants),
+        given="\n".join(f"        const double c_{name} = given[{k}];" for k, name in enumerate(names)),
+        invariants="\n".join(
+            f"        const double {name} = {value};" for block in blocks.values() for name, value in block.invariants
+        ),
+        keep="\n".join(f"        this->c_{name} = real(c_{name});" for name in names)
+        + "".join(f"\n        this->{name} = real({name});" for block in blocks.values() for name, _ in block.invariants),
+        arguments=", ".join(f"real& c_{name}" for name in states),
+        row=", ".join(f"state[{k}][n]" for k in range(len(states))),
+        locals_=" ".join(f"real a{k} = state[{k}][n], b{k} = a{k};" for k in range(len(states))),
+        a_row=", ".join(f"a{k}" for k in range(len(states))),
+        b_row=", ".join(f"b{k}" for k in range(len(states))),
+        select=" ".join(f"a{k} = free[n] ? a{k} : b{k}; state[{k}][n] = a{k};" for k in range(len(states))),
+        integrate="\n".join(f"        {line}" for line in blocks["integrate"].body),
+        rest="\n".join(f"        {line}" for line in blocks["rest"].body),
+        threshold="\n".join(f"        {line}" for line in blocks["threshold"].body),
+        reset="\n".join(f"        {line}" for line in blocks["reset_one"].body) if "reset_one" in blocks else "",
+    )
+
+
+def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, path: str) -> _Block:
+    """Abstract code with the refractory state folded in: Brian2 multiplies by it, the engine selects by it."""
+    code = re.sub(r"int\(not_refractory\)", "1" if free else "0", code)
+    code = re.sub(r"\bnot_refractory\b", str(free), code)
+    for name in ("t", "xi", "i"):
+        if name in get_identifiers(code):
+            raise Refused(f"{path}: equations", f"{name!r} is used", "the engine runs cells that depend on neither time nor noise")
+    scalar, vector = make_statements(code, variables, np.float64, optimise=True)
+    once, each = _Renderer(prefix, "double"), _Renderer(prefix, "real")
+    body = []
+    for statement in vector:
+        declare = "const real " if statement.op == ":=" else ""
+        if statement.var == "_cond":
+            declare = "const bool "
+        op = "=" if statement.op == ":=" else statement.op
+        body.append(f"{declare}{each.name(statement.var)} {op} {each.render_expr(statement.expr)};")
+    return _Block([(once.name(one.var), once.render_expr(one.expr)) for one in scalar], body)
+
+
+_TEMPLATE = """\
+template <class real> struct Cell {{
+    static constexpr int states = {count};
+    static constexpr bool held[] = {{{held}}};  // variables that rest while the neuron is refractory
+{members}
+
+    explicit Cell(const double* given) {{
+{given}
+{invariants}
+{keep}
+    }}
+
+    void integrate({arguments}) const {{
+{integrate}
+    }}
+
+    void rest({arguments}) const {{
+{rest}
+    }}
+
+    bool threshold({arguments}) const {{
+{threshold}
+        return f_cond;
+    }}
+
+    void reset_one({arguments}) const {{
+{reset}
+    }}
+
+    void update(real state[][TILE], const uint8_t* free, uint8_t* fires) const {{
+        for (int n = 0; n < TILE; ++n) {{
+            {locals_}
+            integrate({a_row});
+            rest({b_row});
+            {select}
+            fires[n] = free[n] & uint8_t(threshold({a_row}));
+        }}
+    }}
+
+    void reset(real state[][TILE], int n) const {{ reset_one({row}); }}
+}};
+"""

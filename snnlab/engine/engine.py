@@ -1,0 +1,229 @@
+"""Running a feed-forward circuit over a batch of stimuli, in compiled code."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from snnlab import native
+from snnlab.circuit import Circuit, Number, Population, Projection, Source
+from snnlab.engine.codegen import CellCode, generate
+from snnlab.equations import seconds, si
+from snnlab.errors import Refused
+from snnlab.spikes import Spikes
+
+Precision = Literal["float32", "float64"]
+"""float64 spikes where Brian2 spikes; float32 is the fast one."""
+
+TILE = 64
+_HERE = Path(__file__).parent
+_CTYPE = {"float32": "float", "float64": "double"}
+# float64 exists to be compared with Brian2, which rounds every product; float32 may fuse product and sum
+FLAGS = {"float32": ("-ffp-contract=fast",), "float64": ("-ffp-contract=off",)}
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What one population did with a batch.
+
+    spikes     Spikes
+    counts     int32 (samples, neurons)            spikes of each neuron
+    potential  float (samples, neurons)            the potential at each spike, before its reset, summed over the spikes
+    raster     uint64 (samples, tiles, steps)      bit k of a word: neuron 64 * tile + k fires
+    cell       how the population's cells were compiled
+    """
+
+    spikes: Spikes
+    counts: NDArray[np.int32]
+    potential: NDArray[np.floating]
+    raster: NDArray[np.uint64]
+    cell: CellCode
+
+
+class _Input(ctypes.Structure):
+    _fields_ = [
+        ("ids", ctypes.c_void_p),
+        ("offsets", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
+        ("pre", ctypes.c_int32),
+        ("receptor", ctypes.c_int32),
+        ("delay", ctypes.c_int32),
+    ]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in "parameters inputs start raster counts potential".split()] + [
+        (name, ctypes.c_int32) for name in "n_inputs samples steps neurons refractory watched threads".split()
+    ]
+
+
+def run(
+    circuit: Circuit,
+    inputs: Mapping[str, Spikes],
+    *,
+    precision: Precision = "float32",
+    threads: int | None = None,
+) -> dict[str, Response]:
+    """Every population's response to a batch of spikes at the sources, layer by layer.
+
+    inputs   source -> Spikes, of equal samples and steps, on the circuit's time step
+    threads  None for all cores; the result does not depend on it
+
+    Raises Refused for a circuit with loops, for sparse weights, and for inputs that do not fit.
+    """
+    dt = seconds(circuit.dt, "circuit: dt")
+    known = dict(_checked_inputs(circuit, inputs, dt))
+    samples, steps = next((one.samples, one.steps) for one in known.values())
+    responses: dict[str, Response] = {}
+    for population in feed_forward(circuit):
+        into = circuit.into(population.name)
+        code = generate(population, dt)
+        response = _run_layer(population, code, into, known, (samples, steps, dt), precision, threads or cores())
+        known[population.name] = response.spikes
+        responses[population.name] = response
+    return responses
+
+
+def feed_forward(circuit: Circuit) -> list[Population]:
+    """The populations in an order in which each comes after all that project to it. Raises Refused for a loop."""
+    done = {source.name for source in circuit.sources}
+    order: list[Population] = []
+    waiting = list(circuit.populations)
+    while waiting:
+        ready = [one for one in waiting if all(projection.pre in done for projection in circuit.into(one.name))]
+        if not ready:
+            names = ", ".join(one.name for one in waiting)
+            raise Refused("circuit", f"a loop through {names}", "the engine runs feed-forward circuits; use simulate")
+        order += ready
+        done |= {one.name for one in ready}
+        waiting = [one for one in waiting if one.name not in done]
+    return order
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def pack_raster(spikes: Spikes) -> NDArray[np.uint64]:
+    """Spikes as words (samples, tiles, steps), in which bit k is neuron 64 * tile + k."""
+    tiles = -(-spikes.size // TILE)
+    raster = np.zeros((spikes.samples, tiles, spikes.steps), dtype=np.uint64)
+    sample, step, neuron = spikes.events()
+    np.bitwise_or.at(raster, (sample, neuron // TILE, step), np.uint64(1) << (neuron % TILE).astype(np.uint64))
+    return raster
+
+
+def address(array: NDArray[np.generic]) -> int:
+    """Where an array's values lie, for compiled code."""
+    return array.ctypes.data
+
+
+def as_type(values: NDArray[np.floating], precision: Precision) -> NDArray[np.floating]:
+    """The values in the engine's precision, row by row in memory; the array itself where it already is so."""
+    return np.ascontiguousarray(values, dtype=precision)
+
+
+def _run_layer(
+    population: Population,
+    code: CellCode,
+    into: tuple[Projection, ...],
+    known: Mapping[str, Spikes],
+    grid: tuple[int, int, float],
+    precision: Precision,
+    threads: int,
+) -> Response:
+    samples, steps, dt = grid
+    library = _library(code.source, precision)
+    weights = [as_type(_dense(projection), precision) for projection in into]
+    inputs = (_Input * max(1, len(into)))()
+    for entry, projection, values in zip(inputs, into, weights, strict=False):
+        spikes = known[projection.pre]
+        delay = round(si(projection.delay, "second", f"projection {projection.name!r}: delay") / dt)
+        entry.ids, entry.offsets, entry.weights = address(spikes.ids), address(spikes.offsets), address(values)
+        entry.pre, entry.receptor, entry.delay = len(values), code.receptors[projection.receptor], delay
+    tiles = -(-population.size // TILE)
+    raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
+    counts = np.zeros((samples, population.size), dtype=np.int32)
+    potential = np.zeros((samples, population.size), dtype=precision)
+    layer = _Layer(
+        *(address(array) for array in (code.parameters,)),
+        ctypes.addressof(inputs),
+        *(address(array) for array in (code.start, raster, counts, potential)),
+        *(len(into), samples, steps, population.size, code.refractory, code.watched, threads),
+    )
+    library.run(ctypes.byref(layer))
+    return Response(_listed(library, raster, population.size, dt, threads), counts, potential, raster, code)
+
+
+def _listed(library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: float, threads: int) -> Spikes:
+    samples, tiles, steps = raster.shape
+    per_step = np.zeros((samples, steps), dtype=np.int64)
+    library.count(ctypes.c_void_p(address(raster)), samples, tiles, steps, ctypes.c_void_p(address(per_step)))
+    offsets = np.zeros((samples, steps + 1), dtype=np.int64)
+    offsets[:, 1:] = np.cumsum(per_step.ravel()).reshape(samples, steps)
+    offsets[1:, 0] = offsets[:-1, -1]
+    ids = np.empty(offsets[-1, -1] if samples else 0, dtype=np.int32)
+    pointers = [ctypes.c_void_p(address(array)) for array in (offsets, ids)]
+    library.list(ctypes.c_void_p(address(raster)), samples, tiles, steps, *pointers, threads)
+    return Spikes(ids, offsets, size, dt)
+
+
+def _dense(projection: Projection) -> NDArray[np.floating]:
+    if scipy.sparse.issparse(projection.weights):
+        raise Refused(f"projection {projection.name!r}", "sparse weights", "the engine runs dense ones; use simulate")
+    return np.asarray(projection.weights)
+
+
+def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -> Mapping[str, Spikes]:
+    if not circuit.sources:
+        raise Refused("circuit", "no source", "the engine needs spikes from outside")
+    shapes = set()
+    for source in circuit.sources:
+        spikes = inputs.get(source.name)
+        if spikes is None:
+            raise Refused("inputs", f"no spikes for source {source.name!r}", "every source needs them")
+        if spikes.size != source.size:
+            raise Refused(f"inputs of {source.name!r}", f"{spikes.size} neurons", f"the source has {source.size}")
+        if not np.isclose(spikes.dt, dt, rtol=1e-9):
+            raise Refused(f"inputs of {source.name!r}", f"steps of {spikes.dt} s", f"the circuit's are {dt} s")
+        shapes.add((spikes.samples, spikes.steps))
+    if len(shapes) > 1:
+        raise Refused("inputs", f"(samples, steps) differ: {sorted(shapes)}", "all sources need the same")
+    for name in inputs:
+        if not isinstance(circuit[name], Source):
+            raise Refused("inputs", f"{name!r} is not a source", "spikes can only be given to sources")
+    return {source.name: inputs[source.name] for source in circuit.sources}
+
+
+@cache
+def _library(source: str, precision: Precision) -> ctypes.CDLL:
+    real = _CTYPE[precision]
+    text = f"""\
+#include "functions.hpp"
+#include "layer.hpp"
+
+{source}
+extern "C" {{
+void run(const Layer* layer) {{ run_layer<Cell, {real}>(*layer); }}
+void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step) {{
+    count_steps(raster, samples, tiles, steps, per_step);
+}}
+void list(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids, int threads) {{
+    list_spikes(raster, samples, tiles, steps, offsets, ids, threads);
+}}
+}}
+"""
+    library = native.library(text, name="layer", include=[_HERE], flags=FLAGS[precision])
+    for function in (library.run, library.count, library.list):
+        function.restype = None
+    return library
