@@ -100,7 +100,9 @@ class Spikes:
         return row // self.steps, row % self.steps, self.ids
 
     def sample(self, index: int) -> Spikes:
-        """The spikes of one sample, as a batch of one."""
+        """The spikes of one sample, as a batch of one. Raises Refused where there is no such sample."""
+        if not 0 <= index < self.samples:
+            raise Refused("Spikes.sample", f"sample {index} of {self.samples}", f"needs 0..{self.samples - 1}")
         first, last = self.offsets[index, 0], self.offsets[index, -1]
         return Spikes(self.ids[first:last], self.offsets[index : index + 1] - first, self.size, self.dt)
 

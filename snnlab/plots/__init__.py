@@ -1,0 +1,27 @@
+"""Pictures: each function takes a value and an Axes, draws, and returns the Axes. Nothing here runs anything."""
+
+from snnlab.plots.confusion import confusion
+from snnlab.plots.curve import learning_curve
+from snnlab.plots.raster import raster
+from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
+from snnlab.plots.spike_counts import counts
+from snnlab.plots.style import STYLE, figure, save, style
+from snnlab.plots.traces import traces
+from snnlab.plots.weights import weight_images
+
+__all__ = [
+    "STYLE",
+    "confusion",
+    "counts",
+    "cv_histogram",
+    "figure",
+    "histogram",
+    "learning_curve",
+    "population_rate",
+    "raster",
+    "rate_histogram",
+    "save",
+    "style",
+    "traces",
+    "weight_images",
+]

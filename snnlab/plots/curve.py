@@ -1,0 +1,86 @@
+"""Learning curve: accuracy over epochs, beside the number that the paper reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from snnlab.errors import Refused, one_of
+from snnlab.plots.frame import legend_above, notice, whole_numbers
+from snnlab.plots.style import BLUE, INK, ORANGE
+
+
+def learning_curve(
+    metrics: Sequence[Mapping[str, Any]],
+    ax: Axes,
+    *,
+    reported: float | None = None,
+    source: str = "reported",
+) -> Axes:
+    """Train and test accuracy in percent over epochs; the legend gives the last epoch's, never the best.
+
+    metrics   rows with `epoch` (from 1), `train_accuracy` and `test_accuracy` (0..1; None where it was not measured)
+    reported  the paper's number (0..1), drawn as a dashed line
+    source    who reports it
+
+    Raises Refused for a row without these keys and for an accuracy outside 0..1.
+    """
+    epochs = _column(metrics, "epoch")
+    curves = {
+        "train": (_accuracy(metrics, "train_accuracy"), ORANGE, "s"),
+        "test": (_accuracy(metrics, "test_accuracy"), BLUE, "o"),
+    }
+    for name, (values, color, marker) in curves.items():
+        measured = values[np.isfinite(values)]
+        if measured.size:
+            ax.plot(epochs, values, color=color, marker=marker, markersize=4, clip_on=False, zorder=3,
+                    label=f"{name} (last {measured[-1]:.2f} %)")  # fmt: skip
+    levels = np.concatenate([values for values, _, _ in curves.values()])
+    if reported is not None:
+        level = 100 * _checked("reported", reported)
+        ax.axhline(level, color=INK, linestyle="--", linewidth=1.0, label=f"{source}: {level:.4g} %")
+        levels = np.append(levels, level)
+    _axes(ax, epochs, levels[np.isfinite(levels)])
+    return ax
+
+
+def _column(metrics: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
+    for number, row in enumerate(metrics, start=1):
+        if key not in row:
+            raise Refused(f"metrics row {number}", f"no {key!r}", one_of(key, row))
+    return np.array([np.nan if row[key] is None else row[key] for row in metrics], dtype=float)
+
+
+def _accuracy(metrics: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
+    values = _column(metrics, key)
+    for number, value in enumerate(values, start=1):
+        _checked(f"metrics row {number}: {key}", value)
+    return 100 * values
+
+
+def _checked(where: str, value: float) -> float:
+    if value < 0 or value > 1:
+        raise Refused(where, f"accuracy {value:g}", "needs a fraction, 0 to 1")
+    return value
+
+
+def _axes(ax: Axes, epochs: NDArray[np.float64], levels: NDArray[np.float64]) -> None:
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("accuracy (%)")
+    ax.xaxis.set_major_locator(whole_numbers())
+    if levels.size:
+        high = levels.max()
+        low = min(levels.min(), high - 1.0)  # a percent at least, or noise looks like learning
+        margin = 0.08 * (high - low)
+        ax.set_ylim(max(0.0, low - margin), min(100.0, high + margin))
+        legend_above(ax)
+    if epochs.size:
+        margin = max(0.5 if epochs.size == 1 else 0.0, 0.03 * np.ptp(epochs))
+        ax.set_xlim(epochs.min() - margin, epochs.max() + margin)
+    else:
+        ax.set(xticks=[], ylim=(0, 100))
+        notice(ax, "no epochs")

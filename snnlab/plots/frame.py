@@ -1,0 +1,67 @@
+"""What stands around the data: axes with units, a legend, and a word where there is nothing to draw."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from snnlab.plots.style import GREY
+
+_PREFIXES = {9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f"}
+_LONG = 2.0  # seconds from which a time axis counts in seconds
+# a prefix scales linearly only where it stands before a first unit without a power
+_PREFIXABLE = re.compile(r"(?!kg|deg)[A-Za-zΩ]+(?=$|[\s/·]|\*(?!\*))")
+
+
+def si_prefix(values: ArrayLike, unit: str) -> tuple[float, str]:
+    """What to multiply SI `values` by so that the largest lies in 1..1000, and the name of the unit they then have."""
+    finite = np.abs(np.asarray(values, dtype=float))
+    finite = finite[np.isfinite(finite) & (finite > 0)]
+    if unit in ("", "1") or not finite.size or not _PREFIXABLE.match(unit):
+        return 1.0, "" if unit == "1" else unit
+    exponent = 3 * math.floor(math.log10(finite.max()) / 3 + 1e-9)
+    exponent = min(max(exponent, min(_PREFIXES)), max(_PREFIXES))
+    return 10.0**-exponent, _PREFIXES[exponent] + unit
+
+
+def with_unit(name: str, unit: str) -> str:
+    """The label of an axis, ``potential (mV)``."""
+    return f"{name} ({unit})" if unit else name
+
+
+def time_axis(ax: Axes, duration: float) -> float:
+    """Make x the time axis of a run of `duration` seconds, in ms or, for a long run, in s; gives units per second."""
+    scale, unit = (1.0, "s") if duration >= _LONG else (1e3, "ms")
+    if duration > 0:
+        margin = 0.01 * duration * scale  # so that a spike in the first step does not hide behind the y axis
+        ax.set_xlim(-margin, duration * scale + margin)
+    if not _above_another(ax):
+        ax.set_xlabel(with_unit("time", unit))
+    return scale
+
+
+def whole_numbers() -> MaxNLocator:
+    """A few ticks, at whole and round numbers."""
+    return MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+
+
+def legend_above(ax: Axes) -> None:
+    """A legend in one line above the Axes, on the right, where it can hide no data."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=6, frameon=False)
+
+
+def notice(ax: Axes, text: str) -> None:
+    """A word in the middle of the Axes."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+
+
+def _above_another(ax: Axes) -> bool:
+    """Whether the Axes shares its x axis with one below it, which carries the label."""
+    spec = ax.get_subplotspec()
+    shared = len(ax.get_shared_x_axes().get_siblings(ax)) > 1
+    return shared and spec is not None and not spec.is_last_row()

@@ -1,0 +1,90 @@
+"""Spike raster: who fired when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from snnlab.errors import Refused
+from snnlab.plots.frame import notice, time_axis, whole_numbers
+from snnlab.plots.style import INK
+from snnlab.spikes import Spikes
+
+_TICKED_ROWS = 50  # more rows than this are too thin for vertical ticks
+_NAMED_ROWS = 12  # up to here every row carries its number
+_MANY = 20_000  # spikes from which a vector file holds them as one image
+
+
+def raster(
+    spikes: Spikes,
+    ax: Axes,
+    *,
+    sample: int = 0,
+    neurons: Sequence[int] | NDArray[np.integer] | None = None,
+    color: str = INK,
+    marker: str | None = None,
+) -> Axes:
+    """The spike raster of one sample: a mark at (time, neuron) for every spike.
+
+    neurons  which ones to show, the first at the bottom; all if left out
+    marker   a matplotlib marker; if left out, vertical ticks for few neurons and dots for many
+
+    Raises Refused for a sample or a neuron that does not exist.
+    """
+    shown = _chosen(spikes, neurons)
+    row_of = np.full(spikes.size, -1)
+    row_of[shown] = np.arange(len(shown))
+    _, step, ids = spikes.sample(sample).events()
+    row = row_of[ids]
+    time = step[row >= 0] * spikes.dt * time_axis(ax, spikes.duration)
+    row = row[row >= 0]
+    if marker is None and len(shown) <= _TICKED_ROWS:
+        ax.vlines(time, row - 0.4, row + 0.4, color=color, linewidth=1.0)
+    else:
+        size = _dot(ax, len(row)) if marker is None else None
+        ax.plot(time, row, linestyle="none", marker=marker or "o", markersize=size, color=color,
+                markeredgewidth=0 if marker is None else None, rasterized=len(row) > _MANY)  # fmt: skip
+    _neuron_axis(ax, shown)
+    if not len(row):
+        notice(ax, "no spikes" if len(shown) else "no neurons")
+    return ax
+
+
+def _chosen(spikes: Spikes, neurons: Sequence[int] | NDArray[np.integer] | None) -> NDArray[np.int64]:
+    if neurons is None:
+        return np.arange(spikes.size)
+    chosen = np.asarray(neurons, dtype=np.int64).ravel()
+    outside = chosen[(chosen < 0) | (chosen >= spikes.size)]
+    if outside.size:
+        raise Refused("raster", f"neuron {outside[0]} of {spikes.size}", f"needs 0..{spikes.size - 1}")
+    number, times = np.unique(chosen, return_counts=True)
+    if (times > 1).any():
+        raise Refused("raster", f"neuron {number[times > 1][0]} chosen twice", "choose each neuron once")
+    return chosen
+
+
+def _dot(ax: Axes, spikes: int) -> float:
+    """Diameter in points: the fewer spikes share the Axes, the larger, and never so small that one vanishes."""
+    box = ax.get_window_extent()
+    side = math.sqrt(box.width * box.height / max(spikes, 1)) * 72 / ax.figure.dpi
+    return float(np.clip(0.25 * side, 0.8, 3.0))
+
+
+def _neuron_axis(ax: Axes, shown: NDArray[np.int64]) -> None:
+    ax.set_ylim(-0.5, max(len(shown), 1) - 0.5)
+    ax.set_ylabel("neuron")
+    if len(shown) <= _NAMED_ROWS:
+        ax.set_yticks(range(len(shown)), [str(number) for number in shown])
+    else:
+        ax.yaxis.set_major_locator(whole_numbers())
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda row, _: _number(shown, row)))
+
+
+def _number(shown: NDArray[np.int64], row: float) -> str:
+    inside = 0 <= row < len(shown) and float(row).is_integer()
+    return str(shown[int(row)]) if inside else ""

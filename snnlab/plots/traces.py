@@ -1,0 +1,112 @@
+"""Membrane traces of one neuron, its compartments in one Axes, its spikes above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from snnlab.errors import Refused, one_of
+from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, with_unit
+from snnlab.plots.style import GREY, INK
+from snnlab.recording import Recording, Trace
+
+_QUANTITIES = {"V": "potential", "A": "current", "S": "conductance", "Hz": "rate"}
+_MARKS = 0.95  # height of the spike marks, in fractions of the Axes
+_BAND = 0.12  # of the height is kept free for them
+
+
+def traces(
+    recording: Recording,
+    ax: Axes,
+    population: str,
+    variables: str | Sequence[str],
+    *,
+    neuron: int = 0,
+    labels: Mapping[str, str] | None = None,
+    spikes: bool = True,
+) -> Axes:
+    """Variables of one neuron over time, in the unit that suits them, with a mark above for each of its spikes.
+
+    A cell that is reset at its threshold never shows its spikes in the potential; the marks do.
+
+    variables  one name or several that share a unit, such as the potentials of soma and dendrite
+    labels     variable -> name in the picture, where it differs
+    spikes     False leaves the marks out, as under a trace of the injected current
+
+    Raises Refused for a population, variable or neuron that was not recorded, and for variables of different units.
+    """
+    names = (variables,) if isinstance(variables, str) else tuple(variables)
+    labels = labels or {}
+    for name in labels:
+        if name not in names:
+            raise Refused("traces", f"a label for {name!r}, which is not drawn", one_of(name, names))
+    drawn = {name: _trace(recording, population, name) for name in names}
+    values = {name: _column(trace, name, population, neuron) for name, trace in drawn.items()}
+    together = np.concatenate(list(values.values())) if values else np.zeros(0)
+    factor, unit = si_prefix(together, _unit(drawn))
+    scale = time_axis(ax, recording.duration)
+    for name in names:
+        ax.plot(drawn[name].times * scale, values[name] * factor, label=labels.get(name, name))
+    ax.set_ylabel(with_unit(_quantity(names, labels, _unit(drawn)), unit))
+    marked = spikes and _mark_spikes(recording, ax, population, neuron, scale)
+    _limits(ax, together * factor, marked)
+    if len(names) > 1 or marked:
+        legend_above(ax)
+    return ax
+
+
+def _trace(recording: Recording, population: str, variable: str) -> Trace:
+    if population not in recording.traces:
+        raise Refused("recording", f"no traces of {population!r}", one_of(population, recording.traces))
+    return recording.trace(population, variable)
+
+
+def _column(trace: Trace, variable: str, population: str, neuron: int) -> NDArray[np.float64]:
+    column = np.flatnonzero(trace.neurons == neuron)
+    if not column.size:
+        some = ", ".join(str(number) for number in trace.neurons[:8]) + (", ..." if len(trace.neurons) > 8 else "")
+        raise Refused(f"trace {variable!r} of {population!r}", f"neuron {neuron} was not recorded", f"known: {some}")
+    return trace.values[:, column[0]]
+
+
+def _unit(drawn: Mapping[str, Trace]) -> str:
+    if not drawn:
+        raise Refused("traces", "no variables", "name at least one")
+    units = {trace.unit for trace in drawn.values()}
+    if len(units) > 1:
+        each = ", ".join(f"{name} in {trace.unit or '1'}" for name, trace in drawn.items())
+        raise Refused("traces", f"variables of different units: {each}", "draw each unit in an Axes of its own")
+    return units.pop()
+
+
+def _quantity(names: Sequence[str], labels: Mapping[str, str], unit: str) -> str:
+    """What the y axis shows: the label of a single variable, or the quantity that has this unit."""
+    shown = [labels.get(name, name) for name in names]
+    return shown[0] if len(names) == 1 and labels else _QUANTITIES.get(unit, ", ".join(shown))
+
+
+def _mark_spikes(recording: Recording, ax: Axes, population: str, neuron: int, scale: float) -> bool:
+    """Ticks at the spike times, or a word that there were none; nothing where spikes were not recorded."""
+    if population not in recording.spikes:
+        return False
+    times = recording.spikes[population].train(neuron) * scale
+    height = ax.get_xaxis_transform()
+    if len(times):
+        ax.plot(times, np.full(len(times), _MARKS), linestyle="none", marker="|", markersize=7, color=INK,
+                label="spikes", transform=height, zorder=3)  # fmt: skip
+    else:
+        ax.text(0.99, _MARKS, "no spikes", transform=ax.transAxes, ha="right", va="center", color=GREY)
+    return bool(len(times))
+
+
+def _limits(ax: Axes, values: NDArray[np.float64], marked: bool) -> None:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        notice(ax, "no samples" if not values.size else "no finite values")
+        return
+    low, high = float(finite.min()), float(finite.max())
+    span = (high - low) or abs(high) or 1.0
+    ax.set_ylim(low - 0.05 * span, high + (0.05 + _BAND * 1.2) * span)
