@@ -73,7 +73,7 @@ def _write(
 def _type_size(ax: Axes, counts: NDArray[np.int64]) -> float:
     """Points of type in which the longest count fits its cell, at most 9."""
     box = ax.get_window_extent()
-    side = 0.8 * min(box.width, box.height) * 72 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    side = 0.8 * min(box.width, box.height) * 72 / ax.figure.dpi
     longest = len(str(counts.max()))
     return min(9.0, 0.85 * side / len(counts) / (0.6 * longest))
 
