@@ -1,0 +1,230 @@
+// Grey levels into spikes: a draw for every bright pixel and step, each from its own place in a stream of random
+// numbers. What is drawn is defined in encode.py; this file draws it fast.
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using u8 = std::uint8_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+using i32 = std::int32_t;
+using i64 = std::int64_t;
+
+constexpr int kLanes = 32;        // pixels that are drawn side by side
+constexpr int kSteps = 8;         // steps that one Philox block serves: 4 words of two halves
+constexpr u32 kLower = 1u << 31;  // set in the block numbers of the lower halves
+constexpr int kSlack = 8;         // spikes that append() writes without asking whether there are as many
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pack() takes the first byte for the lowest");
+
+struct Stream {
+    u32 seed, stream, epoch;
+};
+
+// Pixels of one sample that can fire, in ascending order; the last group is filled up with pixels that cannot.
+struct alignas(64) Group {
+    u32 pixels[kLanes], upper[kLanes], lower[kLanes];  // the two halves of each threshold
+    u32 fires[kSteps];                                 // one bit for each pixel
+};
+
+struct alignas(64) Words {
+    u32 at[4][kLanes];
+};
+
+// Philox4x32-10: Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011.
+// Kept apart and free of anything but plain words, or compilers do not find the vector instructions.
+__attribute__((noinline)) void philox(Words& __restrict words, const u32* __restrict pixels, u32 number, u32 sample,
+                                      Stream stream) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+        u32 c0 = number, c1 = pixels[lane], c2 = sample, c3 = stream.epoch, key0 = stream.seed, key1 = stream.stream;
+#pragma GCC unroll 10
+        for (int round = 0; round < 10; ++round) {
+            const u64 p0 = u64{0xD2511F53u} * c0, p1 = u64{0xCD9E8D57u} * c2;
+            c0 = u32(p1 >> 32) ^ c1 ^ key0, c1 = u32(p1);
+            c2 = u32(p0 >> 32) ^ c3 ^ key1, c3 = u32(p0);
+            key0 += 0x9E3779B9u, key1 += 0xBB67AE85u;
+        }
+        words.at[0][lane] = c0, words.at[1][lane] = c1, words.at[2][lane] = c2, words.at[3][lane] = c3;
+    }
+}
+
+// 32 bytes of 0 or 1 into the bits of one word, eight at a time by a product that moves byte k to bit 56 + k.
+inline u32 pack(const u8* hits) {
+    u32 bits = 0;
+    for (int part = 0; part < kLanes / 8; ++part) {
+        u64 bytes;
+        std::memcpy(&bytes, hits + 8 * part, 8);
+        bits |= u32((bytes * 0x0102040810204080u) >> 56) << (8 * part);
+    }
+    return bits;
+}
+
+// Compare upper halves: who fires, and in `ties` who is still undecided, because the upper halves are equal.
+__attribute__((noinline)) bool compare(const Words& __restrict words, const u32* __restrict upper,
+                                       u32* __restrict fires) {
+    u32 ties = 0;
+    for (int k = 0; k < 4; ++k) {
+        alignas(64) u8 even[kLanes], odd[kLanes];
+        for (int lane = 0; lane < kLanes; ++lane) {
+            const u32 low = words.at[k][lane] & 0xFFFFu, high = words.at[k][lane] >> 16;
+            even[lane] = low < upper[lane];
+            odd[lane] = high < upper[lane];
+            ties |= u32(low == upper[lane]) | u32(high == upper[lane]);
+        }
+        fires[2 * k] = pack(even);
+        fires[2 * k + 1] = pack(odd);
+    }
+    return ties;
+}
+
+inline u32 half(const Words& words, int step, int lane) {
+    return (words.at[step / 2][lane] >> (step % 2 * 16)) & 0xFFFFu;
+}
+
+// Who fires in steps kSteps * number and following. Once in 65,536 draws the lower half of the random number decides,
+// and only then is it drawn.
+void draw(Group& group, u32 number, u32 sample, const Stream& stream) {
+    Words above;
+    philox(above, group.pixels, number, sample, stream);
+    if (!compare(above, group.upper, group.fires)) return;
+    Words below;
+    philox(below, group.pixels, number | kLower, sample, stream);
+    for (int step = 0; step < kSteps; ++step)
+        for (int lane = 0; lane < kLanes; ++lane)
+            if (half(above, step, lane) == group.upper[lane] && half(below, step, lane) < group.lower[lane])
+                group.fires[step] |= 1u << lane;
+}
+
+void gather(std::vector<Group>& groups, const u8* values, i64 features, const u64* thresholds) {
+    groups.clear();
+    int lane = kLanes;
+    for (i64 pixel = 0; pixel < features; ++pixel) {
+        const u64 threshold = thresholds[values[pixel]];
+        if (!threshold) continue;
+        if (lane == kLanes) groups.emplace_back(), lane = 0;
+        Group& group = groups.back();
+        group.pixels[lane] = u32(pixel);
+        group.upper[lane] = u32(threshold >> 16);
+        group.lower[lane++] = u32(threshold & 0xFFFFu);
+    }
+}
+
+// Write the pixels of one step, eight at a time: what is written beyond the last is overwritten by the next group.
+i32* append(const std::vector<Group>& groups, int step, i32* out) {
+    for (const Group& group : groups) {
+        u32 bits = group.fires[step];
+        i32* const end = out + __builtin_popcount(bits);
+        while (out < end) {
+            for (int k = 0; k < kSlack; ++k) {
+                *out++ = i32(group.pixels[__builtin_ctz(bits | 1u << (kLanes - 1))]);
+                bits &= bits - 1;
+            }
+        }
+        out = end;
+    }
+    return out;
+}
+
+struct Batch {
+    const u8* values;
+    const i64* indices;
+    i64 samples, features, steps;
+    const u64* thresholds;
+    Stream stream;
+    i64* offsets;  // (samples, steps + 1), counted from each sample's own start until all samples are there
+    std::vector<std::vector<i32>> ids;
+    std::atomic<i64> next{0};
+    std::atomic<bool> full{false};
+
+    void encode(i64 sample, std::vector<Group>& groups, std::vector<i32>& buffer) {
+        gather(groups, values + sample * features, features, thresholds);
+        const std::size_t room = kSteps * (groups.size() * kLanes + kSlack);
+        i64* const begins = offsets + sample * (steps + 1);
+        std::size_t count = 0;
+        for (i64 first = 0; first < steps; first += kSteps) {
+            for (Group& group : groups) draw(group, u32(first / kSteps), u32(indices[sample]), stream);
+            if (buffer.size() < count + room) buffer.resize(2 * (count + room));
+            for (int step = 0; step < kSteps && first + step < steps; ++step) {
+                begins[first + step] = i64(count);
+                if (first + step) count = std::size_t(append(groups, step, buffer.data() + count) - buffer.data());
+            }
+        }
+        begins[steps] = i64(count);
+        ids[std::size_t(sample)].assign(buffer.data(), buffer.data() + count);
+    }
+
+    void work() noexcept {
+        try {
+            std::vector<Group> groups;
+            std::vector<i32> buffer;
+            for (i64 sample; (sample = next++) < samples;) encode(sample, groups, buffer);
+        } catch (const std::bad_alloc&) {
+            full = true;
+        }
+    }
+
+    // Work on up to `threads` threads; where the system grants fewer, those do it all.
+    void share(i64 threads) {
+        std::vector<std::thread> helpers;
+        helpers.reserve(std::size_t(std::min(threads, samples)));
+        try {
+            for (i64 k = 1; k < threads && k < samples; ++k) helpers.emplace_back(&Batch::work, this);
+        } catch (const std::system_error&) {
+        }
+        work();
+        for (std::thread& helper : helpers) helper.join();
+    }
+
+    void join_up() {
+        i64 start = 0;
+        for (i64 sample = 0; sample < samples; ++sample) {
+            for (i64 step = 0; step <= steps; ++step) offsets[sample * (steps + 1) + step] += start;
+            start += i64(ids[std::size_t(sample)].size());
+        }
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+// Draw all samples; the offsets are complete on return. Null where memory ran out.
+void* snnlab_draw(const u8* values, const i64* indices, i64 samples, i64 features, const u64* thresholds, u32 seed,
+                  u32 stream, u32 epoch, i64 steps, i64* offsets, i64 threads) try {
+    auto batch = std::unique_ptr<Batch>(
+        new Batch{values, indices, samples, features, steps, thresholds, {seed, stream, epoch}, offsets, {}});
+    batch->ids.resize(std::size_t(samples));
+    batch->share(threads);
+    if (batch->full) return nullptr;
+    batch->join_up();
+    return batch.release();
+} catch (const std::bad_alloc&) {
+    return nullptr;
+}
+
+// Copy the spikes of all samples, one after another, to `ids`.
+void snnlab_collect(void* drawn, i32* ids) {
+    for (const std::vector<i32>& one : static_cast<Batch*>(drawn)->ids) {
+        if (!one.empty()) std::memcpy(ids, one.data(), one.size() * sizeof(i32));
+        ids += one.size();
+    }
+}
+
+void snnlab_release(void* drawn) { delete static_cast<Batch*>(drawn); }
+
+// The block of one counter and key, in place, to be held against known answers.
+void snnlab_philox(u32* counter, u32 key0, u32 key1) {
+    u32 pixels[kLanes] = {counter[1]};
+    Words words;
+    philox(words, pixels, counter[0], counter[2], Stream{key0, key1, counter[3]});
+    for (int k = 0; k < 4; ++k) counter[k] = words.at[k][0];
+}
+}
