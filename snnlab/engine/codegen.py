@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -140,10 +140,11 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
     update = "\n".join(
         line for line in group.state_updater.abstract_code.splitlines() if not line.startswith("not_refractory")
     )
+    held = {name for name in states if "unless refractory" in group.equations[name].flags}
     variables = group.state_updater.codeobj.variables
     blocks = {
         "integrate": _block(update, variables, "i", free=True, path=path),
-        "rest": _block(update, variables, "r", free=False, path=path),
+        "rest": _block(_without(held, update), variables, "r", free=False, path=path),
         "threshold": _block(
             group.thresholder["spike"].abstract_code, group.thresholder["spike"].codeobj.variables, "f", free=True, path=path
         ),
@@ -151,10 +152,9 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
     if group.resetter:
         reset = group.resetter["spike"]
         blocks["reset_one"] = _block(reset.abstract_code, reset.codeobj.variables, "z", free=True, path=path)
-    held = [any(flag == "unless refractory" for flag in group.equations[name].flags) for name in states]
     return _TEMPLATE.format(
         count=len(states),
-        held=", ".join("true" if one else "false" for one in held),
+        held=", ".join("true" if name in held else "false" for name in states),
         members="\n".join(f"    real c_{name};" for name in names)
         + "".join(f"\n    real {name};" for block in blocks.values() for name, _ in block.invariants),
         given="\n".join(f"        const double c_{name} = given[{k}];" for k, name in enumerate(names)),
@@ -174,6 +174,22 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         threshold="\n".join(f"        {line}" for line in blocks["threshold"].body),
         reset="\n".join(f"        {line}" for line in blocks["reset_one"].body) if "reset_one" in blocks else "",
     )
+
+
+def _without(held: Collection[str], code: str) -> str:
+    """A state update that leaves the `held` variables alone, and works out nothing that only they would need.
+
+    Brian2 works it out and then does not write it, so that a division by int(not_refractory) does no harm there.
+    """
+    kept: list[str] = []
+    needed: set[str] = set()
+    for line in reversed(code.splitlines()):
+        target, _, expression = (part.strip() for part in line.partition("="))
+        if target in held or (target.startswith("_") and target not in needed):
+            continue
+        needed |= get_identifiers(expression)
+        kept.append(line)
+    return "\n".join(reversed(kept))
 
 
 def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, path: str) -> _Block:

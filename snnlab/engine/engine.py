@@ -133,6 +133,23 @@ def as_type(values: NDArray[np.floating], precision: Precision) -> NDArray[np.fl
     return np.ascontiguousarray(values, dtype=precision)
 
 
+def delay_steps(projection: Projection, dt: float) -> int:
+    """A projection's delay in whole steps, as Brian2 rounds it."""
+    return round(si(projection.delay, "second", f"projection {projection.name!r}: delay") / dt)
+
+
+def advance(code: CellCode, state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One step of free cells without input, float64: states (states, cells) -> states (states, cells)."""
+    count, cells = state.shape
+    if cells > TILE:
+        raise Refused("advance", f"{cells} cells", f"at most {TILE}")
+    padded = np.zeros((count, TILE))
+    padded[:, :cells] = state
+    library = _library(code.source, "float64")
+    library.advance(ctypes.c_void_p(address(code.parameters)), ctypes.c_void_p(address(padded)))
+    return padded[:, :cells].copy()
+
+
 def _run_layer(
     population: Population,
     code: CellCode,
@@ -148,15 +165,14 @@ def _run_layer(
     inputs = (_Input * max(1, len(into)))()
     for entry, projection, values in zip(inputs, into, weights, strict=False):
         spikes = known[projection.pre]
-        delay = round(si(projection.delay, "second", f"projection {projection.name!r}: delay") / dt)
         entry.ids, entry.offsets, entry.weights = address(spikes.ids), address(spikes.offsets), address(values)
-        entry.pre, entry.receptor, entry.delay = len(values), code.receptors[projection.receptor], delay
+        entry.pre, entry.receptor, entry.delay = len(values), code.receptors[projection.receptor], delay_steps(projection, dt)
     tiles = -(-population.size // TILE)
     raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
     counts = np.zeros((samples, population.size), dtype=np.int32)
     potential = np.zeros((samples, population.size), dtype=precision)
     layer = _Layer(
-        *(address(array) for array in (code.parameters,)),
+        address(code.parameters),
         ctypes.addressof(inputs),
         *(address(array) for array in (code.start, raster, counts, potential)),
         *(len(into), samples, steps, population.size, code.refractory, code.watched, threads),
@@ -215,6 +231,12 @@ def _library(source: str, precision: Precision) -> ctypes.CDLL:
 {source}
 extern "C" {{
 void run(const Layer* layer) {{ run_layer<Cell, {real}>(*layer); }}
+void advance(const double* parameters, double state[][TILE]) {{
+    const Cell<double> cell(parameters);
+    uint8_t free[TILE], fires[TILE];
+    std::memset(free, 1, sizeof free);
+    cell.update(state, free, fires);
+}}
 void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step) {{
     count_steps(raster, samples, tiles, steps, per_step);
 }}
@@ -224,6 +246,6 @@ void list(const uint64_t* raster, int samples, int tiles, int steps, const int64
 }}
 """
     library = native.library(text, name="layer", include=[_HERE], flags=FLAGS[precision])
-    for function in (library.run, library.count, library.list):
+    for function in (library.run, library.advance, library.count, library.list):
         function.restype = None
     return library

@@ -1,0 +1,117 @@
+"""Products of output spikes with un-reset input traces: what HM2-BP and its kin learn from.
+
+For a cell that is linear between its spikes, let M[j, t] be the potential that the spikes of input j alone, through a
+weight of 1, would have left in step t had the cell never been reset. What they contributed to the potential at the output
+spikes of neuron i, resets counted, is a sum over the spikes f of i,
+
+    e_ij = sum_f  M[j, t_f] - rho^(t_f - c_f) M[j, c_f]
+
+with c_f the last step in which the membrane was held at its reset before t_f, and rho its decay per step: the S-PSP of
+Jin, Zhang and Li (NeurIPS 2018) in exact discrete form. Nothing of size (samples, pre, post) is ever stored.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import native
+from snnlab.circuit import Population, Projection
+from snnlab.engine import engine
+from snnlab.engine.codegen import CellCode
+from snnlab.engine.engine import FLAGS, Precision, Response, address, as_type, cores
+from snnlab.errors import Refused
+from snnlab.spikes import Spikes
+
+_HERE = Path(__file__).parent
+_WIDTH = 16  # neurons per tile: the sums of one tile over a thousand inputs then fit the first-level cache
+_CHUNKS = 4  # parts of a batch that a narrow layer is divided into, whatever the number of threads
+
+
+class _Products(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_void_p)
+        for name in "ids offsets raster transition scale weights send summed sent".split()
+    ] + [
+        (name, ctypes.c_int32)
+        for name in "pre post samples steps watched receptor held delay chunks threads".split()
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Credit:
+    """What flows back through a projection.
+
+    summed  (pre, post)     sum over samples of scale_i e_ij
+    sent    (samples, pre)  sum over i of send_i w_ij e_ij, or None where no `send` was given
+    """
+
+    summed: NDArray[np.floating]
+    sent: NDArray[np.floating] | None
+
+
+def transition(code: CellCode, path: str) -> NDArray[np.float64]:
+    """The matrix of one free step, state after = matrix @ state before. Raises Refused for a cell that is not linear."""
+    matrix = engine.advance(code, np.eye(len(code.states)))
+    probe = np.random.default_rng(0).normal(size=(len(code.states), 8))
+    stepped = engine.advance(code, probe)
+    if not (np.isfinite(matrix).all() and np.allclose(stepped, matrix @ probe, rtol=1e-9, atol=1e-12)):
+        raise Refused(path, "not linear about zero between its spikes", "this rule needs a cell such as lif_exp")
+    return matrix
+
+
+def products(
+    projection: Projection,
+    pre: Spikes,
+    post: Response,
+    scale: NDArray[np.floating],
+    send: NDArray[np.floating] | None = None,
+    *,
+    precision: Precision = "float32",
+    threads: int | None = None,
+) -> Credit:
+    """The products of one projection over a batch; `scale` and `send` are (samples, post), see Credit.
+
+    The result does not depend on the number of threads.
+    """
+    code = post.cell
+    samples, size = scale.shape
+    tiles = -(-size // _WIDTH)
+    chunks = min(samples, _CHUNKS) if tiles < 8 else 1
+    matrix = _transition(code)
+    scaled = as_type(scale, precision)
+    weights = as_type(np.asarray(projection.weights), precision) if send is not None else None
+    sends = as_type(send, precision) if send is not None else None
+    summed = np.empty((chunks, pre.size, size), dtype=precision)
+    sent = np.zeros((tiles, samples, pre.size), dtype=precision) if send is not None else None
+    arrays = (pre.ids, pre.offsets, post.raster, matrix, scaled, weights, sends, summed, sent)
+    numbers = (
+        pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
+        max(0, code.refractory - 1), engine.delay_steps(projection, pre.dt), chunks, threads or cores(),
+    )  # fmt: skip
+    order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
+    _library(len(code.states), precision).products(ctypes.byref(order))
+    return Credit(summed.sum(axis=0) if chunks > 1 else summed[0], None if sent is None else sent.sum(axis=0))
+
+
+@lru_cache(maxsize=64)
+def _transition(code: CellCode) -> NDArray[np.float64]:
+    return transition(code, "cell")
+
+
+@cache
+def _library(states: int, precision: Precision) -> ctypes.CDLL:
+    real = {"float32": "float", "float64": "double"}[precision]
+    text = f"""\
+#include "traces.hpp"
+
+extern "C" void products(const Products* order) {{ run_products<{real}, {states}, {_WIDTH}>(*order); }}
+"""
+    library = native.library(text, name="traces", include=[_HERE], flags=FLAGS[precision])
+    library.products.restype = None
+    return library

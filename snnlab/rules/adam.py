@@ -1,0 +1,45 @@
+"""Adam (Kingma and Ba, ICLR 2015, arXiv:1412.6980), in place on a rule's State."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.rules.rule import State
+
+
+@dataclass(frozen=True)
+class Adam:
+    """First and second moments of every gradient, corrected for their start at zero."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def start(self, state: State) -> None:
+        """Moments of zero for every projection."""
+        for name, weights in state.weights.items():
+            state.memory[f"m:{name}"] = np.zeros_like(weights)
+            state.memory[f"v:{name}"] = np.zeros_like(weights)
+
+    def step(self, state: State, gradients: dict[str, NDArray[np.floating]], rate: float) -> None:
+        """Move every weight against its gradient; overwrites the gradients."""
+        state.steps += 1
+        # both corrections folded into the rate and the guard, so that no array is divided twice
+        second = float(np.sqrt(1 - self.beta2**state.steps))
+        rate = rate * second / (1 - self.beta1**state.steps)
+        for name, gradient in gradients.items():
+            m, v = state.memory[f"m:{name}"], state.memory[f"v:{name}"]
+            m *= self.beta1
+            m += (1 - self.beta1) * gradient
+            np.square(gradient, out=gradient)
+            gradient *= 1 - self.beta2
+            v *= self.beta2
+            v += gradient
+            np.sqrt(v, out=gradient)
+            gradient += self.epsilon * second
+            np.divide(m, gradient, out=gradient)
+            gradient *= rate
+            state.weights[name] -= gradient

@@ -1,0 +1,171 @@
+"""HM2-BP: hybrid macro/micro level backpropagation (Jin, Zhang and Li, NeurIPS 2018, arXiv:1805.07866).
+
+Macro level: the output neurons' spike counts o are driven to a count for the label and another for the rest,
+E = 1/2 sum_i (o_i - y_i)^2, and a neuron's count is taken to be its total potential over its threshold, o_i = a_i / nu.
+
+Micro level: a_i = sum_j w_ij e_ij, where the S-PSP e_ij is what the spikes of input j left on the membrane at the spikes of
+neuron i. It grows with both counts, de_ij/do_j = e_ij/o_j and de_ij/do_i = e_ij/o_i, so that
+
+    output  delta_i = (o_i - y_i) / nu
+    hidden  delta_j = (1/nu) sum_i delta_i w_ij e_ij / o_j
+    weight  dE/dw_ij = delta_i e_ij (1 + s_i),   s_i = (1/nu) sum_l w_il e_il / o_i = a_i / (nu o_i)
+
+The engine sums e_ij over spikes without ever storing it; a_i is the sum of the potentials at the spikes, which the forward
+pass has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import engine
+from snnlab.circuit import Circuit, Population, Projection
+from snnlab.engine import Precision, Response
+from snnlab.equations import si
+from snnlab.errors import Refused
+from snnlab.rules.adam import Adam
+from snnlab.rules.rule import Answer, Batch, Score, State
+from snnlab.spikes import Spikes
+
+_SILENT_PSP = 0.1  # e_ij of a silent neuron with an active input, in the authors' code: lets it learn to fire
+_SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likewise
+
+
+@dataclass(frozen=True)
+class HM2BP:
+    """The rule for fully connected chains of cells that are linear between spikes, such as lif_exp.
+
+    learning_rate   Adam's step in epoch 1; it falls with 1/sqrt(epoch) if `decay`
+    target, other   spikes wanted of the label's neuron and of the rest
+    margin          counts this close to their target are right
+    spread          weights begin uniform in [-spread, spread]
+    self_term       False drops s_i from the weight gradient
+    """
+
+    learning_rate: float = 1e-3
+    decay: bool = True
+    target: int = 35
+    other: int = 5
+    margin: int = 5
+    spread: float = 1.0
+    self_term: bool = True
+    optimiser: Adam = field(default_factory=Adam)
+    precision: Precision = "float32"
+    threads: int | None = None
+
+    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+        chain = _chain(circuit)
+        weights = {}
+        for projection in chain:
+            shape = projection.weights.shape
+            weights[projection.name] = rng.uniform(-self.spread, self.spread, shape).astype(self.precision)
+        state = State(weights)
+        self.optimiser.start(state)
+        return state
+
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+        responses = self._forward(circuit, state, batch.inputs)
+        counts = responses[_chain(circuit)[-1].post].counts
+        error = self.error(counts, batch.labels)
+        gradients = self.gradients(circuit.with_weights(state.weights), batch.inputs, responses, error)
+        rate = self.learning_rate / np.sqrt(batch.epoch) if self.decay else self.learning_rate
+        self.optimiser.step(state, gradients, rate)
+        spikes = sum(len(response.spikes) for response in responses.values())
+        correct = int(np.count_nonzero(counts.argmax(axis=1) == batch.labels))
+        loss = 0.5 * float(np.square(error).sum()) / len(error)
+        return state, Score(loss, correct, len(error), spikes)
+
+    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
+        responses = self._forward(circuit, state, inputs)
+        counts = responses[_chain(circuit)[-1].post].counts
+        # a tie goes to the lowest class, as published
+        spikes = {name: len(response.spikes) for name, response in responses.items()}
+        return Answer(counts, counts.argmax(axis=1), spikes)
+
+    def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """o - y of every output neuron (samples, classes), zero inside the margin."""
+        wanted = np.full(counts.shape, float(self.other))
+        wanted[np.arange(len(labels)), labels] = self.target
+        error = counts - wanted
+        error[np.abs(error) <= self.margin] = 0
+        return error
+
+    def gradients(
+        self, circuit: Circuit, inputs: Spikes, responses: dict[str, Response], error: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.floating]]:
+        """dE/dw of every projection, mean over the batch (pre, post), from the error at the output."""
+        chain = _chain(circuit)
+        gradients: dict[str, NDArray[np.floating]] = {}
+        delta = error / _threshold(circuit, chain[-1])
+        for projection in reversed(chain):
+            post = responses[projection.post]
+            first = projection is chain[0]
+            pre = inputs if first else responses[projection.pre].spikes
+            silent = post.counts == 0
+            scale = delta * (1 + self._self_term(circuit, projection, post)) / len(delta)
+            credit = engine.products(
+                projection,
+                pre,
+                post,
+                scale,
+                None if first else delta,
+                precision=self.precision,
+                threads=self.threads,
+            )
+            gradient = credit.summed
+            if silent.any():
+                active = pre.counts() > 0
+                gradient += _SILENT_PSP * (active.astype(gradient.dtype).T @ np.where(silent, scale, 0).astype(gradient.dtype))
+            gradients[projection.name] = gradient
+            if not first and credit.sent is not None:
+                before = responses[projection.pre]
+                down = _send_down(credit.sent, delta, silent, before.counts, np.asarray(projection.weights))
+                delta = down / _threshold(circuit, projection, pre=True)
+        return gradients
+
+    def _self_term(self, circuit: Circuit, projection: Projection, post: Response) -> NDArray[np.floating] | float:
+        """s_i of every neuron (samples, post): how a neuron's own spikes feed its total potential."""
+        if not self.self_term:
+            return 0.0
+        nu = _threshold(circuit, projection)
+        asleep = _SILENT_RATIO * np.asarray(projection.weights).sum(axis=0) / nu
+        return np.where(post.counts > 0, post.potential / (nu * np.maximum(post.counts, 1)), asleep)
+
+    def _forward(self, circuit: Circuit, state: State, inputs: Spikes) -> dict[str, Response]:
+        source = circuit.sources[0].name
+        return engine.run(
+            circuit.with_weights(state.weights), {source: inputs}, precision=self.precision, threads=self.threads
+        )
+
+
+def _send_down(
+    sent: NDArray[np.floating],
+    delta: NDArray[np.floating],
+    silent: NDArray[np.bool_],
+    counts: NDArray[np.int32],
+    weights: NDArray[np.floating],
+) -> NDArray[np.floating]:
+    """sum_i delta_i w_ij e_ij / o_j (samples, pre); the ratio e_ij / o_j is 1 where either neuron is silent."""
+    through_all = delta @ weights.T
+    through_silent = np.where(silent, delta, 0) @ weights.T if silent.any() else 0.0
+    return np.where(counts > 0, sent / np.maximum(counts, 1) + through_silent, through_all)
+
+
+def _chain(circuit: Circuit) -> tuple[Projection, ...]:
+    """The projections from the source to the output, in order. Raises Refused for anything but a chain."""
+    names = [node.name for node in circuit.nodes]
+    steps = [(projection.pre, projection.post) for projection in circuit.projections]
+    if len(circuit.sources) != 1 or steps != list(zip(names, names[1:], strict=False)):
+        raise Refused("HM2-BP", f"a circuit {steps}", "needs one source and a chain of layers, each on the next")
+    return circuit.projections
+
+
+def _threshold(circuit: Circuit, projection: Projection, *, pre: bool = False) -> float:
+    """nu of the layer after (or before) a projection."""
+    population = circuit[projection.pre if pre else projection.post]
+    if not isinstance(population, Population) or "v_th" not in population.cell.parameters:
+        raise Refused("HM2-BP", f"no parameter v_th in {population.name!r}", "needs cells with a threshold v_th")
+    return si(population.parameters.get("v_th", population.cell.parameters["v_th"]), "1", f"{population.name}: v_th")

@@ -1,0 +1,82 @@
+"""What a learning rule is: a value that turns what a network did into weight changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.circuit import Circuit
+from snnlab.spikes import Spikes
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Stimuli and what they are.
+
+    inputs  Spikes of the circuit's source
+    labels  int64 (samples,)
+    epoch   counted from 1
+    """
+
+    inputs: Spikes
+    labels: NDArray[np.int64]
+    epoch: int = 1
+
+
+@dataclass(eq=False)
+class State:
+    """All that a rule carries from batch to batch; a checkpoint holds exactly this.
+
+    weights  projection -> (pre, post), in SI units of the receptor
+    memory   what the optimiser remembers, by name
+    steps    batches learned from
+    """
+
+    weights: dict[str, NDArray[np.floating]]
+    memory: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one batch went, before the weights were changed.
+
+    loss     mean over samples, in the rule's own terms
+    correct  samples whose label was answered
+    spikes   fired by all populations, summed over the batch
+    """
+
+    loss: float
+    correct: int
+    samples: int
+    spikes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a network says to a batch.
+
+    counts   (samples, classes) spikes of each output neuron
+    labels   int64 (samples,)   the class chosen
+    spikes   population -> spikes fired over the batch
+    """
+
+    counts: NDArray[np.int32]
+    labels: NDArray[np.int64]
+    spikes: dict[str, int]
+
+
+class Rule(Protocol):
+    """A published learning rule. Its State is made by `init` and changed by `step` alone."""
+
+    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+        """Weights before learning. Raises Refused for a circuit that the rule is not defined on."""
+
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+        """Learn from one batch. The arrays of `state` may be reused for the state returned."""
+
+    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
+        """Answer without learning."""
