@@ -73,12 +73,20 @@ class Spikes:
     ) -> Spikes:
         """From three columns in any order: spike k is `neuron[k]` in `step[k]` of `sample[k]`.
 
-        A neuron named twice in one step fires once. Raises Refused for anything outside the grid.
+        A neuron named twice in one step fires once. Raises Refused for anything outside the grid, for numbers that are
+        not whole, and for columns of different lengths.
         """
-        columns = [np.asarray(column, dtype=np.int64).ravel() for column in (sample, step, neuron)]
-        for name, column, bound in zip(("sample", "step", "neuron"), columns, (samples, steps, size), strict=True):
+        given = {"sample": np.ravel(sample), "step": np.ravel(step), "neuron": np.ravel(neuron)}
+        if len({len(column) for column in given.values()}) > 1:
+            found = f"columns of {', '.join(str(len(column)) for column in given.values())} entries"
+            raise Refused("Spikes.from_events", found, "needs one sample, step and neuron for each spike")
+        for (name, column), bound in zip(given.items(), (samples, steps, size), strict=True):
+            if not np.array_equal(column, np.floor(column)):
+                found = column[column != np.floor(column)][0]
+                raise Refused("Spikes.from_events", f"{name} {found}", "needs whole numbers")
             if column.size and (column.min() < 0 or column.max() >= bound):
                 raise Refused("Spikes.from_events", f"{name} {column.min()}..{column.max()}", f"needs 0..{bound - 1}")
+        columns = [column.astype(np.int64) for column in given.values()]
         key = np.unique((columns[0] * steps + columns[1]) * size + columns[2])
         per_step = np.bincount(key // size, minlength=samples * steps).reshape(samples, steps)
         return cls((key % size).astype(np.int32), _offsets(per_step), size, dt)
@@ -92,7 +100,8 @@ class Spikes:
     def counts(self) -> NDArray[np.int64]:
         """Spikes of every neuron over the whole sample (samples, neurons)."""
         sample = np.repeat(np.arange(self.samples), self._per_step().sum(axis=1))
-        return np.bincount(sample * self.size + self.ids, minlength=self.samples * self.size).reshape(self.samples, -1)
+        cells = self.samples * self.size
+        return np.bincount(sample * self.size + self.ids, minlength=cells).reshape(self.samples, self.size)
 
     def events(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """The three columns sample, step and neuron of all spikes, in time order within a sample."""
@@ -107,7 +116,9 @@ class Spikes:
         return Spikes(self.ids[first:last], self.offsets[index : index + 1] - first, self.size, self.dt)
 
     def train(self, neuron: int, sample: int = 0) -> NDArray[np.float64]:
-        """Spike times of one neuron, in seconds."""
+        """Spike times of one neuron, in seconds. Raises Refused where there is no such neuron or sample."""
+        if not 0 <= neuron < self.size:
+            raise Refused("Spikes.train", f"neuron {neuron} of {self.size}", f"needs 0..{self.size - 1}")
         _, step, ids = self.sample(sample).events()
         return step[ids == neuron] * self.dt
 
@@ -116,7 +127,12 @@ class Spikes:
 
 
 def stack(batch: Sequence[Spikes]) -> Spikes:
-    """Samples of one population laid one after another into a single batch."""
+    """Samples of one population laid one after another into a single batch.
+
+    Raises Refused for none, and for samples of different populations or durations.
+    """
+    if not batch:
+        raise Refused("stack", "no samples", "needs at least one")
     shapes = {(one.size, one.steps, one.dt) for one in batch}
     if len(shapes) != 1:
         raise Refused("stack", f"samples of {len(shapes)} different (size, steps, dt)", "all must agree")
