@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from toy_dataset import Toy
 
 from snnlab import loaders
 
@@ -19,3 +20,11 @@ def mnist_folder() -> Path:
     if any(place.path is None for place in loaders.where("mnist", folder=Path(root))):
         pytest.skip(f"SNNLAB_DATA: no MNIST below {root}")
     return Path(root)
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """A small dataset in idx files, and no other data in reach."""
+    monkeypatch.delenv("SNNLAB_DATA", raising=False)
+    monkeypatch.setattr(loaders, "data_folder", lambda: tmp_path / "own data")
+    return Toy(tmp_path)
