@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import native
-from snnlab.circuit import Population, Projection
+from snnlab.circuit import Number, Population, Projection
 from snnlab.engine import engine
-from snnlab.engine.codegen import CellCode
+from snnlab.engine.codegen import CellCode, generate
 from snnlab.engine.engine import FLAGS, Precision, Response, address, as_type, cores
+from snnlab.equations import seconds
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
@@ -55,13 +56,13 @@ class Credit:
     sent: NDArray[np.floating] | None
 
 
-def transition(code: CellCode, path: str) -> NDArray[np.float64]:
+def transition(population: Population, dt: Number) -> NDArray[np.float64]:
     """The matrix of one free step, state after = matrix @ state before. Raises Refused for a cell that is not linear."""
-    matrix = engine.advance(code, np.eye(len(code.states)))
+    code = generate(population, seconds(dt, "circuit: dt"))
+    matrix = _transition(code)
     probe = np.random.default_rng(0).normal(size=(len(code.states), 8))
-    stepped = engine.advance(code, probe)
-    if not (np.isfinite(matrix).all() and np.allclose(stepped, matrix @ probe, rtol=1e-9, atol=1e-12)):
-        raise Refused(path, "not linear about zero between its spikes", "this rule needs a cell such as lif_exp")
+    if not (np.isfinite(matrix).all() and np.allclose(engine.advance(code, probe), matrix @ probe, rtol=1e-9, atol=1e-12)):
+        raise Refused(population.cell.path, "not linear about zero between its spikes", "needs a cell such as lif_exp")
     return matrix
 
 
@@ -101,7 +102,7 @@ def products(
 
 @lru_cache(maxsize=64)
 def _transition(code: CellCode) -> NDArray[np.float64]:
-    return transition(code, "cell")
+    return engine.advance(code, np.eye(len(code.states)))
 
 
 @cache

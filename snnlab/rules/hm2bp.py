@@ -57,9 +57,10 @@ class HM2BP:
     threads: int | None = None
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
-        chain = _chain(circuit)
         weights = {}
-        for projection in chain:
+        for projection in _chain(circuit):
+            engine.transition(circuit[projection.post], circuit.dt)
+            _threshold(circuit, projection)
             shape = projection.weights.shape
             weights[projection.name] = rng.uniform(-self.spread, self.spread, shape).astype(self.precision)
         state = State(weights)

@@ -1,0 +1,212 @@
+"""HM2-BP against its own definition, written out pair by pair and step by step."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlab import cards, engine
+from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, layered
+from snnlab.errors import Refused
+from snnlab.rules.hm2bp import HM2BP
+from snnlab.rules.rule import Batch
+from snnlab.spikes import Spikes
+
+TAU_M, TAU_S, REFRACTORY = 64.0, 8.0, 3  # steps; a neuron that fired in step k moves again in step k + 3
+
+
+def network(card="lif_exp", sizes=(12, 9, 4), seed=0, v_th=(3.0, 2.0), t_ref=REFRACTORY, steps=160, samples=5, rate=0.08):
+    rng = np.random.default_rng(seed)
+    layers = [
+        Population(f"layer{k}", cards.cell(card), size, {"v_th": v_th[k], "t_ref": t_ref * 1e-3})
+        for k, size in enumerate(sizes[1:])
+    ]
+    circuit = layered(Source("input", sizes[0]), layers, "synapse", 1e-3)
+    weights = {one.name: rng.uniform(-0.6, 1, one.weights.shape) for one in circuit.projections}
+    spikes = Spikes.from_dense(rng.random((samples, steps, sizes[0])) < rate, 1e-3)
+    return circuit.with_weights(weights), spikes
+
+
+def psp_of_a_pair(s, t):
+    """epsilon(s, t) of the paper: age `t` of the input spike, `s` since the membrane was let go."""
+    norm = 1 - TAU_S / TAU_M
+    survived = np.exp(-max(t - s, 0) / TAU_S)
+    return survived / norm * (np.exp(-min(s, t) / TAU_M) - np.exp(-min(s, t) / TAU_S))
+
+
+def spsp_by_pairs(pre, post, hold):
+    """e_ij as the double sum over pairs of spikes; pre, post are booleans (steps, neurons)."""
+    e = np.zeros((pre.shape[1], post.shape[1]))
+    for i in range(post.shape[1]):
+        released = 0
+        for fired in np.flatnonzero(post[:, i]):
+            for j in range(pre.shape[1]):
+                for arrived in np.flatnonzero(pre[:fired, j]):
+                    e[j, i] += psp_of_a_pair(fired - released, fired - arrived)
+            released = fired + hold
+    return e
+
+
+def spsp_by_consumption(pre, post, hold, one_step):
+    """e_ij by stepping, for every pair, the part of the membrane that input j alone has filled, and counting what each
+    spike of i takes of it. `one_step` maps (v, q) over a step."""
+    steps, inputs = pre.shape
+    e = np.zeros((inputs, post.shape[1]))
+    for i in range(post.shape[1]):
+        v, q, ready = np.zeros(inputs), np.zeros(inputs), 0
+        for t in range(steps):
+            moved, q = one_step(v, q)
+            v = moved if t >= ready else v
+            if post[t, i]:
+                e[:, i] += v
+                ready = t + hold + 1
+            q = q + pre[t]
+            if post[t, i]:
+                v = np.zeros(inputs)
+    return e
+
+
+def euler(v, q):
+    return v + (-v / TAU_M + q / TAU_S), q - q / TAU_S
+
+
+def exact(v, q):
+    decay_m, decay_s = np.exp(-1 / TAU_M), np.exp(-1 / TAU_S)
+    return v * decay_m + q * (decay_m - decay_s) / (1 - TAU_S / TAU_M), q * decay_s
+
+
+def products(circuit, spikes, index=0):
+    """The engine's e_ij of one sample, layer `index`."""
+    responses = engine.run(circuit, {"input": spikes}, precision="float64")
+    projection = circuit.projections[index]
+    pre = spikes if index == 0 else responses[projection.pre].spikes
+    post = responses[projection.post]
+    ones = np.ones((1, post.spikes.size))
+    return engine.products(projection, pre, post, ones, precision="float64").summed, pre.dense()[0], post.spikes.dense()[0]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), t_ref=st.integers(0, 6), rate=st.floats(0.01, 0.4), layer=st.integers(0, 1))
+def test_spsp_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate, layer):
+    circuit, spikes = network(seed=seed, t_ref=t_ref, rate=rate, samples=1)
+    found, pre, post = products(circuit, spikes, layer)
+    assert np.allclose(found, spsp_by_pairs(pre, post, max(0, t_ref - 1)), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("card", "one_step"), [("lif_exp", exact), ("lif_exp_euler", euler)])
+def test_spsp_is_what_each_spike_consumes_of_each_inputs_potential(card, one_step):
+    circuit, spikes = network(card, samples=1, rate=0.2)
+    found, pre, post = products(circuit, spikes)
+    assert post.sum() > 50
+    assert np.allclose(found, spsp_by_consumption(pre, post, REFRACTORY - 1, one_step), rtol=1e-10, atol=1e-10)
+
+
+def test_spsp_that_forgets_the_reset_or_the_refractory_period_is_seen_to_be_wrong():
+    circuit, spikes = network(samples=1, rate=0.2)
+    found, pre, post = products(circuit, spikes)
+    without_refractoriness = spsp_by_pairs(pre, post, 0)
+    assert np.abs(found - without_refractoriness).max() > 1e-2 * found.max()
+    only_last_spike_resets = spsp_by_pairs(pre, post, -len(pre))  # released before time began: never reset
+    assert np.abs(found - only_last_spike_resets).max() > 0.1 * found.max()
+
+
+def test_total_psp_is_the_sum_of_the_potentials_at_the_spikes():
+    circuit, spikes = network(samples=1, rate=0.2)
+    found, _, _ = products(circuit, spikes)
+    response = engine.run(circuit, {"input": spikes}, precision="float64")["layer0"]
+    total = (found * circuit.projections[0].weights).sum(axis=0)
+    assert np.allclose(total, response.potential[0], rtol=1e-10)
+
+
+def gradient_by_the_paper(circuit, spikes, labels, rule):
+    """dE/dw of every projection, sample by sample, from full matrices e_ij and the published special cases."""
+    responses = engine.run(circuit, {"input": spikes}, precision="float64")
+    first, second = circuit.projections
+    sums = {one.name: np.zeros(one.weights.shape) for one in circuit.projections}
+    for b, label in enumerate(labels):
+        trains = [spikes.dense()[b], *(responses[one.post].spikes.dense()[b] for one in (first, second))]
+        counts = [train.sum(axis=0) for train in trains]
+        wanted = np.where(np.arange(len(counts[2])) == label, rule.target, rule.other)
+        error = np.where(np.abs(counts[2] - wanted) <= rule.margin, 0, counts[2] - wanted)
+        delta = error / 2.0
+        for k, projection, nu, below in ((1, second, 2.0, 3.0), (0, first, 3.0, None)):
+            e = spsp_by_pairs(trains[k], trains[k + 1], REFRACTORY - 1)
+            o_pre, o_post = counts[k], counts[k + 1]
+            for i in np.flatnonzero(o_post == 0):
+                e[:, i] = np.where(o_pre > 0, 0.1, 0.0)
+            s = np.zeros(len(o_post))
+            down = np.zeros(len(o_pre))
+            for i in range(len(o_post)):
+                for j in range(len(o_pre)):
+                    s[i] += projection.weights[j, i] * (e[j, i] / o_post[i] if o_post[i] else 0.5) / nu
+                    ratio = e[j, i] / o_pre[j] if o_pre[j] and o_post[i] else 1.0
+                    down[j] += delta[i] * projection.weights[j, i] * ratio
+            sums[projection.name] += e * (delta * (1 + s)) / len(labels)
+            delta = down / below if below else None
+    return sums
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_gradients_are_the_papers_with_its_special_cases_for_silent_neurons(quiet):
+    circuit, spikes = network(seed=2, rate=0.2)
+    circuit = circuit.with_weights({one.name: np.abs(one.weights) for one in circuit.projections})
+    if quiet:  # some inputs, hidden and output neurons never fire
+        weights = {one.name: np.where(np.arange(one.weights.shape[1]) % 3 == 0, -1, 1) * one.weights for one in circuit.projections}
+        circuit = circuit.with_weights(weights)
+        dense = spikes.dense()
+        dense[:, :, ::4] = False
+        spikes = Spikes.from_dense(dense, 1e-3)
+    labels = np.array([0, 1, 2, 3, 1])
+    rule = HM2BP(precision="float64", margin=1)
+    responses = engine.run(circuit, {"input": spikes}, precision="float64")
+    for response in responses.values():
+        assert (response.counts == 0).any() == quiet
+    error = rule.error(responses["layer1"].counts, labels)
+    found = rule.gradients(circuit, spikes, responses, error)
+    for name, expected in gradient_by_the_paper(circuit, spikes, labels, rule).items():
+        assert np.abs(expected).max() > 1e-3
+        assert np.allclose(found[name], expected, rtol=1e-9, atol=1e-10)
+    shuffled = gradient_by_the_paper(circuit, spikes, labels[::-1], rule)
+    assert not any(np.allclose(found[name], shuffled[name], rtol=1e-3) for name in found)
+
+
+def test_gradients_do_not_depend_on_threads():
+    circuit, spikes = network(sizes=(40, 200, 10), samples=13)
+    labels = np.arange(13) % 10
+    results = []
+    for threads in (1, 2, 7):
+        rule = HM2BP(threads=threads)
+        responses = engine.run(circuit, {"input": spikes}, threads=threads)
+        results.append(rule.gradients(circuit, spikes, responses, rule.error(responses["layer1"].counts, labels)))
+    for other in results[1:]:
+        assert all(np.array_equal(other[name], results[0][name]) for name in other)
+
+
+def test_error_is_zero_inside_the_margin_alone():
+    rule = HM2BP()
+    counts = np.array([[30, 10, 0], [29, 11, 5], [40, 41, 5]])
+    assert rule.error(counts, np.array([0, 0, 1])).tolist() == [[0, 0, 0], [-6, 6, 0], [35, 6, 0]]
+
+
+def test_a_step_of_learning_brings_silent_outputs_to_fire():
+    circuit, spikes = network(sizes=(30, 20, 3), v_th=(3.0, 50.0), samples=6)
+    rule = HM2BP(learning_rate=0.05, spread=0.3)
+    state = rule.init(circuit, np.random.default_rng(1))
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    state, score = rule.step(circuit, state, Batch(spikes, labels))
+    assert rule.respond(circuit, state, spikes).counts.sum() == 0
+    for _ in range(60):
+        state, score = rule.step(circuit, state, Batch(spikes, labels))
+    assert (rule.respond(circuit, state, spikes).counts[np.arange(6), labels] > 0).all()
+
+
+def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
+    rng = np.random.default_rng(0)
+    circuit, spikes = network()
+    fork = Circuit(circuit.nodes, (*circuit.projections, Projection("input", "layer1", "synapse", np.ones((12, 4)))), 1e-3)
+    with pytest.raises(Refused, match="chain"):
+        HM2BP().init(fork, rng)
+    current = Receptor(cards.synapse("exponential_current"), "soma")
+    leaky = Population("layer0", cards.cell("lif"), 3, receptors={"synapse": current})
+    with pytest.raises(Refused, match="models/lif.toml: not linear about zero"):
+        HM2BP().init(layered(Source("input", 2), [leaky], "synapse", 1e-3), rng)
