@@ -1,0 +1,11 @@
+"""The results that we reproduce, by name."""
+
+from snnlab.experiments import hm2bp_digits, hm2bp_mnist
+from snnlab.experiments.experiment import Experiment, Layers
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "hm2bp-digits": hm2bp_digits.EXPERIMENT,
+    "hm2bp-mnist": hm2bp_mnist.EXPERIMENT,
+}
+
+__all__ = ["EXPERIMENTS", "Experiment", "Layers"]

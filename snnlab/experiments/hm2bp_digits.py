@@ -1,0 +1,22 @@
+"""HM2-BP on the 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn: the first thing to try.
+
+The same cell, code and rule as hm2bp-mnist on a smaller network, with thresholds lowered in proportion to the fewer inputs.
+There is no published number for it.
+"""
+
+from snnlab.encode import Poisson
+from snnlab.experiments.experiment import Experiment, Layers
+from snnlab.rules.hm2bp import HM2BP
+
+EXPERIMENT = Experiment(
+    name="hm2bp-digits",
+    summary="scikit-learn's 8 x 8 digits, 64-100-10, 200 steps of 1 ms, trained with HM2-BP",
+    reference="the rule is that of Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866",
+    reported=None,
+    dataset="digits",
+    network=Layers(cell="lif_exp_euler", hidden=(100,), v_th=(10.0, 8.0)),
+    encoder=Poisson(steps=200, dt=1e-3, brightest=1 / 5.5, fresh=True),
+    rule=HM2BP(learning_rate=1e-2, target=20, other=3, margin=3),
+    epochs=20,
+    batch=32,
+)
