@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "parallel.hpp"
+#include "vector.hpp"
 
 constexpr int TILE = 64;
 
@@ -30,12 +31,6 @@ struct Layer {
     int32_t* counts;          // out (samples, neurons)
     void* potential;          // out real (samples, neurons): the potential at each spike, summed over the spikes
     int32_t n_inputs, samples, steps, neurons, refractory, watched, threads;
-};
-
-template <class real> constexpr int LANES = 64 / sizeof(real);
-template <class real> struct Vec {  // a typedef inside a struct: an alias would lose its attribute as a template argument
-    typedef real type __attribute__((vector_size(64)));
-    type of;
 };
 
 // 64 flags of one byte each into one word.
@@ -71,9 +66,7 @@ inline void deliver(real* receptor, const Vec<real>* rows, const int32_t* begin,
     std::memcpy(sum, receptor, sizeof sum);
     for (const int32_t* id = begin; id < end; ++id) {
         const Vec<real>* row = rows + int64_t(*id) * N;
-        // rows are met in no order that the processor could foresee
-        const char* ahead = reinterpret_cast<const char*>(rows + int64_t(id[id + 4 < end ? 4 : 0]) * N);
-        for (size_t byte = 0; byte < TILE * sizeof(real); byte += 64) __builtin_prefetch(ahead + byte);
+        prefetch<N>(rows + int64_t(id[id + AHEAD < end ? AHEAD : 0]) * N);
 #pragma GCC unroll 8
         for (int k = 0; k < N; ++k) sum[k].of += row[k].of;
     }

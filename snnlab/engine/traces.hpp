@@ -7,9 +7,10 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "parallel.hpp"
+#include "vector.hpp"
 
 struct Products {
     const int32_t* ids;           // input spikes, see snnlab/spikes.py
@@ -31,20 +32,21 @@ constexpr int WORD = 64;
 template <class real, int STATES, int WIDTH> class Backward {
     const Products& p;
     const int first, width, tile;
-    std::vector<real> sum;      // (pre, WIDTH)
-    std::vector<real> weights;  // (pre, WIDTH)
+    static constexpr int N = WIDTH / LANES<real>;
+    std::unique_ptr<Vec<real>[]> sum;      // (pre, WIDTH)
+    std::unique_ptr<Vec<real>[]> weights;  // (pre, WIDTH)
     real transition[STATES][STATES];
 
 public:
     Backward(const Products& products, int tile_)
         : p(products), first(tile_ * WIDTH), width(std::min(WIDTH, products.post - first)), tile(tile_),
-          sum(size_t(products.pre) * WIDTH + LANE, real(0)) {
+          sum(new Vec<real>[size_t(products.pre) * N]()) {
         for (int a = 0; a < STATES; ++a)
             for (int b = 0; b < STATES; ++b) transition[a][b] = real(p.transition[a * STATES + b]);
         if (!p.weights) return;
-        weights.assign(size_t(p.pre) * WIDTH + LANE, real(0));
+        weights.reset(new Vec<real>[size_t(p.pre) * N]());
         for (int64_t j = 0; j < p.pre; ++j)
-            std::memcpy(row(weights, j), static_cast<const real*>(p.weights) + j * p.post + first, width * sizeof(real));
+            std::memcpy(&weights[j * N], static_cast<const real*>(p.weights) + j * p.post + first, width * sizeof(real));
     }
 
     void sample(int b) {
@@ -73,19 +75,10 @@ public:
 
     void store(int chunk) const {
         real* to = static_cast<real*>(p.summed) + int64_t(chunk) * p.pre * p.post + first;
-        for (int64_t j = 0; j < p.pre; ++j, to += p.post) std::memcpy(to, row(sum, j), width * sizeof(real));
+        for (int64_t j = 0; j < p.pre; ++j, to += p.post) std::memcpy(to, &sum[j * N], width * sizeof(real));
     }
 
 private:
-    static constexpr int LANE = 64 / sizeof(real);
-
-    // rows begin on a cache line
-    template <class Rows> static auto row(Rows& rows, int64_t j) {
-        auto base = reinterpret_cast<uintptr_t>(rows.data());
-        base = (base + 63) & ~uintptr_t(63);
-        return reinterpret_cast<decltype(rows.data())>(base) + j * WIDTH;
-    }
-
     uint64_t fires(const uint64_t* raster, int t) const {
         const uint64_t word = raster[t] >> (first % WORD);
         return width == 64 ? word : word & ((1ull << width) - 1);
@@ -98,21 +91,32 @@ private:
     void arrive(int b, int t, const real* response, const real* scale, const real* send) {
         const int64_t* at = p.offsets + int64_t(b) * (p.steps + 1) + (t - p.delay);
         if (at[0] == at[1]) return;
-        alignas(64) real scaled[WIDTH];
-        for (int k = 0; k < WIDTH; ++k) scaled[k] = scale[k] * response[k];
-        for (const int32_t* id = p.ids + at[0]; id < p.ids + at[1]; ++id) {
-            real* to = row(sum, *id);
-            for (int k = 0; k < WIDTH; ++k) to[k] += scaled[k];
+        const int32_t *begin = p.ids + at[0], *end = p.ids + at[1];
+        Vec<real> scaled[N];
+        multiply(scaled, scale, response);
+        for (const int32_t* id = begin; id < end; ++id) {
+            Vec<real>* to = &sum[int64_t(*id) * N];
+            prefetch<N>(&sum[int64_t(id[id + AHEAD < end ? AHEAD : 0]) * N]);
+#pragma GCC unroll 8
+            for (int k = 0; k < N; ++k) to[k].of += scaled[k].of;
         }
         if (!p.send) return;
         real* sent = static_cast<real*>(p.sent) + (int64_t(tile) * p.samples + b) * p.pre;
-        for (int k = 0; k < WIDTH; ++k) scaled[k] = send[k] * response[k];
-        for (const int32_t* id = p.ids + at[0]; id < p.ids + at[1]; ++id) {
-            const real* weight = row(weights, *id);
-            real total = 0;
-            for (int k = 0; k < WIDTH; ++k) total += weight[k] * scaled[k];
-            sent[*id] += total;
+        multiply(scaled, send, response);
+        for (const int32_t* id = begin; id < end; ++id) {
+            const Vec<real>* weight = &weights[int64_t(*id) * N];
+            Vec<real> total = {};
+            for (int k = 0; k < N; ++k) total.of += weight[k].of * scaled[k].of;
+            real all = 0;
+            for (int k = 0; k < LANES<real>; ++k) all += total.of[k];
+            sent[*id] += all;
         }
+    }
+
+    static void multiply(Vec<real>* out, const real* a, const real* b) {
+        alignas(64) real product[WIDTH];
+        for (int k = 0; k < WIDTH; ++k) product[k] = a[k] * b[k];
+        std::memcpy(out, product, sizeof product);
     }
 
     // One step backwards: the transpose of the transition.

@@ -30,7 +30,6 @@ from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
 _HERE = Path(__file__).parent
-_WIDTH = 16  # neurons per tile: the sums of one tile over a thousand inputs then fit the first-level cache
 _CHUNKS = 4  # parts of a batch that a narrow layer is divided into, whatever the number of threads
 
 
@@ -82,7 +81,8 @@ def products(
     """
     code = post.cell
     samples, size = scale.shape
-    tiles = -(-size // _WIDTH)
+    width = _width(size)
+    tiles = -(-size // width)
     chunks = min(samples, _CHUNKS) if tiles < 8 else 1
     matrix = _transition(code)
     scaled = as_type(scale, precision)
@@ -96,8 +96,13 @@ def products(
         max(0, code.refractory - 1), engine.delay_steps(projection, pre.dt), chunks, threads or cores(),
     )  # fmt: skip
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
-    _library(len(code.states), precision).products(ctypes.byref(order))
+    _library(len(code.states), precision, width).products(ctypes.byref(order))
     return Credit(summed.sum(axis=0) if chunks > 1 else summed[0], None if sent is None else sent.sum(axis=0))
+
+
+def _width(size: int) -> int:
+    """Neurons per tile: one reading of an input spike should serve many, but not lanes that have no neuron."""
+    return next((width for width in (16, 32) if size <= width), 64)
 
 
 @lru_cache(maxsize=64)
@@ -106,12 +111,12 @@ def _transition(code: CellCode) -> NDArray[np.float64]:
 
 
 @cache
-def _library(states: int, precision: Precision) -> ctypes.CDLL:
+def _library(states: int, precision: Precision, width: int) -> ctypes.CDLL:
     real = {"float32": "float", "float64": "double"}[precision]
     text = f"""\
 #include "traces.hpp"
 
-extern "C" void products(const Products* order) {{ run_products<{real}, {states}, {_WIDTH}>(*order); }}
+extern "C" void products(const Products* order) {{ run_products<{real}, {states}, {width}>(*order); }}
 """
     library = native.library(text, name="traces", include=[_HERE], flags=FLAGS[precision])
     library.products.restype = None

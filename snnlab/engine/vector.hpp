@@ -1,0 +1,16 @@
+// Sixty-four bytes of numbers that the compiler keeps in registers, whatever their width on this processor.
+#pragma once
+
+template <class real> constexpr int LANES = 64 / sizeof(real);
+
+template <class real> struct Vec {  // a typedef inside a struct: an alias would lose its attribute as a template argument
+    typedef real type __attribute__((vector_size(64)));
+    type of;
+};
+
+// Rows of weights are met in no order that the processor could foresee, so each is asked for some spikes before its turn.
+constexpr int AHEAD = 4;
+
+template <int N, class real> inline void prefetch(const Vec<real>* row) {
+    for (int k = 0; k < N; ++k) __builtin_prefetch(row + k);
+}
