@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -18,7 +19,7 @@ from snnlab.errors import Refused, one_of
 Number = float | str
 """An SI float, or text with a unit such as "20 ms"."""
 
-Weights = NDArray[np.floating] | scipy.sparse.sparray
+Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray
 """Synaptic weights (pre, post) in SI units of the receptor; in a sparse array only stored entries are synapses."""
 
 
@@ -164,9 +165,14 @@ class Circuit:
             raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
 
 
+def alone(cell: Cell, *, size: int = 1, dt: Number | None = None) -> Circuit:
+    """Unconnected cells of one card as the population "cell", on the card's own clock unless `dt` says otherwise."""
+    return Circuit((Population("cell", cell, size),), (), cell.dt if dt is None else dt)
+
+
 def layered(source: Source, layers: Iterable[Population], receptor: str, dt: Number) -> Circuit:
     """A chain, each layer fully connected to the next through `receptor`, with weights of zero."""
-    nodes = (source, *layers)
+    nodes: tuple[Source | Population, ...] = (source, *layers)
     projections = tuple(
         Projection(pre.name, post.name, receptor, np.zeros((pre.size, post.size)))
         for pre, post in zip(nodes, nodes[1:], strict=False)

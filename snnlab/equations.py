@@ -7,6 +7,7 @@ the simulator runs that model, and the engine generates its C++ from it.
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,11 @@ from typing import Any
 
 import brian2
 import numpy as np
+import scipy.special
 from brian2 import Quantity
+from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.devices.device import reset_device
 from brian2.utils.logger import catch_logs
 
 from snnlab import grammar
@@ -26,6 +31,16 @@ from snnlab.grammar import Equation, GrammarError
 
 # An error reaches the person as our own one line, not as a request to report a bug of Brian2.
 brian2.prefs.logging.display_brian_error_message = False
+
+
+def _exp(x: Any) -> Any:
+    # a constant of the equations, worked out once, must not differ in its last bit from what C++ makes of it
+    return math.exp(x) if isinstance(x, float) and x < 700 else np.exp(x)
+
+
+for _name, _function in {"exp": _exp, "exprel": scipy.special.exprel}.items():
+    # Brian2 has no exprel for NumPy, and checks and prints the units of every argument in every step instead.
+    DEFAULT_FUNCTIONS[_name].implementations.add_implementation(NumpyCodeGenerator, code=_function)
 
 _UNITS: dict[str, Any] = {name: getattr(brian2, name) for name in grammar.UNITS}
 
@@ -49,20 +64,25 @@ class Model:
     receptors: Mapping[str, str]
     start: Mapping[str, Any]
 
-    def group(self, size: int, *, dt: Quantity, name: str = "neurongroup*", **namespace: Any) -> brian2.NeuronGroup:
+    def group(
+        self, size: int, *, dt: Quantity | brian2.Clock, name: str = "neurongroup*", **namespace: Any
+    ) -> brian2.NeuronGroup:
         """The population as a Brian2 object; `namespace` adds functions of time that the equations read."""
+        clock = {"clock": dt} if isinstance(dt, brian2.Clock) else {"dt": dt}
         fires = {"threshold": self.threshold, "reset": self.reset or "", "refractory": _refractory(self.refractory)}
         group = brian2.NeuronGroup(
             size,
             self.equations,
             method=self.method,
-            dt=dt,
             name=name,
             namespace=dict(self.namespace) | namespace,
+            **clock,
             **(fires if self.threshold else {}),
         )
         for variable, value in self.start.items():
-            bare = not isinstance(value, str | Quantity)  # SI numbers, which Brian2 takes under the name with an underscore
+            bare = not isinstance(
+                value, str | Quantity
+            )  # SI numbers, which Brian2 takes under the name with an underscore
             setattr(group, f"{variable}_" if bare else variable, value)
         return group
 
@@ -184,12 +204,14 @@ def describe(error: BaseException) -> str:
 
 @contextmanager
 def code_target(name: str) -> Iterator[None]:
-    """Brian2's runtime code generation set to "numpy" or "cython" for one block."""
+    """Brian2's runtime code generation set to "numpy" or "cython" for one block, whatever device is set outside it."""
     before = brian2.prefs.codegen.target
     brian2.prefs.codegen.target = name
+    brian2.set_device("runtime")
     try:
         yield
     finally:
+        reset_device()
         brian2.prefs.codegen.target = before
 
 

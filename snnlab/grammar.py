@@ -11,6 +11,7 @@ import ast
 import keyword
 import math
 import re
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -25,11 +26,14 @@ UNITS = frozenset(
 )
 """Unit names that a card may use, with Brian2's spelling."""
 
+SYMBOLS = {"s": "second", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "m": "metre"}
+"""Units by their SI symbols, in a number with a unit; in an equation they are names that anybody may take."""
+
 GIVEN = frozenset({"t", "dt", "xi"})
 """Names that every expression may read: time, time step, and white noise."""
 
 RESERVED = (
-    frozenset("i j N lastspike not_refractory refractory rand randn poisson e pi inf w".split())
+    frozenset("i j N lastspike not_refractory refractory rand randn poisson e pi inf".split())
     | FUNCTIONS
     | UNITS
     | GIVEN
@@ -102,14 +106,23 @@ def names_in(text: str) -> set[str]:
 
 def _check_node(node: ast.AST) -> None:
     if not isinstance(node, _NODES):
-        raise GrammarError(f"{ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__!r} is not arithmetic")
-    if isinstance(node, ast.Constant) and (type(node.value) not in (int, float) or not math.isfinite(node.value)):
+        raise GrammarError(
+            f"{ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__!r} is not arithmetic"
+        )
+    if isinstance(node, ast.Constant) and not _is_finite(node.value):
         raise GrammarError(f"{node.value!r} is not a finite number")
-    if isinstance(node, ast.Call):
-        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords:
-            raise GrammarError(f"{ast.unparse(node.func)!r} is not one of the functions {', '.join(sorted(FUNCTIONS))}")
+    if isinstance(node, ast.Call) and not _is_known_call(node):
+        raise GrammarError(f"{ast.unparse(node.func)!r} is not one of the functions {', '.join(sorted(FUNCTIONS))}")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         _check_power(node)
+
+
+def _is_finite(value: object) -> bool:
+    return (type(value) is float and math.isfinite(value)) or (type(value) is int and value <= sys.float_info.max)
+
+
+def _is_known_call(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS and not node.keywords
 
 
 def _check_power(node: ast.BinOp) -> None:
@@ -117,7 +130,9 @@ def _check_power(node: ast.BinOp) -> None:
     exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
     small = isinstance(exponent, ast.Constant) and abs(float(exponent.value)) <= _LARGEST_EXPONENT  # type: ignore[arg-type]
     if not (small or isinstance(exponent, ast.Name)):
-        raise GrammarError(f"the exponent in {ast.unparse(node)!r} must be a name or a number up to {_LARGEST_EXPONENT}")
+        raise GrammarError(
+            f"the exponent in {ast.unparse(node)!r} must be a name or a number up to {_LARGEST_EXPONENT}"
+        )
     if not any(isinstance(part, ast.Name) for part in ast.walk(node.left)):
         raise GrammarError(f"{ast.unparse(node)!r} is a power of a constant: write the number")
 
@@ -190,6 +205,6 @@ def split_quantity(text: str) -> tuple[float, str]:
     match = _QUANTITY.match(text)
     if match is None or not math.isfinite(float(match["number"])):
         raise GrammarError(f"{text!r} is not a number with a unit, such as '20 ms' or '0.4*nA'")
-    unit = (match["unit"] or "1").strip()
+    unit = re.sub(r"[A-Za-z]\w*", lambda name: SYMBOLS.get(name[0], name[0]), (match["unit"] or "1").strip())
     check_unit(unit)
     return float(match["number"]), unit

@@ -1,4 +1,4 @@
-"""C++ source in, loaded shared library out.
+"""C++ source in, loaded shared library out; or a program, where one is asked for.
 
 A library is compiled once for its source, headers, compiler, flags and processor, and kept in the cache folder.
 """
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -25,10 +26,13 @@ from snnlab.folders import cache_folder, no_cache
 _CPU = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
 FLAGS = f"-O3 {_CPU} -std=c++17 -fPIC -shared -pthread -fno-math-errno -fno-trapping-math".split()
 """What every library is compiled with; a caller's flags come after these."""
+PROGRAM_FLAGS = f"-w -O3 {_CPU} -std=c++17 -ffp-contract=off".split()
+"""What a program is compiled with: each operation rounded by itself, as in NumPy."""
 
 _COMPILERS = ("g++", "clang++", "c++")
 _INSTALL = {
-    "Linux": "install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; conda: conda install cxx-compiler)",
+    "Linux": "install one "
+    "(Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; conda: conda install cxx-compiler)",
     "Darwin": "install one with: xcode-select --install",
     "Windows": "run snnlab inside WSL, and there: apt install g++",
 }
@@ -53,6 +57,23 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
     return _load(path)
 
 
+def program(folder: Path, sources: Sequence[str], *, jobs: int = 2) -> Path:
+    """The C++ files of a folder compiled with ``PROGRAM_FLAGS``, `jobs` at a time, and linked into one program there.
+
+    Nothing is kept beyond the folder. Raises Refused where there is no compiler, and where it fails.
+    """
+    compiler, made = _compiler(), folder / "main"
+    parts = [(source, f"{source}.o") for source in sorted(sources)]
+    steps = [[*compiler, *PROGRAM_FLAGS, "-I.", "-c", source, "-o", part] for source, part in parts]
+    with ThreadPoolExecutor(jobs) as pool:
+        done = list(pool.map(lambda command: _run(command, folder), steps))
+    done.append(_run([*compiler, "-o", made.name, *(part for _, part in parts)], folder))
+    for one in done:
+        if one.returncode:
+            raise Refused("C++ compiler", f"{compiler[0]} failed: {_first_error(one)}", "name another in CXX")
+    return made
+
+
 @cache
 def _load(path: Path) -> ctypes.CDLL:
     try:
@@ -72,22 +93,24 @@ def _compile(command: list[str], source: str, path: Path) -> None:
             draft, made = Path(scratch, text.name), Path(scratch, path.name)
             draft.write_text(source, encoding="utf-8")
             done = _run([*command, "-o", str(made), str(draft)])
-            os.replace(draft, text)
+            draft.replace(text)
             if done.returncode or not made.is_file():
                 log.write_text(f"{shlex.join(command)}\n{done.stdout}{done.stderr}", encoding="utf-8")
                 first = _first_error(done).replace(f"{draft.parent}{os.sep}", "")
                 raise Refused(text, f"{command[0]} failed: {first}", f"the whole message is in {log}")
             with made.open("rb+") as written:
                 os.fsync(written.fileno())
-            os.replace(made, path)
+            made.replace(path)
     except OSError as error:
         raise no_cache(path.parent, error) from error
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     # in English, or the first error could not be told from the warnings
     english = os.environ | {"LC_ALL": "C"}
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", env=english, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=english, cwd=folder, check=False
+    )
 
 
 def _first_error(done: subprocess.CompletedProcess[str]) -> str:

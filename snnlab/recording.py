@@ -56,4 +56,4 @@ class Recording:
         """Mean firing rate of every neuron, in hertz (neurons,)."""
         if population not in self.spikes:
             raise Refused("recording", f"no spikes of {population!r}", one_of(population, self.spikes))
-        return self.spikes[population].counts()[0] / self.duration
+        return np.asarray(self.spikes[population].counts()[0] / self.duration, dtype=np.float64)

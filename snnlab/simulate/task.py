@@ -1,0 +1,223 @@
+"""What is to be simulated, checked: in steps and SI floats, before Brian2 is asked for anything."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.cards import Compartment
+from snnlab.circuit import Circuit, Number, Population, Projection, Source
+from snnlab.equations import seconds, si
+from snnlab.errors import Refused, one_of
+from snnlab.spikes import Spikes
+
+_FEW = 10  # neurons of a population that are watched unless told otherwise
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """A current that is `amplitude` from `start` up to `stop` and nothing before and after, the same for every neuron.
+
+    amplitude  in SI units of the compartment's current, or text such as "0.4 nA"
+    start      seconds, or text; 0 is the beginning of the run
+    stop       seconds, or text; None is the end of the run
+    """
+
+    amplitude: Number
+    start: Number = 0.0
+    stop: Number | None = None
+
+
+Input = Spikes | Pulse | NDArray[np.floating]
+"""What a circuit is given: spikes for a source; for a compartment a Pulse, or currents (steps,) or (steps, neurons)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A simulation in which every name, shape, unit and number is known to fit.
+
+    spikes    source -> a batch of `samples`, each of `steps`
+    currents  (population, compartment) -> float64 (steps,) or (steps, neurons), in SI units
+    delays    steps, of each projection in the circuit's order
+    record    population -> variables
+    neurons   population -> int64 (watched,), for the populations in `record`
+    """
+
+    circuit: Circuit
+    dt: float
+    steps: int
+    samples: int
+    spikes: Mapping[str, Spikes]
+    currents: Mapping[tuple[str, str], NDArray[np.float64]]
+    delays: tuple[int, ...]
+    record: Mapping[str, tuple[str, ...]]
+    neurons: Mapping[str, NDArray[np.int64]]
+    seed: int
+
+    @property
+    def duration(self) -> float:
+        return self.steps * self.dt
+
+
+def plan(
+    circuit: Circuit,
+    inputs: Mapping[str, Input],
+    duration: Number,
+    record: Mapping[str, Sequence[str]],
+    neurons: Mapping[str, Sequence[int]],
+    seed: int,
+) -> Task:
+    """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
+    dt = seconds(circuit.dt, "circuit: dt")
+    length = seconds(duration, "duration")
+    steps = _whole_steps(length, dt, "duration")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
+    _check_known(circuit, inputs)
+    spikes = {source.name: _spikes(source, inputs.get(source.name), steps, dt) for source in circuit.sources}
+    counts = {batch.samples for batch in spikes.values()}
+    if len(counts) > 1:
+        raise Refused("inputs", f"sources with {sorted(counts)} samples", "all need the same number")
+    currents = {}
+    for population in circuit.populations:
+        for compartment in population.cell.compartments.values():
+            given = inputs.get(f"{population.name}.{compartment.name}")
+            if given is not None:
+                currents[population.name, compartment.name] = _current(population, compartment, given, steps, dt)
+    for name in [*record, *neurons]:
+        if not isinstance(circuit[name], Population):
+            raise Refused(
+                "record", f"{name!r} is a source", "only populations have variables; their spikes are kept anyway"
+            )
+    return Task(
+        circuit=circuit,
+        dt=dt,
+        steps=steps,
+        samples=max(counts, default=1),
+        spikes=spikes,
+        currents=currents,
+        delays=tuple(_delay(projection, dt) for projection in circuit.projections),
+        record={name: _variables(name, variables) for name, variables in record.items()},
+        neurons={name: _watched(circuit[name], neurons.get(name)) for name in record},
+        seed=int(seed),
+    )
+
+
+def _whole_steps(time: float, dt: float, where: str) -> int:
+    """How many steps `time` takes; Refused at `where` unless that is a whole number."""
+    steps = round(time / dt)
+    if abs(steps - time / dt) > 1e-6 * max(steps, 1):
+        raise Refused(where, f"{time:g} s is no whole number of steps of {dt:g} s", f"nearest: {steps * dt:g} s")
+    return steps
+
+
+def numpy_seconds(task: Task) -> float:
+    """About how long the task would take without compiling, from its size alone; within a factor of about two.
+
+    Measured on one core at 2.5 GHz. Nobody knows beforehand how much the cells will fire; 10 hertz is assumed.
+    """
+    per_step = 0.0
+    for population in task.circuit.populations:
+        per_step += 1.5e-4 + 1e-9 * _operations(population) * population.size
+    for projection in task.circuit.projections:
+        weights = projection.weights
+        stored = weights.size if isinstance(weights, np.ndarray) else weights.nnz
+        per_step += 8e-5 + 1.5e-8 * 10 * task.dt * stored
+    return per_step * task.steps * task.samples
+
+
+def _operations(population: Population) -> float:
+    """Nanoseconds that one cell takes a step, counted from the operations of its equations."""
+    equations = [
+        *population.cell.equations,
+        *(line for one in population.receptors.values() for line in one.synapse.equations),
+    ]
+    cost = 0.0
+    for equation in filter(lambda line: line.expression, equations):
+        for node in ast.walk(ast.parse(equation.expression, mode="eval")):
+            cost += 12.0 if isinstance(node, ast.Call | ast.Pow) else 1.0 if isinstance(node, ast.operator) else 0.0
+    stages = {"rk2": 2, "heun": 2, "rk4": 4}.get(population.method or population.cell.method, 1)
+    return 5 + cost * stages
+
+
+def _check_known(circuit: Circuit, inputs: Mapping[str, Input]) -> None:
+    known = [source.name for source in circuit.sources]
+    known += [f"{one.name}.{compartment}" for one in circuit.populations for compartment in one.cell.compartments]
+    for name in inputs:
+        if name not in known:
+            raise Refused("inputs", f"nothing is called {name!r}", one_of(name, known))
+
+
+def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> Spikes:
+    """The source's spikes, with silence up to the end of the run."""
+    where = f"inputs: source {source.name!r}"
+    if not isinstance(given, Spikes):
+        raise Refused(where, "missing" if given is None else f"found {type(given).__name__}", "needs Spikes")
+    if given.size != source.size:
+        raise Refused(where, f"spikes of {given.size} neurons", f"needs {source.size}")
+    if abs(given.dt - dt) > 1e-9 * dt:
+        raise Refused(where, f"spikes in steps of {given.dt:g} s", f"needs the circuit's {dt:g} s")
+    if given.steps > steps:
+        raise Refused(where, f"{given.steps} steps of spikes", f"the run has only {steps}")
+    silence = np.repeat(given.offsets[:, -1:], steps - given.steps, axis=1)
+    return Spikes(given.ids, np.hstack([given.offsets, silence]), given.size, dt)
+
+
+def _current(
+    population: Population, compartment: Compartment, given: Input, steps: int, dt: float
+) -> NDArray[np.float64]:
+    where = f"inputs: {population.name}.{compartment.name}"
+    if isinstance(given, Pulse):
+        return _pulse(given, compartment.unit, steps, dt, where)
+    if isinstance(given, Spikes):
+        raise Refused(where, "found Spikes", "needs a current: a Pulse or an array; spikes arrive by a projection")
+    values = np.asarray(given)
+    if values.dtype.kind not in "fiu":
+        raise Refused(where, f"an array of {values.dtype}", "needs numbers, in SI units")
+    if values.shape not in {(steps,), (steps, population.size)}:
+        raise Refused(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, population.size)}")
+    if not np.isfinite(values).all():
+        first = int(np.argwhere(~np.isfinite(values))[0, 0])
+        raise Refused(where, f"a current that is not finite in step {first}", "NaN and infinity cannot be injected")
+    return values.astype(np.float64)
+
+
+def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, where: str) -> NDArray[np.float64]:
+    amplitude = si(pulse.amplitude, unit, f"{where}: amplitude")
+    if not np.isfinite(amplitude):
+        raise Refused(f"{where}: amplitude", f"found {amplitude}", "needs a finite current")
+    start = si(pulse.start, "second", f"{where}: start")
+    stop = steps * dt if pulse.stop is None else si(pulse.stop, "second", f"{where}: stop")
+    if not 0 <= start < stop:
+        raise Refused(where, f"a pulse from {start:g} s to {stop:g} s", "needs 0 <= start < stop")
+    values = np.zeros(steps)
+    values[round(start / dt) : round(min(stop, steps * dt) / dt)] = amplitude
+    return values
+
+
+def _delay(projection: Projection, dt: float) -> int:
+    where = f"projection {projection.name!r}: delay"
+    delay = si(projection.delay, "second", where)
+    if not 0 <= delay < np.inf:
+        raise Refused(where, f"found {projection.delay!r}", "needs a time of 0 or above")
+    return _whole_steps(delay, dt, where)
+
+
+def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise Refused(f"record: {population}", f"found the text {names!r}", f"needs a list, such as [{names!r}]")
+    return tuple(dict.fromkeys(names))
+
+
+def _watched(population: Source | Population, neurons: Sequence[int] | None) -> NDArray[np.int64]:
+    if neurons is None:
+        return np.arange(min(population.size, _FEW))
+    chosen = np.asarray(neurons, dtype=np.int64).ravel()
+    outside = chosen[(chosen < 0) | (chosen >= population.size)]
+    if outside.size:
+        raise Refused(f"neurons: {population.name}", f"neuron {outside[0]}", f"needs 0..{population.size - 1}")
+    return np.unique(chosen)
