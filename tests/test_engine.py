@@ -141,7 +141,11 @@ def test_two_projections_and_a_delay_arrive_as_in_brian():
     cell = population("out", "lif_exp", 7)
     nodes = (Source("a", 20), Source("b", 30), cell)
     weights = rng.uniform(0, 4, (20, 7)), rng.uniform(0, 4, (30, 7))
-    circuit = Circuit(nodes, (Projection("a", "out", "synapse", weights[0]), Projection("b", "out", "synapse", weights[1], "5 ms")), 1e-3)
+    circuit = Circuit(
+        nodes,
+        (Projection("a", "out", "synapse", weights[0]), Projection("b", "out", "synapse", weights[1], "5 ms")),
+        1e-3,
+    )
     dense = {"a": rng.random((1, 200, 20)) < 0.1, "b": rng.random((1, 200, 30)) < 0.1}
     late = np.zeros_like(dense["b"])
     late[:, 5:] = dense["b"][:, :-5]
@@ -169,9 +173,15 @@ def test_potential_is_summed_over_spikes_and_raster_holds_the_spikes():
         (lambda c, s: (c, {}), "no spikes for source 'input'"),
         (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 49, s.dt)}), "49 neurons"),
         (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, 2e-3)}), "steps of 0.002 s"),
+        (lambda c, s: (c, {"input": Spikes(s.ids + np.int32(30), s.offsets, 50, s.dt)}), "do not fit"),
+        (lambda c, s: (c, {"input": Spikes(s.ids[:-1], s.offsets, 50, s.dt)}), "do not fit"),
+        (lambda c, s: (c, {"input": Spikes(s.ids.astype(np.int64), s.offsets, 50, s.dt)}), "an array of int64"),
         (lambda c, s: (c, {"input": s, "layer0": s}), "'layer0' is not a source"),
         (
-            lambda c, s: (Circuit(c.nodes, (*c.projections, Projection("layer1", "layer0", "synapse", np.ones((12, 130)))), c.dt), {"input": s}),
+            lambda c, s: (
+                Circuit(c.nodes, (*c.projections, Projection("layer1", "layer0", "synapse", np.ones((12, 130)))), c.dt),
+                {"input": s},
+            ),
             "a loop through layer0, layer1",
         ),
     ],

@@ -15,7 +15,9 @@ from snnlab.spikes import Spikes
 TAU_M, TAU_S, REFRACTORY = 64.0, 8.0, 3  # steps; a neuron that fired in step k moves again in step k + 3
 
 
-def network(card="lif_exp", sizes=(12, 9, 4), seed=0, v_th=(3.0, 2.0), t_ref=REFRACTORY, steps=160, samples=5, rate=0.08):
+def network(
+    card="lif_exp", sizes=(12, 9, 4), seed=0, v_th=(3.0, 2.0), t_ref=REFRACTORY, steps=160, samples=5, rate=0.08
+):
     rng = np.random.default_rng(seed)
     layers = [
         Population(f"layer{k}", cards.cell(card), size, {"v_th": v_th[k], "t_ref": t_ref * 1e-3})
@@ -82,7 +84,11 @@ def products(circuit, spikes, index=0):
     pre = spikes if index == 0 else responses[projection.pre].spikes
     post = responses[projection.post]
     ones = np.ones((1, post.spikes.size))
-    return engine.products(projection, pre, post, ones, precision="float64").summed, pre.dense()[0], post.spikes.dense()[0]
+    return (
+        engine.products(projection, pre, post, ones, precision="float64").summed,
+        pre.dense()[0],
+        post.spikes.dense()[0],
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -151,7 +157,10 @@ def test_gradients_are_the_papers_with_its_special_cases_for_silent_neurons(quie
     circuit, spikes = network(seed=2, rate=0.2)
     circuit = circuit.with_weights({one.name: np.abs(one.weights) for one in circuit.projections})
     if quiet:  # some inputs, hidden and output neurons never fire
-        weights = {one.name: np.where(np.arange(one.weights.shape[1]) % 3 == 0, -1, 1) * one.weights for one in circuit.projections}
+        weights = {
+            one.name: np.where(np.arange(one.weights.shape[1]) % 3 == 0, -1, 1) * one.weights
+            for one in circuit.projections
+        }
         circuit = circuit.with_weights(weights)
         dense = spikes.dense()
         dense[:, :, ::4] = False
@@ -203,7 +212,9 @@ def test_a_step_of_learning_brings_silent_outputs_to_fire():
 def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     rng = np.random.default_rng(0)
     circuit, spikes = network()
-    fork = Circuit(circuit.nodes, (*circuit.projections, Projection("input", "layer1", "synapse", np.ones((12, 4)))), 1e-3)
+    fork = Circuit(
+        circuit.nodes, (*circuit.projections, Projection("input", "layer1", "synapse", np.ones((12, 4)))), 1e-3
+    )
     with pytest.raises(Refused, match="chain"):
         HM2BP().init(fork, rng)
     current = Receptor(cards.synapse("exponential_current"), "soma")

@@ -1,15 +1,15 @@
 """A population's equations as the C++ body of a cell, written by Brian2's own code generator.
 
-Brian2 parses the equations, checks their units, chooses the update step and emits it as abstract code; here that code is
-optimised by Brian2's translator and rendered as a struct that ``layer.hpp`` runs. The text of a card never reaches the
-compiler: every name is given a prefix, and every expression is printed again from its syntax tree.
+Brian2 parses the equations, checks their units, chooses the update step and emits it as abstract code; here that code
+is optimised by Brian2's translator and rendered as a struct that ``layer.hpp`` runs. The text of a card never reaches
+the compiler: every name is given a prefix, and every expression is printed again from its syntax tree.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,8 +23,9 @@ from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
 from snnlab.circuit import Population
-from snnlab.equations import Model, code_target, compose, describe
+from snnlab.equations import Model, code_target, compose, describe, quantity
 from snnlab.errors import Refused
+from snnlab.grammar import GrammarError
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +58,9 @@ def generate(population: Population, dt: float) -> CellCode:
     if not model.threshold:
         raise Refused(f"{path}: threshold", "missing", "the engine runs cells that spike")
     group = _prepared(model, population.size, dt, path)
-    states = tuple(sorted(group.diff_eq_names if hasattr(group, "diff_eq_names") else group.equations.diff_eq_names))
+    states = tuple(sorted(group.equations.diff_eq_names))
     names = ("dt", *sorted(model.namespace))
-    potential = next(iter(population.cell.compartments.values())).potential if population.cell.compartments else states[0]
+    potential = next((part.potential for part in population.cell.compartments.values()), states[0])
     return CellCode(
         source=_struct(group, names, states, path),
         parameters=np.array([dt, *(float(np.asarray(model.namespace[name])) for name in names[1:])]),
@@ -89,11 +90,10 @@ def _refractory_steps(model: Model, dt: float, path: str) -> int:
     period: Any = model.namespace.get(model.refractory)
     if period is None:
         try:
-            from snnlab.equations import quantity
-
             period = quantity(model.refractory)
-        except ValueError:
-            raise Refused(f"{path}: refractory", f"found {model.refractory!r}", "the engine needs a fixed period") from None
+        except GrammarError as error:
+            found = f"found {model.refractory!r}"
+            raise Refused(f"{path}: refractory", found, "the engine needs a fixed period") from error
     return int((float(np.asarray(period)) + 1e-3 * dt) / dt)
 
 
@@ -137,43 +137,46 @@ class _Block:
 
 
 def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[str], path: str) -> str:
-    update = "\n".join(
-        line for line in group.state_updater.abstract_code.splitlines() if not line.startswith("not_refractory")
-    )
     held = {name for name in states if "unless refractory" in group.equations[name].flags}
-    variables = group.state_updater.codeobj.variables
-    blocks = {
-        "integrate": _block(update, variables, "i", free=True, path=path),
-        "rest": _block(_without(held, update), variables, "r", free=False, path=path),
-        "threshold": _block(
-            group.thresholder["spike"].abstract_code, group.thresholder["spike"].codeobj.variables, "f", free=True, path=path
-        ),
-    }
-    if group.resetter:
-        reset = group.resetter["spike"]
-        blocks["reset_one"] = _block(reset.abstract_code, reset.codeobj.variables, "z", free=True, path=path)
+    blocks = _blocks(group, held, path)
+    invariants = [pair for block in blocks.values() for pair in block.invariants]
+    members = [f"c_{name}" for name in names] + [name for name, _ in invariants]
+    count = range(len(states))
     return _TEMPLATE.format(
         count=len(states),
         held=", ".join("true" if name in held else "false" for name in states),
-        members="\n".join(f"    real c_{name};" for name in names)
-        + "".join(f"\n    real {name};" for block in blocks.values() for name, _ in block.invariants),
-        given="\n".join(f"        const double c_{name} = given[{k}];" for k, name in enumerate(names)),
-        invariants="\n".join(
-            f"        const double {name} = {value};" for block in blocks.values() for name, value in block.invariants
-        ),
-        keep="\n".join(f"        this->c_{name} = real(c_{name});" for name in names)
-        + "".join(f"\n        this->{name} = real({name});" for block in blocks.values() for name, _ in block.invariants),
+        members=_lines(1, (f"real {name};" for name in members)),
+        given=_lines(2, (f"const double c_{name} = given[{k}];" for k, name in enumerate(names))),
+        invariants=_lines(2, (f"const double {name} = {value};" for name, value in invariants)),
+        keep=_lines(2, (f"this->{name} = real({name});" for name in members)),
         arguments=", ".join(f"real& c_{name}" for name in states),
-        row=", ".join(f"state[{k}][n]" for k in range(len(states))),
-        locals_=" ".join(f"real a{k} = state[{k}][n], b{k} = a{k};" for k in range(len(states))),
-        a_row=", ".join(f"a{k}" for k in range(len(states))),
-        b_row=", ".join(f"b{k}" for k in range(len(states))),
-        select=" ".join(f"a{k} = free[n] ? a{k} : b{k}; state[{k}][n] = a{k};" for k in range(len(states))),
-        integrate="\n".join(f"        {line}" for line in blocks["integrate"].body),
-        rest="\n".join(f"        {line}" for line in blocks["rest"].body),
-        threshold="\n".join(f"        {line}" for line in blocks["threshold"].body),
-        reset="\n".join(f"        {line}" for line in blocks["reset_one"].body) if "reset_one" in blocks else "",
+        **{name: _lines(2, block.body) for name, block in blocks.items()},
+        load=_lines(3, (f"real free{k} = state[{k}][n], rest{k} = free{k};" for k in count)),
+        free=", ".join(f"free{k}" for k in count),
+        resting=", ".join(f"rest{k}" for k in count),
+        select=_lines(3, (f"state[{k}][n] = free[n] ? free{k} : rest{k};" for k in count)),
+        one=", ".join(f"state[{k}][n]" for k in count),
     )
+
+
+def _lines(depth: int, lines: Iterable[str]) -> str:
+    return "\n".join("    " * depth + line for line in lines)
+
+
+def _blocks(group: brian2.NeuronGroup, held: Collection[str], path: str) -> dict[str, _Block]:
+    """What a cell does in a step: move freely, rest while refractory, look at its threshold, and be reset."""
+    updater, thresholder = group.state_updater, group.thresholder["spike"]
+    update = "\n".join(line for line in updater.abstract_code.splitlines() if not line.startswith("not_refractory"))
+    blocks = {
+        "integrate": _block(update, updater.codeobj.variables, "i", free=True, path=path),
+        "rest": _block(_without(held, update), updater.codeobj.variables, "r", free=False, path=path),
+        "threshold": _block(thresholder.abstract_code, thresholder.codeobj.variables, "f", free=True, path=path),
+        "reset": _Block([], []),
+    }
+    if group.resetter:
+        resetter = group.resetter["spike"]
+        blocks["reset"] = _block(resetter.abstract_code, resetter.codeobj.variables, "z", free=True, path=path)
+    return blocks
 
 
 def _without(held: Collection[str], code: str) -> str:
@@ -198,7 +201,9 @@ def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, 
     code = re.sub(r"\bnot_refractory\b", str(free), code)
     for name in ("t", "xi", "i"):
         if name in get_identifiers(code):
-            raise Refused(f"{path}: equations", f"{name!r} is used", "the engine runs cells that depend on neither time nor noise")
+            raise Refused(
+                f"{path}: equations", f"{name!r} is used", "the engine runs cells that depend on neither time nor noise"
+            )
     scalar, vector = make_statements(code, variables, np.float64, optimise=True)
     once, each = _Renderer(prefix, "double"), _Renderer(prefix, "real")
     body = []
@@ -236,20 +241,20 @@ template <class real> struct Cell {{
         return f_cond;
     }}
 
-    void reset_one({arguments}) const {{
+    void reset({arguments}) const {{
 {reset}
     }}
 
     void update(real state[][TILE], const uint8_t* free, uint8_t* fires) const {{
         for (int n = 0; n < TILE; ++n) {{
-            {locals_}
-            integrate({a_row});
-            rest({b_row});
-            {select}
-            fires[n] = free[n] & uint8_t(threshold({a_row}));
+{load}
+            integrate({free});
+            rest({resting});
+{select}
+            fires[n] = free[n] & uint8_t(threshold({one}));
         }}
     }}
 
-    void reset(real state[][TILE], int n) const {{ reset_one({row}); }}
+    void reset_one(real state[][TILE], int n) const {{ reset({one}); }}
 }};
 """

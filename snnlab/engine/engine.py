@@ -15,7 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from snnlab import native
-from snnlab.circuit import Circuit, Number, Population, Projection, Source
+from snnlab.circuit import Circuit, Population, Projection, Source
 from snnlab.engine.codegen import CellCode, generate
 from snnlab.equations import seconds, si
 from snnlab.errors import Refused
@@ -133,6 +133,20 @@ def as_type(values: NDArray[np.floating], precision: Precision) -> NDArray[np.fl
     return np.ascontiguousarray(values, dtype=precision)
 
 
+def check_layout(spikes: Spikes, where: str) -> None:
+    """Refuse Spikes that compiled code would read beyond their end; it looks at addresses, not at arrays."""
+    ids, offsets = spikes.ids, spikes.offsets
+    right = "needs Spikes as from_dense and from_events make them"
+    for array, dtype in ((ids, np.int32), (offsets, np.int64)):
+        if array.dtype != dtype or not array.flags.c_contiguous:
+            raise Refused(where, f"an array of {array.dtype}", right)
+    whole = (
+        offsets.size and offsets[0, 0] == 0 and offsets[-1, -1] == len(ids) and (np.diff(offsets.ravel()) >= 0).all()
+    )
+    if not whole or (len(ids) and not 0 <= ids.min() <= ids.max() < spikes.size):
+        raise Refused(where, "offsets or neurons that do not fit", right)
+
+
 def delay_steps(projection: Projection, dt: float) -> int:
     """A projection's delay in whole steps, as Brian2 rounds it."""
     return round(si(projection.delay, "second", f"projection {projection.name!r}: delay") / dt)
@@ -166,7 +180,11 @@ def _run_layer(
     for entry, projection, values in zip(inputs, into, weights, strict=False):
         spikes = known[projection.pre]
         entry.ids, entry.offsets, entry.weights = address(spikes.ids), address(spikes.offsets), address(values)
-        entry.pre, entry.receptor, entry.delay = len(values), code.receptors[projection.receptor], delay_steps(projection, dt)
+        entry.pre, entry.receptor, entry.delay = (
+            len(values),
+            code.receptors[projection.receptor],
+            delay_steps(projection, dt),
+        )
     tiles = -(-population.size // TILE)
     raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
     counts = np.zeros((samples, population.size), dtype=np.int32)
@@ -210,6 +228,7 @@ def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -
             raise Refused("inputs", f"no spikes for source {source.name!r}", "every source needs them")
         if spikes.size != source.size:
             raise Refused(f"inputs of {source.name!r}", f"{spikes.size} neurons", f"the source has {source.size}")
+        check_layout(spikes, f"inputs of {source.name!r}")
         if not np.isclose(spikes.dt, dt, rtol=1e-9):
             raise Refused(f"inputs of {source.name!r}", f"steps of {spikes.dt} s", f"the circuit's are {dt} s")
         shapes.add((spikes.samples, spikes.steps))
@@ -240,7 +259,9 @@ void advance(const double* parameters, double state[][TILE]) {{
 void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step) {{
     count_steps(raster, samples, tiles, steps, per_step);
 }}
-void list(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids, int threads) {{
+void list(
+    const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids, int threads
+) {{
     list_spikes(raster, samples, tiles, steps, offsets, ids, threads);
 }}
 }}

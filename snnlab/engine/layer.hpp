@@ -110,7 +110,7 @@ void run_sample(const Layer& layer, const Cell<real>& cell, const std::vector<Ti
             if (Cell<real>::held[input.receptor])  // a variable that rests while refractory takes no input either
                 for (int k = 0; k < TILE; ++k) receptor[k] = free[k] ? receptor[k] : before[k];
         }
-        for (uint64_t left = fired; left; left &= left - 1) cell.reset(state, __builtin_ctzll(left));
+        for (uint64_t left = fired; left; left &= left - 1) cell.reset_one(state, __builtin_ctzll(left));
     }
     const int64_t at = int64_t(sample) * layer.neurons + first;
     std::memcpy(layer.counts + at, counts, width * sizeof(int32_t));

@@ -1,8 +1,8 @@
 """Products of output spikes with un-reset input traces: what HM2-BP and its kin learn from.
 
 For a cell that is linear between its spikes, let M[j, t] be the potential that the spikes of input j alone, through a
-weight of 1, would have left in step t had the cell never been reset. What they contributed to the potential at the output
-spikes of neuron i, resets counted, is a sum over the spikes f of i,
+weight of 1, would have left in step t had the cell never been reset. What they contributed to the potential at the
+output spikes of neuron i, resets counted, is a sum over the spikes f of i,
 
     e_ij = sum_f  M[j, t_f] - rho^(t_f - c_f) M[j, c_f]
 
@@ -35,12 +35,8 @@ _CHUNKS = 4  # parts of a batch that a narrow layer is divided into, whatever th
 
 class _Products(ctypes.Structure):
     _fields_ = [
-        (name, ctypes.c_void_p)
-        for name in "ids offsets raster transition scale weights send summed sent".split()
-    ] + [
-        (name, ctypes.c_int32)
-        for name in "pre post samples steps watched receptor held delay chunks threads".split()
-    ]
+        (name, ctypes.c_void_p) for name in "ids offsets raster transition scale weights send summed sent".split()
+    ] + [(name, ctypes.c_int32) for name in "pre post samples steps watched receptor held delay chunks threads".split()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +52,13 @@ class Credit:
 
 
 def transition(population: Population, dt: Number) -> NDArray[np.float64]:
-    """The matrix of one free step, state after = matrix @ state before. Raises Refused for a cell that is not linear."""
+    """The matrix of one free step, state after = matrix @ state before. Raises Refused where there is none."""
     code = generate(population, seconds(dt, "circuit: dt"))
     matrix = _transition(code)
     probe = np.random.default_rng(0).normal(size=(len(code.states), 8))
-    if not (np.isfinite(matrix).all() and np.allclose(engine.advance(code, probe), matrix @ probe, rtol=1e-9, atol=1e-12)):
+    if not (
+        np.isfinite(matrix).all() and np.allclose(engine.advance(code, probe), matrix @ probe, rtol=1e-9, atol=1e-12)
+    ):
         raise Refused(population.cell.path, "not linear about zero between its spikes", "needs a cell such as lif_exp")
     return matrix
 
@@ -80,6 +78,7 @@ def products(
     The result does not depend on the number of threads.
     """
     code = post.cell
+    _check(projection, pre, post, scale, send)
     samples, size = scale.shape
     width = _width(size)
     tiles = -(-size // width)
@@ -98,6 +97,20 @@ def products(
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
     _library(len(code.states), precision, width).products(ctypes.byref(order))
     return Credit(summed.sum(axis=0) if chunks > 1 else summed[0], None if sent is None else sent.sum(axis=0))
+
+
+def _check(
+    projection: Projection, pre: Spikes, post: Response, scale: NDArray[np.floating], send: NDArray[np.floating] | None
+) -> None:
+    """Refuse arrays that compiled code would read beyond their end."""
+    where = f"products of {projection.name!r}"
+    engine.check_layout(pre, where)
+    shape = (post.spikes.samples, post.spikes.size)
+    for name, array in (("scale", scale), ("send", send)):
+        if array is not None and array.shape != shape:
+            raise Refused(where, f"{name} of shape {array.shape}", f"needs {shape}")
+    if (pre.samples, pre.steps, pre.size) != (post.spikes.samples, post.spikes.steps, projection.weights.shape[0]):
+        raise Refused(where, "spikes before and after that do not belong together", "needs one batch of one circuit")
 
 
 def _width(size: int) -> int:

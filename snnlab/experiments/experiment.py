@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from snnlab import cards, loaders
 from snnlab.circuit import Circuit, Population, Source, layered
 from snnlab.encode import Poisson
 from snnlab.errors import Refused, one_of
+from snnlab.experiments import options
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial
 
@@ -37,7 +38,8 @@ class Layers:
         names = [*(f"hidden{k}" for k in range(1, len(sizes))), "output"]
         card = cards.cell(self.cell)
         layers = [
-            Population(name, card, size, {"v_th": v_th}) for name, size, v_th in zip(names, sizes, self.v_th, strict=True)
+            Population(name, card, size, {"v_th": v_th})
+            for name, size, v_th in zip(names, sizes, self.v_th, strict=True)
         ]
         return layered(Source("input", inputs), layers, self.receptor, dt)
 
@@ -73,53 +75,21 @@ class Experiment:
         rule = replace(self.rule, threads=threads) if threads else self.rule  # type: ignore[type-var]
         return Trial(rule, circuit, self.encoder, train, test, self.epochs, self.batch, seed, threads)
 
+    def cards(self) -> dict[str, str]:
+        """Path -> digest of the cards that the experiment is made of."""
+        used = (cards.dataset(self.dataset), cards.cell(self.network.cell))
+        return {card.path: card.digest for card in used}
+
     def options(self) -> dict[str, Any]:
-        """Everything that --set can change, by dotted name."""
-        return _flat(self, skip=_TOLD_APART)
+        """Everything that can be changed, by dotted name."""
+        return options.flat(self, skip=_TOLD_APART)
 
-    def with_options(self, changes: Mapping[str, Any]) -> Experiment:
-        """The experiment with some options changed; texts are read as the option's type. Raises Refused."""
-        changed = self
+    def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
+        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`."""
+        known = self.options()
+        experiment = self
         for name, value in changes.items():
-            if name not in self.options():
-                raise Refused(f"--set {name}", "no such option", one_of(name, self.options()))
-            changed = _changed(changed, name.split("."), value, name)
-        return changed
-
-
-def _flat(value: Any, prefix: str = "", skip: tuple[str, ...] = ()) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for field in fields(value):
-        inner = getattr(value, field.name)
-        if field.name in skip:
-            continue
-        if is_dataclass(inner):
-            flat |= _flat(inner, f"{prefix}{field.name}.")
-        elif field.name != "threads":
-            flat[f"{prefix}{field.name}"] = inner
-    return flat
-
-
-def _changed(value: Any, path: list[str], text: Any, name: str) -> Any:
-    field, *rest = path
-    inner = getattr(value, field)
-    return replace(value, **{field: _changed(inner, rest, text, name) if rest else _read(text, inner, name)})
-
-
-def _read(text: Any, like: Any, name: str) -> Any:
-    """`text` as a value of the type of `like`."""
-    if isinstance(like, tuple):
-        parts = text.split(",") if isinstance(text, str) else text
-        return tuple(_read(part, like[0] if like else 0, name) for part in parts if part != "")
-    if isinstance(like, bool):
-        known = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-        if str(text).lower() not in known:
-            raise Refused(f"--set {name}", f"found {text!r}", "needs true or false")
-        return known[str(text).lower()]
-    if isinstance(text, type(like)) and not isinstance(text, str):
-        return text
-    try:
-        return type(like)(text)
-    except ValueError:
-        word = {int: "a whole number", float: "a number"}.get(type(like), type(like).__name__)
-        raise Refused(f"--set {name}", f"found {text!r}", f"needs {word}") from None
+            if name not in known:
+                raise Refused(f"{where} {name}", "no such option", one_of(name, known))
+            experiment = options.changed(experiment, name, value, f"{where} {name}")
+        return experiment

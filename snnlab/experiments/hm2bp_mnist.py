@@ -1,8 +1,8 @@
 """HM2-BP on MNIST, fully connected 784-800-10: the first row of the paper's comparison.
 
 Network, encoding, thresholds, time constants, targets and initial weights are the authors' (arXiv:1805.07866 and their
-configuration files). They step Adam after every sample; here it is stepped after every batch, with a larger rate, which was
-chosen on the last 10,000 images of the training set and not on the test set.
+configuration files). They step Adam after every sample; here it is stepped after every batch, with a larger rate, which
+was chosen on the last 10,000 images of the training set and not on the test set.
 """
 
 from snnlab.encode import Poisson
@@ -12,7 +12,7 @@ from snnlab.rules.hm2bp import HM2BP
 EXPERIMENT = Experiment(
     name="hm2bp-mnist",
     summary="MNIST, 784-800-10, 400 steps of 1 ms, trained with HM2-BP",
-    reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: mean of 5 runs, each the best of 200 epochs on the test set",
+    reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: mean of 5 runs, each the best of 200 epochs on test",
     reported=0.9884,
     dataset="mnist",
     network=Layers(cell="lif_exp_euler", hidden=(800,), v_th=(20.0, 8.0)),

@@ -3,15 +3,15 @@
 Macro level: the output neurons' spike counts o are driven to a count for the label and another for the rest,
 E = 1/2 sum_i (o_i - y_i)^2, and a neuron's count is taken to be its total potential over its threshold, o_i = a_i / nu.
 
-Micro level: a_i = sum_j w_ij e_ij, where the S-PSP e_ij is what the spikes of input j left on the membrane at the spikes of
-neuron i. It grows with both counts, de_ij/do_j = e_ij/o_j and de_ij/do_i = e_ij/o_i, so that
+Micro level: a_i = sum_j w_ij e_ij, where the S-PSP e_ij is what the spikes of input j left on the membrane at the
+spikes of neuron i. It grows with both counts, de_ij/do_j = e_ij/o_j and de_ij/do_i = e_ij/o_i, so that
 
     output  delta_i = (o_i - y_i) / nu
     hidden  delta_j = (1/nu) sum_i delta_i w_ij e_ij / o_j
     weight  dE/dw_ij = delta_i e_ij (1 + s_i),   s_i = (1/nu) sum_l w_il e_il / o_i = a_i / (nu o_i)
 
-The engine sums e_ij over spikes without ever storing it; a_i is the sum of the potentials at the spikes, which the forward
-pass has.
+The engine sums e_ij over spikes without ever storing it; a_i is the sum of the potentials at the spikes, which the
+forward pass has.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class HM2BP:
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         weights = {}
-        for projection in _chain(circuit):
-            engine.transition(circuit[projection.post], circuit.dt)
+        for projection, population in zip(_chain(circuit), circuit.populations, strict=True):
+            engine.transition(population, circuit.dt)
             _threshold(circuit, projection)
             shape = projection.weights.shape
             weights[projection.name] = rng.uniform(-self.spread, self.spread, shape).astype(self.precision)
@@ -100,7 +100,7 @@ class HM2BP:
         """dE/dw of every projection, mean over the batch (pre, post), from the error at the output."""
         chain = _chain(circuit)
         gradients: dict[str, NDArray[np.floating]] = {}
-        delta = error / _threshold(circuit, chain[-1])
+        delta: NDArray[np.floating] = error / _threshold(circuit, chain[-1])
         for projection in reversed(chain):
             post = responses[projection.post]
             first = projection is chain[0]
@@ -119,7 +119,9 @@ class HM2BP:
             gradient = credit.summed
             if silent.any():
                 active = pre.counts() > 0
-                gradient += _SILENT_PSP * (active.astype(gradient.dtype).T @ np.where(silent, scale, 0).astype(gradient.dtype))
+                gradient += _SILENT_PSP * (
+                    active.astype(gradient.dtype).T @ np.where(silent, scale, 0).astype(gradient.dtype)
+                )
             gradients[projection.name] = gradient
             if not first and credit.sent is not None:
                 before = responses[projection.pre]

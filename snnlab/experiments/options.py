@@ -1,0 +1,85 @@
+"""Options by dotted name: the fields of nested dataclasses, read as what their annotations say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from snnlab.errors import Refused, one_of
+
+_Value = TypeVar("_Value")
+
+_MACHINE = ("threads",)  # says how to compute, not what
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_LARGEST = 2**31 - 1
+
+
+def flat(value: Any, skip: Collection[str] = (), prefix: str = "") -> dict[str, Any]:
+    """Every field by dotted name, those of dataclasses within it included; without the names in `skip`."""
+    found: dict[str, Any] = {}
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        if field.name in skip or field.name in _MACHINE:
+            continue
+        found |= flat(inner, prefix=f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}": inner}
+    return found
+
+
+def changed(value: _Value, name: str, to: Any, where: str) -> _Value:
+    """The dataclass with the field of this dotted name set to `to`, which may be text. Raises Refused at `where`."""
+    field, _, rest = name.partition(".")
+    if rest:
+        inner = changed(getattr(value, field), rest, to, where)
+    else:
+        inner = read(to, get_type_hints(type(value))[field], where)
+    try:
+        return replace(value, **{field: inner})  # type: ignore[type-var]
+    except Refused as refusal:
+        raise Refused(where, refusal.found, refusal.right) from refusal
+
+
+def read(given: Any, kind: Any, where: str) -> Any:
+    """`given`, text or a value as JSON has it, as the annotated type. Raises Refused at `where`."""
+    if get_origin(kind) is tuple:
+        parts = [part for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+        if not isinstance(parts, list | tuple):
+            raise Refused(where, f"found {given!r}", "needs values with commas between them")
+        return tuple(read(part, get_args(kind)[0], where) for part in parts)
+    if get_origin(kind) is Literal:
+        if given not in get_args(kind):
+            raise Refused(where, f"found {given!r}", one_of(str(given), get_args(kind)))
+        return given
+    readers = {bool: _truth, int: _whole, float: _number, str: _text}
+    value, right = readers[kind](given)
+    if value is None:
+        raise Refused(where, f"found {given!r}", right)
+    return value
+
+
+def _truth(given: Any) -> tuple[bool | None, str]:
+    value = given if isinstance(given, bool) else _TRUTH.get(given.strip().lower()) if isinstance(given, str) else None
+    return value, "needs true or false"
+
+
+def _whole(given: Any) -> tuple[int | None, str]:
+    right = f"needs a whole number up to {_LARGEST}"
+    try:
+        value = int(given) if isinstance(given, str) else given
+    except ValueError:
+        return None, right
+    return (value if type(value) is int and abs(value) <= _LARGEST else None), right
+
+
+def _number(given: Any) -> tuple[float | None, str]:
+    right = "needs a number"
+    try:
+        value = float(given) if isinstance(given, str) or type(given) is int else given
+    except (ValueError, OverflowError):
+        return None, right
+    return (value if type(value) is float and math.isfinite(value) else None), right
+
+
+def _text(given: Any) -> tuple[str | None, str]:
+    return (given if isinstance(given, str) else None), "needs text"
