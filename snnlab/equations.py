@@ -21,7 +21,7 @@ from brian2 import Quantity
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.device import reset_device
-from brian2.utils.logger import catch_logs
+from brian2.utils.logger import BrianLogger, catch_logs
 
 from snnlab import grammar
 from snnlab.cards import Cell, Synapse
@@ -31,6 +31,8 @@ from snnlab.grammar import Equation, GrammarError
 
 # An error reaches the person as our own one line, not as a request to report a bug of Brian2.
 brian2.prefs.logging.display_brian_error_message = False
+# Nor does a refused circuit, half made, deserve a warning for each of its objects that was never used.
+BrianLogger.suppress_name("unused_brian_object")
 
 
 def _exp(x: Any) -> Any:
@@ -132,7 +134,7 @@ def si(value: Number, like: str, where: str) -> float:
 def seconds(value: Number, where: str) -> float:
     """A duration in seconds, positive. Raises Refused at `where`."""
     time = si(value, "second", where)
-    if not time > 0:
+    if not 0 < time < math.inf:
         raise Refused(where, f"found {value!r}", "needs a time above 0, such as '100 ms'")
     return time
 
@@ -197,9 +199,15 @@ def check(card: Cell | Synapse) -> None:
 
 def describe(error: BaseException) -> str:
     """The innermost reason of a Brian2 error, on one line."""
+    error = innermost(error)
+    return " ".join(str(error.args[0] if error.args else error).split()) or type(error).__name__
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The error that all the others around it were raised from."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error.args[0] if error.args else error).split()) or type(error).__name__
+    return error
 
 
 @contextmanager

@@ -57,20 +57,25 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
     return _load(path)
 
 
-def program(folder: Path, sources: Sequence[str], *, jobs: int = 2) -> Path:
+def program(folder: Path, sources: Sequence[str], *, header: str, jobs: int = 2) -> Path:
     """The C++ files of a folder compiled with ``PROGRAM_FLAGS``, `jobs` at a time, and linked into one program there.
 
-    Nothing is kept beyond the folder. Raises Refused where there is no compiler, and where it fails.
+    `header` is one that all of them include; it is compiled once, before them. Nothing is kept beyond the folder.
+
+    Raises Refused where there is no compiler, and where it fails.
     """
-    compiler, made = _compiler(), folder / "main"
-    parts = [(source, f"{source}.o") for source in sorted(sources)]
-    steps = [[*compiler, *PROGRAM_FLAGS, "-I.", "-c", source, "-o", part] for source, part in parts]
+    made, command = folder / "main", [*_compiler(), *PROGRAM_FLAGS, "-I."]
+    parts = {source: f"{source}.o" for source in sorted(sources)}
+
+    def build(*words: str) -> None:
+        done = _run([*command, *words], folder)
+        if done.returncode:
+            raise Refused("C++ compiler", f"{command[0]} failed: {_first_error(done)}", "name another in CXX")
+
+    build("-x", "c++-header", header, "-o", f"{header}.gch")
     with ThreadPoolExecutor(jobs) as pool:
-        done = list(pool.map(lambda command: _run(command, folder), steps))
-    done.append(_run([*compiler, "-o", made.name, *(part for _, part in parts)], folder))
-    for one in done:
-        if one.returncode:
-            raise Refused("C++ compiler", f"{compiler[0]} failed: {_first_error(one)}", "name another in CXX")
+        list(pool.map(lambda source: build("-include", header, "-c", source, "-o", parts[source]), parts))
+    build("-o", made.name, *parts.values())
     return made
 
 

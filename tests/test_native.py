@@ -160,3 +160,16 @@ def test_a_damaged_library_is_refused_by_name(own_cache: Path) -> None:
     damaged.write_bytes(b"not a library")
     with pytest.raises(Refused, match="add-.*cannot be loaded.*delete it"):
         native.library(ADD, name="add")
+
+
+def test_files_of_a_folder_become_a_program(tmp_path: Path) -> None:
+    folder = tmp_path / "a project with spaces"
+    (folder / "parts").mkdir(parents=True)
+    (folder / "shared.h").write_text("#pragma once\n#include <cstdio>\nint twice(int);\n")
+    (folder / "main.cpp").write_text('#include "shared.h"\nint main() { std::printf("%d", twice(21)); }\n')
+    (folder / "parts" / "twice.cpp").write_text('#include "shared.h"\nint twice(int x) { return 2 * x; }\n')
+    made = native.program(folder, ["main.cpp", "parts/twice.cpp"], header="shared.h")
+    assert subprocess.run([made], capture_output=True, text=True, check=True).stdout == "42"
+    (folder / "parts" / "twice.cpp").write_text('#include "shared.h"\nint twice(int x) { return nonsense; }\n')
+    with pytest.raises(Refused, match=r"^C\+\+ compiler: .* failed: parts/twice.cpp:2:.*nonsense"):
+        native.program(folder, ["main.cpp", "parts/twice.cpp"], header="shared.h")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,8 @@ _REPORT = 0.2  # seconds between two movements of the progress bar
 _REPORT_CPP = (
     r"""std::cerr << "\rsimulated " << int(100*completed) << " %" << (completed < 1 ? "" : "\n") << std::flush;"""
 )
+
+_OURS = ("invalid_values", "unused_brian_object")  # what Brian2 warns of and snnlab refuses
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -181,7 +184,7 @@ def _settings() -> Iterator[None]:
         for name, value in before.items():
             brian2.prefs[name] = value
     for _, name, message in said:
-        if not name.endswith("invalid_values"):  # reported as a refusal
+        if not name.endswith(_OURS):
             warnings.warn(message, stacklevel=2)
 
 
@@ -201,7 +204,7 @@ def _run_compiled(task: Task, progress: bool) -> Recording:
             )
             device.build(directory=folder, compile=False, run=False)
         with Console(stderr=True, quiet=not progress).status("compiling"):
-            native.program(Path(folder), list(device.writer.source_files))
+            native.program(Path(folder), list(device.writer.source_files), header="objects.h")
         # Brian2 prints what the program said when it fails; it can only have been stopped, by memory or by hand
         with refusing("compiled simulation"), contextlib.redirect_stdout(io.StringIO()):
             device.run(folder, with_output=False)
@@ -246,12 +249,14 @@ def _bar(task: Task, shown: bool) -> Iterator[Callable[[int], Callable[..., None
 def _lost(task: Task, sample: int, lost: tuple[str, str]) -> Refused:
     """The refusal of a run in which a state variable stopped being a number; runs it again to say when."""
     first: list[tuple[str, str, float]] = []
+    step = itertools.count(1)
     with _runtime("numpy", task.seed + sample):
         wired = wire(task, sample)
 
-        def watch(t: brian2.Quantity) -> None:
+        def watch() -> None:
+            when = next(step) * task.dt
             if found := not_finite(wired):
-                first.append((*found, float(t)))
+                first.append((*found, when))
                 wired.network.stop()
 
         wired.network.add(brian2.NetworkOperation(watch, clock=wired.clock, when="end", name="watch"))

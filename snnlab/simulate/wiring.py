@@ -13,11 +13,12 @@ import brian2
 import numpy as np
 import scipy.sparse
 from brian2.equations.equations import PARAMETER, Equations, SingleEquation
+from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_unit
 from numpy.typing import NDArray
 
 from snnlab.circuit import Population, Projection, Weights
-from snnlab.equations import Model, compose, describe, unit
+from snnlab.equations import Model, compose, describe, innermost, unit
 from snnlab.errors import Refused, one_of
 from snnlab.recording import Recording, Trace
 from snnlab.simulate.task import Task
@@ -107,7 +108,9 @@ def refusing(where: str) -> Iterator[None]:
     except Refused:
         raise
     except Exception as error:  # Brian2 has many types for what it cannot do; each carries its reason
-        raise Refused(where, describe(error)) from error
+        linear = isinstance(innermost(error), UnsupportedEquationsException)
+        right = "give the population another method, such as 'exponential_euler'" if linear else ""
+        raise Refused(where, describe(error), right) from error
 
 
 def _expressions(task: Task, population: Population) -> dict[str, str]:
@@ -185,7 +188,7 @@ def _sorted_synapses(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Clock) -> brian2.StateMonitor:
-    known = set(group.equations.names)
+    known = set(group.equations.names) - {"lastspike", "not_refractory"}
     for variable in task.record[name]:
         if variable not in known:
             raise Refused(f"record: {name}", f"no variable {variable!r}", one_of(variable, known))
