@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=Layers(cell="lif_exp_euler", hidden=(800,), v_th=(20.0, 8.0)),
     encoder=Poisson(steps=400, dt=1e-3, brightest=1 / 5.5, fresh=True),
-    rule=HM2BP(learning_rate=1e-2),
+    rule=HM2BP(learning_rate=1.5e-2),
     epochs=3,
     batch=64,
 )
