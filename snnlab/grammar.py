@@ -12,7 +12,7 @@ import keyword
 import math
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 FUNCTIONS = frozenset(
@@ -33,19 +33,31 @@ GIVEN = frozenset({"t", "dt", "xi"})
 """Names that every expression may read: time, time step, and white noise."""
 
 RESERVED = (
-    frozenset("i j N lastspike not_refractory refractory rand randn poisson e pi inf".split())
+    frozenset("i j N t_in_timesteps timestep lastspike not_refractory refractory rand randn poisson e pi inf".split())
     | FUNCTIONS
     | UNITS
     | GIVEN
     # words of C++ that are ordinary names in Python
     | frozenset(
-        "auto bool case catch char const default delete do double enum explicit extern float friend goto inline long "
-        "mutable namespace new operator private protected public register restrict short signed sizeof static struct "
-        "switch template this throw true false typedef typename union unsigned using virtual void volatile".split()
+        "alignas alignof and_eq asm auto bitand bitor bool case catch char char8_t char16_t char32_t compl "
+        "concept const consteval constexpr constinit const_cast co_await co_return co_yield decltype default "
+        "delete do double dynamic_cast enum explicit export extern false float friend goto inline long "
+        "mutable namespace new noexcept not_eq nullptr operator or_eq private protected public register "
+        "reinterpret_cast requires restrict short signed sizeof static static_assert static_cast struct "
+        "switch template this thread_local throw true typedef typeid typename union unsigned using virtual "
+        "void volatile wchar_t xor xor_eq".split()
+    )
+    # functions and macros that Brian2's C++ calls, and namespaces it lives in
+    | frozenset(
+        "brian std main pow fabs fmod expm1 isnan errno assert stdin stdout stderr NULL EOF NAN INFINITY".split()
     )
 )
+"""Names that a card may not declare."""
 
 _LONGEST = 4000  # characters of one expression; a bound on what the parsers downstream must digest
+_DEEPEST = 200  # levels of its syntax tree
+_MOST_EQUATIONS = 200  # on one card
+_LARGEST = 20_000.0  # terms and nodes of an equation once all others are put into it
 _LARGEST_EXPONENT = 64
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Call, ast.Name, ast.Constant, ast.Load,
@@ -83,36 +95,58 @@ class Equation:
 
 def check_name(name: str) -> str:
     """`name`, if a card may declare it; GrammarError otherwise."""
-    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or "__" in name or keyword.iskeyword(name):
-        raise GrammarError(f"{name!r} is not a name: letters, digits and single underscores, a letter first")
-    if name in RESERVED:
-        raise GrammarError(f"{name!r} is taken by a unit, a function or Brian2: choose another name")
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and "__" not in name and not name.endswith("_")
+    if not plain or keyword.iskeyword(name):
+        raise GrammarError(
+            f"{name!r} is not a name: letters, digits and single underscores between them, a letter first"
+        )
+    # Brian2 reads xi_... as noise, and ..._pre and ..._post as the two sides of a synapse
+    if name in RESERVED or name.startswith("xi_") or name.endswith(("_pre", "_post")):
+        raise GrammarError(f"{name!r} is taken by a unit, a function, C++ or Brian2: choose another name")
     return name
 
 
 def names_in(text: str) -> set[str]:
     """The names that an expression reads; GrammarError where it is anything but arithmetic."""
-    if len(text) > _LONGEST:
-        raise GrammarError(f"{len(text)} characters: an expression may have {_LONGEST}")
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise GrammarError(f"{text.strip()!r} is not an expression") from error
+    tree = _parse(text)
     for node in ast.walk(tree):
         _check_node(node)
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - called
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+
+
+def _parse(text: str) -> ast.expr:
+    if len(text) > _LONGEST:
+        raise GrammarError(f"{len(text)} characters: an expression may have {_LONGEST}")
+    if strange := re.search(r"[^A-Za-z0-9_ .,+\-*/%()<>=!]", text):
+        raise GrammarError(f"{strange[0]!r} has no place in an expression")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise GrammarError(f"{_shown(text)} is not an expression") from error
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [below for node in level for below in ast.iter_child_nodes(node)]
+    if level:
+        raise GrammarError(f"{_shown(text)} has more than {_DEEPEST} levels: divide it into several equations")
+    return tree
+
+
+def _shown(what: str | ast.AST) -> str:
+    """A piece of an expression in quotes, the beginning of it where it is long."""
+    text = what.strip() if isinstance(what, str) else ast.unparse(what)
+    return repr(text or type(what).__name__) if len(text) <= 60 else repr(f"{text[:56]} ...")
 
 
 def _check_node(node: ast.AST) -> None:
     if not isinstance(node, _NODES):
-        raise GrammarError(
-            f"{ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__!r} is not arithmetic"
-        )
+        raise GrammarError(f"{_shown(node)} is not arithmetic")
     if isinstance(node, ast.Constant) and not _is_finite(node.value):
-        raise GrammarError(f"{node.value!r} is not a finite number")
-    if isinstance(node, ast.Call) and not _is_known_call(node):
-        raise GrammarError(f"{ast.unparse(node.func)!r} is not one of the functions {', '.join(sorted(FUNCTIONS))}")
+        raise GrammarError(f"{_shown(node)} is not a finite number")
+    if isinstance(node, ast.Call):
+        _check_call(node)
+    if isinstance(node, ast.Compare) and len(node.ops) > 1:
+        raise GrammarError(f"{_shown(node)} compares twice: join two comparisons with 'and'")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         _check_power(node)
 
@@ -121,46 +155,61 @@ def _is_finite(value: object) -> bool:
     return (type(value) is float and math.isfinite(value)) or (type(value) is int and value <= sys.float_info.max)
 
 
-def _is_known_call(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS and not node.keywords
+def _check_call(node: ast.Call) -> None:
+    if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords:
+        raise GrammarError(f"{_shown(node.func)} is not one of the functions {', '.join(sorted(FUNCTIONS))}")
+    wanted = 3 if node.func.id == "clip" else 1
+    if len(node.args) != wanted:
+        raise GrammarError(f"{_shown(node)} has {len(node.args)} arguments; {node.func.id} takes {wanted}")
 
 
 def _check_power(node: ast.BinOp) -> None:
     """A tower of constant powers would be worked out exactly, at any length, by whoever simplifies it."""
     exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
-    small = isinstance(exponent, ast.Constant) and abs(float(exponent.value)) <= _LARGEST_EXPONENT  # type: ignore[arg-type]
+    small = isinstance(exponent, ast.Constant) and _is_finite(exponent.value) and exponent.value <= _LARGEST_EXPONENT  # type: ignore[operator]
     if not (small or isinstance(exponent, ast.Name)):
-        raise GrammarError(
-            f"the exponent in {ast.unparse(node)!r} must be a name or a number up to {_LARGEST_EXPONENT}"
-        )
+        raise GrammarError(f"the exponent in {_shown(node)} must be a name or a number up to {_LARGEST_EXPONENT}")
     if not any(isinstance(part, ast.Name) for part in ast.walk(node.left)):
-        raise GrammarError(f"{ast.unparse(node)!r} is a power of a constant: write the number")
+        raise GrammarError(f"{_shown(node)} is a power of a constant: write the number")
 
 
 def check_expression(text: str, names: Collection[str]) -> None:
     """Refuse an expression that reads anything but `names`, units, t, dt and xi."""
     unknown = sorted(names_in(text) - set(names) - UNITS - GIVEN)
     if unknown:
-        raise GrammarError(f"unknown symbol {unknown[0]!r} in {text.strip()!r}")
+        raise GrammarError(f"unknown symbol {unknown[0]!r} in {_shown(text)}")
 
 
 def check_unit(text: str) -> None:
     """Refuse a unit that is not a product of powers of known units, or 1."""
-    if names_in(text) - UNITS:
-        raise GrammarError(f"unknown unit {sorted(names_in(text) - UNITS)[0]!r}")
-    for node in ast.walk(ast.parse(text.strip(), mode="eval")):
-        if isinstance(node, ast.Call | ast.Compare | ast.BoolOp | ast.Add | ast.Sub | ast.Mod):
-            raise GrammarError(f"{text.strip()!r} is not a product of units")
+    unknown = sorted(names_in(text) - UNITS)
+    if unknown:
+        raise GrammarError(f"unknown unit {unknown[0]!r}")
+    if not _is_unit(_parse(text)):
+        raise GrammarError(f"{_shown(text)} is not a product of units")
+
+
+def _is_unit(node: ast.AST) -> bool:
+    match node:
+        case ast.Name() | ast.Constant(value=1):
+            return True
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div(), right=right):
+            return _is_unit(left) and _is_unit(right)
+        case ast.BinOp(
+            left=left, op=ast.Pow(), right=ast.Constant() | ast.UnaryOp(op=ast.USub(), operand=ast.Constant())
+        ):
+            return _is_unit(left)
+    return False
 
 
 def check_statements(text: str, targets: Collection[str], names: Collection[str]) -> None:
     """Refuse a reset that is anything but assignments to `targets`."""
     for line in filter(None, (part.strip() for part in re.split(r"[;\n]", text))):
-        match = re.fullmatch(r"([A-Za-z]\w*)\s*([-+*/]?=)([^=].*)", line)
+        match = re.fullmatch(r"([A-Za-z]\w*) *([-+*/]?=)([^=].*)", line)
         if match is None:
-            raise GrammarError(f"{line!r} is not an assignment")
+            raise GrammarError(f"{_shown(line)} is not an assignment")
         if match[1] not in targets:
-            raise GrammarError(f"{line!r} assigns to {match[1]!r}, which is not a variable of the equations")
+            raise GrammarError(f"{_shown(line)} assigns to {match[1]!r}, which is not a variable of the equations")
         check_expression(match[3], names)
 
 
@@ -175,12 +224,64 @@ def parse_equations(text: str) -> tuple[Equation, ...]:
             equations.append(_parse_equation(pending))
             pending = ""
     if pending:
-        raise GrammarError(f"{pending!r} has no unit: end it with ': volt', ': 1', ...")
+        raise GrammarError(f"{_shown(pending)} has no unit: end it with ': volt', ': 1', ...")
     names = [equation.name for equation in equations]
     for name in names:
         if names.count(name) > 1:
             raise GrammarError(f"{name!r} is defined twice")
+    if len(equations) > _MOST_EQUATIONS:
+        raise GrammarError(f"{len(equations)} equations: a card may have {_MOST_EQUATIONS}")
+    _check_growth(equations)
     return tuple(equations)
+
+
+def _check_growth(equations: Sequence[Equation]) -> None:
+    """Refuse equations that define themselves, or that never end once put into one another and multiplied out."""
+    defined = {one.name: one.expression for one in equations if one.expression and not one.differential}
+    sizes: dict[str, _Size] = {}
+
+    def size_of(name: str, expression: str) -> _Size:
+        if name not in sizes:
+            sizes[name] = _Size(math.inf, math.inf)  # until it is known
+            size = _size(_parse(expression), lambda other: size_of(other, defined[other]) if other in defined else _ONE)
+            if size.terms > _LARGEST or size.nodes > _LARGEST:
+                raise GrammarError(f"{name!r} is defined by itself, or too long once the others are put into it")
+            sizes[name] = size
+        return sizes[name]
+
+    for equation in equations:
+        if equation.expression:
+            size_of(equation.name, equation.expression)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Of an expression with the others put into it: its terms when multiplied out, and the nodes of its tree."""
+
+    terms: float
+    nodes: float
+
+
+_ONE = _Size(1, 1)
+
+
+def _size(node: ast.AST, size_of: Callable[[str], _Size]) -> _Size:
+    if isinstance(node, ast.Name):
+        return size_of(node.id)
+    parts = [_size(part, size_of) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
+    nodes = 1 + sum(part.nodes for part in parts)
+    terms = 1.0
+    match node:
+        case ast.BinOp(op=ast.Add() | ast.Sub()):
+            terms = parts[0].terms + parts[1].terms
+        case ast.BinOp(op=ast.Mult()):
+            terms = parts[0].terms * parts[1].terms
+        case ast.BinOp(op=ast.Pow(), right=ast.Constant(value=int(power) | float(power))):
+            terms = parts[0].terms ** min(power, _LARGEST_EXPONENT)
+        case ast.BinOp() | ast.UnaryOp():
+            terms = parts[0].terms
+    # each part counts, for it is multiplied out as well; beyond the largest nothing needs to be told apart
+    return _Size(min(max([terms, *(part.terms for part in parts)]), 2 * _LARGEST), min(nodes, 2 * _LARGEST))
 
 
 def _parse_equation(text: str) -> Equation:
@@ -188,10 +289,10 @@ def _parse_equation(text: str) -> Equation:
     match = _EQUATION.match(body.strip())
     unit = re.fullmatch(r"\s*([^()]+?)\s*(?:\(([a-z ,]+)\))?\s*", tail)
     if match is None or unit is None:
-        raise GrammarError(f"{text!r} is not 'dx/dt = ... : unit', 'x = ... : unit' or 'x : unit'")
+        raise GrammarError(f"{_shown(text)} is not 'dx/dt = ... : unit', 'x = ... : unit' or 'x : unit'")
     flags = tuple(flag.strip() for flag in (unit[2] or "").split(",") if flag.strip())
     if not _FLAGS.issuperset(flags):
-        raise GrammarError(f"{text!r} has an unknown flag; known: {', '.join(sorted(_FLAGS))}")
+        raise GrammarError(f"{_shown(text)} has an unknown flag; known: {', '.join(sorted(_FLAGS))}")
     name = check_name(match["state"] or match["name"])
     check_unit(unit[1])
     expression = " ".join((match["rate"] or match["value"] or "").split())
@@ -204,7 +305,7 @@ def split_quantity(text: str) -> tuple[float, str]:
     """A number and its unit, ``"-70 mV"`` -> ``(-70.0, "mV")``; the unit of a bare number is ``"1"``."""
     match = _QUANTITY.match(text)
     if match is None or not math.isfinite(float(match["number"])):
-        raise GrammarError(f"{text!r} is not a number with a unit, such as '20 ms' or '0.4*nA'")
+        raise GrammarError(f"{_shown(text)} is not a number with a unit, such as '20 ms' or '0.4*nA'")
     unit = re.sub(r"[A-Za-z]\w*", lambda name: SYMBOLS.get(name[0], name[0]), (match["unit"] or "1").strip())
     check_unit(unit)
     return float(match["number"]), unit
