@@ -1,0 +1,81 @@
+"""How the reference tests let one card fire: alone, or many copies side by side under constant currents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+
+from snnlab import cards
+from snnlab.circuit import Circuit, Number, Population
+from snnlab.equations import seconds
+from snnlab.recording import Recording
+from snnlab.simulate import simulate
+
+Alone = Callable[..., Recording]
+Crossings = Callable[..., NDArray[np.float64]]
+
+
+def _alone(
+    name: str,
+    currents: Mapping[str, Sequence[float]],
+    duration: float,
+    *,
+    dt: Number | None = None,
+    parameters: Mapping[str, Number] | None = None,
+    start: Mapping[str, float | NDArray[np.float64]] | None = None,
+    record: Sequence[str] | None = None,
+) -> Recording:
+    """Copies of a cell, as many as each compartment has currents (SI), for `duration` seconds; all are recorded."""
+    card = cards.cell(name)
+    dt = card.dt if dt is None else dt
+    steps = round(duration / seconds(dt, "dt"))
+    (size,) = {len(values) for values in currents.values()}
+    cell = Population("cell", card, size, parameters=parameters or {}, start=start or {})
+    return simulate(
+        Circuit((cell,), (), dt),
+        {f"cell.{place}": np.tile(np.asarray(values, dtype=float), (steps, 1)) for place, values in currents.items()},
+        duration,
+        record={"cell": record or [part.potential for part in card.compartments.values()]},
+        neurons={"cell": range(size)},
+        target="numpy",
+    )
+
+
+def _crossings(
+    slopes: Callable[..., Sequence[float]],
+    start: Sequence[float],
+    duration: float,
+    threshold: float,
+    reset: Callable[[NDArray[np.float64]], Sequence[float]] | None = None,
+) -> NDArray[np.float64]:
+    """When the first variable of y' = slopes(t, y) rises through `threshold`, by scipy at a tolerance of 1e-9.
+
+    reset  y after a crossing, from y at it; None lets the variables run on by themselves
+    """
+
+    def rises(t: float, y: NDArray[np.float64]) -> float:
+        return y[0] - threshold
+
+    rises.direction, rises.terminal = 1.0, reset is not None  # type: ignore[attr-defined]
+    at, now, times = 0.0, list(start), []
+    while True:
+        run = solve_ivp(slopes, (at, duration), now, method="LSODA", rtol=1e-9, atol=1e-10, events=rises)
+        assert run.success
+        times.extend(run.t_events[0])
+        if reset is None or not run.t_events[0].size:
+            return np.array(times)
+        at, now = times[-1], list(reset(run.y_events[0][-1]))
+
+
+@pytest.fixture(scope="session")
+def alone() -> Alone:
+    return _alone
+
+
+@pytest.fixture(scope="session")
+def crossings() -> Crossings:
+    return _crossings
