@@ -71,7 +71,8 @@ class HM2BP:
         responses = self._forward(circuit, state, batch.inputs)
         counts = responses[_chain(circuit)[-1].post].counts
         error = self.error(counts, batch.labels)
-        gradients = self.gradients(circuit.with_weights(state.weights), batch.inputs, responses, error)
+        with engine.one_blas_thread():
+            gradients = self.gradients(circuit.with_weights(state.weights), batch.inputs, responses, error)
         rate = self.learning_rate / np.sqrt(batch.epoch) if self.decay else self.learning_rate
         self.optimiser.step(state, gradients, rate)
         spikes = sum(len(response.spikes) for response in responses.values())
