@@ -82,10 +82,8 @@ class Model:
             **(fires if self.threshold else {}),
         )
         for variable, value in self.start.items():
-            bare = not isinstance(
-                value, str | Quantity
-            )  # SI numbers, which Brian2 takes under the name with an underscore
-            setattr(group, f"{variable}_" if bare else variable, value)
+            # as a view, for an attribute could be one of the group's own; a bare number or array is in SI units
+            group.state(variable, use_units=isinstance(value, str | Quantity))[:] = value
         return group
 
 
@@ -189,7 +187,15 @@ def check(card: Cell | Synapse) -> None:
         _refuse_unit(part.unit, f"{card.path}: compartments.{name}.unit")
     seconds(card.dt, f"{card.path}: dt")
     model = compose(Population("cell", card, 1))
-    # built up part by part, so that the first part that fails names the field
+    try:
+        _attempt(model, card.dt, card.path)
+    except Refused:
+        _find_field(model, card)
+        raise
+
+
+def _find_field(model: Model, card: Cell) -> None:
+    """Build a faulty model up part by part, so that the first part that fails names the field."""
     stage = replace(model, threshold="", reset="", refractory="", start={})
     _attempt(stage, card.dt, f"{card.path}: equations")
     for field in ("start", "threshold", "reset", "refractory"):
