@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -19,14 +19,23 @@ from snnlab.rules.rule import Batch, Rule, Score, State
 from snnlab.runs import Progress, Run
 from snnlab.spikes import Spikes
 
-_BETWEEN_CHECKPOINTS = 20.0  # seconds of work that a kill may cost
+BETWEEN_CHECKPOINTS = 20.0
+"""Seconds of work that a kill may cost, unless told otherwise."""
 
 
 class Encoder(Protocol):
     """Turns samples into spikes, the same for the same numbers whatever the batch."""
 
     def encode(
-        self, values: NDArray[np.uint8], peak: int, indices: NDArray[np.int64], *, seed: int, epoch: int, stream: int, threads: int
+        self,
+        values: NDArray[np.uint8],
+        peak: int,
+        indices: NDArray[np.int64],
+        *,
+        seed: int,
+        epoch: int,
+        stream: int,
+        threads: int,
     ) -> Spikes: ...
 
 
@@ -43,6 +52,10 @@ class Trial:
     batch: int
     seed: int
     threads: int | None = None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return -(-len(self.train) // self.batch)
 
     def encode(self, samples: Samples, epoch: int, stream: int) -> Spikes:
         """The spikes that stand for some samples in this epoch."""
@@ -91,28 +104,38 @@ class Report:
 def learn(rule: Rule, circuit: Circuit, state: State, batches: Iterable[Batch]) -> Iterator[tuple[State, Score]]:
     """The whole idea."""
     for batch in batches:
-        state, score = rule.step(circuit, state, batch)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # seen in the weights they leave
+            state, score = rule.step(circuit, state, batch)
         yield state, score
 
 
-def train(trial: Trial, run: Run) -> Iterator[Report]:
+def train(trial: Trial, run: Run, *, between: float = BETWEEN_CHECKPOINTS) -> Iterator[Report]:
     """Learn from where the run's newest checkpoint stands, or from the beginning, and keep the run directory.
 
-    Raises Refused when weights stop being finite; the checkpoints written before stay.
+    between  seconds from one checkpoint to the next; there is one at the end of every epoch besides
+
+    Raises Refused when weights stop being finite, and leaves the checkpoints written before; where the run cannot be
+    written; and as `restored` does.
     """
-    state, progress = run.restore() or (_start(trial), Progress())
+    with run.locked():
+        yield from _train(trial, run, between)
+
+
+def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
+    state, progress = restored(trial, run)
     run.write_metrics(progress.rows)
     if not run.checkpoints():
         run.save(state, progress)
-    batches = -(-len(trial.train) // trial.batch)
+    batches = trial.batches_per_epoch
     saved = before = time.monotonic()
     while progress.epoch <= trial.epochs:
-        for state, score in learn(trial.rule, trial.circuit, state, trial.batches(progress.epoch, progress.batch)):
-            _check_finite(state, progress, run)
+        steps = learn(trial.rule, trial.circuit, state, trial.batches(progress.epoch, progress.batch))
+        for state, score in steps:
+            _check_finite(state, score, progress, run)
             now = time.monotonic()
             _add(progress, score, now - before)
             before = now
-            if now - saved > _BETWEEN_CHECKPOINTS and progress.batch < batches:
+            if now - saved >= between and progress.batch < batches:
                 run.save(state, progress)
                 saved = now
             yield Report(progress, state, batches)
@@ -138,8 +161,44 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, spikes, len(trial.test) / seconds)
 
 
-def _start(trial: Trial) -> State:
-    return trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
+def start(trial: Trial) -> State:
+    """The network before learning. Raises Refused for a circuit that the rule cannot train."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
+    for name in _not_finite(state):
+        raise Refused(f"weights of {name} before learning", "not finite", "the rule's options are impossible")
+    return state
+
+
+def restored(trial: Trial, run: Run) -> tuple[State, Progress]:
+    """The run's newest checkpoint, or the start where there is none yet.
+
+    Raises Refused for a checkpoint that is spoilt or of another network than the trial's.
+    """
+    fresh = start(trial)
+    found = run.restore()
+    if found is None:
+        return fresh, Progress()
+    state, progress = found
+    where = run.checkpoints()[-1]
+    for part, arrays, like in (("weights", state.weights, fresh.weights), ("memory", state.memory, fresh.memory)):
+        if _layout(arrays) != _layout(like):
+            raise Refused(f"{where}: {part}", f"found {_layout(arrays)}", f"this experiment has {_layout(like)}")
+    for name in _not_finite(state):
+        raise Refused(f"{where}: weights of {name}", "not finite", "no run leaves such a checkpoint")
+    done = min(progress.batch * trial.batch, len(trial.train))
+    if progress.batch > trial.batches_per_epoch or progress.samples != done:
+        seen = f"{progress.samples} samples in {progress.batch} batches"
+        raise Refused(where, seen, f"this experiment has {len(trial.train)}, {trial.batch} in a batch")
+    return state, progress
+
+
+def _layout(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
+    return {name: f"{values.dtype} {values.shape}" for name, values in sorted(arrays.items())}
+
+
+def _not_finite(state: State) -> list[str]:
+    return [name for name, weights in state.weights.items() if not np.isfinite(weights).all()]
 
 
 def _add(progress: Progress, score: Score, seconds: float) -> None:
@@ -162,6 +221,7 @@ def _close_epoch(trial: Trial, state: State, progress: Progress) -> dict[str, fl
         "train_samples_per_s": progress.samples / progress.seconds,
         "test_samples_per_s": tested.samples_per_s,
         "spikes_per_sample": sum(tested.spikes.values()),
+        "seconds": progress.seconds + len(trial.test) / tested.samples_per_s,
     }
     progress.rows.append(row)
     fresh = asdict(Progress(epoch=progress.epoch + 1))
@@ -170,9 +230,11 @@ def _close_epoch(trial: Trial, state: State, progress: Progress) -> dict[str, fl
     return row
 
 
-def _check_finite(state: State, progress: Progress, run: Run) -> None:
-    for name, weights in state.weights.items():
-        if not np.isfinite(weights).all():
-            where = f"{run.path}: epoch {progress.epoch}, batch {progress.batch + 1}: weights of {name}"
-            last = run.checkpoints()[-1].name
-            raise Refused(where, "not finite any more", f"stopped; {last} is good; train with a smaller rule.learning_rate")
+def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> None:
+    bad = [f"weights of {name}" for name in _not_finite(state)]
+    if not np.isfinite(score.loss):
+        bad.append("loss")
+    if bad:
+        where = f"{run.path}: epoch {progress.epoch}, batch {progress.batch + 1}: {bad[0]}"
+        last = run.checkpoints()[-1].name
+        raise Refused(where, "not finite any more", f"stopped; {last} is good; a smaller rule.learning_rate may help")

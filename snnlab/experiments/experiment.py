@@ -11,7 +11,7 @@ from snnlab import cards, loaders
 from snnlab.circuit import Circuit, Population, Source, layered
 from snnlab.encode import Poisson
 from snnlab.errors import Refused, one_of
-from snnlab.experiments import options
+from snnlab.experiments.options import changed, flat
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial
 
@@ -30,6 +30,12 @@ class Layers:
     hidden: tuple[int, ...] = (800,)
     v_th: tuple[float, ...] = (20.0, 8.0)
     receptor: str = "synapse"
+
+    def __post_init__(self) -> None:
+        if any(size < 1 for size in self.hidden):
+            raise Refused("network.hidden", f"found {self.hidden}", "needs at least one neuron in each layer")
+        if not all(v_th > 0 for v_th in self.v_th):
+            raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
 
     def circuit(self, inputs: int, classes: int, dt: float) -> Circuit:
         sizes = (*self.hidden, classes)
@@ -75,14 +81,14 @@ class Experiment:
         rule = replace(self.rule, threads=threads) if threads else self.rule  # type: ignore[type-var]
         return Trial(rule, circuit, self.encoder, train, test, self.epochs, self.batch, seed, threads)
 
-    def cards(self) -> dict[str, str]:
+    def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""
         used = (cards.dataset(self.dataset), cards.cell(self.network.cell))
         return {card.path: card.digest for card in used}
 
     def options(self) -> dict[str, Any]:
         """Everything that can be changed, by dotted name."""
-        return options.flat(self, skip=_TOLD_APART)
+        return flat(self, skip=_TOLD_APART)
 
     def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
         """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`."""
@@ -91,5 +97,5 @@ class Experiment:
         for name, value in changes.items():
             if name not in known:
                 raise Refused(f"{where} {name}", "no such option", one_of(name, known))
-            experiment = options.changed(experiment, name, value, f"{where} {name}")
+            experiment = changed(experiment, name, value, f"{where} {name}")
         return experiment

@@ -23,7 +23,9 @@ def flat(value: Any, skip: Collection[str] = (), prefix: str = "") -> dict[str, 
         inner = getattr(value, field.name)
         if field.name in skip or field.name in _MACHINE:
             continue
-        found |= flat(inner, prefix=f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}": inner}
+        found |= (
+            flat(inner, prefix=f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}": inner}
+        )
     return found
 
 

@@ -1,0 +1,114 @@
+"""A trained network held against Brian2, spike for spike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import engine
+from snnlab.circuit import Circuit
+from snnlab.encode import TEST
+from snnlab.engine import Precision
+from snnlab.errors import Refused
+from snnlab.rules.rule import State
+from snnlab.simulate import simulate_each
+from snnlab.spikes import Spikes, stack
+from snnlab.train import Trial
+
+_AT_A_TIME = 20  # samples; bounds the memory that many samples take
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spikes of one population in two simulations: those in both, and those in one of the two alone."""
+
+    identical: int = 0
+    differing: int = 0
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(self.identical + other.identical, self.differing + other.differing)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was found on the first `samples` of the test set; each population by its name.
+
+    brian            float64 engine against Brian2
+    float32          float32 engine against float64 engine
+    changed_answers  samples to which the two precisions answer differently
+    """
+
+    samples: int
+    brian: Mapping[str, Agreement]
+    float32: Mapping[str, Agreement]
+    changed_answers: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether there were spikes to compare, and Brian2 fired the same."""
+        agreements = self.brian.values()
+        return not any(one.differing for one in agreements) and any(one.identical for one in agreements)
+
+
+def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], object] = lambda: None) -> Certificate:
+    """Run the network on the first samples of the test set in Brian2 and in the engine in both precisions.
+
+    done  is called as each sample is finished
+
+    Raises Refused for more samples than there are.
+    """
+    if not 1 <= samples <= len(trial.test):
+        raise Refused("--samples", f"found {samples}", f"the test set has 1 to {len(trial.test)}")
+    names = [population.name for population in trial.circuit.populations]
+    brian, single = {name: Agreement() for name in names}, {name: Agreement() for name in names}
+    changed = 0
+    for first in range(0, samples, _AT_A_TIME):
+        chosen = trial.test.take(slice(first, min(first + _AT_A_TIME, samples)))
+        inputs = trial.encode(chosen, 0, TEST)
+        exact = engine_spikes(trial, state, inputs, "float64")
+        fast = engine_spikes(trial, state, inputs, "float32")
+        witness = brian_spikes(trial.circuit.with_weights(state.weights), inputs, done)
+        for name in names:
+            brian[name] += compare(exact[name], witness[name])
+            single[name] += compare(fast[name], exact[name])
+        answers = [_answers(trial, state, inputs, precision) for precision in ("float32", "float64")]
+        changed += int(np.count_nonzero(answers[0] != answers[1]))
+    return Certificate(samples, brian, single, changed)
+
+
+def compare(one: Spikes, other: Spikes) -> Agreement:
+    """How many spikes two simulations of the same samples share. Raises Refused for simulations of different things."""
+    if (one.size, one.offsets.shape) != (other.size, other.offsets.shape):
+        raise Refused("compare", "different populations, samples or steps", "needs two simulations of the same")
+    identical = len(np.intersect1d(_keys(one), _keys(other), assume_unique=True))
+    return Agreement(identical, len(one) + len(other) - 2 * identical)
+
+
+def engine_spikes(trial: Trial, state: State, inputs: Spikes, precision: Precision) -> dict[str, Spikes]:
+    """Population -> its spikes in the engine."""
+    circuit = trial.circuit.with_weights(state.weights)
+    given = {circuit.sources[0].name: inputs}
+    responses = engine.run(circuit, given, precision=precision, threads=trial.threads)
+    return {name: response.spikes for name, response in responses.items()}
+
+
+def brian_spikes(circuit: Circuit, inputs: Spikes, done: Callable[[], object]) -> dict[str, Spikes]:
+    """Population -> its spikes in Brian2, which steps through one sample after another."""
+    found = []
+    for recording in simulate_each(circuit, {circuit.sources[0].name: inputs}, inputs.duration):
+        found.append(recording.spikes)
+        done()
+    return {population.name: stack([one[population.name] for one in found]) for population in circuit.populations}
+
+
+def _keys(spikes: Spikes) -> NDArray[np.int64]:
+    sample, step, neuron = spikes.events()
+    return (sample * spikes.steps + step) * spikes.size + neuron
+
+
+def _answers(trial: Trial, state: State, inputs: Spikes, precision: Precision) -> NDArray[np.int64]:
+    rule = replace(trial.rule, precision=precision)  # type: ignore[type-var]
+    return rule.respond(trial.circuit, state, inputs).labels

@@ -1,0 +1,75 @@
+"""Progress, on the screen only: bars go to stderr where it is a terminal, and nothing of them into a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from snnlab.train import Report, Trial
+
+
+def waiting(what: str) -> AbstractContextManager[Any]:
+    """A sign that something is being done."""
+    console = Console(stderr=True)
+    console.quiet = not console.is_terminal
+    return console.status(what)
+
+
+@contextmanager
+def counter(what: str, total: int) -> Iterator[Callable[[], object]]:
+    """A bar, and the function to be called as each of `total` is done."""
+    with _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bars:
+        bar = bars.add_task(what, total=total)
+        yield lambda: bars.advance(bar)
+
+
+@contextmanager
+def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
+    """A bar for each epoch, with speed and accuracy so far; a line for each epoch that is done, on stdout."""
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
+    with _progress(*columns) as bars:
+        bar = bars.add_task("", total=len(trial.train), epoch=1, epochs=trial.epochs, told="")
+
+        def show(report: Report) -> None:
+            now = report.progress
+            if report.row is not None:
+                print(_line(report.row, trial.epochs), flush=True)
+                bars.reset(bar, total=len(trial.train), epoch=min(now.epoch, trial.epochs), told="")
+                return
+            told = f"{now.samples / now.seconds:.0f} samples/s, {100 * now.correct / now.samples:.2f} % right"
+            testing = ", testing" if now.batch == report.batches else ""
+            bars.update(bar, completed=now.samples, epoch=now.epoch, told=told + testing)
+
+        yield show
+
+
+def _line(row: dict[str, float | int], epochs: int) -> str:
+    return (
+        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  train {100 * row['train_accuracy']:6.2f} %  "
+        f"test {100 * row['test_accuracy']:6.2f} %  {row['train_samples_per_s']:.0f} samples/s  "
+        f"{row['spikes_per_sample']:.0f} spikes/sample"
+    )
+
+
+def _progress(*columns: Any) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        # a line printed meanwhile stands above the bar; where stdout goes elsewhere, it must go there
+        redirect_stdout=sys.stdout.isatty(),
+    )

@@ -1,0 +1,32 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns, the last cut to the width of a terminal; whole where the output goes elsewhere."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in [head, *rows]:
+        line = "  ".join(text.ljust(size) for text, size in zip(row, widths, strict=True)).rstrip()
+        print(line if width is None or len(line) <= width else f"{line[: width - 3]}...")
+
+
+def fields(rows: Sequence[tuple[str, str]]) -> None:
+    """A name and what it is, line by line."""
+    widest = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name.ljust(widest)}  {value}")
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """Two numbers in SI units, with the prefix that suits the larger."""
+    largest = max(abs(low), abs(high))
+    scale, prefix = next(((s, p) for s, p in _PREFIXES if largest >= s), (1.0, "")) if unit in ("V", "A") else (1.0, "")
+    return f"{low / scale:.4g} to {high / scale:.4g} {prefix}{unit}".rstrip()

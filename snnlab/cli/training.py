@@ -1,0 +1,305 @@
+"""Experiments: what there is to reproduce, training, and what a trained network is good for."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snnlab.cli import bars, printed
+from snnlab.errors import Refused, one_of
+
+if TYPE_CHECKING:
+    from snnlab.experiments import Experiment
+    from snnlab.experiments.study import Study
+    from snnlab.runs import Progress
+
+RunAt = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the data, if not $SNNLAB_DATA.")]
+Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="All cores if left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def experiments(
+    name: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="Say all about this one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the results that can be reproduced. Of one, everything that --set can change.
+
+    \b
+    snnlab experiments
+    snnlab experiments hm2bp-mnist
+    """
+    from snnlab.experiments import EXPERIMENTS
+
+    chosen = [_named(name)] if name is not None else list(EXPERIMENTS.values())
+    if as_json:
+        told = [_told(one) for one in chosen]
+        print(json.dumps(told if name is None else told[0], indent=2, ensure_ascii=False))
+    elif name is not None:
+        (one,) = chosen
+        head = [
+            ("summary", one.summary),
+            ("reference", one.reference),
+            ("reported", _percent(one.reported)),
+            ("data", one.dataset),
+        ]
+        printed.fields(head + [(key, _shown(value)) for key, value in one.options().items()])
+    else:
+        rows = [[one.name, one.dataset, str(one.epochs), _percent(one.reported), one.summary] for one in chosen]
+        printed.table(["id", "data", "epochs", "reported", "summary"], rows)
+
+
+def train(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="One of `snnlab experiments`.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change an option; `snnlab experiments EXPERIMENT` lists them."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", metavar="N", help="Passes through the training set.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="0 if left out.")] = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Keep the run there; else in runs/EXPERIMENT-seedN.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, on the same options.")] = False,
+    threads: Threads = None,
+    save_every: Annotated[
+        float,
+        typer.Option("--save-every", metavar="SECONDS", help="Work that a kill may cost; each epoch is kept besides."),
+    ] = 20.0,
+) -> None:
+    """Train a network. All of it is kept in a run directory.
+
+    Killed at any moment, it goes on with --resume to the same weights, bit for bit. --epochs may then be larger.
+
+    \b
+    snnlab train hm2bp-digits
+    snnlab train hm2bp-digits --set network.hidden=50 --epochs 5 --seed 1 --out runs/small
+    snnlab train hm2bp-digits --out runs/small --resume
+    """
+    _at_least("--threads", threads, 1)
+    _at_least("--seed", seed, 0)
+    _at_least("--save-every", save_every, 0)
+    changes = _changes(sets or [], epochs)
+    out = out or Path("runs") / f"{experiment}-seed{seed or 0}"
+    with bars.waiting("reading data, compiling"):
+        study = _study(_named(experiment), changes, seed, data, out, resume, threads)
+    from snnlab.train import train as learn
+
+    try:
+        with bars.training(study.trial) as show:
+            report = None
+            for report in learn(study.trial, study.run, between=save_every):
+                show(report)
+    except KeyboardInterrupt:
+        print(f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if report is None:
+        print(f"{out} has had its {_epochs(study.trial.epochs)}: nothing to do; a larger --epochs would go on")
+    _close(study, out)
+
+
+def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Threads = None) -> None:
+    """Test a trained network. Says accuracy, spikes of each population and speed; as JSON, the confusion too.
+
+    \b
+    snnlab evaluate runs/hm2bp-digits-seed0
+    """
+    _at_least("--threads", threads, 1)
+    from snnlab.experiments.study import Study
+    from snnlab.train import evaluate as test
+
+    study = Study.open(run, folder=data, threads=threads)
+    state, progress = study.restored()
+    found = test(study.trial, state)
+    told = {
+        "run": str(run),
+        "experiment": study.experiment.name,
+        "seed": study.trial.seed,
+        "epochs": len(progress.rows),
+        "samples": len(study.trial.test),
+        "accuracy": found.accuracy,
+        "reported": study.experiment.reported,
+        "spikes_per_sample": sum(found.spikes.values()),
+        "spikes_per_sample_by_population": found.spikes,
+        "samples_per_s": found.samples_per_s,
+        "classes": list(study.trial.test.classes),
+        "confusion": found.confusion.tolist(),
+    }
+    if as_json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    tested = f"{_percent(found.accuracy)} of {len(study.trial.test)} test samples, after {_trained(progress)}"
+    rows = [("accuracy", tested), ("reported", _paper(study.experiment))]
+    rows += [(f"spikes of {name}", f"{count:.1f} per sample") for name, count in found.spikes.items()]
+    rows.append(("speed", f"{found.samples_per_s:.0f} samples/s"))
+    printed.fields(rows)
+
+
+def certify(
+    run: RunAt,
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="The first N of the test set.")] = 20,
+    data: Data = None,
+    threads: Threads = None,
+) -> None:
+    """Compare a trained network with Brian2. It is run in both; the exit code is 1 if any spike differs.
+
+    \b
+    snnlab certify runs/hm2bp-digits-seed0 --samples 50
+    """
+    _at_least("--threads", threads, 1)
+    from snnlab.certify import certify as compare
+    from snnlab.experiments.study import Study
+
+    study = Study.open(run, folder=data, threads=threads)
+    state, progress = study.restored()
+    with bars.counter("samples in Brian2", samples) as done:
+        found = compare(study.trial, state, samples, done=done)
+    print(f"{run} after {_trained(progress)}, on {samples} test samples")
+    for name, one in found.brian.items():
+        print(f"{name}: {one.identical} spikes identical in Brian2 and the float64 engine, {one.differing} differing")
+    for name, one in found.float32.items():
+        print(f"{name}: {one.differing} spikes of the float32 engine differ from float64")
+    print(f"answers changed by float32: {found.changed_answers} of {samples}")
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def plot(
+    run: RunAt,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", help="Test sample to draw in spikes and potentials.")
+    ] = 0,
+    data: Data = None,
+) -> None:
+    """Draw a run. Into its figures: learning, confusion, weights, and one test sample run in Brian2.
+
+    \b
+    snnlab plot runs/hm2bp-digits-seed0 --sample 7
+    """
+    from snnlab.experiments.study import Study
+    from snnlab.pictures import draw_run
+
+    for path in draw_run(Study.open(run, folder=data), sample=sample):
+        print(path)
+
+
+# What a command asks for ----------------------------------------------------------------------------------------------
+
+
+def _study(
+    experiment: Experiment,
+    changes: Mapping[str, Any],
+    seed: int | None,
+    data: Path | None,
+    out: Path,
+    resume: bool,
+    threads: int | None,
+) -> Study:
+    """The run to be trained, new or taken up again."""
+    from snnlab.experiments.study import Study, check_same
+    from snnlab.runs import Run
+
+    if resume and not out.exists():
+        raise Refused(out, "nothing to resume", "leave out --resume to begin there, or name the run with --out")
+    if resume and not Run.vacant(out):
+        kept = {key: value for key, value in changes.items() if key != "epochs"}
+        check_same(out, experiment.name, kept, seed)
+        epochs = experiment.with_options(changes).epochs if "epochs" in changes else None
+        return Study.open(out, epochs=epochs, folder=data, threads=threads)
+    if resume:
+        print(f"{out} was cut off before it began; beginning", file=sys.stderr)
+    changed = experiment.with_options(changes)
+    return Study.begin(out, changed, seed=seed or 0, folder=data, threads=threads)
+
+
+def _named(name: str) -> Experiment:
+    from snnlab.experiments import EXPERIMENTS
+
+    if name not in EXPERIMENTS:
+        raise Refused("experiments", f"no experiment {name!r}", one_of(name, EXPERIMENTS))
+    return EXPERIMENTS[name]
+
+
+def _changes(sets: list[str], epochs: int | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for text in sets:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise Refused(f"--set {text}", "no value", "needs KEY=VALUE, such as epochs=5")
+        changes[key.strip()] = value.strip()
+    if epochs is not None:
+        _at_least("--epochs", epochs, 1)
+        if "epochs" in changes:
+            raise Refused("--epochs", f"found {epochs}, and --set epochs={changes['epochs']}", "needs one of the two")
+        changes["epochs"] = epochs
+    return changes
+
+
+def _at_least(where: str, value: float | None, least: int) -> None:
+    if value is not None and not value >= least:
+        raise Refused(where, f"found {value}", f"needs at least {least}")
+
+
+# What a command shows -------------------------------------------------------------------------------------------------
+
+
+def _close(study: Study, out: Path) -> None:
+    """Sum the run up, for the reader and in its summary.json."""
+    _, progress = study.restored()
+    summary = study.summarise(progress)
+    accuracy = f"{_percent(summary['test_accuracy'])} after {_epochs(summary['epochs'])}: the last, not the best"
+    next_ = [f"snnlab {word} {shlex.quote(str(out))}" for word in ("evaluate", "certify", "plot")]
+    printed.fields(
+        [
+            ("test accuracy", accuracy),
+            ("reported", _paper(study.experiment)),
+            (
+                "speed",
+                f"{summary['train_samples_per_s']:.0f} samples/s trained, {summary['test_samples_per_s']:.0f} tested",
+            ),
+            ("kept in", str(out)),
+            *zip(("next", "", ""), next_, strict=True),
+        ]
+    )
+
+
+def _told(experiment: Experiment) -> dict[str, Any]:
+    told = {key: getattr(experiment, key) for key in ("name", "summary", "reference", "reported", "dataset")}
+    return {"id": experiment.name} | told | {"options": experiment.options()}
+
+
+def _paper(experiment: Experiment) -> str:
+    return f"{_percent(experiment.reported)}; {experiment.reference}"
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{100 * share:.2f} %"
+
+
+def _trained(progress: Progress) -> str:
+    return _epochs(len(progress.rows)) + (f" and {progress.batch} batches" if progress.batch else "")
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch" + ("" if number == 1 else "s")
+
+
+def _shown(value: Any) -> str:
+    return (
+        ",".join(map(str, value))
+        if isinstance(value, tuple)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )

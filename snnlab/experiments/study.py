@@ -1,0 +1,167 @@
+"""An experiment kept in a run directory: begun, opened again from what it wrote, and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from snnlab.errors import Refused, one_of
+from snnlab.experiments import EXPERIMENTS
+from snnlab.experiments.experiment import Experiment
+from snnlab.rules.rule import State
+from snnlab.runs import Progress, Run, versions
+from snnlab.train import Trial, restored, start
+
+_KEYS = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A run, the experiment that it is a run of, and the trial with its data and seed."""
+
+    run: Run
+    experiment: Experiment
+    trial: Trial
+
+    @classmethod
+    def begin(
+        cls,
+        path: Path,
+        experiment: Experiment,
+        *,
+        seed: int = 0,
+        folder: Path | None = None,
+        threads: int | None = None,
+    ) -> Study:
+        """A new run at `path`. Raises Refused, with nothing written, for what cannot be trained or kept there.
+
+        folder   where the data is looked for; remembered by the run
+        threads  None for all cores
+        """
+        trial = experiment.trial(seed=seed, folder=folder, threads=threads)
+        start(trial)
+        return cls(Run.create(path, _note(experiment, seed, folder)), experiment, trial)
+
+    @classmethod
+    def open(
+        cls, path: Path, *, epochs: int | None = None, folder: Path | None = None, threads: int | None = None
+    ) -> Study:
+        """The run at `path`, from its experiment.json alone.
+
+        epochs  train for so many in all, instead of what was asked for when the run began
+
+        Raises Refused for a directory that is not a run, for what no run writes, and for changed cards.
+        """
+        run = Run.open(path)
+        note = _read_note(run)
+        experiment = _experiment(run, note)
+        kept = Path(note["data"]) if note["data"] else None
+        # the files are known by their checksums, so they may have moved
+        folder = folder or (kept if kept and kept.is_dir() else None)
+        trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads)
+        study = cls(run, experiment, trial)
+        return study if epochs in (None, experiment.epochs) else study._until(epochs)
+
+    def restored(self) -> tuple[State, Progress]:
+        """The network as the newest checkpoint has it, and how far it was trained. Raises Refused."""
+        return restored(self.trial, self.run)
+
+    def summarise(self, progress: Progress) -> dict[str, Any]:
+        """The run in numbers, those of the last epoch and not of the best; kept as summary.json."""
+        last = progress.rows[-1]
+        summary = {
+            "experiment": self.experiment.name,
+            "seed": self.trial.seed,
+            "epochs": last["epoch"],
+            **{name: value for name, value in last.items() if name not in ("epoch", "seconds")},
+            "reported": self.experiment.reported,
+            "reference": self.experiment.reference,
+            "options": self.experiment.options(),
+            "cards": self.experiment.digests(),
+            "wall_s": sum(row["seconds"] for row in progress.rows),
+            "versions": versions(),
+        }
+        self.run.write("summary.json", summary)
+        return summary
+
+    def _until(self, epochs: int | None) -> Study:
+        """The same study with another number of epochs, in its experiment.json too."""
+        experiment = self.experiment.with_options({"epochs": epochs}, "--epochs")
+        _, progress = self.restored()
+        done = progress.epoch - (0 if progress.batch else 1)
+        if experiment.epochs < done:
+            raise Refused("--epochs", f"found {epochs}", f"{self.run.path} has come to epoch {done}")
+        with self.run.locked():
+            self.run.write("experiment.json", {**self.run.experiment, "options": experiment.options()})
+        return Study(self.run, experiment, replace(self.trial, epochs=experiment.epochs))
+
+
+def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: int | None) -> None:
+    """Refuse to take up the run at `path` as another experiment, with other options or with another seed."""
+    run = Run.open(path)
+    note = _read_note(run)
+    if experiment != note["experiment"]:
+        raise Refused(path, f"a run of {note['experiment']!r}", f"not of {experiment!r}: choose another --out")
+    kept = _experiment(run, note)
+    asked = kept.with_options(changes).options()
+    for name, value in kept.options().items():
+        if asked[name] != value:
+            _differs(path, f"--set {name}", asked[name], value)
+    if seed is not None and seed != note["seed"]:
+        _differs(path, "--seed", seed, note["seed"])
+
+
+def _differs(path: Path, where: str, asked: Any, kept: Any) -> None:
+    raise Refused(where, f"found {_shown(asked)}", f"{path} has {_shown(kept)}: leave it out, or choose another --out")
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, Any]:
+    return {
+        "experiment": experiment.name,
+        "seed": seed,
+        "options": experiment.options(),
+        "cards": experiment.digests(),
+        "data": str(folder.resolve()) if folder else "",
+    }
+
+
+def _read_note(run: Run) -> dict[str, Any]:
+    """What `_note` wrote, each entry of its type."""
+    note = run.experiment
+    where = run.path / "experiment.json"
+    for key, kind in _KEYS.items():
+        if key not in note:
+            raise Refused(where, f"no {key!r}", f"needs {', '.join(_KEYS)}")
+        if type(note[key]) is not kind:
+            raise Refused(f"{where}: {key}", f"found {note[key]!r}", f"needs {_WORDS[kind]}")
+    if not 0 <= note["seed"] < 2**32:
+        raise Refused(f"{where}: seed", f"found {note['seed']}", "needs 0 to 2**32 - 1")
+    return note
+
+
+_WORDS = {str: "text", int: "a whole number", dict: "an object"}
+
+
+def _experiment(run: Run, note: Mapping[str, Any]) -> Experiment:
+    """The experiment with the options it was run with, on the cards it was run with."""
+    where = run.path / "experiment.json"
+    name = note["experiment"]
+    if name not in EXPERIMENTS:
+        raise Refused(f"{where}: experiment", f"found {name!r}", one_of(name, EXPERIMENTS))
+    experiment = EXPERIMENTS[name].with_options(note["options"], f"{where}: options:")
+    for option in experiment.options():
+        if option not in note["options"]:
+            raise Refused(f"{where}: options", f"no {option!r}", "this run is of another version of snnlab")
+    digests = experiment.digests()
+    for card in sorted(digests.keys() | note["cards"].keys()):
+        now, then = digests.get(card, "none"), note["cards"].get(card, "none")
+        if now != then:
+            found = f"sha256 {now[:12]}, and {str(then)[:12]} when {run.path} was begun"
+            raise Refused(card, found, "put the card back as it was, or train into another --out")
+    return experiment

@@ -1,0 +1,210 @@
+"""Which pictures are drawn of a run and of a cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import engine, plots
+from snnlab.cards import Cell
+from snnlab.circuit import Population
+from snnlab.encode import TEST
+from snnlab.equations import si
+from snnlab.errors import Refused
+from snnlab.experiments.study import Study
+from snnlab.grammar import split_quantity
+from snnlab.plots.style import GREY
+from snnlab.recording import Recording
+from snnlab.rules.rule import State
+from snnlab.runs import Progress
+from snnlab.simulate import simulate
+from snnlab.train import evaluate, start
+
+_IMAGES = 25  # neurons whose weights are shown
+_OUTPUTS, _HIDDEN = 10, 4  # most neurons of a layer whose potentials are drawn
+
+
+def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
+    """The pictures of a run, in its figures folder: how it learned, what it mistakes, its weights, and one sample.
+
+    sample  number of the test sample that is run in Brian2 and drawn
+
+    Raises Refused for a sample that does not exist, and where a picture cannot be written.
+    """
+    if not 0 <= sample < len(study.trial.test):
+        raise Refused("--sample", f"found {sample}", f"the test set has 0 to {len(study.trial.test) - 1}")
+    state, progress = study.restored()
+    recording, told = _run_sample(study, state, sample)
+    return [
+        _learning(study, progress),
+        _confusion(study, state),
+        _weights(study, state),
+        _raster(study, recording, told),
+        _potentials(study, recording, told),
+    ]
+
+
+def draw_cell(cell: Cell, recording: Recording, path: Path) -> Path:
+    """All that was recorded of one cell, one Axes for each unit: potentials above, injected currents below.
+
+    Raises Refused where the picture cannot be written.
+    """
+    parts = cell.compartments.values()
+    potentials = {part.potential: part.name if len(parts) > 1 else "potential" for part in parts}
+    currents = {f"{part.current}_injected": f"into {part.name}" for part in parts}
+    further = {name: name for name in recording.traces["cell"] if name not in potentials | currents}
+    panels = [
+        (labels, names, height)
+        for labels, height in ((potentials, 3.0), (further, 2.0), (currents, 1.6))
+        for names in _by_unit(recording, labels)
+    ]
+    heights = [height for _, _, height in panels]
+    figure, axes = plots.figure(len(panels), size=(8, 0.7 + sum(heights)), heights=heights, shared_time=True)
+    for number, (ax, (labels, names, _)) in enumerate(zip(axes[:, 0], panels, strict=True)):
+        with plots.style():
+            shown = {name: labels[name] for name in names}
+            plots.traces(recording, ax, "cell", names, labels=shown, spikes=number == 0)
+            if labels is currents:
+                _from_zero(ax)
+    return plots.save(_titled(figure, f"{cell.name} ({cell.id})"), path)
+
+
+def _from_zero(ax: Any) -> None:
+    """No current is a line too."""
+    low, high = ax.get_ylim()
+    margin = 0.06 * (max(high, 0.0) - min(low, 0.0))
+    ax.set_ylim(min(low, -margin), max(high, margin))
+    ax.set_ylabel("current" + "".join(ax.get_ylabel().partition(" (")[1:]))
+
+
+def _by_unit(recording: Recording, labels: Mapping[str, str]) -> list[list[str]]:
+    """The recorded variables among these, those of one unit together."""
+    groups: dict[str, list[str]] = {}
+    for name in labels:
+        if name in recording.traces["cell"]:
+            groups.setdefault(recording.trace("cell", name).unit, []).append(name)
+    return list(groups.values())
+
+
+# Of a run -------------------------------------------------------------------------------------------------------------
+
+
+def _learning(study: Study, progress: Progress) -> Path:
+    figure, axes = plots.figure(size=(8, 4))
+    plots.learning_curve(progress.rows, axes[0, 0], reported=study.experiment.reported, source="paper")
+    return _saved(study, figure, "learning", "")
+
+
+def _confusion(study: Study, state: State) -> Path:
+    tested = evaluate(study.trial, state)
+    figure, axes = plots.figure(size=(7, 5.8))
+    plots.confusion(tested.confusion, axes[0, 0], classes=study.trial.test.classes)
+    return _saved(
+        study, figure, "confusion", f": {100 * tested.accuracy:.2f} % of {len(study.trial.test)} test samples right"
+    )
+
+
+def _weights(study: Study, state: State) -> Path:
+    """Weights of the first layer, and what learning made of them, of the neurons where that is most."""
+    first, shape = study.trial.circuit.projections[0], study.trial.test.shape
+    weights = state.weights[first.name]
+    change = weights - start(study.trial).weights[first.name]
+    most = np.argsort(-np.linalg.norm(change, axis=0), kind="stable")[:_IMAGES]
+    figure, axes = plots.figure(1, 2, size=(8, 3.9))
+    image = (shape[0], shape[1]) if len(shape) == 2 else (1, math.prod(shape))
+    for ax, values, label in zip(axes[0], (weights, change), ("weight", "change since the start"), strict=True):
+        plots.weight_images(values, ax, shape=image, neurons=most, columns=5, label=label)
+    return _saved(study, figure, "weights", f": {first.pre} to {first.post}, the neurons that learned most")
+
+
+def _raster(study: Study, recording: Recording, told: str) -> Path:
+    names = [node.name for node in study.trial.circuit.nodes]
+    heights = [1.2, *(1.0 for _ in names[2:]), 0.8]
+    figure, axes = plots.figure(len(names), size=(8, 1 + 2.1 * len(names)), heights=heights, shared_time=True)
+    for ax, name in zip(axes[:, 0], names, strict=True):
+        with plots.style():
+            plots.raster(recording.spikes[name], ax)
+            ax.set_title(f"{name}: {len(recording.spikes[name])} spikes of {recording.spikes[name].size} neurons")
+    axes[-1, 0].set_ylabel("neuron (class)")
+    return _saved(study, figure, "raster", told)
+
+
+def _potentials(study: Study, recording: Recording, told: str) -> Path:
+    chosen = [
+        (population, int(neuron))
+        for population in reversed(study.trial.circuit.populations)
+        for neuron in recording.trace(population.name, _potential(population)).neurons
+    ]
+    rows = math.ceil(len(chosen) / 2)
+    figure, axes = plots.figure(rows, 2, size=(8, 0.8 + 1.3 * rows), shared_time=True)
+    for ax, (population, neuron) in zip(axes.flat, chosen, strict=False):
+        with plots.style():
+            _one_potential(ax, recording, population, neuron)
+    for ax in axes.flat[len(chosen) :]:
+        ax.set_axis_off()
+    return _saved(study, figure, "potentials", f"{told}; thresholds dashed")
+
+
+def _one_potential(ax: Any, recording: Recording, population: Population, neuron: int) -> None:
+    fired = int(recording.spikes[population.name].counts()[0, neuron])
+    variable = _potential(population)
+    plots.traces(
+        recording, ax, population.name, variable, neuron=neuron, labels={variable: "potential"}, spikes=fired > 0
+    )
+    if ax.get_legend() is not None:
+        ax.get_legend().remove()
+    ax.set_title(f"{population.name} {neuron}: {fired} spike{'' if fired == 1 else 's'}")
+    if "v_th" in population.cell.parameters:
+        text = population.cell.parameters["v_th"]
+        v_th = si(population.parameters.get("v_th", text), split_quantity(text)[1], f"{population.name}: v_th")
+        ax.axhline(v_th, linestyle="--", linewidth=1.0, color=GREY)
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, max(high, v_th + 0.15 * (v_th - low)))
+
+
+def _potential(population: Population) -> str:
+    return next(iter(population.cell.compartments.values())).potential
+
+
+def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str]:
+    """One test sample in Brian2, with potentials of all classes and of some hidden neurons; and what to say of it."""
+    trial = study.trial
+    circuit = trial.circuit.with_weights(state.weights)
+    chosen = trial.test.take([sample])
+    inputs = {circuit.sources[0].name: trial.encode(chosen, 0, TEST)}
+    responses = engine.run(circuit, inputs, threads=trial.threads)
+    names = [population.name for population in circuit.populations]
+    neurons = {name: _across(responses[name].counts[0], _HIDDEN) for name in names}
+    neurons[names[-1]] = np.arange(min(circuit[names[-1]].size, _OUTPUTS))
+    recording = simulate(
+        circuit,
+        inputs,
+        inputs[circuit.sources[0].name].duration,
+        record={population.name: [_potential(population)] for population in circuit.populations},
+        neurons={name: chosen.tolist() for name, chosen in neurons.items()},
+    )
+    answer = trial.rule.respond(circuit, state, inputs[circuit.sources[0].name]).labels[0]
+    right, given = trial.test.classes[chosen.labels[0]], trial.test.classes[answer]
+    return recording, f": test sample {sample}, a {right}, answered {given}"
+
+
+def _across(counts: NDArray[np.int32], number: int) -> NDArray[np.int64]:
+    """Neurons from the busiest down to the median of those that fired; any, if none did."""
+    ranked = np.argsort(-counts, kind="stable")
+    fired = max(int(np.count_nonzero(counts)), number)
+    return ranked[np.unique(np.linspace(0, min(fired // 2, len(ranked) - 1), number).astype(int))]
+
+
+def _saved(study: Study, figure: Any, name: str, more: str) -> Path:
+    told = f"{study.experiment.name}, seed {study.trial.seed}{more}"
+    return plots.save(_titled(figure, told), study.run.figures / f"{name}.png")
+
+
+def _titled(figure: Any, text: str) -> Any:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11)
+    return figure
