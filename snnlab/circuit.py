@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from snnlab.cards import METHODS, Cell, Synapse
 from snnlab.errors import Refused, one_of
+from snnlab.grammar import GrammarError, check_name
 
 Number = float | str
 """An SI float, or text with a unit such as "20 ms"."""
@@ -63,26 +64,29 @@ class Population:
             if name not in self.cell.parameters:
                 raise Refused(where, f"no parameter {name!r} on {self.cell.path}", one_of(name, self.cell.parameters))
         for name, receptor in self.receptors.items():
-            if name in self.cell.receptors:
-                raise Refused(where, f"receptor {name!r} is already on {self.cell.path}", "choose another name")
-            if receptor.compartment not in self.cell.compartments:
-                raise Refused(
-                    f"{where}: receptor {name!r}",
-                    f"no compartment {receptor.compartment!r} on {self.cell.path}",
-                    one_of(receptor.compartment, self.cell.compartments),
-                )
-            for parameter in receptor.parameters:
-                if parameter not in receptor.synapse.parameters:
-                    raise Refused(
-                        f"{where}: receptor {name!r}",
-                        f"no parameter {parameter!r} on {receptor.synapse.path}",
-                        one_of(parameter, receptor.synapse.parameters),
-                    )
+            self._check(name, receptor, f"{where}: receptor {name!r}")
         if self.method and self.method not in METHODS:
             raise Refused(where, f"method {self.method!r}", one_of(self.method, METHODS))
-        for name in self.start:
+        for name, value in self.start.items():
             if name not in self.cell.states:
                 raise Refused(where, f"no state variable {name!r} on {self.cell.path}", one_of(name, self.cell.states))
+            if np.shape(value) not in ((), (self.size,)):
+                raise Refused(f"{where}: start.{name}", f"shape {np.shape(value)}", f"needs one value or {self.size}")
+
+    def _check(self, name: str, receptor: Receptor, where: str) -> None:
+        cell, card = self.cell, receptor.synapse
+        try:
+            check_name(f"g_{name}")  # it will end the names of the receptor's variables
+        except GrammarError as error:
+            raise Refused(where, str(error)) from error
+        if name in cell.receptors:
+            raise Refused(where, f"already on {cell.path}", "choose another name")
+        if receptor.compartment not in cell.compartments:
+            found = f"no compartment {receptor.compartment!r} on {cell.path}"
+            raise Refused(where, found, one_of(receptor.compartment, cell.compartments))
+        for parameter in receptor.parameters:
+            if parameter not in card.parameters:
+                raise Refused(where, f"no parameter {parameter!r} on {card.path}", one_of(parameter, card.parameters))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ declared names, and nothing else. Meaning (units, integration) is Brian2's busin
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import math
 import re
@@ -33,10 +34,13 @@ GIVEN = frozenset({"t", "dt", "xi"})
 """Names that every expression may read: time, time step, and white noise."""
 
 RESERVED = (
-    frozenset("i j N t_in_timesteps timestep lastspike not_refractory refractory rand randn poisson e pi inf".split())
+    # Brian2's own
+    frozenset("i j N e pi inf rand randn poisson timestep t_in_timesteps lastspike not_refractory refractory".split())
+    | frozenset({"variables", "brian"})
     | FUNCTIONS
     | UNITS
     | GIVEN
+    | frozenset(dir(builtins))  # where Brian2 evaluates, it finds these first
     # words of C++ that are ordinary names in Python
     | frozenset(
         "alignas alignof and_eq asm auto bitand bitor bool case catch char char8_t char16_t char32_t compl "
@@ -47,10 +51,8 @@ RESERVED = (
         "switch template this thread_local throw true typedef typeid typename union unsigned using virtual "
         "void volatile wchar_t xor xor_eq".split()
     )
-    # functions and macros that Brian2's C++ calls, and namespaces it lives in
-    | frozenset(
-        "brian std main pow fabs fmod expm1 isnan errno assert stdin stdout stderr NULL EOF NAN INFINITY".split()
-    )
+    # functions and macros that Brian2's C++ calls
+    | frozenset("std main pow fabs fmod expm1 isnan errno assert stdin stdout stderr NULL EOF NAN INFINITY".split())
 )
 """Names that a card may not declare."""
 
@@ -102,7 +104,7 @@ def check_name(name: str) -> str:
         )
     # Brian2 reads xi_... as noise, and ..._pre and ..._post as the two sides of a synapse
     if name in RESERVED or name.startswith("xi_") or name.endswith(("_pre", "_post")):
-        raise GrammarError(f"{name!r} is taken by a unit, a function, C++ or Brian2: choose another name")
+        raise GrammarError(f"{name!r} is taken by a unit, a function, Python, C++ or Brian2: choose another name")
     return name
 
 
@@ -143,6 +145,8 @@ def _check_node(node: ast.AST) -> None:
         raise GrammarError(f"{_shown(node)} is not arithmetic")
     if isinstance(node, ast.Constant) and not _is_finite(node.value):
         raise GrammarError(f"{_shown(node)} is not a finite number")
+    if isinstance(node, ast.Name) and "__" in node.id:
+        raise GrammarError(f"{node.id!r} is no name of a card")
     if isinstance(node, ast.Call):
         _check_call(node)
     if isinstance(node, ast.Compare) and len(node.ops) > 1:

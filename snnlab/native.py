@@ -57,26 +57,35 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
     return _load(path)
 
 
+def precompile(folder: Path, header: str) -> None:
+    """A header of the folder compiled ahead of the files of the ``program`` that will include it."""
+    _build(folder, "-x", "c++-header", header, "-o", f"{header}.gch")
+
+
 def program(folder: Path, sources: Sequence[str], *, header: str, jobs: int = 2) -> Path:
     """The C++ files of a folder compiled with ``PROGRAM_FLAGS``, `jobs` at a time, and linked into one program there.
 
-    `header` is one that all of them include; it is compiled once, before them. Nothing is kept beyond the folder.
+    Each includes `header` first. Nothing is kept beyond the folder.
 
     Raises Refused where there is no compiler, and where it fails.
     """
-    made, command = folder / "main", [*_compiler(), *PROGRAM_FLAGS, "-I."]
-    parts = {source: f"{source}.o" for source in sorted(sources)}
-
-    def build(*words: str) -> None:
-        done = _run([*command, *words], folder)
-        if done.returncode:
-            raise Refused("C++ compiler", f"{command[0]} failed: {_first_error(done)}", "name another in CXX")
-
-    build("-x", "c++-header", header, "-o", f"{header}.gch")
+    made, parts = folder / "main", {source: f"{source}.o" for source in sorted(sources)}
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda source: build("-include", header, "-c", source, "-o", parts[source]), parts))
-    build("-o", made.name, *parts.values())
+        list(pool.map(lambda source: _build(folder, "-include", header, "-c", source, "-o", parts[source]), parts))
+    _build(folder, "-o", made.name, *parts.values())
     return made
+
+
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler; one that is named in $CXX and cannot be found is still refused later."""
+    return bool(os.environ.get("CXX", "").strip() or any(map(shutil.which, _COMPILERS)))
+
+
+def _build(folder: Path, *words: str) -> None:
+    command = [*_compiler(), *PROGRAM_FLAGS, "-I.", *words]
+    done = _run(command, folder)
+    if done.returncode:
+        raise Refused("C++ compiler", f"{command[0]} failed: {_first_error(done)}", "name another in CXX")
 
 
 @cache

@@ -168,6 +168,7 @@ def test_files_of_a_folder_become_a_program(tmp_path: Path) -> None:
     (folder / "shared.h").write_text("#pragma once\n#include <cstdio>\nint twice(int);\n")
     (folder / "main.cpp").write_text('#include "shared.h"\nint main() { std::printf("%d", twice(21)); }\n')
     (folder / "parts" / "twice.cpp").write_text('#include "shared.h"\nint twice(int x) { return 2 * x; }\n')
+    native.precompile(folder, "shared.h")
     made = native.program(folder, ["main.cpp", "parts/twice.cpp"], header="shared.h")
     assert subprocess.run([made], capture_output=True, text=True, check=True).stdout == "42"
     (folder / "parts" / "twice.cpp").write_text('#include "shared.h"\nint twice(int x) { return nonsense; }\n')

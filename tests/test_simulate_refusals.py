@@ -198,7 +198,7 @@ def runaway(folder: Path) -> Circuit:
         dt = "1 ms"
         [start]
         x = "10"
-        [compartments.all]
+        [compartments.point]
         potential = "x"
         current = "I"
         unit = "hertz"

@@ -9,7 +9,7 @@ from pathlib import Path
 import brian2
 import numpy as np
 import pytest
-from brian2.devices.device import get_device
+from brian2.devices.device import get_device, reset_device
 
 from snnlab import cards
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, alone, random_wiring
@@ -137,15 +137,21 @@ def test_a_person_in_the_midst_of_their_own_standalone_simulation_keeps_it() -> 
         assert mine.variables["x"].device is get_device()
     finally:
         get_device().reinit()
-        brian2.devices.device.reset_device()
+        reset_device()
 
 
 @pytest.mark.parametrize(
-    ("size", "duration", "chosen"),
-    [(1, "0.5 s", "numpy"), (100, "1 s", "numpy"), (4000, "60 s", "cpp"), (10**6, "5 s", "cpp")],
+    ("card", "size", "duration", "compiler", "chosen"),
+    [
+        ("lif", 1, "0.5 s", True, "numpy"),
+        ("lif", 4000, "60 s", True, "cpp"),
+        ("lif", 4000, "60 s", False, "numpy"),
+        ("pinsky_rinzel", 1, "1.5 s", True, "cpp"),
+        ("lif", 10**6, "5 s", True, "cpp"),
+    ],
 )
 def test_auto_compiles_what_would_take_numpy_long(
-    size: int, duration: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+    card: str, size: int, duration: str, compiler: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
@@ -156,7 +162,8 @@ def test_auto_compiles_what_would_take_numpy_long(
 
         return ran
 
+    monkeypatch.setattr(run.native, "has_compiler", lambda: compiler)
     monkeypatch.setattr(run, "_run_compiled", instead("cpp"))
     monkeypatch.setattr(run, "_run_here", instead("numpy"))
-    simulate(alone(cards.cell("lif"), size=size, dt="0.1 ms"), {}, duration)
+    simulate(alone(cards.cell(card), size=size), {}, duration)
     assert asked == [chosen]

@@ -14,6 +14,7 @@ import itertools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,17 @@ from snnlab.simulate.wiring import Wired, feed, not_finite, read, refusing, wire
 TARGETS = ("auto", "numpy", "cython", "cpp")
 """What computes a simulation: the choice by size, NumPy at once, Cython (compiled once, kept by Brian2), or C++."""
 
-_COMPILING = 10.0  # seconds that NumPy may take before the C++ compiler pays
+_COMPILING = 6.0  # seconds that NumPy may take before the C++ compiler pays
 _REPORT = 0.2  # seconds between two movements of the progress bar
 _REPORT_CPP = (
     r"""std::cerr << "\rsimulated " << int(100*completed) << " %" << (completed < 1 ? "" : "\n") << std::flush;"""
+)
+
+# What Brian2's files include, compiled while Brian2 is still writing them.
+_HEADER = "standard.h"
+_STANDARD = "".join(
+    f"#include <{name}>\n"
+    for name in "algorithm climits cmath ctime fstream iostream map random set string vector".split()
 )
 
 _OURS = ("invalid_values", "unused_brian_object")  # what Brian2 warns of and snnlab refuses
@@ -66,7 +74,7 @@ def simulate(
     record    population -> variables whose traces are kept, each at the start of every step; spikes are always kept
     neurons   population -> neurons that are traced, the first ten if left out
     seed      of the noise `xi`, where an equation has it
-    target    "numpy", "cython", "cpp", or "auto": compiled C++ where NumPy would take longer than compiling
+    target    "numpy", "cython", "cpp", or "auto": C++ where there is a compiler and NumPy would take longer than it
     progress  a bar on stderr
 
     Trains and traces are the same on every target, to the rounding of exp and its kin.
@@ -110,7 +118,7 @@ def _target(task: Task, asked: str) -> str:
         raise Refused("target", f"found {asked!r}", one_of(asked, TARGETS))
     if asked != "auto":
         return asked
-    return "cpp" if numpy_seconds(task) > _COMPILING else "numpy"
+    return "cpp" if numpy_seconds(task) > _COMPILING and native.has_compiler() else "numpy"
 
 
 # In this process ------------------------------------------------------------------------------------------------------
@@ -192,7 +200,13 @@ def _settings() -> Iterator[None]:
 
 
 def _run_compiled(task: Task, progress: bool) -> Recording:
-    with tempfile.TemporaryDirectory(prefix="snnlab-") as folder, _standalone() as device:
+    with (
+        tempfile.TemporaryDirectory(prefix="snnlab-") as folder,
+        ThreadPoolExecutor(1) as meanwhile,
+        _standalone() as device,
+    ):
+        Path(folder, _HEADER).write_text(_STANDARD, encoding="utf-8")
+        ahead = meanwhile.submit(native.precompile, Path(folder), _HEADER)
         brian2.seed(task.seed)
         wired = wire(task)
         with refusing("circuit"):
@@ -204,7 +218,8 @@ def _run_compiled(task: Task, progress: bool) -> Recording:
             )
             device.build(directory=folder, compile=False, run=False)
         with Console(stderr=True, quiet=not progress).status("compiling"):
-            native.program(Path(folder), list(device.writer.source_files), header="objects.h")
+            ahead.result()
+            native.program(Path(folder), list(device.writer.source_files), header=_HEADER)
         # Brian2 prints what the program said when it fails; it can only have been stopped, by memory or by hand
         with refusing("compiled simulation"), contextlib.redirect_stdout(io.StringIO()):
             device.run(folder, with_output=False)

@@ -118,30 +118,31 @@ def _whole_steps(time: float, dt: float, where: str) -> int:
 def numpy_seconds(task: Task) -> float:
     """About how long the task would take without compiling, from its size alone; within a factor of about two.
 
-    Measured on one core at 2.5 GHz. Nobody knows beforehand how much the cells will fire; 10 hertz is assumed.
+    Every operation of an equation costs NumPy 0.6 microseconds a step, and half a nanosecond for each cell, a function
+    ten times that (measured on one core at 2.5 GHz). Nobody knows beforehand how much cells will fire; 10 hertz is
+    assumed.
     """
     per_step = 0.0
     for population in task.circuit.populations:
-        per_step += 1.5e-4 + 1e-9 * _operations(population) * population.size
+        operations, functions = _operations(population)
+        per_step += 35e-6 + 0.6e-6 * (operations + functions)
+        per_step += population.size * (5e-9 + 0.45e-9 * (operations + 10 * functions))
     for projection in task.circuit.projections:
         weights = projection.weights
         stored = weights.size if isinstance(weights, np.ndarray) else weights.nnz
-        per_step += 8e-5 + 1.5e-8 * 10 * task.dt * stored
+        per_step += 40e-6 + 15e-9 * 10 * task.dt * stored
     return per_step * task.steps * task.samples
 
 
-def _operations(population: Population) -> float:
-    """Nanoseconds that one cell takes a step, counted from the operations of its equations."""
-    equations = [
-        *population.cell.equations,
-        *(line for one in population.receptors.values() for line in one.synapse.equations),
-    ]
-    cost = 0.0
-    for equation in filter(lambda line: line.expression, equations):
-        for node in ast.walk(ast.parse(equation.expression, mode="eval")):
-            cost += 12.0 if isinstance(node, ast.Call | ast.Pow) else 1.0 if isinstance(node, ast.operator) else 0.0
+def _operations(population: Population) -> tuple[int, int]:
+    """Operations and functions that one step of a cell evaluates, in all stages of its integration scheme."""
+    synapses = (receptor.synapse for receptor in population.receptors.values())
+    lines = [*population.cell.equations, *(line for synapse in synapses for line in synapse.equations)]
+    nodes = [node for line in lines if line.expression for node in ast.walk(ast.parse(line.expression, mode="eval"))]
+    functions = sum(isinstance(node, ast.Call | ast.Pow) for node in nodes)
+    operations = sum(isinstance(node, ast.operator) and not isinstance(node, ast.Pow) for node in nodes)
     stages = {"rk2": 2, "heun": 2, "rk4": 4}.get(population.method or population.cell.method, 1)
-    return 5 + cost * stages
+    return operations * stages, functions * stages
 
 
 def _check_known(circuit: Circuit, inputs: Mapping[str, Input]) -> None:

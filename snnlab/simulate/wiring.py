@@ -203,7 +203,7 @@ def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Cloc
 
 
 def _trace(task: Task, wired: Wired, name: str, variable: str) -> Trace:
-    values = np.array(getattr(wired.traces[name], f"{variable}_")).T
+    values = np.array(wired.traces[name].variables[variable].get_value())
     return Trace(values, task.neurons[name], _unit_text(wired.cells[name].variables[variable].dim), task.dt)
 
 
