@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Every cell on the shelf under the current step of its card: membrane, spikes and compartments in one figure."""
+
+import argparse
+
+from snnlab.cards import Cell, models
+from snnlab.circuit import alone
+from snnlab.plots import figure, save, traces
+from snnlab.simulate import Pulse, simulate
+
+
+def run(cell):
+    """The cell under its example's current, with the potential of every compartment recorded."""
+    currents = {f"cell.{name}": Pulse(value, start="10 ms") for name, value in cell.example["inject"].items()}
+    potentials = [part.potential for part in cell.compartments.values()]
+    return simulate(alone(cell), currents, cell.example["duration"], record={"cell": potentials})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plot", default="cells.png", metavar="FILE", help="png, pdf or svg (default: %(default)s)")
+    options = parser.parse_args()
+    cells = [card for card in models().values() if isinstance(card, Cell)]
+    picture, axes = figure((len(cells) + 1) // 2, 2, size=(11, 2.4 * ((len(cells) + 1) // 2)))
+    for cell, ax in zip(cells, axes.flat, strict=False):
+        recording = run(cell)
+        labels = {part.potential: part.name for part in cell.compartments.values()}
+        traces(recording, ax, "cell", list(labels), labels=labels if len(labels) > 1 else None)
+        ax.set_title(cell.name, loc="left", fontsize=10)
+        if len(labels) > 1:
+            ax.legend(loc="center")
+        else:
+            ax.get_legend().remove()
+        inject = ", ".join(f"{value} into {name}" for name, value in cell.example["inject"].items())
+        print(f"{cell.id:16} {inject:32} {recording.rates('cell')[0]:7.1f} Hz")
+    for ax in axes.flat[len(cells) :]:
+        ax.remove()
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""A pyramidal cell fires bursts; an interneuron that inhibits its dendrite silences it, and the bursts come back after.
+
+The pyramidal cell is Pinsky and Rinzel's (1994), the interneuron Wang and Buzsaki's (1996), both on cards.
+"""
+
+import argparse
+
+import numpy as np
+
+from snnlab import Circuit, Population, Projection, Receptor, cell, synapse
+from snnlab.plots import figure, save, traces
+from snnlab.simulate import Pulse, simulate
+
+INHIBITED = (0.15, 0.3)  # seconds
+
+
+def circuit():
+    """One interneuron on one dendrite, through GABA_A receptors that peak at 0.5 mS/cm**2."""
+    inhibition = {"inhibition": Receptor(synapse("gaba_a_density"), "dendrite", {"E_syn": "-75 mV"})}
+    pyramidal = Population("pyramidal", cell("pinsky_rinzel"), 1, receptors=inhibition)
+    interneuron = Population("interneuron", cell("wang_buzsaki"), 1)
+    synapses = Projection("interneuron", "pyramidal", "inhibition", np.array([[5.0]]), delay="1 ms")
+    return Circuit((interneuron, pyramidal), (synapses,), "0.025 ms")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plot", default="inhibition.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    options = parser.parse_args()
+    drive = {"pyramidal.soma": Pulse("1.5 uA/cm**2"), "interneuron.soma": Pulse("2 uA/cm**2", *INHIBITED)}
+    watch = {"pyramidal": ["v_s", "v_d"], "interneuron": ["v"]}
+    recording = simulate(circuit(), drive, "450 ms", record=watch)
+    picture, axes = figure(2, 1, shared_time=True)
+    names = {"v_s": "soma", "v_d": "dendrite"}
+    traces(recording, axes[0, 0], "pyramidal", list(names), labels=names).set_title("pyramidal cell", loc="left")
+    traces(recording, axes[1, 0], "interneuron", "v").set_title("interneuron", loc="left")
+    times = recording.spikes["pyramidal"].train(0)
+    during = np.count_nonzero((times > INHIBITED[0] + 0.02) & (times < INHIBITED[1]))
+    print(f"pyramidal cell: {len(times)} spikes, {during} of them 20 ms or more into the inhibition")
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""4,000 integrate-and-fire cells that keep one another firing, irregularly, after a kick of 50 ms.
+Vogels and Abbott, J. Neurosci. 25:10786, 2005; numbers of benchmark 1 in Brette et al., J. Comput. Neurosci. 23, 2007.
+"""
+import argparse
+
+import numpy as np
+
+from snnlab import Circuit, Population, Projection, Receptor, Source, Spikes, cell, irregularity, random_wiring, synapse
+from snnlab.plots import cv_histogram, figure, population_rate, raster, rate_histogram, save
+from snnlab.simulate import simulate
+
+SIZES = {"kick": 400, "exc": 3200, "inh": 800}
+WEIGHTS = {"kick": 6e-9, "exc": 6e-9, "inh": 67e-9}  # siemens
+
+
+def network(rng):
+    """Two populations of one cell; every cell hears 2 % of all neurons."""
+    card = synapse("exponential_conductance")
+    excitation = Receptor(card, "soma", {"tau_syn": "5 ms", "E_syn": "0 mV"})
+    inhibition = Receptor(card, "soma", {"tau_syn": "10 ms", "E_syn": "-80 mV"})
+    receptors = {"kick": excitation, "exc": excitation, "inh": inhibition}
+    cells = [Population(name, cell("lif"), SIZES[name], receptors=receptors) for name in ("exc", "inh")]
+    pairs = [(pre, post) for pre in SIZES for post in ("exc", "inh")]
+    wiring = {pair: random_wiring(SIZES[pair[0]], SIZES[pair[1]], 0.02, WEIGHTS[pair[0]], rng) for pair in pairs}
+    projections = [Projection(pre, post, pre, wiring[pre, post]) for pre, post in pairs]
+    return Circuit((Source("kick", SIZES["kick"]), *cells), tuple(projections), "0.1 ms")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plot", default="network.png", metavar="FILE", help="png, pdf or svg (default: %(default)s)")
+    options, rng = parser.parse_args(), np.random.default_rng(0)
+    kick = Spikes.from_dense(rng.random((1, 500, SIZES["kick"])) < 0.01, 1e-4)
+    recording = simulate(network(rng), {"kick": kick}, "1 s", progress=True)
+    picture, ((top_left, top_right), (left, right)) = figure(2, 2, size=(10, 6.5))
+    raster(recording.spikes["exc"], top_left).set_title("excitatory cells", loc="left")
+    population_rate(recording.spikes["exc"], left)
+    rate_histogram(recording.rates("exc"), top_right)
+    cv_histogram(irregularity(recording.spikes["exc"]), right)
+    for name in ("exc", "inh"):
+        cv = np.nanmean(irregularity(recording.spikes[name]))
+        print(f"{name}: {recording.rates(name).mean():.1f} Hz, CV of interspike intervals {cv:.2f}")
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()
