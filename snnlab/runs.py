@@ -194,7 +194,11 @@ class Run:
         """A file that the system unlocks as it is closed, however this process ends."""
         try:
             file = (self.path / ".lock").open("wb")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                raise
         except BlockingIOError as error:
             raise Refused(
                 self.path, "is being trained by another process", "wait for it, or choose another --out"
