@@ -192,6 +192,9 @@ def check(card: Cell | Synapse) -> None:
     except Refused:
         _find_field(model, card)
         raise
+    seconds(card.example["duration"], f"{card.path}: example.duration")
+    for name, current in card.example["inject"].items():
+        si(current, card.compartments[name].unit, f"{card.path}: example.inject.{name}")
 
 
 def _find_field(model: Model, card: Cell) -> None:
