@@ -62,15 +62,18 @@ def main() -> int:
     """Run the command given: 0 on success, 1 for a negative answer, 2 after a refusal, 130 after Ctrl-C."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
     try:
-        return int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
     except Refused as refusal:
         return _stop(str(refusal), 2)
     except _USAGE as error:
         return _stop(f"{' '.join(error.format_message().split()).rstrip('.')}; see --help", 2)
     except MemoryError as error:
         return _stop(f"not enough memory: {error}", 2)
+    except training.Interrupted as interrupted:
+        return _stop(str(interrupted), 130)
     except (KeyboardInterrupt, typer.Abort):
-        return _stop("stopped", 130)
+        code = 130  # which newer versions of typer give themselves
+    return _stop("stopped", 130) if code == 130 else code
 
 
 def _stop(line: str, code: int) -> int:

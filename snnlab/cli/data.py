@@ -19,7 +19,6 @@ def list_all(data: Folder = None) -> None:
 
     \b
     snnlab data list
-    SNNLAB_DATA=/data snnlab data list
     """
     rows = []
     for card in cards.datasets().values():

@@ -25,6 +25,10 @@ Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="All
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class Interrupted(Exception):
+    """Ctrl-C while there is something to say about it."""
+
+
 def experiments(
     name: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="Say all about this one.")] = None,
     as_json: AsJson = False,
@@ -102,8 +106,8 @@ def train(
             for report in learn(study.trial, study.run, between=save_every):
                 show(report)
     except KeyboardInterrupt:
-        print(f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume", file=sys.stderr)
-        raise typer.Exit(130) from None
+        line = f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
+        raise Interrupted(line) from None
     if report is None:
         print(f"{out} has had its {_epochs(study.trial.epochs)}: nothing to do; a larger --epochs would go on")
     _close(study, out)

@@ -74,7 +74,9 @@ class Experiment:
                 raise Refused(name, f"found {getattr(self, name)}", "needs at least 1")
 
     def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None) -> Trial:
-        """The experiment with its data, ready to train."""
+        """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt."""
+        if not 0 <= seed < 2**32:
+            raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         train = loaders.load(self.dataset, "train", folder=folder)
         test = loaders.load(self.dataset, "test", folder=folder)
         circuit = self.network.circuit(train.values.shape[1], len(train.classes), self.encoder.dt)

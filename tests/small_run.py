@@ -1,0 +1,106 @@
+"""A training run of a second, for tests that begin, kill, spoil and resume one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snnlab import cli
+from snnlab.experiments import EXPERIMENTS
+from snnlab.experiments.study import Study
+from snnlab.train import train
+
+OPTIONS = {
+    "network.hidden": "24",
+    "network.v_th": "3,3",
+    "encoder.steps": "60",
+    "rule.learning_rate": "0.1",
+    "rule.target": "12",
+    "rule.other": "2",
+    "rule.margin": "1",
+    "batch": "240",
+    "epochs": "2",
+}
+WORDS = ["hm2bp-digits", "--threads", "1", *(f"--set={key}={value}" for key, value in OPTIONS.items())]
+EXPERIMENT = EXPERIMENTS["hm2bp-digits"].with_options(OPTIONS)
+BATCHES = 6  # of 240 in an epoch of 1,437 digits
+
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = [sys.executable, "-m", "snnlab"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+"""Of a process elsewhere that runs this checkout, installed or not."""
+
+
+def begun(path: Path, seed: int = 1, experiment: Any = EXPERIMENT) -> Study:
+    return Study.begin(path, experiment, seed=seed, threads=1)
+
+
+def trained(path: Path, seed: int = 1) -> Study:
+    """A finished run, without its summary."""
+    study = begun(path, seed)
+    for _ in train(study.trial, study.run):
+        pass
+    return study
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The newest checkpoint as NumPy reads it, the note of the loop aside."""
+    with np.load(max((path / "checkpoints").glob("*.npz")), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files if name != "note"}
+
+
+def note(path: Path) -> dict[str, Any]:
+    with np.load(max((path / "checkpoints").glob("*.npz")), allow_pickle=False) as archive:
+        return json.loads(archive["note"].tobytes())
+
+
+def same_bits(one: Path, other: Path) -> bool:
+    """Whether two runs ended with the same weights and the same memory, bit for bit, in the same epoch."""
+    left, right = arrays(one), arrays(other)
+    same = left.keys() == right.keys() and all(left[name].tobytes() == right[name].tobytes() for name in left)
+    return same and note(one)["steps"] == note(other)["steps"]
+
+
+def train_on(path: str, between: float = 0.0, sabotage: Callable[[], None] | None = None) -> None:
+    """What a child process does: begin the run or go on with it, keeping a checkpoint of every batch."""
+    if sabotage is not None:
+        sabotage()
+    place = Path(path)
+    study = Study.open(place, threads=1) if (place / "experiment.json").exists() else begun(place)
+    for _ in train(study.trial, study.run, between=between):
+        pass
+
+
+def die() -> None:
+    """As after kill -9: nothing is flushed, closed or cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def snnlab(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command run in this process."""
+    capsys.readouterr()
+    before = sys.argv
+    sys.argv = ["snnlab", *map(str, words)]
+    try:
+        code = cli.main()
+    finally:
+        sys.argv = before
+    return code, *capsys.readouterr()
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """The one line with which a command says no; fails for anything else."""
+    code, out, said = snnlab(capsys, *words)
+    assert (code, out) == (2, ""), f"exit code {code}, {out!r}, {said!r}"
+    assert said.endswith("\n") and said.count("\n") == 1, f"not one line: {said!r}"
+    assert "Traceback" not in said
+    return said.strip()

@@ -1,0 +1,287 @@
+"""Experiments as values: their options, and runs that open from what they wrote alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_run import EXPERIMENT, begun, trained
+
+from snnlab import cards, page
+from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS, Experiment
+from snnlab.experiments.options import read
+from snnlab.experiments.study import Study, check_same
+from snnlab.rules.hm2bp import HM2BP
+from snnlab.train import train
+
+NAMES = sorted(EXPERIMENTS)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("experiments") / "run").run.path
+
+
+# What they are --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_is_called_what_it_is_called(name: str) -> None:
+    assert EXPERIMENTS[name].name == name
+
+
+def test_mnist_is_the_published_network_with_the_published_constants() -> None:
+    """arXiv:1805.07866: section 4.1 and the authors' configuration files."""
+    experiment = EXPERIMENTS["hm2bp-mnist"]
+    circuit = experiment.network.circuit(784, 10, experiment.encoder.dt)
+    assert [node.size for node in circuit.nodes] == [784, 800, 10]
+    assert [one.parameters["v_th"] for one in circuit.populations] == [20.0, 8.0]
+    assert (experiment.encoder.steps, experiment.encoder.dt) == (400, 1e-3)
+    assert experiment.encoder.brightest == pytest.approx(1 / 5.5)
+    cell = circuit.populations[0].cell
+    assert [cell.parameters[name] for name in ("tau_m", "tau_s")] == ["64 ms", "8 ms"]
+    assert isinstance(experiment.rule, HM2BP)
+    assert (experiment.rule.target, experiment.rule.other, experiment.rule.margin) == (35, 5, 5)
+    assert experiment.reported == 0.9884
+
+
+def test_the_digits_are_a_network_for_their_64_pixels_and_10_classes(finished: Path) -> None:
+    circuit = Study.open(finished).trial.circuit
+    assert [node.size for node in circuit.nodes] == [64, 24, 10]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_digests_are_those_of_the_cards(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    expected = {
+        f"datasets/{experiment.dataset}.toml": cards.dataset(experiment.dataset).digest,
+        "models/lif_exp_euler.toml": cards.cell("lif_exp_euler").digest,
+    }
+    assert experiment.digests() == expected
+
+
+# Options --------------------------------------------------------------------------------------------------------------
+
+
+def leaves(value: Any, prefix: str = "") -> set[str]:
+    """Dotted names of all fields that are no dataclasses, found by walking."""
+    found: set[str] = set()
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        found |= leaves(inner, f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}"}
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    fixed = {"name", "summary", "reference", "reported", "dataset", "rule.threads"}
+    assert set(experiment.options()) == leaves(experiment) - fixed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_survive_json(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    kept = json.loads(json.dumps(experiment.options()))
+    assert experiment.with_options(kept) == experiment
+
+
+@given(
+    hidden=st.lists(st.integers(1, 5000), max_size=4),
+    rate=st.floats(1e-300, 1e300),
+    steps=st.integers(1, 10**6),
+    fresh=st.booleans(),
+    precision=st.sampled_from(["float32", "float64"]),
+)
+def test_options_mean_the_same_as_text_and_as_values(
+    hidden: list[int], rate: float, steps: int, fresh: bool, precision: str
+) -> None:
+    values = {
+        "network.hidden": hidden,
+        "rule.learning_rate": rate,
+        "encoder.steps": steps,
+        "encoder.fresh": fresh,
+        "rule.precision": precision,
+    }
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in values.items()
+    }
+    by_value, by_text = EXPERIMENT.with_options(values), EXPERIMENT.with_options(texts)
+    assert by_value == by_text
+    assert by_value.network.hidden == tuple(hidden)
+    assert by_value.encoder.fresh is fresh
+    assert isinstance(by_value.rule, HM2BP) and by_value.rule.learning_rate == rate
+
+
+def test_an_option_changes_itself_alone() -> None:
+    changed = EXPERIMENT.with_options({"rule.optimiser.beta1": "0.5"})
+    before, after = EXPERIMENT.options(), changed.options()
+    assert {name for name in before if before[name] != after[name]} == {"rule.optimiser.beta1"}
+    assert isinstance(changed.rule, HM2BP) and changed.rule.optimiser.beta1 == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("epochs", "0", "--set epochs: found 0; needs at least 1"),
+        ("batch", "-1", "--set batch: found -1; needs at least 1"),
+        ("batch", "1e2", "--set batch: found '1e2'; needs a whole number"),
+        ("batch", str(2**31), "--set batch: found '2147483648'; needs a whole number up to 2147483647"),
+        ("rule.lerning_rate", "1", "did you mean 'rule.learning_rate'"),
+        ("rule", "1", "--set rule: no such option"),
+        ("rule.threads", "1", "--set rule.threads: no such option"),
+        ("name", "mine", "--set name: no such option"),
+        ("__class__", "1", "no such option"),
+        ("rule.__init__", "1", "no such option"),
+        ("rule.learning_rate", "fast", "--set rule.learning_rate: found 'fast'; needs a number"),
+        ("rule.learning_rate", "nan", "found 'nan'; needs a number"),
+        ("rule.learning_rate", "inf", "found 'inf'; needs a number"),
+        ("rule.learning_rate", "", "found ''; needs a number"),
+        ("rule.decay", "maybe", "found 'maybe'; needs true or false"),
+        ("rule.precision", "float16", "--set rule.precision: found 'float16'; did you mean"),
+        ("network.hidden", "10,x", "--set network.hidden: found 'x'; needs a whole number"),
+        ("network.hidden", "10,0", "--set network.hidden: .* at least one neuron"),
+        ("network.v_th", "1,-1", "--set network.v_th: .* thresholds above 0"),
+        ("encoder.steps", "0", "--set encoder.steps: found 0"),
+        ("encoder.brightest", "2", "--set encoder.brightest: found 2.0; needs a probability"),
+        ("encoder.dt", "1 ms", "--set encoder.dt: found '1 ms'; needs a number"),
+    ],
+)
+def test_an_impossible_option_is_refused_by_name(name: str, given: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        EXPERIMENT.with_options({name: given})
+
+
+def test_layers_and_thresholds_must_be_as_many() -> None:
+    with pytest.raises(Refused, match="network.v_th: 2 thresholds; needs one for each of 3 layers"):
+        begun(Path("never made"), experiment=EXPERIMENT.with_options({"network.hidden": "20,20"}))
+    assert not Path("never made").exists()
+
+
+@pytest.mark.parametrize("option", [{"network.cell": "lif"}, {"network.cell": "ampa"}, {"network.receptor": "nmda"}])
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(option: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(Refused):
+        begun(tmp_path / "run", experiment=EXPERIMENT.with_options(option))
+    assert not (tmp_path / "run").exists()
+
+
+@given(value=st.one_of(st.none(), st.lists(st.none()), st.dictionaries(st.text(), st.none()), st.text()))
+def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) -> None:
+    try:
+        found = read(value, float, "here")
+    except Refused as refused:
+        assert refused.where == "here"
+    else:
+        assert type(found) is float and math.isfinite(found)
+
+
+# Studies --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_opens_from_what_it_wrote_alone(finished: Path) -> None:
+    study = Study.open(finished)
+    assert study.experiment == EXPERIMENT
+    assert study.trial.seed == 1
+    assert study.trial.batch == 240
+
+
+def test_defaults_that_change_later_do_not_change_a_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = EXPERIMENTS["hm2bp-digits"].with_options({"rule.learning_rate": 7.0, "network.hidden": [3, 3]})
+    monkeypatch.setitem(EXPERIMENTS, "hm2bp-digits", other)
+    assert Study.open(finished).experiment == EXPERIMENT
+
+
+@pytest.mark.parametrize("card", ["models/lif_exp_euler.toml", "datasets/digits.toml"])
+def test_a_card_that_has_changed_since_is_refused(
+    card: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves = tmp_path / "shelves"
+    for kind in ("models", "datasets"):
+        (shelves / kind).mkdir(parents=True)
+        for entry in cards.shelf(kind).iterdir():
+            (shelves / kind / entry.name).write_bytes(entry.read_bytes())
+    monkeypatch.setattr(page, "shelf", lambda name: shelves / name)
+    Study.open(finished)
+    (shelves / card).write_bytes((shelves / card).read_bytes() + b"\n# a remark\n")
+    with pytest.raises(Refused, match=rf"^{card}: sha256 [0-9a-f]{{12}}, and [0-9a-f]{{12}} when .* was begun; put"):
+        Study.open(finished)
+
+
+def test_data_is_looked_for_where_it_was(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    study = Study.begin(tmp_path / "run", EXPERIMENT, folder=place)
+    assert study.run.experiment["data"] == str(place)
+    place.rmdir()
+    Study.open(tmp_path / "run")  # these digits ship with scikit-learn
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "seed", "says"),
+    [
+        ("hm2bp-digits", {}, None, None),
+        ("hm2bp-digits", {"batch": "240", "network.v_th": "3,3"}, 1, None),
+        ("hm2bp-mnist", {}, None, "a run of 'hm2bp-digits'; not of 'hm2bp-mnist'"),
+        ("hm2bp-digits", {"batch": "32"}, None, "--set batch: found 32; .* has 240"),
+        ("hm2bp-digits", {"network.v_th": "3,4"}, None, "--set network.v_th: found 3.0,4.0; .* has 3.0,3.0"),
+        ("hm2bp-digits", {"bach": "32"}, None, "--set bach: no such option"),
+        ("hm2bp-digits", {}, 2, "--seed: found 2; .* has 1"),
+    ],
+)
+def test_a_run_is_not_taken_up_as_something_else(
+    name: str, changes: dict[str, str], seed: int | None, says: str | None, finished: Path
+) -> None:
+    if says is None:
+        check_same(finished, name, changes, seed)
+        return
+    with pytest.raises(Refused, match=says):
+        check_same(finished, name, changes, seed)
+
+
+def test_epochs_may_be_fewer_than_asked_for_but_not_than_done(tmp_path: Path) -> None:
+    experiment = replace(EXPERIMENT, epochs=5)
+    study = begun(tmp_path / "run", experiment=experiment)
+    for report in train(study.trial, study.run):
+        if report.row and report.row["epoch"] == 3:
+            break
+    with pytest.raises(Refused, match="--epochs: found 2; .* has come to epoch 3"):
+        Study.open(tmp_path / "run", epochs=2)
+    assert Study.open(tmp_path / "run").experiment.epochs == 5
+    assert Study.open(tmp_path / "run", epochs=3).trial.epochs == 3
+    assert Study.open(tmp_path / "run").experiment.epochs == 3
+
+
+def test_the_summary_is_of_the_last_epoch_and_not_of_the_best(tmp_path: Path) -> None:
+    study = trained(tmp_path / "run")
+    _, progress = study.restored()
+    progress.rows[0]["test_accuracy"] = 1.0
+    summary = study.summarise(progress)
+    assert json.loads(json.dumps(summary)) == json.loads(
+        (tmp_path / "run" / "summary.json").read_text(encoding="utf-8")
+    )
+    assert summary["test_accuracy"] == progress.rows[1]["test_accuracy"] < 1
+    assert (summary["experiment"], summary["seed"], summary["epochs"]) == ("hm2bp-digits", 1, 2)
+    assert summary["wall_s"] == pytest.approx(sum(row["seconds"] for row in progress.rows))
+    assert summary["versions"]["numpy"] == np.__version__
+    wanted = {"train_samples_per_s", "test_samples_per_s", "spikes_per_sample", "reported", "reference", "options"}
+    assert wanted <= summary.keys()
+
+
+@pytest.mark.slow
+def test_the_digits_are_learned_to_95_percent(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path / "run", EXPERIMENTS["hm2bp-digits"], seed=0)
+    rows = [report.row for report in train(study.trial, study.run) if report.row]
+    assert rows[-1]["epoch"] == EXPERIMENTS["hm2bp-digits"].epochs
+    assert rows[-1]["test_accuracy"] >= 0.95
+
+
+def test_the_experiments_are_what_the_dictionary_says() -> None:
+    assert all(isinstance(one, Experiment) for one in EXPERIMENTS.values())
