@@ -58,19 +58,22 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
 
 
 def precompile(folder: Path, header: str) -> None:
-    """A header of the folder compiled ahead of the files of the ``program`` that will include it."""
+    """A header of the folder compiled ahead of the files of the ``program`` that will include it.
+
+    Raises Refused where there is no compiler, and where it fails.
+    """
     _build(folder, "-x", "c++-header", header, "-o", f"{header}.gch")
 
 
-def program(folder: Path, sources: Sequence[str], *, header: str, jobs: int = 2) -> Path:
-    """The C++ files of a folder compiled with ``PROGRAM_FLAGS``, `jobs` at a time, and linked into one program there.
+def program(folder: Path, sources: Sequence[str], *, header: str) -> Path:
+    """The C++ files of a folder compiled with ``PROGRAM_FLAGS``, two at a time, and linked into one program there.
 
     Each includes `header` first. Nothing is kept beyond the folder.
 
     Raises Refused where there is no compiler, and where it fails.
     """
     made, parts = folder / "main", {source: f"{source}.o" for source in sorted(sources)}
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda source: _build(folder, "-include", header, "-c", source, "-o", parts[source]), parts))
     _build(folder, "-o", made.name, *parts.values())
     return made

@@ -19,6 +19,7 @@ class Trace:
     values  float64 (steps, neurons)
     neurons int64 (neurons,)  which neurons of the population were watched
     unit    SI unit as text, "V", "A", ..., "" for a plain number
+    dt      seconds per step
     """
 
     values: NDArray[np.float64]
@@ -29,15 +30,17 @@ class Trace:
     @property
     def times(self) -> NDArray[np.float64]:
         """Seconds (steps,)."""
-        return np.arange(len(self.values)) * self.dt
+        return np.arange(len(self.values), dtype=np.float64) * self.dt
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One run of a circuit.
 
-    spikes  population -> Spikes, a batch of one
-    traces  population -> variable -> Trace
+    spikes    population -> Spikes, a batch of one
+    traces    population -> variable -> Trace
+    duration  seconds
+    dt        seconds per step
     """
 
     spikes: Mapping[str, Spikes]
@@ -47,13 +50,15 @@ class Recording:
 
     def trace(self, population: str, variable: str) -> Trace:
         """One trace by name. Raises Refused, naming what was recorded."""
-        known = self.traces.get(population, {})
+        if population not in self.traces:
+            raise Refused("recording", f"no traces of {population!r}", one_of(population, self.traces))
+        known = self.traces[population]
         if variable not in known:
             raise Refused(f"recording of {population!r}", f"no trace {variable!r}", one_of(variable, known))
         return known[variable]
 
     def rates(self, population: str) -> NDArray[np.float64]:
-        """Mean firing rate of every neuron, in hertz (neurons,)."""
+        """Mean firing rate of every neuron, in hertz (neurons,). Raises Refused where no spikes were recorded."""
         if population not in self.spikes:
             raise Refused("recording", f"no spikes of {population!r}", one_of(population, self.spikes))
         return np.asarray(self.spikes[population].counts()[0] / self.duration, dtype=np.float64)

@@ -25,7 +25,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def compiler_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A compiler that writes a line to this file each time it compiles something; its command has spaces and arguments."""
+    """A compiler that writes a line to this file each time it compiles; its command has spaces and arguments."""
     real = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
     assert real, "the tests need a C++ compiler"
     runs = tmp_path / "runs"

@@ -4,4 +4,14 @@ from snnlab.engine.blas import one_blas_thread
 from snnlab.engine.engine import Precision, Response, cores, pack_raster, run
 from snnlab.engine.traces import Credit, products, transition
 
-__all__ = ["Credit", "Precision", "Response", "cores", "one_blas_thread", "pack_raster", "products", "run", "transition"]
+__all__ = [
+    "Credit",
+    "Precision",
+    "Response",
+    "cores",
+    "one_blas_thread",
+    "pack_raster",
+    "products",
+    "run",
+    "transition",
+]

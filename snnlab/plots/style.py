@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from snnlab.errors import Refused, one_of
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-PURPLE, SKY, YELLOW = "#CC79A7", "#56B4E9", "#F0E442"
-"""The palette of Okabe and Ito (2008), which colour-blind readers can tell apart."""
+PURPLE, SKY = "#CC79A7", "#56B4E9"
+"""Okabe and Ito's palette (2008), which colour-blind readers can tell apart; its yellow is too pale for a line."""
 INK, GREY, PALE = "#000000", "#595959", "#BFBFBF"
 
 STYLE: Mapping[Any, Any] = MappingProxyType(
     {
         "axes.axisbelow": True,
         "axes.labelsize": 10,
-        # yellow is too pale for a line on white
         "axes.prop_cycle": cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK]),
         "axes.spines.right": False,
         "axes.spines.top": False,

@@ -43,7 +43,7 @@ def traces(
     for name in labels:
         if name not in names:
             raise Refused("traces", f"a label for {name!r}, which is not drawn", one_of(name, names))
-    drawn = {name: _trace(recording, population, name) for name in names}
+    drawn = {name: recording.trace(population, name) for name in names}
     values = {name: _column(trace, name, population, neuron) for name, trace in drawn.items()}
     together = np.concatenate(list(values.values())) if values else np.zeros(0)
     factor, unit = si_prefix(together, _unit(drawn))
@@ -52,16 +52,10 @@ def traces(
         ax.plot(drawn[name].times * scale, values[name] * factor, label=labels.get(name, name))
     ax.set_ylabel(with_unit(_quantity(names, labels, _unit(drawn)), unit))
     marked = spikes and _mark_spikes(recording, ax, population, neuron, scale)
-    _limits(ax, together * factor, marked)
+    _limits(ax, together * factor)
     if len(names) > 1 or marked:
         legend_above(ax)
     return ax
-
-
-def _trace(recording: Recording, population: str, variable: str) -> Trace:
-    if population not in recording.traces:
-        raise Refused("recording", f"no traces of {population!r}", one_of(population, recording.traces))
-    return recording.trace(population, variable)
 
 
 def _column(trace: Trace, variable: str, population: str, neuron: int) -> NDArray[np.float64]:
@@ -102,7 +96,7 @@ def _mark_spikes(recording: Recording, ax: Axes, population: str, neuron: int, s
     return bool(len(times))
 
 
-def _limits(ax: Axes, values: NDArray[np.float64], marked: bool) -> None:
+def _limits(ax: Axes, values: NDArray[np.float64]) -> None:
     finite = values[np.isfinite(values)]
     if not finite.size:
         notice(ax, "no samples" if not values.size else "no finite values")
