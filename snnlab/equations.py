@@ -25,7 +25,7 @@ from brian2.utils.logger import BrianLogger, catch_logs
 
 from snnlab import grammar
 from snnlab.cards import Cell, Synapse
-from snnlab.circuit import Number, Population, Receptor
+from snnlab.circuit import Number, Population, Projection, Receptor
 from snnlab.errors import Refused
 from snnlab.grammar import Equation, GrammarError
 
@@ -52,7 +52,7 @@ class Model:
     """A population ready for Brian2.
 
     equations, threshold, reset, refractory, method  as Brian2's NeuronGroup takes them
-    namespace   every parameter of the card and its receptors
+    namespace  every parameter of the card and its receptors
     receptors  name -> state variable that a spike raises
     start      state variable -> expression, quantity or array
     """
@@ -71,7 +71,8 @@ class Model:
     ) -> brian2.NeuronGroup:
         """The population as a Brian2 object; `namespace` adds functions of time that the equations read."""
         clock = {"clock": dt} if isinstance(dt, brian2.Clock) else {"dt": dt}
-        fires = {"threshold": self.threshold, "reset": self.reset or "", "refractory": _refractory(self.refractory)}
+        refractory = _read(self.refractory) if self.refractory else False
+        fires = {"threshold": self.threshold, "reset": self.reset, "refractory": refractory}
         group = brian2.NeuronGroup(
             size,
             self.equations,
@@ -137,6 +138,23 @@ def seconds(value: Number, where: str) -> float:
     return time
 
 
+def whole_steps(time: float, dt: float, where: str) -> int:
+    """How many steps of `dt` seconds `time` takes. Raises Refused at `where` unless that is a whole number."""
+    steps = round(time / dt)
+    if abs(steps - time / dt) > 1e-6 * max(steps, 1):
+        raise Refused(where, f"{time:g} s is no whole number of steps of {dt:g} s", f"nearest: {steps * dt:g} s")
+    return steps
+
+
+def delay_steps(projection: Projection, dt: float) -> int:
+    """A projection's delay in steps of `dt` seconds. Raises Refused unless it is a whole number of them, or 0."""
+    where = f"projection {projection.name!r}: delay"
+    delay = si(projection.delay, "second", where)
+    if not 0 <= delay < math.inf:
+        raise Refused(where, f"found {projection.delay!r}", "needs a time of 0 or above")
+    return whole_steps(delay, dt, where)
+
+
 def compose(population: Population, injected: Mapping[str, str] | None = None) -> Model:
     """The population as one set of equations.
 
@@ -172,7 +190,7 @@ def compose(population: Population, injected: Mapping[str, str] | None = None) -
         method=population.method or cell.method,
         namespace=namespace,
         receptors=receptors,
-        start={name: _start(value) for name, value in {**cell.start, **population.start}.items()},
+        start={name: _read(value) for name, value in {**cell.start, **population.start}.items()},
     )
 
 
@@ -181,29 +199,40 @@ def check(card: Cell | Synapse) -> None:
     if isinstance(card, Synapse):
         equations = "\n".join([*map(str, card.equations), "v : volt"])
         namespace = _parameters(card.parameters, {}, card.path)
-        _attempt(Model(equations, "", "", "", "euler", namespace, {}, {}), "0.1 ms", f"{card.path}: equations")
+        prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
         return
     for name, part in card.compartments.items():
         _refuse_unit(part.unit, f"{card.path}: compartments.{name}.unit")
-    seconds(card.dt, f"{card.path}: dt")
+    dt = seconds(card.dt, f"{card.path}: dt")
     model = compose(Population("cell", card, 1))
     try:
-        _attempt(model, card.dt, card.path)
+        prepared(model, 1, dt, card.path)
     except Refused:
-        _find_field(model, card)
+        _find_field(model, dt, card.path)
         raise
     seconds(card.example["duration"], f"{card.path}: example.duration")
     for name, current in card.example["inject"].items():
         si(current, card.compartments[name].unit, f"{card.path}: example.inject.{name}")
 
 
-def _find_field(model: Model, card: Cell) -> None:
+def _find_field(model: Model, dt: float, path: str) -> None:
     """Build a faulty model up part by part, so that the first part that fails names the field."""
     stage = replace(model, threshold="", reset="", refractory="", start={})
-    _attempt(stage, card.dt, f"{card.path}: equations")
+    prepared(stage, 1, dt, f"{path}: equations")
     for field in ("start", "threshold", "reset", "refractory"):
         stage = replace(stage, **{field: getattr(model, field)})
-        _attempt(stage, card.dt, f"{card.path}: {field}")
+        prepared(stage, 1, dt, f"{path}: {field}")
+
+
+def prepared(model: Model, size: int, dt: float, where: str) -> brian2.NeuronGroup:
+    """`size` cells in Brian2 before their first step of `dt` seconds. Raises Refused at `where`, with its reason."""
+    try:
+        with code_target("numpy"), catch_logs():
+            group = model.group(size, dt=dt * brian2.second)
+            brian2.Network(group).run(0 * brian2.second, namespace={})
+    except Exception as error:  # Brian2 has many types for what a card got wrong; each carries its reason
+        raise Refused(where, describe(error)) from error
+    return group
 
 
 def describe(error: BaseException) -> str:
@@ -232,23 +261,14 @@ def code_target(name: str) -> Iterator[None]:
         brian2.prefs.codegen.target = before
 
 
-def _attempt(model: Model, dt: str, where: str) -> None:
-    try:
-        with code_target("numpy"), catch_logs():
-            group = model.group(1, dt=quantity(dt))
-            brian2.Network(group).run(0 * brian2.second, namespace={})
-    except Exception as error:  # Brian2 has many types for what a card got wrong; each carries its reason
-        raise Refused(where, describe(error)) from error
-
-
 def _parameters(card: Mapping[str, str], own: Mapping[str, Number], path: str) -> dict[str, Quantity]:
     """The card's parameters, with a population's own values where it has them, in the card's dimensions."""
     namespace = {}
     for name, text in card.items():
         where = f"{path}: parameters.{name}"
-        like = _refuse_unit(grammar.split_quantity(text)[1], where)
-        value = si(own.get(name, text), grammar.split_quantity(text)[1], where)
-        namespace[name] = Quantity(value, dim=Quantity(like).dim)
+        _, like = grammar.split_quantity(text)
+        dimension = _refuse_unit(like, where).dim
+        namespace[name] = Quantity(si(own.get(name, text), like, where), dim=dimension)
     return namespace
 
 
@@ -277,15 +297,8 @@ def _renamed(equation: Equation, rename: Mapping[str, str]) -> str:
     return str(replace(equation, name=rename[equation.name], expression=expression))
 
 
-def _refractory(text: str) -> Any:
-    """As Brian2 takes it: a duration, an expression, or False for none."""
-    try:
-        return quantity(text) if text else False
-    except GrammarError:
-        return text
-
-
-def _start(value: Any) -> Any:
+def _read(value: Any) -> Any:
+    """A number with a unit as a quantity; an expression, a number or an array as it is."""
     if not isinstance(value, str):
         return value
     try:

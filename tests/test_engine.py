@@ -1,5 +1,7 @@
 """The engine against Brian2, spike for spike, and against itself where it must not differ."""
 
+from dataclasses import replace
+
 import brian2
 import numpy as np
 import pytest
@@ -167,12 +169,19 @@ def test_potential_is_summed_over_spikes_and_raster_holds_the_spikes():
     assert np.array_equal(response.raster, engine.pack_raster(response.spikes))
 
 
+def delayed(circuit, delay):
+    return replace(circuit, projections=tuple(replace(one, delay=delay) for one in circuit.projections))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda c, s: (c, {}), "no spikes for source 'input'"),
         (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 49, s.dt)}), "49 neurons"),
         (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, 2e-3)}), "steps of 0.002 s"),
+        (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, s.dt + 5e-9)}), "steps of 0.001000005 s"),
+        (lambda c, s: (delayed(c, "0.5 ms"), {"input": s}), "delay: 0.0005 s is no whole number of steps"),
+        (lambda c, s: (delayed(c, "-1 ms"), {"input": s}), "delay: found '-1 ms'"),
         (lambda c, s: (c, {"input": Spikes(s.ids + np.int32(30), s.offsets, 50, s.dt)}), "do not fit"),
         (lambda c, s: (c, {"input": Spikes(s.ids[:-1], s.offsets, 50, s.dt)}), "do not fit"),
         (lambda c, s: (c, {"input": Spikes(s.ids.astype(np.int64), s.offsets, 50, s.dt)}), "an array of int64"),

@@ -18,12 +18,11 @@ import brian2
 import numpy as np
 from brian2.codegen.translation import make_statements
 from brian2.parsing.rendering import CPPNodeRenderer
-from brian2.utils.logger import catch_logs
 from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
 from snnlab.circuit import Population
-from snnlab.equations import Model, code_target, compose, describe, quantity
+from snnlab.equations import Model, compose, prepared, quantity
 from snnlab.errors import Refused
 from snnlab.grammar import GrammarError
 
@@ -57,7 +56,7 @@ def generate(population: Population, dt: float) -> CellCode:
     path = population.cell.path
     if not model.threshold:
         raise Refused(f"{path}: threshold", "missing", "the engine runs cells that spike")
-    group = _prepared(model, population.size, dt, path)
+    group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
     names = ("dt", *sorted(model.namespace))
     potential = next((part.potential for part in population.cell.compartments.values()), states[0])
@@ -70,17 +69,6 @@ def generate(population: Population, dt: float) -> CellCode:
         refractory=_refractory_steps(model, dt, path),
         watched=states.index(potential),
     )
-
-
-def _prepared(model: Model, size: int, dt: float, path: str) -> brian2.NeuronGroup:
-    """The population in Brian2, prepared as far as its abstract code."""
-    try:
-        with code_target("numpy"), catch_logs():
-            group = model.group(size, dt=dt * brian2.second)
-            brian2.Network(group).run(0 * brian2.second, namespace={})
-    except Exception as error:  # as in equations.check: the reason is in the innermost of Brian2's errors
-        raise Refused(path, describe(error)) from error
-    return group
 
 
 def _refractory_steps(model: Model, dt: float, path: str) -> int:

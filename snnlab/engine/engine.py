@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from snnlab import native
 from snnlab.circuit import Circuit, Population, Projection, Source
 from snnlab.engine.codegen import CellCode, generate
-from snnlab.equations import seconds, si
+from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
@@ -25,10 +25,10 @@ Precision = Literal["float32", "float64"]
 """float64 spikes where Brian2 spikes; float32 is the fast one."""
 
 TILE = 64
+REAL = {"float32": "float", "float64": "double"}
 _HERE = Path(__file__).parent
-_CTYPE = {"float32": "float", "float64": "double"}
 # float64 exists to be compared with Brian2, which rounds every product; float32 may fuse product and sum
-FLAGS = {"float32": ("-ffp-contract=fast",), "float64": ("-ffp-contract=off",)}
+_ROUNDING = {"float32": ("-ffp-contract=fast",), "float64": ("-ffp-contract=off",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +75,12 @@ def run(
 ) -> dict[str, Response]:
     """Every population's response to a batch of spikes at the sources, layer by layer.
 
-    inputs   source -> Spikes, of equal samples and steps, on the circuit's time step
-    threads  None for all cores; the result does not depend on it
+    inputs     source -> Spikes, of equal samples and steps, on the circuit's time step
+    precision  of states, weights and sums
+    threads    None for all cores; the result does not depend on it
 
-    Raises Refused for a circuit with loops, for sparse weights, and for inputs that do not fit.
+    Raises Refused for a circuit with loops, for sparse weights, for a cell that the engine cannot run, and for inputs
+    and delays that do not fit the time step.
     """
     dt = seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
@@ -147,11 +149,6 @@ def check_layout(spikes: Spikes, where: str) -> None:
         raise Refused(where, "offsets or neurons that do not fit", right)
 
 
-def delay_steps(projection: Projection, dt: float) -> int:
-    """A projection's delay in whole steps, as Brian2 rounds it."""
-    return round(si(projection.delay, "second", f"projection {projection.name!r}: delay") / dt)
-
-
 def advance(code: CellCode, state: NDArray[np.float64]) -> NDArray[np.float64]:
     """One step of free cells without input, float64: states (states, cells) -> states (states, cells)."""
     count, cells = state.shape
@@ -162,6 +159,11 @@ def advance(code: CellCode, state: NDArray[np.float64]) -> NDArray[np.float64]:
     library = _library(code.source, "float64")
     library.advance(ctypes.c_void_p(address(code.parameters)), ctypes.c_void_p(address(padded)))
     return padded[:, :cells].copy()
+
+
+def compiled(source: str, name: str, precision: Precision) -> ctypes.CDLL:
+    """C++ that may include this folder's headers as a loaded library, rounding as its precision is meant to."""
+    return native.library(source, name=name, include=[_HERE], flags=_ROUNDING[precision])
 
 
 def _run_layer(
@@ -180,11 +182,8 @@ def _run_layer(
     for entry, projection, values in zip(inputs, into, weights, strict=False):
         spikes = known[projection.pre]
         entry.ids, entry.offsets, entry.weights = address(spikes.ids), address(spikes.offsets), address(values)
-        entry.pre, entry.receptor, entry.delay = (
-            len(values),
-            code.receptors[projection.receptor],
-            delay_steps(projection, dt),
-        )
+        entry.pre, entry.receptor = len(values), code.receptors[projection.receptor]
+        entry.delay = delay_steps(projection, dt)
     tiles = -(-population.size // TILE)
     raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
     counts = np.zeros((samples, population.size), dtype=np.int32)
@@ -229,7 +228,7 @@ def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -
         if spikes.size != source.size:
             raise Refused(f"inputs of {source.name!r}", f"{spikes.size} neurons", f"the source has {source.size}")
         check_layout(spikes, f"inputs of {source.name!r}")
-        if not np.isclose(spikes.dt, dt, rtol=1e-9):
+        if abs(spikes.dt - dt) > 1e-9 * dt:
             raise Refused(f"inputs of {source.name!r}", f"steps of {spikes.dt} s", f"the circuit's are {dt} s")
         shapes.add((spikes.samples, spikes.steps))
     if len(shapes) > 1:
@@ -242,14 +241,13 @@ def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -
 
 @cache
 def _library(source: str, precision: Precision) -> ctypes.CDLL:
-    real = _CTYPE[precision]
     text = f"""\
 #include "functions.hpp"
 #include "layer.hpp"
 
 {source}
 extern "C" {{
-void run(const Layer* layer) {{ run_layer<Cell, {real}>(*layer); }}
+void run(const Layer* layer) {{ run_layer<Cell, {REAL[precision]}>(*layer); }}
 void advance(const double* parameters, double state[][TILE]) {{
     const Cell<double> cell(parameters);
     uint8_t free[TILE], fires[TILE];
@@ -266,7 +264,7 @@ void list(
 }}
 }}
 """
-    library = native.library(text, name="layer", include=[_HERE], flags=FLAGS[precision])
+    library = compiled(text, "layer", precision)
     for function in (library.run, library.advance, library.count, library.list):
         function.restype = None
     return library

@@ -15,21 +15,18 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab import native
 from snnlab.circuit import Number, Population, Projection
 from snnlab.engine import engine
 from snnlab.engine.codegen import CellCode, generate
-from snnlab.engine.engine import FLAGS, Precision, Response, address, as_type, cores
-from snnlab.equations import seconds
+from snnlab.engine.engine import REAL, Precision, Response, address, as_type, cores
+from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
-_HERE = Path(__file__).parent
 _CHUNKS = 4  # parts of a batch that a narrow layer is divided into, whatever the number of threads
 
 
@@ -75,7 +72,10 @@ def products(
 ) -> Credit:
     """The products of one projection over a batch; `scale` and `send` are (samples, post), see Credit.
 
-    The result does not depend on the number of threads.
+    threads  None for all cores; the result does not depend on it
+
+    The cells must be linear between spikes, see ``transition``. Raises Refused for arrays of other shapes, and for
+    spikes before and after the projection that are not of one batch.
     """
     code = post.cell
     _check(projection, pre, post, scale, send)
@@ -92,7 +92,7 @@ def products(
     arrays = (pre.ids, pre.offsets, post.raster, matrix, scaled, weights, sends, summed, sent)
     numbers = (
         pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
-        max(0, code.refractory - 1), engine.delay_steps(projection, pre.dt), chunks, threads or cores(),
+        max(0, code.refractory - 1), delay_steps(projection, pre.dt), chunks, threads or cores(),
     )  # fmt: skip
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
     _library(len(code.states), precision, width).products(ctypes.byref(order))
@@ -125,12 +125,11 @@ def _transition(code: CellCode) -> NDArray[np.float64]:
 
 @cache
 def _library(states: int, precision: Precision, width: int) -> ctypes.CDLL:
-    real = {"float32": "float", "float64": "double"}[precision]
     text = f"""\
 #include "traces.hpp"
 
-extern "C" void products(const Products* order) {{ run_products<{real}, {states}, {width}>(*order); }}
+extern "C" void products(const Products* order) {{ run_products<{REAL[precision]}, {states}, {width}>(*order); }}
 """
-    library = native.library(text, name="traces", include=[_HERE], flags=FLAGS[precision])
+    library = engine.compiled(text, "traces", precision)
     library.products.restype = None
     return library

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.cards import Compartment
-from snnlab.circuit import Circuit, Number, Population, Projection, Source
-from snnlab.equations import seconds, si
+from snnlab.circuit import Circuit, Number, Population, Source
+from snnlab.equations import delay_steps, seconds, si, whole_steps
 from snnlab.errors import Refused, one_of
 from snnlab.spikes import Spikes
 
@@ -73,8 +73,7 @@ def plan(
 ) -> Task:
     """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
     dt = seconds(circuit.dt, "circuit: dt")
-    length = seconds(duration, "duration")
-    steps = _whole_steps(length, dt, "duration")
+    steps = whole_steps(seconds(duration, "duration"), dt, "duration")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
     _check_known(circuit, inputs)
@@ -100,19 +99,11 @@ def plan(
         samples=max(counts, default=1),
         spikes=spikes,
         currents=currents,
-        delays=tuple(_delay(projection, dt) for projection in circuit.projections),
+        delays=tuple(delay_steps(projection, dt) for projection in circuit.projections),
         record={name: _variables(name, variables) for name, variables in record.items()},
         neurons={name: _watched(circuit[name], neurons.get(name)) for name in record},
         seed=int(seed),
     )
-
-
-def _whole_steps(time: float, dt: float, where: str) -> int:
-    """How many steps `time` takes; Refused at `where` unless that is a whole number."""
-    steps = round(time / dt)
-    if abs(steps - time / dt) > 1e-6 * max(steps, 1):
-        raise Refused(where, f"{time:g} s is no whole number of steps of {dt:g} s", f"nearest: {steps * dt:g} s")
-    return steps
 
 
 def numpy_seconds(task: Task) -> float:
@@ -198,14 +189,6 @@ def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, where: str) -> NDArra
     values = np.zeros(steps)
     values[round(start / dt) : round(min(stop, steps * dt) / dt)] = amplitude
     return values
-
-
-def _delay(projection: Projection, dt: float) -> int:
-    where = f"projection {projection.name!r}: delay"
-    delay = si(projection.delay, "second", where)
-    if not 0 <= delay < np.inf:
-        raise Refused(where, f"found {projection.delay!r}", "needs a time of 0 or above")
-    return _whole_steps(delay, dt, where)
 
 
 def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
