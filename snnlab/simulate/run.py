@@ -31,7 +31,7 @@ from snnlab.circuit import Circuit, Number
 from snnlab.equations import code_target
 from snnlab.errors import Refused, one_of
 from snnlab.recording import Recording
-from snnlab.simulate.task import Input, Task, numpy_seconds, plan
+from snnlab.simulate.task import Input, Neurons, Task, numpy_seconds, plan
 from snnlab.simulate.wiring import Wired, feed, not_finite, read, refusing, wire
 
 TARGETS = ("auto", "numpy", "cython", "cpp")
@@ -61,7 +61,7 @@ def simulate(
     duration: Number,
     *,
     record: Mapping[str, Sequence[str]] = _NOTHING,
-    neurons: Mapping[str, Sequence[int]] = _NOTHING,
+    neurons: Mapping[str, Neurons] = _NOTHING,
     seed: int = 0,
     target: str = "auto",
     progress: bool = False,
@@ -98,7 +98,7 @@ def simulate_each(
     duration: Number,
     *,
     record: Mapping[str, Sequence[str]] = _NOTHING,
-    neurons: Mapping[str, Sequence[int]] = _NOTHING,
+    neurons: Mapping[str, Neurons] = _NOTHING,
     seed: int = 0,
     target: str = "numpy",
     progress: bool = False,

@@ -36,6 +36,9 @@ Input = Spikes | Pulse | NDArray[np.floating]
 """What a circuit is given: spikes for a source; for a compartment a Pulse, or currents (steps,) or (steps, neurons)."""
 
 
+Neurons = Sequence[int] | NDArray[np.integer]
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A simulation in which every name, shape, unit and number is known to fit.
@@ -68,7 +71,7 @@ def plan(
     inputs: Mapping[str, Input],
     duration: Number,
     record: Mapping[str, Sequence[str]],
-    neurons: Mapping[str, Sequence[int]],
+    neurons: Mapping[str, Neurons],
     seed: int,
 ) -> Task:
     """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
@@ -197,7 +200,7 @@ def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _watched(population: Source | Population, neurons: Sequence[int] | None) -> NDArray[np.int64]:
+def _watched(population: Source | Population, neurons: Neurons | None) -> NDArray[np.int64]:
     if neurons is None:
         return np.arange(min(population.size, _FEW))
     chosen = np.asarray(neurons, dtype=np.int64).ravel()
