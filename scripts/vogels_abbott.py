@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """4,000 integrate-and-fire cells that keep one another firing, irregularly, after a kick of 50 ms.
+
 Vogels and Abbott, J. Neurosci. 25:10786, 2005; numbers of benchmark 1 in Brette et al., J. Comput. Neurosci. 23, 2007.
 """
 

@@ -82,7 +82,7 @@ def simulate(
 
     \b
     snnlab simulate pinsky_rinzel --plot cell.png
-    snnlab simulate lif --inject "soma=0.2*nA@50*ms:150*ms" --for 200*ms --record I
+    snnlab simulate lif --inject "soma=0.2*nA@50*ms:150*ms" --for "200 ms" --record I
     """
     cell = cards.cell(card)
     injected = [_injection(cell, text) for text in inject or []]
