@@ -29,7 +29,7 @@ _ROOMS = {
     "irregularity": "statistics",
 }
 
-__all__ = list(_ROOMS)  # noqa: PLE0604
+__all__ = list(_ROOMS)
 
 
 def __getattr__(name: str) -> Any:

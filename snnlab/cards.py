@@ -177,8 +177,8 @@ def _head(page: Page) -> dict[str, Any]:
     return head | {"id": page.id, "digest": page.digest, "path": page.path}
 
 
-def _body(page: Page, outside: set[str]) -> dict[str, Any]:
-    """Equations and parameters, each expression over names that the card declares or that come from `outside`."""
+def _body(page: Page, outside: set[str]) -> tuple[dict[str, Any], set[str]]:
+    """Equations and parameters; and the names, declared on the card or from `outside`, that an expression may read."""
     equations = page.grammar("equations", grammar.parse_equations, page.text("equations"))
     parameters = page.mapping("parameters")
     for name, value in parameters.items():
@@ -190,13 +190,13 @@ def _body(page: Page, outside: set[str]) -> dict[str, Any]:
     for equation in equations:
         if equation.expression:
             page.grammar("equations", grammar.check_expression, equation.expression, names)
-    return {"equations": equations, "parameters": parameters, "names": names}
+    return {"equations": equations, "parameters": parameters}, names
 
 
 def _cell_fields(page: Page) -> dict[str, Any]:
     compartments = {name: _compartment(page, name, part) for name, part in page.pages("compartments").items()}
-    body = _body(page, {part.current for part in compartments.values()})
-    names, equations = body.pop("names"), body["equations"]
+    body, names = _body(page, {part.current for part in compartments.values()})
+    equations = body["equations"]
     states = {equation.name for equation in equations if equation.differential}
     if not states:
         raise page.refuse("equations", "no differential equation", "a cell needs at least one 'dx/dt = ...'")
@@ -280,8 +280,7 @@ def _example(page: Page, compartments: Mapping[str, Compartment]) -> Mapping[str
 
 
 def _synapse_fields(page: Page) -> dict[str, Any]:
-    body = _body(page, {"v"})
-    body.pop("names")
+    body, _ = _body(page, {"v"})
     variables = {equation.name for equation in body["equations"]}
     fields = _head(page) | body | {"on_spike": page.text("on_spike"), "current": page.text("current")}
     for key, known in (("on_spike", _stored(body["equations"])), ("current", variables)):

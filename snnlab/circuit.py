@@ -48,6 +48,8 @@ class Population:
     receptors  name -> Receptor, beside those that the card itself has
     start      state variable -> value (size,) or one number, where it differs from the card's
     method     integration scheme, where the card's cannot take the receptors ("" for the card's)
+
+    Raises Refused for names that are not on the cards, and for a start of another shape.
     """
 
     name: str
@@ -146,7 +148,7 @@ class Circuit:
         return tuple(projection for projection in self.projections if projection.post == name)
 
     def with_weights(self, weights: Mapping[str, Weights]) -> Circuit:
-        """The same circuit with other weights, by name of projection."""
+        """The same circuit with other weights, by name of projection. Raises Refused for one that it has not."""
         known = {projection.name for projection in self.projections}
         for name in weights:
             if name not in known:
@@ -189,7 +191,10 @@ def random_wiring(
 ) -> scipy.sparse.coo_array:
     """Synapses of one weight, each pair connected with `probability` (pre, post), sparse.
 
-    autapses  False leaves out the synapse of a neuron onto itself
+    weight    in SI units of the receptor
+    autapses  False, for a population that projects to itself, leaves out the synapse of a neuron onto itself
+
+    Raises Refused for anything but a probability.
     """
     if not 0 <= probability <= 1:
         raise Refused("random_wiring", f"probability {probability}", "needs 0 to 1")

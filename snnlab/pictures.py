@@ -176,7 +176,8 @@ def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str
     trial = study.trial
     circuit = trial.circuit.with_weights(state.weights)
     chosen = trial.test.take([sample])
-    inputs = {circuit.sources[0].name: trial.encode(chosen, 0, TEST)}
+    spikes = trial.encode(chosen, 0, TEST)
+    inputs = {circuit.sources[0].name: spikes}
     responses = engine.run(circuit, inputs, threads=trial.threads)
     names = [population.name for population in circuit.populations]
     neurons = {name: _across(responses[name].counts[0], _HIDDEN) for name in names}
@@ -184,11 +185,11 @@ def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str
     recording = simulate(
         circuit,
         inputs,
-        inputs[circuit.sources[0].name].duration,
+        spikes.duration,
         record={population.name: [_potential(population)] for population in circuit.populations},
-        neurons={name: chosen.tolist() for name, chosen in neurons.items()},
+        neurons={name: watched.tolist() for name, watched in neurons.items()},
     )
-    answer = trial.rule.respond(circuit, state, inputs[circuit.sources[0].name]).labels[0]
+    answer = trial.rule.respond(circuit, state, spikes).labels[0]
     right, given = trial.test.classes[chosen.labels[0]], trial.test.classes[answer]
     return recording, f": test sample {sample}, a {right}, answered {given}"
 

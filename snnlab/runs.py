@@ -113,7 +113,7 @@ class Run:
         return self.path / "figures"
 
     def read(self, name: str) -> dict[str, Any]:
-        """One of the run's JSON files. Raises Refused for one that is missing or spoilt."""
+        """What is in one of the run's JSON files. Raises Refused for one that is missing or spoilt."""
         try:
             content = json.loads((self.path / name).read_text(encoding="utf-8"))
         except OSError as error:
@@ -125,7 +125,7 @@ class Run:
         return content
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """One of the run's JSON files. Raises Refused where it cannot be written; the old one then stays."""
+        """Fill one of the run's JSON files. Raises Refused where it cannot be written; the old one then stays."""
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         self._replace(name, lambda file: file.write(text.encode()))
 
@@ -143,6 +143,7 @@ class Run:
         return self.path / name
 
     def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """One line of JSON for every epoch done. Raises Refused as `write` does."""
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         self._replace("metrics.jsonl", lambda file: file.write(lines.encode()))
 

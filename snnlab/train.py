@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +21,8 @@ from snnlab.spikes import Spikes
 
 BETWEEN_CHECKPOINTS = 20.0
 """Seconds of work that a kill may cost, unless told otherwise."""
+
+_TESTED = 100  # samples at a time; changes no answer
 
 
 class Encoder(Protocol):
@@ -41,7 +43,11 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """All that determines what is learned."""
+    """All that determines what is learned.
+
+    batch    samples that are learned from at once
+    threads  None for all cores; what is learned does not depend on it
+    """
 
     rule: Rule
     circuit: Circuit
@@ -102,7 +108,7 @@ class Report:
 
 
 def learn(rule: Rule, circuit: Circuit, state: State, batches: Iterable[Batch]) -> Iterator[tuple[State, Score]]:
-    """The whole idea."""
+    """The whole idea: a rule takes one batch after another; the state after each, and how it went."""
     for batch in batches:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # seen in the weights they leave
             state, score = rule.step(circuit, state, batch)
@@ -139,10 +145,10 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
                 run.save(state, progress)
                 saved = now
             yield Report(progress, state, batches)
-        row = _close_epoch(trial, state, progress)
+        progress = _next_epoch(trial, state, progress)
         run.save(state, progress)
         saved = before = time.monotonic()
-        yield Report(progress, state, batches, row)
+        yield Report(progress, state, batches, progress.rows[-1])
 
 
 def evaluate(trial: Trial, state: State) -> Evaluation:
@@ -151,8 +157,8 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
     classes = len(trial.test.classes)
     confusion = np.zeros((classes, classes), dtype=np.int64)
     spikes: dict[str, float] = {}
-    for start in range(0, len(trial.test), 100):
-        samples = trial.test.take(slice(start, start + 100))
+    for start in range(0, len(trial.test), _TESTED):
+        samples = trial.test.take(slice(start, start + _TESTED))
         answer = trial.rule.respond(trial.circuit, state, trial.encode(samples, 0, TEST))
         np.add.at(confusion, (samples.labels, answer.labels), 1)
         for name, count in answer.spikes.items():
@@ -210,10 +216,10 @@ def _add(progress: Progress, score: Score, seconds: float) -> None:
     progress.seconds += seconds
 
 
-def _close_epoch(trial: Trial, state: State, progress: Progress) -> dict[str, float | int]:
-    """Test, write the epoch's row, and turn to the next epoch."""
+def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
+    """The beginning of the next epoch, with a row of metrics for the one that is done, and now tested."""
     tested = evaluate(trial, state)
-    row: dict[str, float | int] = {
+    row = {
         "epoch": progress.epoch,
         "train_loss": progress.loss / progress.samples,
         "train_accuracy": progress.correct / progress.samples,
@@ -223,11 +229,7 @@ def _close_epoch(trial: Trial, state: State, progress: Progress) -> dict[str, fl
         "spikes_per_sample": sum(tested.spikes.values()),
         "seconds": progress.seconds + len(trial.test) / tested.samples_per_s,
     }
-    progress.rows.append(row)
-    fresh = asdict(Progress(epoch=progress.epoch + 1))
-    for name in fresh.keys() - {"rows"}:
-        setattr(progress, name, fresh[name])
-    return row
+    return Progress(epoch=progress.epoch + 1, rows=[*progress.rows, row])
 
 
 def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> None:

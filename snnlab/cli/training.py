@@ -40,6 +40,7 @@ def experiments(
     snnlab experiments hm2bp-mnist
     """
     from snnlab.experiments import EXPERIMENTS
+    from snnlab.experiments.options import shown
 
     chosen = [_named(name)] if name is not None else list(EXPERIMENTS.values())
     if as_json:
@@ -53,7 +54,7 @@ def experiments(
             ("reported", _percent(one.reported)),
             ("data", one.dataset),
         ]
-        printed.fields(head + [(key, _shown(value)) for key, value in one.options().items()])
+        printed.fields(head + [(key, shown(value)) for key, value in one.options().items()])
     else:
         rows = [[one.name, one.dataset, str(one.epochs), _percent(one.reported), one.summary] for one in chosen]
         printed.table(["id", "data", "epochs", "reported", "summary"], rows)
@@ -297,13 +298,3 @@ def _trained(progress: Progress) -> str:
 
 def _epochs(number: int) -> str:
     return f"{number} epoch" + ("" if number == 1 else "s")
-
-
-def _shown(value: Any) -> str:
-    return (
-        ",".join(map(str, value))
-        if isinstance(value, tuple)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )

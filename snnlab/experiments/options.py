@@ -60,6 +60,13 @@ def read(given: Any, kind: Any, where: str) -> Any:
     return value
 
 
+def shown(value: Any) -> str:
+    """A value as `read` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _truth(given: Any) -> tuple[bool | None, str]:
     value = given if isinstance(given, bool) else _TRUTH.get(given.strip().lower()) if isinstance(given, str) else None
     return value, "needs true or false"

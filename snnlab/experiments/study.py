@@ -10,6 +10,7 @@ from typing import Any
 from snnlab.errors import Refused, one_of
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.experiment import Experiment
+from snnlab.experiments.options import shown
 from snnlab.rules.rule import State
 from snnlab.runs import Progress, Run, versions
 from snnlab.train import Trial, restored, start
@@ -62,7 +63,7 @@ class Study:
         folder = folder or (kept if kept and kept.is_dir() else None)
         trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads)
         study = cls(run, experiment, trial)
-        return study if epochs in (None, experiment.epochs) else study._until(epochs)
+        return study if epochs is None or epochs == experiment.epochs else study._until(epochs)
 
     def restored(self) -> tuple[State, Progress]:
         """The network as the newest checkpoint has it, and how far it was trained. Raises Refused."""
@@ -86,7 +87,7 @@ class Study:
         self.run.write("summary.json", summary)
         return summary
 
-    def _until(self, epochs: int | None) -> Study:
+    def _until(self, epochs: int) -> Study:
         """The same study with another number of epochs, in its experiment.json too."""
         experiment = self.experiment.with_options({"epochs": epochs}, "--epochs")
         _, progress = self.restored()
@@ -108,17 +109,13 @@ def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: in
     asked = kept.with_options(changes).options()
     for name, value in kept.options().items():
         if asked[name] != value:
-            _differs(path, f"--set {name}", asked[name], value)
+            raise _differs(path, f"--set {name}", asked[name], value)
     if seed is not None and seed != note["seed"]:
-        _differs(path, "--seed", seed, note["seed"])
+        raise _differs(path, "--seed", seed, note["seed"])
 
 
-def _differs(path: Path, where: str, asked: Any, kept: Any) -> None:
-    raise Refused(where, f"found {_shown(asked)}", f"{path} has {_shown(kept)}: leave it out, or choose another --out")
-
-
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _differs(path: Path, where: str, asked: Any, kept: Any) -> Refused:
+    return Refused(where, f"found {shown(asked)}", f"{path} has {shown(kept)}: leave it out, or choose another --out")
 
 
 def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, Any]:
