@@ -59,13 +59,13 @@ class Spikes:
 
     @classmethod
     def from_dense(cls, dense: ArrayLike, dt: float) -> Spikes:
-        """From booleans (samples, steps, neurons): True where a neuron fires."""
+        """From booleans (samples, steps, neurons): True where a neuron fires. Raises Refused for any other shape."""
         raster = np.asarray(dense, dtype=bool)
         if raster.ndim != 3:
             raise Refused("Spikes.from_dense", f"an array of {raster.ndim} axes", "needs (samples, steps, neurons)")
         samples, steps, size = raster.shape
         per_step = np.count_nonzero(raster, axis=2)
-        return cls(np.nonzero(raster)[2].astype(np.int32), _offsets(per_step), size, dt)
+        return cls(np.nonzero(raster)[2].astype(np.int32), offsets_of(per_step), size, dt)
 
     @classmethod
     def from_events(
@@ -89,7 +89,7 @@ class Spikes:
         columns = [column.astype(np.int64) for column in given.values()]
         key = np.unique((columns[0] * steps + columns[1]) * size + columns[2])
         per_step = np.bincount(key // size, minlength=samples * steps).reshape(samples, steps)
-        return cls((key % size).astype(np.int32), _offsets(per_step), size, dt)
+        return cls((key % size).astype(np.int32), offsets_of(per_step), size, dt)
 
     def dense(self) -> NDArray[np.bool_]:
         """Booleans (samples, steps, neurons): True where a neuron fires."""
@@ -141,8 +141,8 @@ def stack(batch: Sequence[Spikes]) -> Spikes:
     return Spikes(np.concatenate([one.ids for one in batch]), offsets, batch[0].size, batch[0].dt)
 
 
-def _offsets(per_step: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Where each step begins, from the number of spikes in each step (samples, steps)."""
+def offsets_of(per_step: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where each step begins (samples, steps + 1), from the number of spikes in each step (samples, steps)."""
     samples, steps = per_step.shape
     ends = np.cumsum(per_step.ravel(), dtype=np.int64).reshape(samples, steps)
     offsets = np.empty((samples, steps + 1), dtype=np.int64)

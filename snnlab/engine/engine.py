@@ -19,7 +19,7 @@ from snnlab.circuit import Circuit, Population, Projection, Source
 from snnlab.engine.codegen import CellCode, generate
 from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused
-from snnlab.spikes import Spikes
+from snnlab.spikes import Spikes, offsets_of
 
 Precision = Literal["float32", "float64"]
 """float64 spikes where Brian2 spikes; float32 is the fast one."""
@@ -202,10 +202,8 @@ def _listed(library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: flo
     samples, tiles, steps = raster.shape
     per_step = np.zeros((samples, steps), dtype=np.int64)
     library.count(ctypes.c_void_p(address(raster)), samples, tiles, steps, ctypes.c_void_p(address(per_step)))
-    offsets = np.zeros((samples, steps + 1), dtype=np.int64)
-    offsets[:, 1:] = np.cumsum(per_step.ravel()).reshape(samples, steps)
-    offsets[1:, 0] = offsets[:-1, -1]
-    ids = np.empty(offsets[-1, -1] if samples else 0, dtype=np.int32)
+    offsets = offsets_of(per_step)
+    ids = np.empty(per_step.sum(), dtype=np.int32)
     pointers = [ctypes.c_void_p(address(array)) for array in (offsets, ids)]
     library.list(ctypes.c_void_p(address(raster)), samples, tiles, steps, *pointers, threads)
     return Spikes(ids, offsets, size, dt)

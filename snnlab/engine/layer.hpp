@@ -1,8 +1,8 @@
 // One population of a feed-forward circuit, over a batch: tile by tile of its neurons, sample by sample, step by step.
 //
-// The order within a step is Brian2's: state update, threshold, arriving spikes, reset. A tile is 64 neurons, so that its
-// weights stay in the second-level cache and one machine word says which of them fire. The cell is a template parameter,
-// generated from its card.
+// The order within a step is Brian2's: state update, threshold, arriving spikes, reset. A tile is 64 neurons, so that
+// its weights stay in the second-level cache and one machine word says which of them fire. The cell is a template
+// parameter, generated from its card.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -47,7 +47,8 @@ inline uint64_t pack(const uint8_t* flags) {
 // The columns of one tile, side by side and aligned; neurons beyond the last get weights of zero.
 template <class real> struct Tile {
     std::unique_ptr<Vec<real>[]> rows;
-    explicit Tile(const Input& input, int first, int neurons) : rows(new Vec<real>[size_t(input.pre) * TILE / LANES<real>]) {
+    explicit Tile(const Input& input, int first, int neurons)
+        : rows(new Vec<real>[size_t(input.pre) * TILE / LANES<real>]) {
         const int width = std::min(TILE, neurons - first);
         real* to = reinterpret_cast<real*>(rows.get());
         const real* from = static_cast<const real*>(input.weights) + first;
@@ -74,7 +75,8 @@ inline void deliver(real* receptor, const Vec<real>* rows, const int32_t* begin,
 }
 
 template <template <class> class Cell, class real>
-void run_sample(const Layer& layer, const Cell<real>& cell, const std::vector<Tile<real>>& weights, int tile, int sample) {
+void run_sample(const Layer& layer, const Cell<real>& cell, const std::vector<Tile<real>>& weights, int tile,
+                int sample) {
     const int first = tile * TILE, width = std::min(TILE, layer.neurons - first);
     alignas(64) real state[Cell<real>::states][TILE] = {};
     alignas(64) real potential[TILE] = {};
@@ -126,7 +128,8 @@ template <template <class> class Cell, class real> void run_layer(const Layer& l
         const int tile = int(task / chunks), chunk = int(task % chunks);
         std::vector<Tile<real>> weights;
         for (int p = 0; p < layer.n_inputs; ++p) weights.emplace_back(layer.inputs[p], tile * TILE, layer.neurons);
-        const int begin = int(int64_t(layer.samples) * chunk / chunks), end = int(int64_t(layer.samples) * (chunk + 1) / chunks);
+        const int begin = int(int64_t(layer.samples) * chunk / chunks);
+        const int end = int(int64_t(layer.samples) * (chunk + 1) / chunks);
         for (int sample = begin; sample < end; ++sample) run_sample<Cell, real>(layer, cell, weights, tile, sample);
     });
 }
@@ -140,8 +143,9 @@ inline void count_steps(const uint64_t* raster, int samples, int tiles, int step
         }
 }
 
-// The neurons that fire, step after step, in ascending order; `offsets` (samples, steps + 1) says where each step begins.
-inline void list_spikes(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids, int threads) {
+// The neurons that fire, step after step, in ascending order; `offsets` (samples, steps + 1) says where a step begins.
+inline void list_spikes(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids,
+                        int threads) {
     parallel_for(samples, threads, [&](long sample) {
         int32_t* to = ids + offsets[sample * (steps + 1)];
         for (int t = 0; t < steps; ++t)

@@ -1,9 +1,9 @@
 // Products of output spikes with un-reset input traces, for cells that are linear between their spikes.
 //
-// With P the output spikes (and what their resets take away) and M the trace that each input leaves on the membrane, the
-// products wanted are sums of P[i, t] M[j, t]. M is never formed: M is the cell's linear response to the input spikes, so
-// the same response is run backwards in time from the output spikes, once per output neuron, and is read where an input
-// spike arrives. The cost is one row of additions per input spike, as in the forward pass.
+// With P the output spikes (and what their resets take away) and M the trace that each input leaves on the membrane,
+// the products wanted are sums of P[i, t] M[j, t]. M is never formed: M is the cell's linear response to the input
+// spikes, so the same response is run backwards in time from the output spikes, once per output neuron, and is read
+// where an input spike arrives. The cost is one row of additions per input spike, as in the forward pass.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -46,7 +46,8 @@ public:
         if (!p.weights) return;
         weights.reset(new Vec<real>[size_t(p.pre) * N]());
         for (int64_t j = 0; j < p.pre; ++j)
-            std::memcpy(&weights[j * N], static_cast<const real*>(p.weights) + j * p.post + first, width * sizeof(real));
+            std::memcpy(&weights[j * N], static_cast<const real*>(p.weights) + j * p.post + first,
+                        width * sizeof(real));
     }
 
     void sample(int b) {
@@ -138,7 +139,8 @@ template <class real, int STATES, int WIDTH> void run_products(const Products& p
     parallel_for(long(tiles) * p.chunks, p.threads, [&](long task) {
         const int tile = int(task / p.chunks), chunk = int(task % p.chunks);
         Backward<real, STATES, WIDTH> backward(p, tile);
-        const int begin = int(int64_t(p.samples) * chunk / p.chunks), end = int(int64_t(p.samples) * (chunk + 1) / p.chunks);
+        const int begin = int(int64_t(p.samples) * chunk / p.chunks);
+        const int end = int(int64_t(p.samples) * (chunk + 1) / p.chunks);
         for (int b = begin; b < end; ++b) backward.sample(b);
         backward.store(chunk);
     });

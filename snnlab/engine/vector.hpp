@@ -3,12 +3,13 @@
 
 template <class real> constexpr int LANES = 64 / sizeof(real);
 
-template <class real> struct Vec {  // a typedef inside a struct: an alias would lose its attribute as a template argument
+// a typedef inside a struct: an alias would lose its attribute as a template argument
+template <class real> struct Vec {
     typedef real type __attribute__((vector_size(64)));
     type of;
 };
 
-// Rows of weights are met in no order that the processor could foresee, so each is asked for some spikes before its turn.
+// Rows of weights are met in no order that the processor could foresee, so each is asked for a few spikes early.
 constexpr int AHEAD = 4;
 
 template <int N, class real> inline void prefetch(const Vec<real>* row) {
