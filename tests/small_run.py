@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -104,3 +105,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     assert said.endswith("\n") and said.count("\n") == 1, f"not one line: {said!r}"
     assert "Traceback" not in said
     return said.strip()
+
+
+def fields(out: str) -> dict[str, str]:
+    """What a command prints line by line, by name."""
+    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines() if not line.startswith(" "))

@@ -107,12 +107,12 @@ def test_a_run_that_was_finished_goes_on_as_if_more_epochs_had_been_asked_for_at
 @pytest.mark.slow
 def test_the_command_killed_at_random_moments_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     """The real thing: kill -9 from outside, at moments that have nothing to do with what the process is doing."""
-    words = [*COMMAND, "train", *WORDS[:-1], "--set=epochs=60", "--seed", "1", "--save-every", "0"]
+    words = [*COMMAND, "train", *WORDS[:-1], "--set=epochs=40", "--seed", "1", "--save-every", "0"]
     whole = subprocess.run([*words, "--out", "whole"], cwd=tmp_path, env=ENVIRONMENT, **SILENT, timeout=300)
     assert whole.returncode == 0
     moments, killed, seen = random.Random(3), 0, set()
     resume: list[str] = []
-    while killed < 3:
+    while killed < 2:
         before = set((tmp_path / "killed").glob("checkpoints/*.npz"))
         with subprocess.Popen([*words, "--out", "killed", *resume], cwd=tmp_path, env=ENVIRONMENT, **SILENT) as child:
             # the seconds in which it starts are left to the other tests; from there on, any moment

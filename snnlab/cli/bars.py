@@ -46,7 +46,8 @@ def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
             now = report.progress
             if report.row is not None:
                 print(_line(report.row, trial.epochs), flush=True)
-                bars.reset(bar, total=len(trial.train), epoch=min(now.epoch, trial.epochs), told="")
+                epoch = min(now.epoch, trial.epochs)
+                bars.reset(bar, total=len(trial.train), epoch=epoch, epochs=trial.epochs, told="")
                 return
             told = f"{now.samples / now.seconds:.0f} samples/s, {100 * now.correct / now.samples:.2f} % right"
             testing = ", testing" if now.batch == report.batches else ""

@@ -1,0 +1,207 @@
+"""Training from the command line: begun, gone on with, tested, certified, drawn, and refused by name."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from small_run import WORDS, fields, refusal, same_bits, snnlab, trained
+
+from snnlab.cli import bars
+from snnlab.experiments import EXPERIMENTS
+
+PNG = b"\x89PNG\r\n\x1a\n"
+Caught = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("cli") / "run").run.path
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNNLAB_DATA", raising=False)
+
+
+def test_experiments_are_those_that_there_are(capsys: Caught) -> None:
+    _, out, _ = snnlab(capsys, "experiments", "--json")
+    listed = {one["id"]: one for one in json.loads(out)}
+    assert listed.keys() == EXPERIMENTS.keys()
+    assert listed["hm2bp-mnist"]["reported"] == 0.9884
+    assert listed["hm2bp-mnist"]["options"]["network.hidden"] == [800]
+    _, out, _ = snnlab(capsys, "experiments", "hm2bp-mnist")
+    shown = fields(out)
+    assert shown["network.hidden"] == "800" and shown["network.v_th"] == "20.0,8.0"
+    assert shown["reported"] == "98.84 %"
+    # what is shown can be set
+    for name, value in shown.items():
+        if "." in name:
+            assert EXPERIMENTS["hm2bp-mnist"].with_options({name: value}) == EXPERIMENTS["hm2bp-mnist"]
+
+
+def test_a_network_is_trained_and_summed_up(finished: Path, tmp_path: Path, capsys: Caught) -> None:
+    code, out, said = snnlab(capsys, "train", *WORDS, "--seed", 1)
+    assert code == 0 and said == ""
+    run = tmp_path / "runs" / "hm2bp-digits-seed1"
+    assert same_bits(run, finished)
+    assert len(re.findall(r"^epoch \d/2  train +\d+\.\d\d %  test +\d+\.\d\d %", out, re.MULTILINE)) == 2
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    assert f"test accuracy  {100 * summary['test_accuracy']:.2f} % after 2 epochs" in out
+    assert f"snnlab plot {run.relative_to(tmp_path)}" in out
+    left = {"experiment.json", "environment.json", "metrics.jsonl", "checkpoints", "figures", "summary.json", ".lock"}
+    assert {entry.name for entry in run.iterdir()} == left
+    # once more is not over it, and going on with it has nothing to do
+    assert "already holds a run; go on with --resume" in refusal(capsys, "train", *WORDS, "--seed", 1)
+    code, out, _ = snnlab(capsys, "train", *WORDS, "--seed", 1, "--resume")
+    assert code == 0 and "nothing to do" in out
+    assert same_bits(run, finished)
+
+
+def test_on_a_terminal_bars_show_speed_and_accuracy(monkeypatch: pytest.MonkeyPatch, capsys: Caught) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(bars, "Console", lambda **_: Console(file=screen, force_terminal=True, width=120))
+    code, out, said = snnlab(capsys, "train", *WORDS[:-1], "--epochs", 20, "--out", "run")
+    assert code == 0 and said == "", said
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert re.search(r"epoch \d+/20 \S+ +\d+/1437 \d+ samples/s, \d+\.\d\d % right", shown)
+    assert len(re.findall("^epoch ", out, re.MULTILINE)) == 20
+    code, _, _ = snnlab(capsys, "certify", "run", "--samples", 2)
+    assert code == 0 and "2/2" in screen.getvalue()
+
+
+def test_epochs_can_be_added(tmp_path: Path, capsys: Caught) -> None:
+    words = [word for word in WORDS if "epochs" not in word]
+    assert snnlab(capsys, "train", *words, "--epochs", 1, "--out", "a")[0] == 0
+    assert snnlab(capsys, "train", "hm2bp-digits", "--out", "a", "--resume", "--epochs", 2)[0] == 0
+    assert snnlab(capsys, "train", *words, "--epochs", 2, "--out", "b")[0] == 0
+    assert same_bits(tmp_path / "a", tmp_path / "b")
+    said = refusal(capsys, "train", "hm2bp-digits", "--out", "a", "--resume", "--epochs", 1)
+    assert said == "--epochs: found 1; a has come to epoch 2"
+
+
+def test_evaluation_says_what_the_summary_says(tmp_path: Path, capsys: Caught) -> None:
+    snnlab(capsys, "train", *WORDS, "--out", "run")
+    code, out, _ = snnlab(capsys, "evaluate", "run", "--json")
+    assert code == 0
+    told, summary = json.loads(out), json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert told["accuracy"] == summary["test_accuracy"]
+    assert told["spikes_per_sample"] == pytest.approx(summary["spikes_per_sample"])
+    assert told["spikes_per_sample_by_population"].keys() == {"hidden1", "output"}
+    assert sum(told["spikes_per_sample_by_population"].values()) == pytest.approx(told["spikes_per_sample"])
+    confusion = np.array(told["confusion"])
+    assert confusion.sum() == told["samples"] == 360
+    assert np.trace(confusion) / 360 == pytest.approx(told["accuracy"])
+    code, out, _ = snnlab(capsys, "evaluate", "run")
+    assert code == 0 and f"{100 * told['accuracy']:.2f} % of 360 test samples, after 2 epochs" in out
+
+
+def test_a_network_that_agrees_with_brian_is_certified(finished: Path, capsys: Caught) -> None:
+    code, out, _ = snnlab(capsys, "certify", finished, "--samples", 3)
+    assert code == 0
+    assert re.search(
+        r"^output: [1-9]\d* spikes identical in Brian2 and the float64 engine, 0 differing$", out, re.MULTILINE
+    )
+    assert re.search(r"^answers changed by float32: \d of 3$", out, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_run_is_drawn(finished: Path, tmp_path: Path, capsys: Caught) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    code, out, _ = snnlab(capsys, "plot", run, "--sample", 5)
+    assert code == 0
+    names = {"learning.png", "confusion.png", "weights.png", "raster.png", "potentials.png"}
+    assert {Path(line) for line in out.splitlines()} == {run / "figures" / name for name in names}
+    for name in names:
+        assert (run / "figures" / name).read_bytes().startswith(PNG)
+    assert "--sample: found 360; the test set has 0 to 359" in refusal(capsys, "plot", run, "--sample", 360)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["hm2bp-digit"], "no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
+        (["hm2bp-digits", "--epochs", "0"], "--epochs: found 0; needs at least 1"),
+        (["hm2bp-digits", "--epochs", "-1"], "--epochs: found -1; needs at least 1"),
+        (["hm2bp-digits", "--threads", "0"], "--threads: found 0; needs at least 1"),
+        (["hm2bp-digits", "--seed", "-1"], "--seed: found -1; needs at least 0"),
+        (["hm2bp-digits", "--seed", str(2**32)], f"found {2**32}; needs"),
+        (["hm2bp-digits", "--save-every", "-1"], "--save-every: found -1.0; needs at least 0"),
+        (["hm2bp-digits", "--save-every", "nan"], "--save-every: found nan; needs at least 0"),
+        (["hm2bp-digits", "--set", "epochs=0"], "--set epochs: found 0; needs at least 1"),
+        (["hm2bp-digits", "--set", "batch=-1"], "--set batch: found -1; needs at least 1"),
+        (["hm2bp-digits", "--set", "epochs"], "--set epochs: no value; needs KEY=VALUE"),
+        (["hm2bp-digits", "--set", "rule.lr=1"], "--set rule.lr: no such option; .*known: batch"),
+        (["hm2bp-digits", "--set", "epochs=3", "--epochs", "4"], "--epochs: found 4, and --set epochs=3"),
+        (["hm2bp-digits", "--resume"], "runs/hm2bp-digits-seed0: nothing to resume"),
+        (["hm2bp-mnist", "--data", "nowhere"], "mnist: train-images-idx3-ubyte: not found in nowhere"),
+        (["hm2bp-digits", "--set", "network.hidden=2000000000"], "not enough memory|network.hidden"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_name(words: list[str], says: str, tmp_path: Path, capsys: Caught) -> None:
+    assert re.search(says, refusal(capsys, "train", *words))
+    assert not list(tmp_path.iterdir()), "something was written"
+
+
+def test_a_learning_rate_beyond_all_numbers_stops_and_keeps_what_is_good(tmp_path: Path, capsys: Caught) -> None:
+    said = refusal(capsys, "train", *WORDS, "--set", "rule.learning_rate=1e38", "--out", "run")
+    assert re.search(
+        r"run: epoch 1, batch \d: weights of .* not finite any more; stopped; 00001-0000000.npz is good", said
+    )
+    with np.load(tmp_path / "run" / "checkpoints" / "00001-0000000.npz", allow_pickle=False) as kept:
+        assert all(np.isfinite(kept[name]).all() for name in kept.files)
+
+
+def test_a_file_in_the_way_of_a_run_is_left_alone(tmp_path: Path, capsys: Caught) -> None:
+    (tmp_path / "run").write_text("thesis", encoding="utf-8")
+    assert refusal(capsys, "train", *WORDS, "--out", "run").startswith("run: exists and is not a run")
+    assert refusal(capsys, "train", *WORDS, "--out", "run/below").startswith("run/below: ")
+    assert refusal(capsys, "train", *WORDS, "--out", "run", "--resume").startswith("run: ")
+    assert (tmp_path / "run").read_text(encoding="utf-8") == "thesis"
+
+
+def test_a_run_that_cannot_be_written_is_not_trained(finished: Path, tmp_path: Path, capsys: Caught) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
+    said = refusal(capsys, "train", "hm2bp-digits", "--out", "run", "--resume", "--epochs", 3)
+    assert said.startswith("run/metrics.jsonl: cannot be written: Is a directory; 00003-0000000.npz is whole")
+    (run / "metrics.jsonl").rmdir()
+    (run / ".lock").unlink()
+    (run / ".lock").mkdir()
+    assert refusal(capsys, "train", "hm2bp-digits", "--out", "run", "--resume").startswith("run: cannot be written")
+    (run / ".lock").rmdir()
+    assert snnlab(capsys, "train", "hm2bp-digits", "--out", "run", "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["evaluate", "certify", "plot"])
+def test_what_is_no_run_is_refused(command: str, finished: Path, tmp_path: Path, capsys: Caught) -> None:
+    assert refusal(capsys, command, "nothing").startswith("nothing: no such run")
+    (tmp_path / "empty").mkdir()
+    assert refusal(capsys, command, "empty").startswith("empty: no experiment.json")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").touch()
+    assert refusal(capsys, command, "thesis") == "thesis: no experiment.json; this directory is not a run"
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    newest = max((run / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert refusal(capsys, command, "run").startswith(f"run/checkpoints/{newest.name}: a spoilt checkpoint")
+    (run / "experiment.json").write_text("{", encoding="utf-8")
+    assert refusal(capsys, command, "run").startswith("run/experiment.json: not JSON")
+
+
+def test_a_run_cut_off_as_it_began_is_begun_by_resume(tmp_path: Path, finished: Path, capsys: Caught) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    code, _, said = snnlab(capsys, "train", *WORDS, "--seed", 1, "--out", "run", "--resume")
+    assert code == 0 and said == "run was cut off before it began; beginning\n"
+    assert same_bits(tmp_path / "run", finished)
