@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -11,7 +12,13 @@ template <class Task> void parallel_for(long tasks, int threads, const Task& tas
         for (long k = next++; k < tasks; k = next++) task(k);
     };
     std::vector<std::thread> helpers;
-    for (long k = 1; k < std::min<long>(threads, tasks); ++k) helpers.emplace_back(work);
+    for (long k = 1; k < std::min<long>(threads, tasks); ++k) {
+        try {
+            helpers.emplace_back(work);
+        } catch (const std::system_error&) {
+            break;  // a thread that cannot be had: the others do its work
+        }
+    }
     work();
     for (auto& helper : helpers) helper.join();
 }
