@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from snnlab import cards, engine
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, layered
 from snnlab.errors import Refused
+from snnlab.rules.adam import Adam
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch
 from snnlab.spikes import Spikes
@@ -221,3 +222,22 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     leaky = Population("layer0", cards.cell("lif"), 3, receptors={"synapse": current})
     with pytest.raises(Refused, match="models/lif.toml: not linear about zero"):
         HM2BP().init(layered(Source("input", 2), [leaky], "synapse", 1e-3), rng)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"learning_rate": -1.0}, "HM2BP.learning_rate: found -1.0"),
+        ({"learning_rate": float("nan")}, "HM2BP.learning_rate: found nan"),
+        ({"spread": 0.0}, "HM2BP.spread: found 0.0"),
+        ({"margin": -1}, "HM2BP.margin: found -1"),
+    ],
+)
+def test_options_that_cannot_train_are_refused_by_name(options, words):
+    with pytest.raises(Refused, match=words):
+        HM2BP(**options)
+
+
+def test_adam_refuses_moments_that_never_forget():
+    with pytest.raises(Refused, match="Adam.beta1: found 1"):
+        Adam(beta1=1.0)

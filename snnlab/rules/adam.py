@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.errors import Refused
 from snnlab.rules.rule import State
 
 
@@ -17,6 +18,13 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise Refused(f"Adam.{name}", f"found {getattr(self, name)}", "needs 0 to below 1")
+        if not 0 < self.epsilon < float("inf"):
+            raise Refused("Adam.epsilon", f"found {self.epsilon}", "needs a number above 0")
 
     def start(self, state: State) -> None:
         """Moments of zero for every projection."""

@@ -56,6 +56,14 @@ class HM2BP:
     precision: Precision = "float32"
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "spread"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a number above 0")
+        for name in ("target", "other", "margin"):
+            if getattr(self, name) < 0:
+                raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
+
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         weights = {}
         for projection, population in zip(_chain(circuit), circuit.populations, strict=True):

@@ -22,6 +22,8 @@ _FEW = 10  # neurons of a population that are watched unless told otherwise
 class Pulse:
     """A current that is `amplitude` from `start` up to `stop` and nothing before and after, the same for every neuron.
 
+    Both are rounded to the nearest step.
+
     amplitude  in SI units of the compartment's current, or text such as "0.4 nA"
     start      seconds, or text; 0 is the beginning of the run
     stop       seconds, or text; None is the end of the run

@@ -208,4 +208,6 @@ def _trace(task: Task, wired: Wired, name: str, variable: str) -> Trace:
 
 
 def _unit_text(dimension: Dimension) -> str:
-    return "" if dimension is DIMENSIONLESS else str(get_unit(dimension))
+    """The SI unit as people write it, "A/m²", where Brian2 writes "A/(m^2)"."""
+    text = "" if dimension is DIMENSIONLESS else str(get_unit(dimension))
+    return text.replace("(", "").replace(")", "").replace("^2", "²").replace("^3", "³") if text.count("/") < 2 else text
