@@ -82,21 +82,6 @@ def test_compiled_programs_and_numpy_agree_in_any_order(tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
-def test_cython_and_numpy_agree() -> None:
-    rng = np.random.default_rng(3)
-    cells = Population("cells", cards.cell("lif_exp"), 20)
-    wires = (Projection("eye", "cells", "synapse", rng.normal(3, 5, (10, 20))),)
-    circuit = Circuit((Source("eye", 10), cells), wires, "1 ms")
-    seen = {"eye": Spikes.from_dense(rng.random((1, 100, 10)) < 0.2, 1e-3)}
-    found, expected = (
-        simulate(circuit, seen, "0.1 s", record={"cells": ["v"]}, target=one) for one in ("cython", "numpy")
-    )
-    assert len(expected.spikes["cells"]) > 20
-    assert found.spikes == expected.spikes
-    np.testing.assert_array_equal(found.trace("cells", "v").values, expected.trace("cells", "v").values)
-
-
-@pytest.mark.slow
 def test_a_compiled_program_reports_progress_on_stderr_and_leaves_stdout_alone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

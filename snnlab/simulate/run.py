@@ -1,4 +1,4 @@
-"""Running a task: in this process through NumPy or Cython, or as a C++ program of its own.
+"""Running a task: in this process through NumPy, or as a C++ program of its own.
 
 A step of `dt` runs in Brian2's own order: every cell moves, thresholds are looked at, spikes raise the receptors they
 reach, cells that fired are reset. So a spike of step t moves its target from step t + 1 on, and one step later for
@@ -34,8 +34,8 @@ from snnlab.recording import Recording
 from snnlab.simulate.task import Input, Neurons, Task, numpy_seconds, plan
 from snnlab.simulate.wiring import Wired, feed, not_finite, read, refusing, wire
 
-TARGETS = ("auto", "numpy", "cython", "cpp")
-"""What computes a simulation: the choice by size, NumPy at once, Cython (compiled once, kept by Brian2), or C++."""
+TARGETS = ("auto", "numpy", "cpp")
+"""What computes a simulation: NumPy at once, C++ once it is compiled, or whichever is sooner."""
 
 _COMPILING = 6.0  # seconds that NumPy may take before the C++ compiler pays
 _REPORT = 0.2  # seconds between two movements of the progress bar
@@ -74,7 +74,7 @@ def simulate(
     record    population -> variables whose traces are kept, each at the start of every step; spikes are always kept
     neurons   population -> neurons that are traced, the first ten if left out
     seed      of the noise `xi`, where an equation has it
-    target    "numpy", "cython", "cpp", or "auto": C++ where there is a compiler and NumPy would take longer than it
+    target    "numpy", "cpp", or "auto": C++ where there is a compiler and NumPy would take longer than it
     progress  a bar on stderr
 
     Trains and traces are the same on every target, to the rounding of exp and its kin.
@@ -85,10 +85,9 @@ def simulate(
     task = plan(circuit, inputs, duration, record, neurons, seed)
     if task.samples != 1:
         raise Refused("inputs", f"a batch of {task.samples} samples", "needs one; simulate_each runs a batch")
-    chosen = _target(task, target)
-    if chosen == "cpp":
+    if _target(task, target) == "cpp":
         return _run_compiled(task, progress)
-    (recording,) = _run_here(task, chosen, progress)
+    (recording,) = _run_here(task, progress)
     return recording
 
 
@@ -100,17 +99,14 @@ def simulate_each(
     record: Mapping[str, Sequence[str]] = _NOTHING,
     neurons: Mapping[str, Neurons] = _NOTHING,
     seed: int = 0,
-    target: str = "numpy",
     progress: bool = False,
 ) -> Iterator[Recording]:
     """One run for every sample of a batch, each from the circuit's start; the network is built once.
 
     As ``simulate``, but Spikes hold any number of samples, the same for every source, and currents enter every sample.
-    Sample b gives what ``simulate`` gives for it with the seed `seed` + b. Targets are "numpy" and "cython".
+    Sample b gives what ``simulate`` gives for it on NumPy with the seed `seed` + b.
     """
-    if target not in ("numpy", "cython"):
-        raise Refused("target", f"found {target!r}", "a batch runs on 'numpy' or 'cython'")
-    return _run_here(plan(circuit, inputs, duration, record, neurons, seed), target, progress)
+    return _run_here(plan(circuit, inputs, duration, record, neurons, seed), progress)
 
 
 def _target(task: Task, asked: str) -> str:
@@ -124,12 +120,12 @@ def _target(task: Task, asked: str) -> str:
 # In this process ------------------------------------------------------------------------------------------------------
 
 
-def _run_here(task: Task, target: str, progress: bool) -> Iterator[Recording]:
+def _run_here(task: Task, progress: bool) -> Iterator[Recording]:
     with _bar(task, progress) as report:
         wired = None
         for sample in range(task.samples):
             # left before every yield: who draws the next recording finds Brian2 as it was
-            with _runtime(target, task.seed + sample):
+            with _runtime(task.seed + sample):
                 wired = _fed(task, wired, sample)
                 _advance(task, wired, report(sample))
                 recording = read(task, wired, sample)
@@ -161,9 +157,9 @@ def _advance(task: Task, wired: Wired, report: Callable[..., None] | None) -> No
 
 
 @contextmanager
-def _runtime(target: str, seed: int) -> Iterator[None]:
+def _runtime(seed: int) -> Iterator[None]:
     """Brian2 set for one run in this process; its settings and everybody's random numbers as before afterwards."""
-    with code_target(target), _settings():
+    with code_target("numpy"), _settings():
         before = runtime_device.get_random_state()
         brian2.seed(seed % 2**32)
         try:
@@ -177,11 +173,7 @@ def _runtime(target: str, seed: int) -> Iterator[None]:
 @contextmanager
 def _settings() -> Iterator[None]:
     """Preferences that change results or hide an interruption, at known values; Brian2's log as Python's warnings."""
-    wanted = {
-        "codegen.cpp.extra_compile_args": list(native.PROGRAM_FLAGS),
-        "core.stop_on_keyboard_interrupt": False,
-        "devices.cpp_standalone.openmp_threads": 0,
-    }
+    wanted = {"core.stop_on_keyboard_interrupt": False, "devices.cpp_standalone.openmp_threads": 0}
     before = {name: brian2.prefs[name] for name in wanted}
     for name, value in wanted.items():
         brian2.prefs[name] = value
@@ -265,7 +257,7 @@ def _lost(task: Task, sample: int, lost: tuple[str, str]) -> Refused:
     """The refusal of a run in which a state variable stopped being a number; runs it again to say when."""
     first: list[tuple[str, str, float]] = []
     step = itertools.count(1)
-    with _runtime("numpy", task.seed + sample):
+    with _runtime(task.seed + sample):
         wired = wire(task, sample)
 
         def watch() -> None:

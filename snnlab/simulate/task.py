@@ -22,7 +22,7 @@ _FEW = 10  # neurons of a population that are watched unless told otherwise
 class Pulse:
     """A current that is `amplitude` from `start` up to `stop` and nothing before and after, the same for every neuron.
 
-    Both are rounded to the nearest step.
+    Start and stop are rounded to the nearest step.
 
     amplitude  in SI units of the compartment's current, or text such as "0.4 nA"
     start      seconds, or text; 0 is the beginning of the run
@@ -36,7 +36,6 @@ class Pulse:
 
 Input = Spikes | Pulse | NDArray[np.floating]
 """What a circuit is given: spikes for a source; for a compartment a Pulse, or currents (steps,) or (steps, neurons)."""
-
 
 Neurons = Sequence[int] | NDArray[np.integer]
 
