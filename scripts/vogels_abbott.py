@@ -12,8 +12,7 @@ from snnlab import Circuit, Population, Projection, Receptor, Source, Spikes, ce
 from snnlab.plots import cv_histogram, figure, population_rate, raster, rate_histogram, save
 from snnlab.simulate import simulate
 
-SIZES = {"kick": 400, "exc": 3200, "inh": 800}
-WEIGHTS = {"kick": 6e-9, "exc": 6e-9, "inh": 67e-9}  # siemens
+SIZES, WEIGHTS = {"kick": 400, "exc": 3200, "inh": 800}, {"kick": 6e-9, "exc": 6e-9, "inh": 67e-9}  # siemens
 
 
 def network(rng):

@@ -14,8 +14,11 @@ import math
 import os
 import platform
 import re
+import struct
 import sys
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -34,6 +37,11 @@ ROW = (
 ).split()
 """What is known of an epoch: accuracies 0 to 1, spikes of a test sample in all populations, seconds of both."""
 
+# what zipfile, NumPy's reader of headers and json raise for bytes that are not theirs
+_SPOILT = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, OverflowError, NotImplementedError, SyntaxError,
+    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _KEPT = 2  # checkpoints: the newest, and the one before in case a disk spoils it
 _CHECKPOINT = re.compile(r"(\d{5,})-(\d{7,})\.npz")
 _DRAFT = re.compile(r"\..+\.\d+\.tmp")
@@ -162,17 +170,7 @@ class Run:
             arrays = _arrays(found[-1])
             note = json.loads(arrays.pop("note").tobytes())
             progress, steps = _progress(note["progress"]), _count(note["steps"], "steps")
-        # what zipfile, NumPy and json raise for bytes that are not theirs
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            RecursionError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-        ) as error:
+        except _SPOILT as error:
             right = (
                 "delete it: the run then goes on from the one before" if len(found) > 1 else "train into another --out"
             )
