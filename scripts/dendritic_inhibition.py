@@ -34,10 +34,10 @@ def main():
     picture, axes = figure(2, 1, shared_time=True)
     names = {"v_s": "soma", "v_d": "dendrite"}
     traces(recording, axes[0, 0], "pyramidal", list(names), labels=names).set_title("pyramidal cell", loc="left")
-    traces(recording, axes[1, 0], "interneuron", "v").set_title("interneuron", loc="left")
+    traces(recording, axes[1, 0], "interneuron", "v", labels={"v": "soma"}).set_title("interneuron", loc="left")
     times = recording.spikes["pyramidal"].train(0)
     during = np.count_nonzero((times > INHIBITED[0] + 0.02) & (times < INHIBITED[1]))
-    print(f"pyramidal cell: {len(times)} spikes, {during} of them 20 ms or more into the inhibition")
+    print(f"pyramidal cell: {len(times)} spikes; from 20 ms into the inhibition until it stops: {during}")
     print(save(picture, options.plot))
 
 

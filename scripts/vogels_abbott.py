@@ -23,9 +23,8 @@ def network(rng):
     receptors = {"kick": excitation, "exc": excitation, "inh": inhibition}
     cells = [Population(name, cell("lif"), SIZES[name], receptors=receptors) for name in ("exc", "inh")]
     pairs = [(pre, post) for pre in SIZES for post in ("exc", "inh")]
-    wiring = {pair: random_wiring(SIZES[pair[0]], SIZES[pair[1]], 0.02, WEIGHTS[pair[0]], rng) for pair in pairs}
-    projections = [Projection(pre, post, pre, wiring[pre, post]) for pre, post in pairs]
-    return Circuit((Source("kick", SIZES["kick"]), *cells), tuple(projections), "0.1 ms")
+    wires = [Projection(a, b, a, random_wiring(SIZES[a], SIZES[b], 0.02, WEIGHTS[a], rng)) for a, b in pairs]
+    return Circuit((Source("kick", SIZES["kick"]), *cells), tuple(wires), "0.1 ms")
 
 
 def main():

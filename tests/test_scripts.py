@@ -86,7 +86,7 @@ def test_without_inhibition_the_same_network_fires_like_clockwork() -> None:
 @pytest.mark.slow
 def test_inhibition_of_the_dendrite_silences_the_bursts(tmp_path: Path) -> None:
     said = said_by("dendritic_inhibition", tmp_path)
-    found = re.search(r"(\d+) spikes, (\d+) of them 20 ms or more into the inhibition", said)
+    found = re.search(r"(\d+) spikes; from 20 ms into the inhibition until it stops: (\d+)", said)
     assert found, said
     assert int(found[1]) > 5
     assert int(found[2]) == 0
