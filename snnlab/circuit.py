@@ -124,6 +124,8 @@ class Circuit:
                 raise Refused("circuit", f"two populations are called {node.name!r}", "names must differ")
             if not (node.name.isidentifier() and node.name.isascii()):
                 raise Refused("circuit", f"{node.name!r} is not a name", "use letters, digits and underscores")
+            if not isinstance(node.size, int | np.integer):
+                raise Refused(f"population {node.name!r}", f"size {node.size!r}", "needs a whole number")
             if node.size < 1:
                 raise Refused(f"population {node.name!r}", f"size {node.size}", "needs at least one neuron")
         for projection in self.projections:
@@ -167,6 +169,8 @@ class Circuit:
         if projection.weights.shape != (pre.size, post.size):
             raise Refused(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
         values = projection.weights.data if scipy.sparse.issparse(projection.weights) else projection.weights
+        if projection.weights.dtype.kind not in "biuf":
+            raise Refused(where, f"weights of type {projection.weights.dtype}", "needs real numbers")
         if not np.isfinite(values).all():
             raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
 

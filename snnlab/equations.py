@@ -44,6 +44,9 @@ for _name, _function in {"exp": _exp, "exprel": scipy.special.exprel}.items():
     # Brian2 has no exprel for NumPy, and checks and prints the units of every argument in every step instead.
     DEFAULT_FUNCTIONS[_name].implementations.add_implementation(NumpyCodeGenerator, code=_function)
 
+_MOST_STEPS = 2**31  # the engine counts them in 32 bits
+_LONGEST_REFRACTORY = 1e3  # seconds
+
 _UNITS: dict[str, Any] = {name: getattr(brian2, name) for name in grammar.UNITS}
 
 
@@ -140,9 +143,12 @@ def seconds(value: Number, where: str) -> float:
 
 def whole_steps(time: float, dt: float, where: str) -> int:
     """How many steps of `dt` seconds `time` takes. Raises Refused at `where` unless that is a whole number."""
+    if not time / dt < _MOST_STEPS:
+        raise Refused(where, f"{time:g} s is {time / dt:.3g} steps of {dt:g} s", "needs fewer than 2**31")
     steps = round(time / dt)
-    if abs(steps - time / dt) > 1e-6 * max(steps, 1):
-        raise Refused(where, f"{time:g} s is no whole number of steps of {dt:g} s", f"nearest: {steps * dt:g} s")
+    if abs(steps - time / dt) > 1e-6 * steps:
+        nearest = f"nearest: {max(steps, 1) * dt:g} s"
+        raise Refused(where, f"{time:g} s is no whole number of steps of {dt:g} s", nearest)
     return steps
 
 
@@ -162,6 +168,7 @@ def compose(population: Population, injected: Mapping[str, str] | None = None) -
     """
     cell = population.cell
     namespace = _parameters(cell.parameters, population.parameters, cell.path)
+    _check_refractory(cell, namespace)
     lines = [str(equation) for equation in cell.equations]
     receptors = dict(cell.receptors)
     currents: dict[str, list[str]] = {name: [] for name in cell.compartments}
@@ -227,7 +234,8 @@ def _find_field(model: Model, dt: float, path: str) -> None:
 def prepared(model: Model, size: int, dt: float, where: str) -> brian2.NeuronGroup:
     """`size` cells in Brian2 before their first step of `dt` seconds. Raises Refused at `where`, with its reason."""
     try:
-        with code_target("numpy"), catch_logs():
+        # a constant that is no number shows in the error; NumPy's warning of it would be a second line
+        with code_target("numpy"), catch_logs(), np.errstate(all="ignore"):
             group = model.group(size, dt=dt * brian2.second)
             brian2.Network(group).run(0 * brian2.second, namespace={})
     except Exception as error:  # Brian2 has many types for what a card got wrong; each carries its reason
@@ -238,7 +246,9 @@ def prepared(model: Model, size: int, dt: float, where: str) -> brian2.NeuronGro
 def describe(error: BaseException) -> str:
     """The innermost reason of a Brian2 error, on one line."""
     error = innermost(error)
-    return " ".join(str(error.args[0] if error.args else error).split()) or type(error).__name__
+    reason = " ".join(str(error.args[0] if error.args else error).split()) or type(error).__name__
+    # the names that NumPy and SymPy have for what they made of a constant
+    return "a constant that is no finite number" if re.search("""["'](nan|inf|zoo)["']""", reason) else reason
 
 
 def innermost(error: BaseException) -> BaseException:
@@ -270,6 +280,14 @@ def _parameters(card: Mapping[str, str], own: Mapping[str, Number], path: str) -
         dimension = _refuse_unit(like, where).dim
         namespace[name] = Quantity(si(own.get(name, text), like, where), dim=dimension)
     return namespace
+
+
+def _check_refractory(cell: Cell, namespace: Mapping[str, Quantity]) -> None:
+    """Refuse a period below 0, or too long to be counted in steps: Brian2 would take it for none at all."""
+    period = _read(namespace.get(cell.refractory, cell.refractory))
+    if isinstance(period, Quantity) and not 0 <= float(np.asarray(period)) <= _LONGEST_REFRACTORY:
+        found = f"found {float(np.asarray(period)):g} s"
+        raise Refused(f"{cell.path}: refractory", found, f"needs 0 to {_LONGEST_REFRACTORY:g} s")
 
 
 def _refuse_unit(text: str, where: str) -> Quantity:

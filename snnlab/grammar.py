@@ -136,8 +136,8 @@ def _parse(text: str) -> ast.expr:
 
 def _shown(what: str | ast.AST) -> str:
     """A piece of an expression in quotes, the beginning of it where it is long."""
-    text = what.strip() if isinstance(what, str) else ast.unparse(what)
-    return repr(text or type(what).__name__) if len(text) <= 60 else repr(f"{text[:56]} ...")
+    text = what.strip() if isinstance(what, str) else ast.unparse(what) or type(what).__name__
+    return repr(text) if len(text) <= 60 else repr(f"{text[:56]} ...")
 
 
 def _check_node(node: ast.AST) -> None:

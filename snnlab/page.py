@@ -51,6 +51,9 @@ class Page:
         source: Traversable | Path = Path(name) if own else shelf(folder) / f"{name}.toml"
         shown = str(name) if own else f"{folder}/{name}.toml"
         try:
+            # a pipe would be waited for, and a device never ends
+            if own and Path(name).exists() and not (Path(name).is_file() or Path(name).is_dir()):
+                raise Refused(shown, "not a file", "needs a readable card")
             raw = source.read_bytes()
             table = tomllib.loads(raw.decode("utf-8"))
         except OSError as error:

@@ -164,6 +164,10 @@ class Run:
     def restore(self) -> tuple[State, Progress] | None:
         """The newest checkpoint, or None where there is none yet. Raises Refused for one that is spoilt."""
         found = self.checkpoints()
+        metrics = self.path / "metrics.jsonl"
+        if not found and metrics.is_file() and metrics.stat().st_size:
+            where = self.path / "checkpoints"
+            raise Refused(where, f"empty, and there are epochs in {metrics.name}", "put back what was in it")
         if not found:
             return None
         try:
@@ -226,6 +230,8 @@ class Run:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays in an .npz file; ValueError for pickled objects and for an archive that unpacks to more than it is."""
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError("not a file")
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("compressed; no checkpoint is")
@@ -244,7 +250,9 @@ def _progress(note: Mapping[str, Any]) -> Progress:
         _count(getattr(progress, name), name)
     if progress.samples and not progress.seconds:
         raise ValueError("samples in no time")
-    if [row["epoch"] for row in progress.rows] != list(range(1, progress.epoch)):
+    # the number first: a list of as many epochs as a note says need not fit into memory
+    done = progress.epoch - 1
+    if len(progress.rows) != done or [row["epoch"] for row in progress.rows] != list(range(1, done + 1)):
         raise ValueError(f"{len(progress.rows)} rows of metrics before epoch {progress.epoch}")
     for row in progress.rows:
         if any(type(row[key]) not in (int, float) or not math.isfinite(row[key]) for key in ROW):

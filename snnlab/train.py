@@ -171,7 +171,7 @@ def start(trial: Trial) -> State:
     """The network before learning. Raises Refused for a circuit that the rule cannot train."""
     with np.errstate(over="ignore", invalid="ignore"):
         state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
-    for name in _not_finite(state):
+    for name in _not_finite(state.weights):
         raise Refused(f"weights of {name} before learning", "not finite", "the rule's options are impossible")
     return state
 
@@ -190,8 +190,9 @@ def restored(trial: Trial, run: Run) -> tuple[State, Progress]:
     for part, arrays, like in (("weights", state.weights, fresh.weights), ("memory", state.memory, fresh.memory)):
         if _layout(arrays) != _layout(like):
             raise Refused(f"{where}: {part}", f"found {_layout(arrays)}", f"this experiment has {_layout(like)}")
-    for name in _not_finite(state):
-        raise Refused(f"{where}: weights of {name}", "not finite", "no run leaves such a checkpoint")
+    for part, arrays in (("weights", state.weights), ("memory", state.memory)):
+        for name in _not_finite(arrays):
+            raise Refused(f"{where}: {part} of {name}", "not finite", "no run leaves such a checkpoint")
     done = min(progress.batch * trial.batch, len(trial.train))
     if progress.batch > trial.batches_per_epoch or progress.samples != done:
         seen = f"{progress.samples} samples in {progress.batch} batches"
@@ -203,8 +204,8 @@ def _layout(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
     return {name: f"{values.dtype} {values.shape}" for name, values in sorted(arrays.items())}
 
 
-def _not_finite(state: State) -> list[str]:
-    return [name for name, weights in state.weights.items() if not np.isfinite(weights).all()]
+def _not_finite(arrays: Mapping[str, NDArray[np.floating]]) -> list[str]:
+    return [name for name, values in arrays.items() if not np.isfinite(values).all()]
 
 
 def _add(progress: Progress, score: Score, seconds: float) -> None:
@@ -233,7 +234,7 @@ def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
 
 
 def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> None:
-    bad = [f"weights of {name}" for name in _not_finite(state)]
+    bad = [f"weights of {name}" for name in _not_finite(state.weights)]
     if not np.isfinite(score.loss):
         bad.append("loss")
     if bad:

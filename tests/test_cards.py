@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import FrozenInstanceError
 from hashlib import sha256
@@ -219,6 +220,14 @@ def test_what_is_no_card_at_all_is_refused(raw: bytes, said: str, tmp_path: Path
     with pytest.raises(Refused, match=said) as refusal:
         cards.cell(path)
     assert str(refusal.value).startswith(str(path))
+
+
+def test_a_card_that_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "endless.toml").symlink_to("/dev/zero")
+    for path in tmp_path.iterdir():
+        with pytest.raises(Refused, match="not a file; needs a readable card"):
+            cards.cell(path)
 
 
 def test_a_card_that_does_not_exist_is_refused_with_its_neighbours(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: wired(nodes=(layer("my layer"),)), "^circuit: 'my layer' is not a name"),
     (lambda: wired(nodes=(layer("läyer"),)), "^circuit: 'läyer' is not a name"),
     (lambda: wired(nodes=(layer(size=0),)), "^population 'layer': size 0; needs at least one"),
+    (lambda: wired(nodes=(layer(size=2.5),)), "^population 'layer': size 2.5; needs a whole number"),
+    (
+        lambda: wired(Projection("eye", "layer", "synapse", np.ones((2, 3), complex))),
+        "weights of type complex128; needs",
+    ),
+    (lambda: wired(Projection("eye", "layer", "synapse", np.full((2, 3), "1"))), "weights of type <U1; needs real"),
     (
         lambda: wired(Projection("eye", "lair", "synapse", np.ones((2, 3)))),
         "no population 'lair'; did you mean 'layer'",

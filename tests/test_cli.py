@@ -93,7 +93,7 @@ def test_the_version_is_said(capsys: Caught) -> None:
     assert code == 0 and re.fullmatch(r"snnlab (\d+\.\d+\.\d+|of a checkout that is not installed)\n", out)
 
 
-@pytest.mark.parametrize("raised", [KeyboardInterrupt(), MemoryError("4 TiB")])
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), MemoryError("4 TiB"), OSError(28, "No space left on device")])
 def test_what_stops_a_command_from_outside_is_one_line(
     raised: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
@@ -104,6 +104,25 @@ def test_what_stops_a_command_from_outside_is_one_line(
     code, out, said = snnlab(capsys, "models")
     assert code == (130 if isinstance(raised, KeyboardInterrupt) else 2)
     assert out == "" and said.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", ["models", "models adex"])
+def test_an_output_that_cannot_be_written_is_one_line(words: str) -> None:
+    command = [sys.executable, "-m", "snnlab", *words.split()]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "output: No space left on device\n")
+
+
+def test_a_closed_output_is_no_mistake() -> None:
+    command = f'exec "{sys.executable}" -m snnlab models >&-'
+    done = subprocess.run(
+        ["sh", "-c", command], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # Data -----------------------------------------------------------------------------------------------------------------

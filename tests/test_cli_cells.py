@@ -133,17 +133,37 @@ def test_the_same_seed_gives_the_same_noise(tmp_path: Path, capsys: Caught) -> N
         (["lif", "--inject", "soma=1*nA@3*ms:2*ms"], "--inject soma: from 0.003 s to 0.002 s; needs 0 <= FROM < TO"),
         (["lif", "--inject", "soma=__import__('os')"], "--inject soma: .* is not a number with a unit"),
         (["lif", "--for", "0*ms"], "--for: found '0\\*ms'; needs a time above 0"),
+        (
+            ["lif", "--inject", "soma=1*nA@200*ms:300*ms"],
+            "--inject soma: from 0.2 s to 0.3 s; .* before the end at 0.2 s",
+        ),
+        (["lif", "--for", ""], "--for: '' is not a number with a unit"),
+        (["lif", "--for", "1e-9*ms"], "--for: 1e-12 s is no whole number of steps of 5e-05 s; nearest: 5e-05 s"),
+        (["lif", "--for", "1e9*second"], "--for: 1e\\+09 s is 2e\\+13 steps of 5e-05 s; needs fewer"),
+        (["lif", "--dt", "1e-300*ms"], "--for: 0.2 s is 2e\\+302 steps of 1e-303 s; needs fewer"),
         (["lif", "--for", "100"], "--for: found '100'; needs a value in second"),
         (["lif", "--for", "1.03*ms"], "1e?.* is no whole number of steps|no whole number of steps"),
         (["lif", "--dt", "-1*ms"], "--dt: found '-1\\*ms'"),
         (["lif", "--record", "u"], "no variable 'u'"),
         (["lif", "--seed", "-1"], "seed: found -1"),
         (["lif", "--plot", "cell.gif"], "cell.gif: suffix '.gif' for a picture"),
+        (["lif", "--plot", "n" * 300 + ".png"], ".png: cannot be written: File name too long"),
         (["lif", "--plot", "no/such/folder/cell.png"], "cell.png: cannot be written: No such file"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_by_name(words: list[str], says: str, capsys: Caught) -> None:
     assert re.search(says, refusal(capsys, "simulate", *words))
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_the_simulation(
+    capsys: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        pytest.fail("simulated first")
+
+    monkeypatch.setattr("snnlab.simulate.simulate", never)
+    for path in ("cell.gif", "no/such/folder/cell.png", "."):
+        refusal(capsys, "simulate", "lif", "--plot", path)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +176,9 @@ def test_what_cannot_be_simulated_is_refused_by_name(words: list[str], says: str
         ("symbol", "v > v_th", "v > v_thr", "own.toml: threshold: unknown symbol 'v_thr'"),
         ("missing", 'E_L = "-60 mV"\n', "", "own.toml: .*E_L"),
         ("key", "dt = ", "delta = ", "own.toml: "),
+        ("below 0", '"5 ms"', '"-5 ms"', "own.toml: refractory: found -0.005 s; needs 0 to 1000 s"),
+        ("endless", '"5 ms"', '"1e300 ms"', "own.toml: refractory: found 1e\\+297 s"),
+        ("no number", 'v = "E_L"', 'v = "1/0*volt"', "own.toml: start: a constant that is no finite number"),
         ("code", "v > v_th", "__import__('os').system('true')", "own.toml: threshold: "),
     ],
 )

@@ -181,6 +181,8 @@ def delayed(circuit, delay):
         (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, 2e-3)}), "steps of 0.002 s"),
         (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, s.dt + 5e-9)}), "steps of 0.001000005 s"),
         (lambda c, s: (delayed(c, "0.5 ms"), {"input": s}), "delay: 0.0005 s is no whole number of steps"),
+        (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, np.nan)}), "steps of nan s"),
+        (lambda c, s: (delayed(c, "1e300 ms"), {"input": s}), "delay: 1e\\+297 s is 1e\\+300 steps of 0.001 s"),
         (lambda c, s: (delayed(c, "-1 ms"), {"input": s}), "delay: found '-1 ms'"),
         (lambda c, s: (c, {"input": Spikes(s.ids + np.int32(30), s.offsets, 50, s.dt)}), "do not fit"),
         (lambda c, s: (c, {"input": Spikes(s.ids[:-1], s.offsets, 50, s.dt)}), "do not fit"),
@@ -199,6 +201,22 @@ def test_what_the_engine_cannot_run_is_refused_with_the_reason(change, words):
     circuit, inputs = change(*busy())
     with pytest.raises(Refused, match=words):
         engine.run(circuit, inputs)
+
+
+def test_an_unknown_precision_is_refused():
+    circuit, spikes = busy()
+    with pytest.raises(Refused, match="^precision: found 'float16'; .*known: float32, float64"):
+        engine.run(circuit, {"input": spikes}, precision="float16")
+
+
+@pytest.mark.parametrize("dt", [1e-3, 1000 / 2**33])
+def test_a_neuron_that_rests_for_the_whole_run_fires_once(dt):
+    """1000 s: in the shorter steps 2**33 of them, of which 32 bits hold nothing."""
+    cells = population("layer", "lif_exp", 1, t_ref=1e6)
+    spikes = Spikes.from_dense(np.ones((1, 60, 1), bool), dt)
+    circuit = chain([cells], 1, [np.full((1, 1), 1e3 * 1e-3 / dt)])
+    response = engine.run(replace(circuit, dt=dt), {"input": spikes})["layer"]
+    assert response.counts.tolist() == [[1]]
 
 
 def test_cells_that_the_engine_cannot_run_are_refused_by_name():

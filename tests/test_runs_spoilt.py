@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,33 @@ def test_a_checkpoint_of_another_network_is_refused(changes: dict[str, Any], say
     assert newest(spoilt).name in str(refused.value)
 
 
+@pytest.mark.parametrize("part", ["weights", "memory"])
+def test_a_checkpoint_with_a_number_that_is_none_is_refused_before_it_is_trained_on(part: str, spoilt: Path) -> None:
+    name, values = next((name, values) for name, values in arrays(spoilt).items() if name.startswith(part))
+    values[0, 0] = np.nan
+    rewrite(spoilt, **{name.replace("/", "__", 1): values})
+    with pytest.raises(Refused, match=f"{newest(spoilt).name}: {part} of .*not finite"):
+        Study.open(spoilt).restored()
+
+
+def test_a_pipe_under_the_name_of_a_checkpoint_is_not_waited_for(spoilt: Path) -> None:
+    place = newest(spoilt)
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(Refused, match="a spoilt checkpoint .not a file"):
+        Study.open(spoilt).restored()
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_over_its_metrics(spoilt: Path) -> None:
+    for file in (spoilt / "checkpoints").iterdir():
+        file.unlink()
+    before = (spoilt / "metrics.jsonl").read_bytes()
+    study = Study.open(spoilt)
+    with pytest.raises(Refused, match="checkpoints: empty, and there are epochs in metrics.jsonl"):
+        next(train(study.trial, study.run))
+    assert before and (spoilt / "metrics.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -148,6 +176,7 @@ def test_a_checkpoint_of_another_network_is_refused(changes: dict[str, Any], say
         {"epoch": -1},
         {"epoch": 2.5},
         {"epoch": 9},
+        {"epoch": 10**15},
         {"batch": True},
         {"batch": 1000, "samples": 1437, "seconds": 1.0},
         {"batch": 1, "samples": 17, "seconds": 1.0},

@@ -5,6 +5,7 @@ What a command needs is imported when it runs: listing the models must not wait 
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from importlib import metadata
@@ -60,15 +61,20 @@ def snnlab(
 
 def main() -> int:
     """Run the command given: 0 on success, 1 for a negative answer, 2 after a refusal, 130 after Ctrl-C."""
+    sys.stdout = sys.stdout or io.StringIO()  # None where the caller closed it
     warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
     try:
         code = int(app(standalone_mode=False) or 0)
+        sys.stdout.flush()
     except Refused as refusal:
         return _stop(str(refusal), 2)
     except _USAGE as error:
         return _stop(f"{' '.join(error.format_message().split()).rstrip('.')}; see --help", 2)
     except MemoryError as error:
         return _stop(f"not enough memory: {error}", 2)
+    except OSError as error:  # of the output, and of paths that no system can have
+        sys.stdout = io.StringIO()  # or Python would try again as it ends
+        return _stop(f"{error.filename or 'output'}: {error.strerror or error}", 2)
     except training.Interrupted as interrupted:
         return _stop(str(interrupted), 130)
     except (KeyboardInterrupt, typer.Abort):

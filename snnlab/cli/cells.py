@@ -91,10 +91,15 @@ def simulate(
     from snnlab import circuit, equations
     from snnlab.simulate import simulate as run
 
+    if plot is not None:
+        from snnlab.pictures import draw_cell
+        from snnlab.plots import check_path
+
+        check_path(plot)
     if card.endswith(".toml"):
         equations.check(cell)
     alone = circuit.alone(cell, dt=dt)
-    length = duration or cell.example["duration"]
+    length = cell.example["duration"] if duration is None else duration
     currents = _currents(cell, injected, equations.seconds(alone.dt, "--dt"), equations.seconds(length, "--for"))
     entering = [f"{cell.compartments[name].current}_injected" for name in currents]
     variables = [*(part.potential for part in cell.compartments.values()), *(record or []), *entering]
@@ -111,8 +116,6 @@ def simulate(
              for name, current, start, stop in injected]  # fmt: skip
     rows += _seen(cell, recording, record or [])
     if plot is not None:
-        from snnlab.pictures import draw_cell
-
         rows.append(("plot", str(draw_cell(cell, recording, plot))))
     printed.fields(rows)
 
@@ -138,18 +141,19 @@ def _currents(
     """Compartment -> the current that enters it in each step, the sum of all that are injected there (steps,)."""
     import numpy as np
 
-    from snnlab.equations import si
+    from snnlab.equations import si, whole_steps
 
-    steps = round(duration / dt)
+    steps = whole_steps(duration, dt, "--for")
     currents: dict[str, NDArray[np.float64]] = {}
     for name, current, start, stop in injected:
         where = f"--inject {name}"
         amplitude = si(current, cell.compartments[name].unit, where)
         times = si(start or 0.0, "second", where), si(stop or duration, "second", where)
-        if not 0 <= times[0] < times[1]:
-            raise Refused(where, f"from {times[0]:g} s to {times[1]:g} s", "needs 0 <= FROM < TO")
+        if not 0 <= times[0] < min(times[1], duration):
+            right = f"needs 0 <= FROM < TO, and FROM before the end at {duration:g} s"
+            raise Refused(where, f"from {times[0]:g} s to {times[1]:g} s", right)
         values = currents.setdefault(name, np.zeros(steps))
-        values[round(times[0] / dt) : round(times[1] / dt)] += amplitude
+        values[round(times[0] / dt) : round(min(times[1], duration) / dt)] += amplitude
     return currents
 
 

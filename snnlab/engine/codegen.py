@@ -26,6 +26,8 @@ from snnlab.equations import Model, compose, prepared, quantity
 from snnlab.errors import Refused
 from snnlab.grammar import GrammarError
 
+_FOREVER = 2**30  # steps; a sum of two such numbers still fits into the engine's 32 bits
+
 
 @dataclass(frozen=True, eq=False)
 class CellCode:
@@ -82,7 +84,7 @@ def _refractory_steps(model: Model, dt: float, path: str) -> int:
         except GrammarError as error:
             found = f"found {model.refractory!r}"
             raise Refused(f"{path}: refractory", found, "the engine needs a fixed period") from error
-    return int((float(np.asarray(period)) + 1e-3 * dt) / dt)
+    return min(int((float(np.asarray(period)) + 1e-3 * dt) / dt), _FOREVER)
 
 
 # Writing the struct --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.sparse
@@ -18,7 +18,7 @@ from snnlab import native
 from snnlab.circuit import Circuit, Population, Projection, Source
 from snnlab.engine.codegen import CellCode, generate
 from snnlab.equations import delay_steps, seconds
-from snnlab.errors import Refused
+from snnlab.errors import Refused, one_of
 from snnlab.spikes import Spikes, offsets_of
 
 Precision = Literal["float32", "float64"]
@@ -82,6 +82,8 @@ def run(
     Raises Refused for a circuit with loops, for sparse weights, for a cell that the engine cannot run, and for inputs
     and delays that do not fit the time step.
     """
+    if precision not in get_args(Precision):
+        raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
     dt = seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
     samples, steps = next((one.samples, one.steps) for one in known.values())
@@ -226,7 +228,7 @@ def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -
         if spikes.size != source.size:
             raise Refused(f"inputs of {source.name!r}", f"{spikes.size} neurons", f"the source has {source.size}")
         check_layout(spikes, f"inputs of {source.name!r}")
-        if abs(spikes.dt - dt) > 1e-9 * dt:
+        if not abs(spikes.dt - dt) <= 1e-9 * dt:
             raise Refused(f"inputs of {source.name!r}", f"steps of {spikes.dt} s", f"the circuit's are {dt} s")
         shapes.add((spikes.samples, spikes.steps))
     if len(shapes) > 1:

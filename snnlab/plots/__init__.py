@@ -5,12 +5,13 @@ from snnlab.plots.curve import learning_curve
 from snnlab.plots.raster import raster
 from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
 from snnlab.plots.spike_counts import counts
-from snnlab.plots.style import STYLE, figure, save, style
+from snnlab.plots.style import STYLE, check_path, figure, save, style
 from snnlab.plots.traces import traces
 from snnlab.plots.weights import weight_images
 
 __all__ = [
     "STYLE",
+    "check_path",
     "confusion",
     "counts",
     "cv_histogram",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,29 +81,49 @@ def figure(
     return made, axes
 
 
-def save(figure: Figure, path: str | Path, *, dpi: int = 150) -> Path:
-    """Write the figure to `path` as .png, .pdf or .svg; the file appears whole or not at all.
+def check_path(path: str | Path) -> Path:
+    """The path of a picture, refused before anything is computed for it where ``save`` could not write it.
 
-    Raises Refused for any other suffix, and where the file cannot be written; a file already there then stays.
+    Raises Refused for a suffix other than .png, .pdf and .svg, and for a folder that does not exist.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _UNDATED:
         found = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
         raise Refused(path, f"{found} for a picture", one_of(suffix, _UNDATED))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _refusing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "Is a directory")
+        path.parent.stat()
+    return path
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
     try:
-        with style():
-            # a colour bar beside an image of fixed shape finds its place only after two rounds
-            figure.draw_without_rendering()
-            figure.draw_without_rendering()
-            figure.savefig(partial, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix])
-        partial.replace(path)
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         right = f"choose a {', '.join(_UNDATED)} file in a folder that exists and is writable"
         raise Refused(path, f"cannot be written: {reason}", right) from error
-    finally:
-        if partial.is_file():
-            partial.unlink()
+
+
+def save(figure: Figure, path: str | Path, *, dpi: int = 150) -> Path:
+    """Write the figure to `path` as .png, .pdf or .svg; the file appears whole or not at all.
+
+    Raises Refused for any other suffix, and where the file cannot be written; a file already there then stays.
+    """
+    path = check_path(path)
+    suffix = path.suffix.lower()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _refusing(path):
+        try:
+            with style():
+                # a colour bar beside an image of fixed shape finds its place only after two rounds
+                figure.draw_without_rendering()
+                figure.draw_without_rendering()
+                figure.savefig(partial, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix])
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     return path

@@ -204,8 +204,10 @@ def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
 def _watched(population: Source | Population, neurons: Neurons | None) -> NDArray[np.int64]:
     if neurons is None:
         return np.arange(min(population.size, _FEW))
-    chosen = np.asarray(neurons, dtype=np.int64).ravel()
+    chosen = np.asarray(neurons).ravel()
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise Refused(f"neurons: {population.name}", f"numbers of type {chosen.dtype}", "needs whole numbers")
     outside = chosen[(chosen < 0) | (chosen >= population.size)]
     if outside.size:
         raise Refused(f"neurons: {population.name}", f"neuron {outside[0]}", f"needs 0..{population.size - 1}")
-    return np.unique(chosen)
+    return np.unique(chosen).astype(np.int64)
