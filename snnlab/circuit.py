@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -16,12 +15,10 @@ from numpy.typing import NDArray
 from snnlab.cards import METHODS, Cell, Synapse
 from snnlab.errors import Refused, one_of
 from snnlab.grammar import GrammarError, check_name
+from snnlab.weights import Weights, learned, with_learned
 
 Number = float | str
 """An SI float, or text with a unit such as "20 ms"."""
-
-Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray
-"""Synaptic weights (pre, post) in SI units of the receptor; in a sparse array only stored entries are synapses."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,10 @@ class Circuit:
         for name in weights:
             if name not in known:
                 raise Refused("circuit", f"no projection {name!r}", one_of(name, known))
-        changed = (replace(one, weights=weights.get(one.name, one.weights)) for one in self.projections)
+        changed = (
+            replace(one, weights=with_learned(one.weights, weights.get(one.name, one.weights)))
+            for one in self.projections
+        )
         return replace(self, projections=tuple(changed))
 
     def _check(self, projection: Projection) -> None:
@@ -168,9 +168,11 @@ class Circuit:
             raise Refused(where, f"no receptor {projection.receptor!r}", one_of(projection.receptor, receptors))
         if projection.weights.shape != (pre.size, post.size):
             raise Refused(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
-        values = projection.weights.data if scipy.sparse.issparse(projection.weights) else projection.weights
-        if projection.weights.dtype.kind not in "biuf":
-            raise Refused(where, f"weights of type {projection.weights.dtype}", "needs real numbers")
+        values = learned(projection.weights)
+        if values is None:
+            return
+        if values.dtype.kind not in "biuf":
+            raise Refused(where, f"weights of type {values.dtype}", "needs real numbers")
         if not np.isfinite(values).all():
             raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
 

@@ -161,8 +161,8 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
         samples = trial.test.take(slice(start, start + _TESTED))
         answer = trial.rule.respond(trial.circuit, state, trial.encode(samples, 0, TEST))
         np.add.at(confusion, (samples.labels, answer.labels), 1)
-        for name, count in answer.spikes.items():
-            spikes[name] = spikes.get(name, 0.0) + count / len(trial.test)
+        for name, counts in answer.activity.items():
+            spikes[name] = spikes.get(name, 0.0) + float(counts.sum()) / len(trial.test)
     seconds = time.monotonic() - began
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, spikes, len(trial.test) / seconds)
 

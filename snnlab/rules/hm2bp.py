@@ -91,9 +91,9 @@ class HM2BP:
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         responses = self._forward(circuit, state, inputs)
         counts = responses[_chain(circuit)[-1].post].counts
-        spikes = {name: len(response.spikes) for name, response in responses.items()}
+        activity = {name: response.counts for name, response in responses.items()}
         # a tie goes to the lowest class, as published
-        return Answer(counts, counts.argmax(axis=1), spikes)
+        return Answer(counts, counts.argmax(axis=1), activity)
 
     def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """o - y of every output neuron (samples, classes), zero inside the margin."""

@@ -59,14 +59,14 @@ class Score:
 class Answer:
     """What a network says to a batch.
 
-    counts   (samples, classes) spikes of each output neuron
-    labels   int64 (samples,)   the class chosen
-    spikes   population -> spikes fired over the batch
+    counts    (samples, classes) spikes of each output neuron
+    labels    int64 (samples,)   the class chosen
+    activity  population -> (samples, neurons) spikes of each of its neurons
     """
 
     counts: NDArray[np.int32]
     labels: NDArray[np.int64]
-    spikes: dict[str, int]
+    activity: dict[str, NDArray[np.int32]]
 
 
 class Rule(Protocol):

@@ -14,6 +14,7 @@ from snnlab.circuit import Circuit, Number, Population, Source
 from snnlab.equations import delay_steps, seconds, si, whole_steps
 from snnlab.errors import Refused, one_of
 from snnlab.spikes import Spikes
+from snnlab.weights import fan_out
 
 _FEW = 10  # neurons of a population that are watched unless told otherwise
 
@@ -123,9 +124,7 @@ def numpy_seconds(task: Task) -> float:
         per_step += 35e-6 + 0.6e-6 * (operations + functions)
         per_step += population.size * (5e-9 + 0.45e-9 * (operations + 10 * functions))
     for projection in task.circuit.projections:
-        weights = projection.weights
-        stored = weights.size if isinstance(weights, np.ndarray) else weights.nnz
-        per_step += 40e-6 + 15e-9 * 10 * task.dt * stored
+        per_step += 40e-6 + 15e-9 * 10 * task.dt * float(fan_out(projection.weights).sum())
     return per_step * task.steps * task.samples
 
 

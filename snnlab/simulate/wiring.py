@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 import brian2
 import numpy as np
-import scipy.sparse
 from brian2.equations.equations import PARAMETER, Equations, SingleEquation
 from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_unit
 from numpy.typing import NDArray
 
-from snnlab.circuit import Population, Projection, Weights
+from snnlab.circuit import Population, Projection
 from snnlab.equations import Model, compose, describe, innermost, unit
 from snnlab.errors import Refused, one_of
 from snnlab.recording import Recording, Trace
 from snnlab.simulate.task import Task
 from snnlab.spikes import Spikes
+from snnlab.weights import Weights, sparse
 
 _SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
 
@@ -178,8 +178,8 @@ def _synapses(
 
 def _sorted_synapses(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Source, target and weight of every synapse, by source and then by target."""
-    if scipy.sparse.issparse(weights):
-        stored = scipy.sparse.coo_array(weights)
+    if not isinstance(weights, np.ndarray):
+        stored = sparse(weights)
         source, target = stored.coords
         order = np.lexsort((target, source))
         return source[order].astype(np.int64), target[order].astype(np.int64), stored.data[order].astype(np.float64)
