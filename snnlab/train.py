@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit
+from snnlab.cost import Cost, cost
 from snnlab.encode import TEST, TRAIN
 from snnlab.engine import cores
 from snnlab.errors import Refused
@@ -89,12 +90,14 @@ class Evaluation:
 
     confusion  int64 (classes, classes)  rows are the true classes
     spikes     population -> spikes per sample
+    cost       what a sample costs, its input included
     """
 
     accuracy: float
     confusion: NDArray[np.int64]
     spikes: dict[str, float]
     samples_per_s: float
+    cost: Cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,17 +157,21 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
 def evaluate(trial: Trial, state: State) -> Evaluation:
     """The test set, its spikes drawn once and for all by the trial's seed."""
     began = time.monotonic()
-    classes = len(trial.test.classes)
+    classes, number, source = len(trial.test.classes), len(trial.test), trial.circuit.sources[0]
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    spikes: dict[str, float] = {}
-    for start in range(0, len(trial.test), _TESTED):
-        samples = trial.test.take(slice(start, start + _TESTED))
-        answer = trial.rule.respond(trial.circuit, state, trial.encode(samples, 0, TEST))
+    fired = {node.name: np.zeros(node.size, dtype=np.int64) for node in trial.circuit.nodes}
+    for first in range(0, number, _TESTED):
+        samples = trial.test.take(slice(first, first + _TESTED))
+        inputs = trial.encode(samples, 0, TEST)
+        answer = trial.rule.respond(trial.circuit, state, inputs)
         np.add.at(confusion, (samples.labels, answer.labels), 1)
+        fired[source.name] += np.bincount(inputs.ids, minlength=source.size)
         for name, counts in answer.activity.items():
-            spikes[name] = spikes.get(name, 0.0) + float(counts.sum()) / len(trial.test)
-    seconds = time.monotonic() - began
-    return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, spikes, len(trial.test) / seconds)
+            fired[name] += counts.sum(axis=0)
+    speed = number / (time.monotonic() - began)
+    spikes = {one.name: float(fired[one.name].sum()) / number for one in trial.circuit.populations}
+    paid = cost(trial.circuit.with_weights(state.weights), fired, samples=number, steps=inputs.steps)
+    return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, spikes, speed, paid)
 
 
 def start(trial: Trial) -> State:

@@ -1,0 +1,115 @@
+"""What an answer costs: spikes, synaptic operations, sparsity and size, as NeuroBench counts them.
+
+Definitions are those of Yik et al., The NeuroBench framework (Nature Communications 2025, arXiv:2304.04640), and of its
+public harness. A synaptic operation is one activation meeting one weight. Activations here are spikes, so that an
+operation adds a weight and multiplies nothing: all of them are accumulates (AC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.circuit import Circuit, Population
+from snnlab.weights import Convolution, Pooling, Weights, fan_out, learned, sparse
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one sample, the mean over those measured; and of the network.
+
+    spikes               population or source -> spikes
+    dense                operations if every synapse were served in every time step, silent and zero ones too
+    effective_acs        operations of spikes that cross a weight other than zero
+    effective_macs       those of activations other than 0 and 1; no source sends any
+    activation_sparsity  share of neurons times steps without a spike, 0 to 1; sources aside
+    connection_sparsity  share of weights that are zero, 0 to 1; of pairs, where weights are not shared
+    parameters           numbers that learning may change
+    footprint            bytes: the weights as they are kept, and each state variable of each neuron in their precision
+    """
+
+    spikes: Mapping[str, float]
+    dense: float
+    effective_acs: float
+    effective_macs: float
+    activation_sparsity: float
+    connection_sparsity: float
+    parameters: int
+    footprint: int
+
+
+def cost(circuit: Circuit, counts: Mapping[str, NDArray[np.integer]], *, samples: int, steps: int) -> Cost:
+    """The cost of `samples` samples of `steps` time steps each.
+
+    counts  population or source -> spikes of each of its neurons over all samples (neurons,)
+
+    A spike pays for all its synapses, also where the sample ends before it arrives.
+    """
+    weights = [one.weights for one in circuit.projections]
+    crossed = sum(int(counts[one.pre] @ _effective(one.weights)) for one in circuit.projections)
+    fired = sum(int(counts[one.name].sum()) for one in circuit.populations)
+    cells = sum(one.size for one in circuit.populations)
+    zeros, pairs = (sum(part) for part in zip(*map(_zeros, weights), strict=True)) if weights else (0, 0)
+    numbers = [values for values in map(learned, weights) if values is not None]
+    return Cost(
+        spikes={node.name: int(counts[node.name].sum()) / samples for node in circuit.nodes},
+        dense=float(steps * sum(map(_synapses, weights))),
+        effective_acs=crossed / samples,
+        effective_macs=0.0,
+        activation_sparsity=1 - fired / (samples * steps * cells),
+        connection_sparsity=zeros / pairs if pairs else 0.0,
+        parameters=sum(values.size for values in numbers),
+        footprint=sum(map(_bytes, weights)) + _neurons(circuit) * _precision(numbers),
+    )
+
+
+def _effective(weights: Weights) -> NDArray[np.int64]:
+    """Synapses of each neuron before whose weight is not zero (pre,)."""
+    if isinstance(weights, np.ndarray):
+        return np.count_nonzero(weights, axis=1)
+    synapses = sparse(weights)
+    return np.bincount(synapses.coords[0][synapses.data != 0], minlength=synapses.shape[0])
+
+
+def _synapses(weights: Weights) -> int:
+    """All that a machine serves that knows of shared weights and not of zeros: a sparse array is a full one to it."""
+    return int(fan_out(weights).sum()) if isinstance(weights, Convolution | Pooling) else int(np.prod(weights.shape))
+
+
+def _zeros(weights: Weights) -> tuple[int, int]:
+    """Weights that are zero, and all of them; pooling has none to leave out."""
+    if isinstance(weights, Pooling):
+        return 0, 0
+    if isinstance(weights, Convolution):
+        weights = weights.kernels
+    number = int(np.prod(weights.shape))
+    nonzero = np.count_nonzero(weights) if isinstance(weights, np.ndarray) else sparse(weights).count_nonzero()
+    return number - int(nonzero), number
+
+
+def _bytes(weights: Weights) -> int:
+    """Of a sparse array also the two numbers that say where each weight stands."""
+    if isinstance(weights, Pooling):
+        return np.dtype(float).itemsize
+    if isinstance(weights, Convolution | np.ndarray):
+        return int((weights.kernels if isinstance(weights, Convolution) else weights).nbytes)
+    coordinates = sparse(weights)
+    return int(coordinates.data.nbytes + sum(one.nbytes for one in coordinates.coords))
+
+
+def _neurons(circuit: Circuit) -> int:
+    """State variables of all neurons."""
+    return sum(one.size * _states(one) for one in circuit.populations)
+
+
+def _states(population: Population) -> int:
+    """Variables with a differential equation, on the cell's card and on those of its receptors."""
+    added = sum(one.differential for receptor in population.receptors.values() for one in receptor.synapse.equations)
+    return len(population.cell.states) + added
+
+
+def _precision(numbers: list[NDArray[np.floating]]) -> int:
+    return np.result_type(*numbers).itemsize if numbers else np.dtype(float).itemsize
