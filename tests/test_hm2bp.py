@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from snnlab.rules.adam import Adam
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch
 from snnlab.spikes import Spikes
+from snnlab.weights import Convolution, Pooling
 
 TAU_M, TAU_S, REFRACTORY = 64.0, 8.0, 3  # steps; a neuron that fired in step k moves again in step k + 3
 
@@ -222,6 +224,33 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     leaky = Population("layer0", cards.cell("lif"), 3, receptors={"synapse": current})
     with pytest.raises(Refused, match="models/lif.toml: not linear about zero"):
         HM2BP().init(layered(Source("input", 2), [leaky], "synapse", 1e-3), rng)
+    first = circuit.projections[0]
+    few = circuit.with_weights({first.name: scipy.sparse.coo_array(first.weights)})
+    with pytest.raises(Refused, match="sparse weights; HM2-BP learns full"):
+        HM2BP().init(few, rng)
+
+
+def convolved(kernels, rng):
+    """7 x 7 pixels, two maps of 5 x 5 pooled to 2 x 2, and three outputs; weights of zero for the full layer."""
+    sizes = {"maps": 50, "pooled": 8, "output": 3}
+    layers = [
+        Population(name, cards.cell("lif_exp"), size, {"v_th": v_th, "t_ref": 2e-3})
+        for (name, size), v_th in zip(sizes.items(), (1.5, 1.0, 2.0), strict=True)
+    ]
+    weights = [Convolution(kernels, (7, 7)), Pooling((5, 5, 2), 2), rng.uniform(-0.5, 1.5, (8, 3))]
+    names = ["input", *sizes]
+    steps = [Projection(*ends, "synapse", one) for *ends, one in zip(names, names[1:], weights, strict=False)]
+    return Circuit((Source("input", 49), *layers), tuple(steps), 1e-3)
+
+
+def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry():
+    rng = np.random.default_rng(0)
+    circuit = convolved(np.zeros((3, 3, 1, 2)), rng)
+    state = HM2BP(spread=1.0, kernel_spread=0.25).init(circuit, rng)
+    kernels, full = state.weights.pop("input->maps.synapse"), state.weights.pop("pooled->output.synapse")
+    assert not state.weights
+    assert (kernels.shape, full.shape) == ((3, 3, 1, 2), (8, 3))
+    assert 0.2 < np.abs(kernels).max() <= 0.25 and 0.8 < np.abs(full).max() <= 1.0
 
 
 @pytest.mark.parametrize(
@@ -230,6 +259,7 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
         ({"learning_rate": -1.0}, "HM2BP.learning_rate: found -1.0"),
         ({"learning_rate": float("nan")}, "HM2BP.learning_rate: found nan"),
         ({"spread": 0.0}, "HM2BP.spread: found 0.0"),
+        ({"kernel_spread": -1.0}, "HM2BP.kernel_spread: found -1.0"),
         ({"margin": -1}, "HM2BP.margin: found -1"),
     ],
 )

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from snnlab import engine
 from snnlab.circuit import Circuit, Population, Projection
@@ -29,6 +30,7 @@ from snnlab.errors import Refused
 from snnlab.rules.adam import Adam
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
+from snnlab.weights import Convolution, Weights, backward, forward, learned, outer
 
 _SILENT_PSP = 0.1  # e_ij of a silent neuron with an active input, in the authors' code: lets it learn to fire
 _SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likewise
@@ -36,12 +38,13 @@ _SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likew
 
 @dataclass(frozen=True)
 class HM2BP:
-    """The rule for fully connected chains of cells that are linear between spikes, such as lif_exp.
+    """The rule for chains of layers, full, convolved or pooled, of cells linear between spikes, such as lif_exp.
 
     learning_rate   Adam's step in epoch 1; it falls with 1/sqrt(epoch) if `decay`
     target, other   spikes wanted of the label's neuron and of the rest
     margin          counts this close to their target are right
     spread          weights begin uniform in [-spread, spread]
+    kernel_spread   and those of convolutions in [-kernel_spread, kernel_spread]
     self_term       False drops s_i from the weight gradient
     """
 
@@ -51,13 +54,14 @@ class HM2BP:
     other: int = 5
     margin: int = 5
     spread: float = 1.0
+    kernel_spread: float = 0.5
     self_term: bool = True
     optimiser: Adam = field(default_factory=Adam)
     precision: Precision = "float32"
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "spread"):
+        for name in ("learning_rate", "spread", "kernel_spread"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a number above 0")
         for name in ("target", "other", "margin"):
@@ -66,11 +70,15 @@ class HM2BP:
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         weights = {}
-        for projection, population in zip(_chain(circuit), circuit.populations, strict=True):
-            engine.transition(population, circuit.dt)
+        for projection in _chain(circuit):
+            engine.transition(circuit[projection.post], circuit.dt)
             _threshold(circuit, projection)
-            shape = projection.weights.shape
-            weights[projection.name] = rng.uniform(-self.spread, self.spread, shape).astype(self.precision)
+            if issparse(projection.weights):
+                raise Refused(f"projection {projection.name!r}", "sparse weights", "HM2-BP learns full and shared ones")
+            values = learned(projection.weights)
+            if values is not None:
+                spread = self.kernel_spread if isinstance(projection.weights, Convolution) else self.spread
+                weights[projection.name] = rng.uniform(-spread, spread, values.shape).astype(self.precision)
         state = State(weights)
         self.optimiser.start(state)
         return state
@@ -106,35 +114,24 @@ class HM2BP:
     def gradients(
         self, circuit: Circuit, inputs: Spikes, responses: dict[str, Response], error: NDArray[np.float64]
     ) -> dict[str, NDArray[np.floating]]:
-        """dE/dw of every projection, mean over the batch (pre, post), from the error at the output."""
+        """dE/dw of every projection that learns, mean over the batch, from the error at the output."""
         chain = _chain(circuit)
         gradients: dict[str, NDArray[np.floating]] = {}
-        delta: NDArray[np.floating] = error / _threshold(circuit, chain[-1])
+        delta: NDArray[np.floating] = (error / _threshold(circuit, chain[-1])).astype(self.precision)
         for projection in reversed(chain):
-            post = responses[projection.post]
-            first = projection is chain[0]
+            weights, post, first = projection.weights, responses[projection.post], projection is chain[0]
             pre = inputs if first else responses[projection.pre].spikes
             silent = post.counts == 0
             scale = delta * (1 + self._self_term(circuit, projection, post)) / len(delta)
             credit = engine.products(
-                projection,
-                pre,
-                post,
-                scale,
-                None if first else delta,
-                precision=self.precision,
-                threads=self.threads,
+                projection, pre, post, scale, None if first else delta, precision=self.precision, threads=self.threads
             )
-            gradient = credit.summed
-            if silent.any():
-                active = pre.counts() > 0
-                gradient += _SILENT_PSP * (
-                    active.astype(gradient.dtype).T @ np.where(silent, scale, 0).astype(gradient.dtype)
-                )
-            gradients[projection.name] = gradient
+            if credit.summed is not None:
+                gradients[projection.name] = credit.summed
+                if (asleep := np.where(silent, _SILENT_PSP * scale, 0)).any():
+                    gradients[projection.name] += outer(weights, _active(pre).astype(self.precision), asleep)
             if not first and credit.sent is not None:
-                before = responses[projection.pre]
-                down = _send_down(credit.sent, delta, silent, before.counts, np.asarray(projection.weights))
+                down = _send_down(credit.sent, delta, silent, responses[projection.pre].counts, weights)
                 delta = down / _threshold(circuit, projection, pre=True)
         return gradients
 
@@ -143,8 +140,11 @@ class HM2BP:
         if not self.self_term:
             return 0.0
         nu = _threshold(circuit, projection)
-        asleep = _SILENT_RATIO * np.asarray(projection.weights).sum(axis=0) / nu
-        return np.where(post.counts > 0, post.potential / (nu * np.maximum(post.counts, 1)), asleep)
+        own = post.potential / (nu * np.maximum(post.counts, 1).astype(post.potential.dtype))
+        if post.counts.all():
+            return own
+        ones = np.ones((1, projection.weights.shape[0]), dtype=post.potential.dtype)
+        return np.where(post.counts > 0, own, _SILENT_RATIO / nu * forward(projection.weights, ones))
 
     def _forward(self, circuit: Circuit, state: State, inputs: Spikes) -> dict[str, Response]:
         source = circuit.sources[0].name
@@ -158,12 +158,21 @@ def _send_down(
     delta: NDArray[np.floating],
     silent: NDArray[np.bool_],
     counts: NDArray[np.int32],
-    weights: NDArray[np.floating],
+    weights: Weights,
 ) -> NDArray[np.floating]:
     """sum_i delta_i w_ij e_ij / o_j (samples, pre); the ratio e_ij / o_j is 1 where either neuron is silent."""
-    through_all = delta @ weights.T
-    through_silent = np.where(silent, delta, 0) @ weights.T if silent.any() else 0.0
-    return np.where(counts > 0, sent / np.maximum(counts, 1) + through_silent, through_all)
+    down = sent / np.maximum(counts, 1).astype(sent.dtype)
+    if (asleep := np.where(silent, delta, 0)).any():
+        down += backward(weights, asleep)
+    return down if counts.all() else np.where(counts > 0, down, backward(weights, delta))
+
+
+def _active(spikes: Spikes) -> NDArray[np.bool_]:
+    """Which neurons fire at all (samples, neurons)."""
+    active = np.zeros((spikes.samples, spikes.size), dtype=bool)
+    for row, begins in zip(active, spikes.offsets, strict=True):
+        row[spikes.ids[begins[0] : begins[-1]]] = True
+    return active
 
 
 def _chain(circuit: Circuit) -> tuple[Projection, ...]:
