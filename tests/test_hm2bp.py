@@ -174,7 +174,7 @@ def test_gradients_are_the_papers_with_its_special_cases_for_silent_neurons(quie
     for response in responses.values():
         assert (response.counts == 0).any() == quiet
     error = rule.error(responses["layer1"].counts, labels)
-    found = rule.gradients(circuit, spikes, responses, error)
+    found = rule.gradients(circuit, Batch(spikes, labels), responses, error)
     for name, expected in gradient_by_the_paper(circuit, spikes, labels, rule).items():
         assert np.abs(expected).max() > 1e-3
         assert np.allclose(found[name], expected, rtol=1e-9, atol=1e-10)
@@ -189,7 +189,8 @@ def test_gradients_do_not_depend_on_threads():
     for threads in (1, 2, 7):
         rule = HM2BP(threads=threads)
         responses = engine.run(circuit, {"input": spikes}, threads=threads)
-        results.append(rule.gradients(circuit, spikes, responses, rule.error(responses["layer1"].counts, labels)))
+        error = rule.error(responses["layer1"].counts, labels)
+        results.append(rule.gradients(circuit, Batch(spikes, labels), responses, error))
     for other in results[1:]:
         assert all(np.array_equal(other[name], results[0][name]) for name in other)
 
@@ -220,6 +221,13 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     )
     with pytest.raises(Refused, match="chain"):
         HM2BP().init(fork, rng)
+    within = {one: Projection(one, one, "synapse", np.ones((circuit[one].size,) * 2)) for one in ("layer0", "layer1")}
+    with pytest.raises(Refused, match="chain"):
+        HM2BP().init(Circuit(circuit.nodes, (*circuit.projections, within["layer0"]), 1e-3), rng)
+    with pytest.raises(Refused, match="'layer1' onto itself: not one full projection"):
+        HM2BP().init(Circuit(circuit.nodes, (*circuit.projections, *[within["layer1"]] * 2), 1e-3), rng)
+    fixed = HM2BP().init(Circuit(circuit.nodes, (within["layer1"], *circuit.projections), 1e-3), rng)
+    assert fixed.weights.keys() == {one.name for one in circuit.projections}
     current = Receptor(cards.synapse("exponential_current"), "soma")
     leaky = Population("layer0", cards.cell("lif"), 3, receptors={"synapse": current})
     with pytest.raises(Refused, match="models/lif.toml: not linear about zero"):

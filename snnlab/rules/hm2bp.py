@@ -10,13 +10,15 @@ spikes of neuron i. It grows with both counts, de_ij/do_j = e_ij/o_j and de_ij/d
     hidden  delta_j = (1/nu) sum_i delta_i w_ij e_ij / o_j
     weight  dE/dw_ij = delta_i e_ij (1 + s_i),   s_i = (1/nu) sum_l w_il e_il / o_i = a_i / (nu o_i)
 
+Output neurons may inhibit one another through fixed weights: a projection of the output to itself, see lateral.py.
+
 The engine sums e_ij over spikes without ever storing it; a_i is the sum of the potentials at the spikes, which the
 forward pass has.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ from snnlab.engine import Precision, Response
 from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.rules.adam import Adam
+from snnlab.rules.lateral import gamma, own_psp
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
 from snnlab.weights import Convolution, Weights, backward, forward, learned, outer
@@ -70,9 +73,9 @@ class HM2BP:
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         weights = {}
+        _lateral(circuit)
         for projection in _chain(circuit):
-            engine.transition(circuit[projection.post], circuit.dt)
-            _threshold(circuit, projection)
+            engine.transition(_population(circuit, projection.post), circuit.dt)
             if issparse(projection.weights):
                 raise Refused(f"projection {projection.name!r}", "sparse weights", "HM2-BP learns full and shared ones")
             values = learned(projection.weights)
@@ -88,7 +91,7 @@ class HM2BP:
         counts = responses[_chain(circuit)[-1].post].counts
         error = self.error(counts, batch.labels)
         with engine.one_blas_thread():
-            gradients = self.gradients(circuit.with_weights(state.weights), batch.inputs, responses, error)
+            gradients = self.gradients(circuit.with_weights(state.weights), batch, responses, error)
         rate = self.learning_rate / np.sqrt(batch.epoch) if self.decay else self.learning_rate
         self.optimiser.step(state, gradients, rate)
         spikes = sum(len(response.spikes) for response in responses.values())
@@ -112,17 +115,21 @@ class HM2BP:
         return error
 
     def gradients(
-        self, circuit: Circuit, inputs: Spikes, responses: dict[str, Response], error: NDArray[np.float64]
+        self, circuit: Circuit, batch: Batch, responses: dict[str, Response], error: NDArray[np.float64]
     ) -> dict[str, NDArray[np.floating]]:
         """dE/dw of every projection that learns, mean over the batch, from the error at the output."""
         chain = _chain(circuit)
+        output, factor = self._output(circuit, batch, responses)
+        responses = {**responses, chain[-1].post: output}
         gradients: dict[str, NDArray[np.floating]] = {}
         delta: NDArray[np.floating] = (error / _threshold(circuit, chain[-1])).astype(self.precision)
         for projection in reversed(chain):
             weights, post, first = projection.weights, responses[projection.post], projection is chain[0]
-            pre = inputs if first else responses[projection.pre].spikes
+            pre = batch.inputs if first else responses[projection.pre].spikes
             silent = post.counts == 0
             scale = delta * (1 + self._self_term(circuit, projection, post)) / len(delta)
+            if projection is chain[-1]:
+                scale = (scale * factor).astype(self.precision)
             credit = engine.products(
                 projection, pre, post, scale, None if first else delta, precision=self.precision, threads=self.threads
             )
@@ -134,6 +141,20 @@ class HM2BP:
                 down = _send_down(credit.sent, delta, silent, responses[projection.pre].counts, weights)
                 delta = down / _threshold(circuit, projection, pre=True)
         return gradients
+
+    def _output(
+        self, circuit: Circuit, batch: Batch, responses: dict[str, Response]
+    ) -> tuple[Response, NDArray[np.float64] | float]:
+        """The output as its weights see it: its potential without what its neurons did to one another; and gamma."""
+        output = responses[circuit.nodes[-1].name]
+        among = _lateral(circuit)
+        if among is None:
+            return output, 1.0
+        weights = np.asarray(among.weights)
+        psp = own_psp(among, output, engine.transition(_population(circuit, among.post), circuit.dt))
+        factor = gamma(psp, output.counts, batch.labels, weights, _threshold(circuit, among))
+        potential = output.potential - np.einsum("bij,ij->bj", psp, weights)
+        return replace(output, potential=potential.astype(self.precision)), factor
 
     def _self_term(self, circuit: Circuit, projection: Projection, post: Response) -> NDArray[np.floating] | float:
         """s_i of every neuron (samples, post): how a neuron's own spikes feed its total potential."""
@@ -176,17 +197,37 @@ def _active(spikes: Spikes) -> NDArray[np.bool_]:
 
 
 def _chain(circuit: Circuit) -> tuple[Projection, ...]:
-    """The projections from the source to the output, in order. Raises Refused for anything but a chain."""
+    """The projections from the source to the output, in order; of those within a layer, the output's may be left out.
+
+    Raises Refused for anything else.
+    """
     names = [node.name for node in circuit.nodes]
-    steps = [(projection.pre, projection.post) for projection in circuit.projections]
+    chain = tuple(one for one in circuit.projections if not one.pre == one.post == names[-1])
+    steps = [(projection.pre, projection.post) for projection in chain]
     if len(circuit.sources) != 1 or steps != list(zip(names, names[1:], strict=False)):
         raise Refused("HM2-BP", f"a circuit {steps}", "needs one source and a chain of layers, each on the next")
-    return circuit.projections
+    return chain
+
+
+def _lateral(circuit: Circuit) -> Projection | None:
+    """The projection from the output to itself. Raises Refused for more than one, and for any but full weights."""
+    output = circuit.nodes[-1].name
+    found = [one for one in circuit.projections if one.pre == one.post == output]
+    if len(found) > 1 or any(not isinstance(one.weights, np.ndarray) for one in found):
+        raise Refused(
+            f"HM2-BP: {output!r} onto itself", "not one full projection", "needs one array of weights, or none"
+        )
+    return found[0] if found else None
+
+
+def _population(circuit: Circuit, name: str) -> Population:
+    population = circuit[name]
+    if not isinstance(population, Population) or "v_th" not in population.cell.parameters:
+        raise Refused("HM2-BP", f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
+    return population
 
 
 def _threshold(circuit: Circuit, projection: Projection, *, pre: bool = False) -> float:
     """nu of the layer after (or before) a projection."""
-    population = circuit[projection.pre if pre else projection.post]
-    if not isinstance(population, Population) or "v_th" not in population.cell.parameters:
-        raise Refused("HM2-BP", f"no parameter v_th in {population.name!r}", "needs cells with a threshold v_th")
+    population = _population(circuit, projection.pre if pre else projection.post)
     return si(population.parameters.get("v_th", population.cell.parameters["v_th"]), "1", f"{population.name}: v_th")
