@@ -24,7 +24,9 @@ from snnlab.folders import cache_folder, no_cache
 
 # -march is spelt -mcpu on ARM. No -ffast-math: linking with it flips flush-to-zero for the whole process.
 _CPU = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
-FLAGS = f"-O3 {_CPU} -std=c++17 -fPIC -shared -pthread -fno-math-errno -fno-trapping-math".split()
+# where there are registers of 64 bytes, two halves written and then read as a whole would wait for the cache
+_WIDE = " -mprefer-vector-width=512" if platform.machine().lower() in ("x86_64", "amd64") else ""
+FLAGS = f"-O3 {_CPU}{_WIDE} -std=c++17 -fPIC -shared -pthread -fno-math-errno -fno-trapping-math".split()
 """What every library is compiled with; a caller's flags come after these."""
 PROGRAM_FLAGS = f"-w -O3 {_CPU} -std=c++17 -ffp-contract=off".split()
 """What a program is compiled with: each operation rounded by itself, as in NumPy."""

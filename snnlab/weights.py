@@ -170,6 +170,17 @@ def sparse(weights: Weights) -> scipy.sparse.coo_array:
     return weights.sparse() if isinstance(weights, Convolution | Pooling) else scipy.sparse.coo_array(weights)
 
 
+def listed(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating]]:
+    """Source, target and weight of every synapse, by source and then by target; without full weights of zero."""
+    if isinstance(weights, np.ndarray):
+        source, target = np.nonzero(weights)  # a weight of zero moves nothing
+        return source, target, weights[source, target]
+    stored = sparse(weights)
+    source, target = stored.coords
+    order = np.lexsort((target, source))
+    return source[order].astype(np.int64), target[order].astype(np.int64), stored.data[order]
+
+
 def forward(weights: Weights, values: NDArray[np.floating]) -> NDArray[np.floating]:
     """What each neuron after hears of `values` (samples, pre): (samples, post)."""
     if isinstance(weights, Convolution | Pooling):

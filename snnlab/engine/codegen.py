@@ -63,7 +63,7 @@ def generate(population: Population, dt: float) -> CellCode:
     names = ("dt", *sorted(model.namespace))
     potential = next((part.potential for part in population.cell.compartments.values()), states[0])
     return CellCode(
-        source=_struct(group, names, states, path),
+        source=_struct(group, names, states, states.index(potential), path),
         parameters=np.array([dt, *(float(np.asarray(model.namespace[name])) for name in names[1:])]),
         states=states,
         start=np.array([np.broadcast_to(getattr(group, f"{name}_")[:], population.size) for name in states]),
@@ -126,7 +126,7 @@ class _Block:
     body: list[str]
 
 
-def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[str], path: str) -> str:
+def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[str], watched: int, path: str) -> str:
     held = {name for name in states if "unless refractory" in group.equations[name].flags}
     blocks = _blocks(group, held, path)
     invariants = [pair for block in blocks.values() for pair in block.invariants]
@@ -134,6 +134,7 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
     count = range(len(states))
     return _TEMPLATE.format(
         count=len(states),
+        watched=watched,
         held=", ".join("true" if name in held else "false" for name in states),
         members=_lines(1, (f"real {name};" for name in members)),
         given=_lines(2, (f"const double c_{name} = given[{k}];" for k, name in enumerate(names))),
@@ -141,11 +142,17 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         keep=_lines(2, (f"this->{name} = real({name});" for name in members)),
         arguments=", ".join(f"real& c_{name}" for name in states),
         **{name: _lines(2, block.body) for name, block in blocks.items()},
-        load=_lines(3, (f"real free{k} = state[{k}][n], rest{k} = free{k};" for k in count)),
+        pointers=_lines(2, (f"real* __restrict s{k} = state + {k} * span;" for k in count)),
+        load=_lines(3, (f"real free{k} = s{k}[n], rest{k} = free{k};" for k in count)),
         free=", ".join(f"free{k}" for k in count),
         resting=", ".join(f"rest{k}" for k in count),
-        select=_lines(3, (f"state[{k}][n] = free[n] ? free{k} : rest{k};" for k in count)),
-        one=", ".join(f"state[{k}][n]" for k in count),
+        select=_lines(3, (f"real now{k} = free ? free{k} : rest{k};" for k in count)),
+        chosen=", ".join(f"now{k}" for k in count),
+        store=_lines(3, (f"s{k}[n] = now{k};" for k in count)),
+        values=", ".join(f"s{k}[n]" for k in count),
+        each_now=", ".join(f"now[{k}]" for k in count),
+        reset_store=_lines(3, (f"s{k}[n] = fires[n] ? now[{k}] : s{k}[n];" for k in count)),
+        each=", ".join(f"zero[{k}]" for k in count),
     )
 
 
@@ -231,20 +238,45 @@ template <class real> struct Cell {{
         return f_cond;
     }}
 
-    void reset({arguments}) const {{
+    void reset_one({arguments}) const {{
 {reset}
     }}
 
-    void update(real state[][TILE], const uint8_t* free, uint8_t* fires) const {{
+    // One step of a tile, whose state variables lie `span` apart: which neurons fire.
+    void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
+                int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
+{pointers}
         for (int n = 0; n < TILE; ++n) {{
+            const bool free = t >= ready[n];
 {load}
             integrate({free});
             rest({resting});
 {select}
-            fires[n] = free[n] & uint8_t(threshold({one}));
+            const bool fire = free & threshold({chosen});
+            fires[n] = fire;
+            ready[n] = fire ? t + refractory : ready[n];
+            potential[n] += fire ? now{watched} : real(0);
+{store}
         }}
     }}
 
-    void reset_one(real state[][TILE], int n) const {{ reset({one}); }}
+    // Resets the neurons of a tile that fired.
+    void reset(real* state, int64_t span, const int32_t* __restrict fires) const {{
+{pointers}
+        for (int n = 0; n < TILE; ++n) {{
+            real now[states] = {{{values}}};
+            reset_one({each_now});
+{reset_store}
+        }}
+    }}
+
+    // Whether a neuron whose state is zero stays there, silent.
+    bool rests_at_zero() const {{
+        real zero[states] = {{}};
+        integrate({each});
+        for (real value : zero)
+            if (value != 0) return false;
+        return !threshold({each});
+    }}
 }};
 """

@@ -1,4 +1,4 @@
-"""Running a feed-forward circuit over a batch of stimuli, in compiled code."""
+"""Running a circuit over a batch of stimuli, in compiled code, one population after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from snnlab import native
@@ -20,6 +19,7 @@ from snnlab.engine.codegen import CellCode, generate
 from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused, one_of
 from snnlab.spikes import Spikes, offsets_of
+from snnlab.weights import Convolution, listed
 
 Precision = Literal["float32", "float64"]
 """float64 spikes where Brian2 spikes; float32 is the fast one."""
@@ -54,6 +54,8 @@ class _Input(ctypes.Structure):
         ("ids", ctypes.c_void_p),
         ("offsets", ctypes.c_void_p),
         ("weights", ctypes.c_void_p),
+        ("shape", ctypes.c_void_p),
+        ("kind", ctypes.c_int32),
         ("pre", ctypes.c_int32),
         ("receptor", ctypes.c_int32),
         ("delay", ctypes.c_int32),
@@ -62,7 +64,7 @@ class _Input(ctypes.Structure):
 
 class _Layer(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in "parameters inputs start raster counts potential".split()] + [
-        (name, ctypes.c_int32) for name in "n_inputs samples steps neurons refractory watched threads".split()
+        (name, ctypes.c_int32) for name in "n_inputs samples steps neurons refractory together threads".split()
     ]
 
 
@@ -79,8 +81,8 @@ def run(
     precision  of states, weights and sums
     threads    None for all cores; the result does not depend on it
 
-    Raises Refused for a circuit with loops, for sparse weights, for a cell that the engine cannot run, and for inputs
-    and delays that do not fit the time step.
+    Raises Refused for a loop through several populations, for a cell that the engine cannot run, and for inputs and
+    delays that do not fit the time step.
     """
     if precision not in get_args(Precision):
         raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
@@ -98,15 +100,17 @@ def run(
 
 
 def feed_forward(circuit: Circuit) -> list[Population]:
-    """The populations in an order in which each comes after all that project to it. Raises Refused for a loop."""
+    """The populations, each after all others that project to it. Raises Refused for a loop through several."""
     done = {source.name for source in circuit.sources}
     order: list[Population] = []
     waiting = list(circuit.populations)
     while waiting:
-        ready = [one for one in waiting if all(projection.pre in done for projection in circuit.into(one.name))]
+        ready = [one for one in waiting if {other.pre for other in circuit.into(one.name)} <= done | {one.name}]
         if not ready:
             names = ", ".join(one.name for one in waiting)
-            raise Refused("circuit", f"a loop through {names}", "the engine runs feed-forward circuits; use simulate")
+            raise Refused(
+                "circuit", f"a loop through {names}", "the engine runs loops inside a population alone; use simulate"
+            )
         order += ready
         done |= {one.name for one in ready}
         waiting = [one for one in waiting if one.name not in done]
@@ -179,13 +183,16 @@ def _run_layer(
 ) -> Response:
     samples, steps, dt = grid
     library = _library(code.source, precision)
-    weights = [as_type(_dense(projection), precision) for projection in into]
+    kept = [_synapses(projection, precision) for projection in into]
     inputs = (_Input * max(1, len(into)))()
-    for entry, projection, values in zip(inputs, into, weights, strict=False):
-        spikes = known[projection.pre]
-        entry.ids, entry.offsets, entry.weights = address(spikes.ids), address(spikes.offsets), address(values)
-        entry.pre, entry.receptor = len(values), code.receptors[projection.receptor]
+    for entry, projection, (kind, weights, shape) in zip(inputs, into, kept, strict=False):
+        if projection.pre != population.name:
+            spikes = known[projection.pre]
+            entry.ids, entry.offsets = address(spikes.ids), address(spikes.offsets)
+        entry.kind, entry.weights, entry.shape = kind, address(weights), address(shape)
+        entry.pre, entry.receptor = projection.weights.shape[0], code.receptors[projection.receptor]
         entry.delay = delay_steps(projection, dt)
+    together = any(kind != _FULL or one.pre == population.name for one, (kind, *_) in zip(into, kept, strict=True))
     tiles = -(-population.size // TILE)
     raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
     counts = np.zeros((samples, population.size), dtype=np.int32)
@@ -194,7 +201,7 @@ def _run_layer(
         address(code.parameters),
         ctypes.addressof(inputs),
         *(address(array) for array in (code.start, raster, counts, potential)),
-        *(len(into), samples, steps, population.size, code.refractory, code.watched, threads),
+        *(len(into), samples, steps, population.size, code.refractory, together, threads),
     )
     library.run(ctypes.byref(layer))
     return Response(_listed(library, raster, population.size, dt, threads), counts, potential, raster, code)
@@ -203,7 +210,7 @@ def _run_layer(
 def _listed(library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: float, threads: int) -> Spikes:
     samples, tiles, steps = raster.shape
     per_step = np.zeros((samples, steps), dtype=np.int64)
-    library.count(ctypes.c_void_p(address(raster)), samples, tiles, steps, ctypes.c_void_p(address(per_step)))
+    library.count(ctypes.c_void_p(address(raster)), samples, tiles, steps, ctypes.c_void_p(address(per_step)), threads)
     offsets = offsets_of(per_step)
     ids = np.empty(per_step.sum(), dtype=np.int32)
     pointers = [ctypes.c_void_p(address(array)) for array in (offsets, ids)]
@@ -211,10 +218,20 @@ def _listed(library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: flo
     return Spikes(ids, offsets, size, dt)
 
 
-def _dense(projection: Projection) -> NDArray[np.floating]:
-    if scipy.sparse.issparse(projection.weights):
-        raise Refused(f"projection {projection.name!r}", "sparse weights", "the engine runs dense ones; use simulate")
-    return np.asarray(projection.weights)
+_FULL, _CONVOLUTION, _SPARSE = range(3)
+
+
+def _synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray[np.floating], NDArray[np.int32]]:
+    """A projection's kind, weights and shape as deliver.hpp takes them."""
+    weights = projection.weights
+    if isinstance(weights, np.ndarray):
+        return _FULL, as_type(weights, precision), np.zeros(0, dtype=np.int32)
+    if isinstance(weights, Convolution):
+        shape = np.array([weights.image[1], *weights.kernels.shape, *weights.out[:2]], dtype=np.int32)
+        return _CONVOLUTION, as_type(weights.kernels[:, ::-1].transpose(2, 0, 1, 3), precision), shape
+    source, target, values = listed(weights)
+    rows = np.searchsorted(source, np.arange(weights.shape[0] + 1))
+    return _SPARSE, as_type(values, precision), np.concatenate([rows, target]).astype(np.int32)
 
 
 def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -> Mapping[str, Spikes]:
@@ -250,12 +267,12 @@ extern "C" {{
 void run(const Layer* layer) {{ run_layer<Cell, {REAL[precision]}>(*layer); }}
 void advance(const double* parameters, double state[][TILE]) {{
     const Cell<double> cell(parameters);
-    uint8_t free[TILE], fires[TILE];
-    std::memset(free, 1, sizeof free);
-    cell.update(state, free, fires);
+    int32_t ready[TILE] = {{}}, fires[TILE];
+    double potential[TILE] = {{}};
+    cell.update(&state[0][0], TILE, ready, potential, fires, 0, 0);
 }}
-void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step) {{
-    count_steps(raster, samples, tiles, steps, per_step);
+void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step, int threads) {{
+    count_steps(raster, samples, tiles, steps, per_step, threads);
 }}
 void list(
     const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids, int threads

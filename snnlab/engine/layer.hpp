@@ -1,156 +1,197 @@
-// One population of a feed-forward circuit, over a batch: tile by tile of its neurons, sample by sample, step by step.
+// One population over a batch, sample by sample and step by step.
 //
 // The order within a step is Brian2's: state update, threshold, arriving spikes, reset. A tile is 64 neurons, so that
-// its weights stay in the second-level cache and one machine word says which of them fire. The cell is a template
-// parameter, generated from its card.
+// its weights stay in the second-level cache and one machine word says which of them fire. A population that hears
+// others through full weights alone runs tile by tile; one that hears itself, or that shares weights across tiles, runs
+// all its tiles together. The cell is a template parameter, generated from its card.
 #pragma once
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <vector>
 
+#include "deliver.hpp"
 #include "parallel.hpp"
+#include "raster.hpp"
 #include "vector.hpp"
-
-constexpr int TILE = 64;
-
-// A projection onto the population: the spikes that cross it and the receptor they raise.
-struct Input {
-    const int32_t* ids;       // spikes of the batch, see snnlab/spikes.py
-    const int64_t* offsets;   // (samples, steps + 1)
-    const void* weights;      // real (pre, neurons)
-    int32_t pre;
-    int32_t receptor;         // index of a state variable
-    int32_t delay;            // steps
-};
 
 struct Layer {
     const double* parameters;
     const Input* inputs;
-    const double* start;      // (states, neurons)
-    uint64_t* raster;         // out (samples, tiles, steps): bit k of a word is neuron 64 * tile + k
-    int32_t* counts;          // out (samples, neurons)
-    void* potential;          // out real (samples, neurons): the potential at each spike, summed over the spikes
-    int32_t n_inputs, samples, steps, neurons, refractory, watched, threads;
+    const double* start;  // (states, neurons)
+    uint64_t* raster;     // out (samples, tiles, steps)
+    int32_t* counts;      // out (samples, neurons)
+    void* potential;      // out real (samples, neurons): the potential at each spike, summed over the spikes
+    int32_t n_inputs, samples, steps, neurons, refractory, together, threads;
 };
 
-// 64 flags of one byte each into one word.
-inline uint64_t pack(const uint8_t* flags) {
-    uint64_t word = 0;
-    for (int k = 0; k < 8; ++k) {
-        uint64_t eight;
-        std::memcpy(&eight, flags + 8 * k, 8);
-        word |= ((eight * 0x0102040810204080ull) >> 56) << (8 * k);
-    }
-    return word;
-}
+// Some tiles of a population, with the weights of all projections onto them; shared by the tasks that run them.
+template <class real> struct Place {
+    const Layer& layer;
+    int first, neurons, tiles;
+    std::vector<std::vector<Tile<real>>> weights;  // of each input, of each tile; none where they are not full
 
-// The columns of one tile, side by side and aligned; neurons beyond the last get weights of zero.
-template <class real> struct Tile {
-    std::unique_ptr<Vec<real>[]> rows;
-    explicit Tile(const Input& input, int first, int neurons)
-        : rows(new Vec<real>[size_t(input.pre) * TILE / LANES<real>]) {
-        const int width = std::min(TILE, neurons - first);
-        real* to = reinterpret_cast<real*>(rows.get());
-        const real* from = static_cast<const real*>(input.weights) + first;
-        for (int64_t row = 0; row < input.pre; ++row, to += TILE, from += neurons) {
-            std::memcpy(to, from, width * sizeof(real));
-            std::memset(to + width, 0, (TILE - width) * sizeof(real));
-        }
+    Place(const Layer& layer_, int tile, int tiles_)
+        : layer(layer_), first(tile * TILE), neurons(std::min(tiles_ * TILE, layer_.neurons - first)), tiles(tiles_),
+          weights(layer_.n_inputs) {
+        for (int p = 0; p < layer.n_inputs; ++p)
+            for (int k = 0; layer.inputs[p].kind == FULL && k < tiles; ++k)
+                weights[p].emplace_back(layer.inputs[p], first + k * TILE, layer.neurons);
     }
 };
 
-// Adds the weights of the spikes [begin, end) to 64 receptors, spike after spike, in registers.
-template <class real>
-inline void deliver(real* receptor, const Vec<real>* rows, const int32_t* begin, const int32_t* end) {
-    constexpr int N = TILE / LANES<real>;
-    Vec<real> sum[N];
-    std::memcpy(sum, receptor, sizeof sum);
-    for (const int32_t* id = begin; id < end; ++id) {
-        const Vec<real>* row = rows + int64_t(*id) * N;
-        prefetch<N>(rows + int64_t(id[id + AHEAD < end ? AHEAD : 0]) * N);
-#pragma GCC unroll 8
-        for (int k = 0; k < N; ++k) sum[k].of += row[k].of;
-    }
-    std::memcpy(receptor, sum, sizeof sum);
-}
+template <template <class> class Cell, class real> class Runner {
+    static constexpr int STATES = Cell<real>::states;
+    const Place<real>& place;
+    const Layer& layer;
+    const Cell<real>& cell;
+    const int span;  // neurons, and what fills the last tile
+    std::unique_ptr<Vec<real>[]> memory, saved, potentials;
+    std::unique_ptr<Vec<int32_t>[]> integers;
+    real* const potential;
+    int32_t *const ready, *const fires;
+    std::vector<int32_t> own;
+    std::vector<uint64_t> fired;
+    std::vector<uint8_t> asleep;  // tiles at rest, which nothing has reached yet
+    const bool sleeps;
+    uint64_t* raster = nullptr;  // of this sample and the first tile
 
-template <template <class> class Cell, class real>
-void run_sample(const Layer& layer, const Cell<real>& cell, const std::vector<Tile<real>>& weights, int tile,
-                int sample) {
-    const int first = tile * TILE, width = std::min(TILE, layer.neurons - first);
-    alignas(64) real state[Cell<real>::states][TILE] = {};
-    alignas(64) real potential[TILE] = {};
-    alignas(64) int32_t ready[TILE] = {}, counts[TILE] = {};
-    alignas(64) uint8_t free[TILE], fires[TILE];
-    for (int s = 0; s < Cell<real>::states; ++s)
-        for (int k = 0; k < width; ++k) state[s][k] = real(layer.start[int64_t(s) * layer.neurons + first + k]);
-    const uint64_t real_neurons = width == TILE ? ~0ull : (1ull << width) - 1;
-    const int tiles = (layer.neurons + TILE - 1) / TILE;
-    uint64_t* raster = layer.raster + (int64_t(sample) * tiles + tile) * layer.steps;
+public:
+    Runner(const Place<real>& place_, const Cell<real>& cell_)
+        : place(place_), layer(place_.layer), cell(cell_), span(place_.tiles * TILE),
+          memory(new Vec<real>[STATES * span / LANES<real>]), saved(new Vec<real>[span / LANES<real>]),
+          potentials(new Vec<real>[span / LANES<real>]), integers(new Vec<int32_t>[2 * span / LANES<int32_t>]),
+          potential(reinterpret_cast<real*>(potentials.get())), ready(reinterpret_cast<int32_t*>(integers.get())),
+          fires(ready + span),
+          fired(place_.tiles), asleep(place_.tiles),
+          sleeps(layer.together && at_rest()) {}
 
-    for (int t = 0; t < layer.steps; ++t) {
-        for (int k = 0; k < TILE; ++k) free[k] = t >= ready[k];
-        cell.update(state, free, fires);
-        const uint64_t fired = pack(fires) & real_neurons;
-        raster[t] = fired;
-        for (uint64_t left = fired; left; left &= left - 1) {
-            const int k = __builtin_ctzll(left);
-            potential[k] += state[layer.watched][k];
-            counts[k] += 1;
-            ready[k] = t + layer.refractory;
-            free[k] = 0;
+    void sample(int b) {
+        begin(b);
+        for (int t = 0; t < layer.steps; ++t) {
+            move(t);
+            for (int p = 0; p < layer.n_inputs; ++p) arrive(p, b, t);
+            reset();
         }
-        for (int p = 0; p < layer.n_inputs; ++p) {
-            const Input& input = layer.inputs[p];
-            if (t < input.delay) continue;
-            const int64_t* at = input.offsets + int64_t(sample) * (layer.steps + 1) + (t - input.delay);
-            if (at[0] == at[1]) continue;
-            real* receptor = state[input.receptor];
-            alignas(64) real before[TILE];
-            if (Cell<real>::held[input.receptor]) std::memcpy(before, receptor, sizeof before);
-            deliver<real>(receptor, weights[p].rows.get(), input.ids + at[0], input.ids + at[1]);
-            if (Cell<real>::held[input.receptor])  // a variable that rests while refractory takes no input either
-                for (int k = 0; k < TILE; ++k) receptor[k] = free[k] ? receptor[k] : before[k];
-        }
-        for (uint64_t left = fired; left; left &= left - 1) cell.reset_one(state, __builtin_ctzll(left));
+        const int64_t at = int64_t(b) * layer.neurons + place.first;
+        count(layer.counts + at);
+        std::memcpy(static_cast<real*>(layer.potential) + at, potential, place.neurons * sizeof(real));
     }
-    const int64_t at = int64_t(sample) * layer.neurons + first;
-    std::memcpy(layer.counts + at, counts, width * sizeof(int32_t));
-    std::memcpy(static_cast<real*>(layer.potential) + at, potential, width * sizeof(real));
-}
+
+private:
+    real* state(int s) const { return reinterpret_cast<real*>(memory.get()) + int64_t(s) * span; }
+
+    // Whether neurons that start from zero stay there until a spike arrives.
+    bool at_rest() const {
+        for (int64_t k = 0; k < int64_t(STATES) * layer.neurons; ++k)
+            if (layer.start[k] != 0) return false;
+        return cell.rests_at_zero();
+    }
+
+    void begin(int b) {
+        std::memset(static_cast<void*>(memory.get()), 0, STATES * span * sizeof(real));
+        for (int s = 0; s < STATES; ++s)
+            for (int k = 0; k < place.neurons; ++k)
+                state(s)[k] = real(layer.start[int64_t(s) * layer.neurons + place.first + k]);
+        std::fill(potential, potential + span, real(0));
+        std::fill(ready, ready + span, 0);
+        std::fill(asleep.begin(), asleep.end(), sleeps);
+        raster = layer.raster + (int64_t(b) * tiles_of(layer.neurons) + place.first / TILE) * layer.steps;
+    }
+
+    // State update and threshold.
+    void move(int t) {
+        for (int g = 0; g < place.tiles; ++g) {
+            const int at = g * TILE, width = std::min(TILE, place.neurons - at);
+            fired[g] = 0;
+            if (!asleep[g]) {
+                cell.update(state(0) + at, span, ready + at, potential + at, fires + at, t, layer.refractory);
+                fired[g] = pack(fires + at) & (width == TILE ? ~0ull : (1ull << width) - 1);
+            }
+            raster[int64_t(g) * layer.steps + t] = fired[g];
+        }
+    }
+
+    void arrive(int p, int b, int t) {
+        const Input& input = layer.inputs[p];
+        if (t < input.delay) return;
+        const int32_t *begin, *end;
+        if (input.ids) {
+            const int64_t* at = input.offsets + int64_t(b) * (layer.steps + 1) + (t - input.delay);
+            begin = input.ids + at[0], end = input.ids + at[1];
+        } else {
+            begin = list_own(t - input.delay), end = begin + own.size();
+        }
+        if (begin == end) return;
+        real* receptor = state(input.receptor);
+        const bool held = Cell<real>::held[input.receptor];
+        if (held) std::memcpy(static_cast<void*>(saved.get()), receptor, span * sizeof(real));
+        cross(p, receptor, begin, end);
+        if (held) {  // a variable that rests while refractory takes no input either
+            const real* before = reinterpret_cast<const real*>(saved.get());
+            for (int k = 0; k < place.neurons; ++k)
+                if (t < ready[k] || (fired[k / TILE] >> (k % TILE) & 1)) receptor[k] = before[k];
+        }
+    }
+
+    void cross(int p, real* receptor, const int32_t* begin, const int32_t* end) {
+        const Input& input = layer.inputs[p];
+        const auto wake = [&](int first, int last) {
+            if (sleeps)
+                for (int g = first / TILE; g <= last / TILE; ++g) asleep[g] = false;
+        };
+        if (input.kind == FULL) {
+            for (int g = 0; g < place.tiles; ++g)
+                deliver<real>(receptor + g * TILE, place.weights[p][g].rows.get(), begin, end);
+            wake(0, span - 1);
+        } else if (input.kind == CONVOLUTION) {
+            Kernels kernels;
+            std::memcpy(&kernels, input.shape, sizeof kernels);
+            for (const int32_t* id = begin; id < end; ++id)
+                kernels.deliver(receptor, static_cast<const real*>(input.weights), *id, wake);
+        } else {
+            deliver_sparse(input, receptor, begin, end, wake);
+        }
+    }
+
+    // What the population itself fired in step t.
+    const int32_t* list_own(int t) {
+        own.clear();
+        for (int g = 0; g < place.tiles; ++g)
+            each_bit(raster[int64_t(g) * layer.steps + t], [&](int k) { own.push_back(g * TILE + k); });
+        return own.data();
+    }
+
+    // Tile by tile without looking, because whether one neuron of many fired cannot be foreseen.
+    void reset() {
+        for (int g = 0; g < place.tiles; ++g)
+            if (fired[g] || !layer.together) cell.reset(state(0) + g * TILE, span, fires + g * TILE);
+    }
+
+    void count(int32_t* counts) const {
+        for (int g = 0; g < place.tiles; ++g)
+            for (int t = 0; t < layer.steps; ++t)
+                each_bit(raster[int64_t(g) * layer.steps + t], [&](int k) { ++counts[g * TILE + k]; });
+    }
+};
 
 template <template <class> class Cell, class real> void run_layer(const Layer& layer) {
     const Cell<real> cell(layer.parameters);
-    const int tiles = (layer.neurons + TILE - 1) / TILE;
+    const auto run = [&](const Place<real>& place, int chunk, int chunks) {
+        Runner<Cell, real> runner(place, cell);
+        const int begin = int(int64_t(layer.samples) * chunk / chunks);
+        const int end = int(int64_t(layer.samples) * (chunk + 1) / chunks);
+        for (int sample = begin; sample < end; ++sample) runner.sample(sample);
+    };
+    const int tiles = tiles_of(layer.neurons);
+    if (layer.together) {
+        const Place<real> place(layer, 0, tiles);
+        parallel_for(layer.samples, layer.threads, [&](long sample) { run(place, int(sample), layer.samples); });
+        return;
+    }
     // enough tasks for the threads to end together, few enough that packing a tile's weights is not felt
     const int chunks = std::min(layer.samples, std::max(1, 8 * layer.threads / tiles));
     parallel_for(long(tiles) * chunks, layer.threads, [&](long task) {
-        const int tile = int(task / chunks), chunk = int(task % chunks);
-        std::vector<Tile<real>> weights;
-        for (int p = 0; p < layer.n_inputs; ++p) weights.emplace_back(layer.inputs[p], tile * TILE, layer.neurons);
-        const int begin = int(int64_t(layer.samples) * chunk / chunks);
-        const int end = int(int64_t(layer.samples) * (chunk + 1) / chunks);
-        for (int sample = begin; sample < end; ++sample) run_sample<Cell, real>(layer, cell, weights, tile, sample);
-    });
-}
-
-// Spikes in each step (samples, steps), from the words of the raster.
-inline void count_steps(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step) {
-    for (int64_t sample = 0; sample < samples; ++sample)
-        for (int tile = 0; tile < tiles; ++tile) {
-            const uint64_t* words = raster + (sample * tiles + tile) * steps;
-            for (int t = 0; t < steps; ++t) per_step[sample * steps + t] += __builtin_popcountll(words[t]);
-        }
-}
-
-// The neurons that fire, step after step, in ascending order; `offsets` (samples, steps + 1) says where a step begins.
-inline void list_spikes(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids,
-                        int threads) {
-    parallel_for(samples, threads, [&](long sample) {
-        int32_t* to = ids + offsets[sample * (steps + 1)];
-        for (int t = 0; t < steps; ++t)
-            for (int tile = 0; tile < tiles; ++tile)
-                for (uint64_t left = raster[(sample * tiles + tile) * steps + t]; left; left &= left - 1)
-                    *to++ = tile * TILE + __builtin_ctzll(left);
+        run(Place<real>(layer, int(task / chunks), 1), int(task % chunks), chunks);
     });
 }

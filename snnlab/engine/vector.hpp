@@ -5,7 +5,7 @@ template <class real> constexpr int LANES = 64 / sizeof(real);
 
 // a typedef inside a struct: an alias would lose its attribute as a template argument
 template <class real> struct Vec {
-    typedef real type __attribute__((vector_size(64)));
+    typedef real type __attribute__((vector_size(64), may_alias));
     type of;
 };
 

@@ -22,7 +22,7 @@ from snnlab.errors import Refused, one_of
 from snnlab.recording import Recording, Trace
 from snnlab.simulate.task import Task
 from snnlab.spikes import Spikes
-from snnlab.weights import Weights, sparse
+from snnlab.weights import listed
 
 _SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
 
@@ -154,7 +154,7 @@ def _synapses(
     where = f"projection {projection.name!r}"
     if "spike" not in pre.events:
         raise Refused(where, f"{projection.pre!r} has no threshold", "only cells that spike can project")
-    source, target, weights = _sorted_synapses(projection.weights)
+    source, target, weights = listed(projection.weights)
     if not len(weights):
         return []
     with refusing(where):
@@ -170,21 +170,10 @@ def _synapses(
             name=f"synapses_{k}",
         )
         made.connect(i=source, j=target)
-        made.synaptic__w_ = weights
+        made.synaptic__w_ = weights.astype(np.float64)
         # several projections onto one receptor add their weights in the circuit's order
         made.pre.order = k
     return [made]
-
-
-def _sorted_synapses(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Source, target and weight of every synapse, by source and then by target."""
-    if not isinstance(weights, np.ndarray):
-        stored = sparse(weights)
-        source, target = stored.coords
-        order = np.lexsort((target, source))
-        return source[order].astype(np.int64), target[order].astype(np.int64), stored.data[order].astype(np.float64)
-    source, target = np.nonzero(weights)  # a weight of zero moves nothing
-    return source, target, np.asarray(weights[source, target], dtype=np.float64)
 
 
 def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Clock) -> brian2.StateMonitor:

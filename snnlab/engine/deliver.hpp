@@ -1,0 +1,98 @@
+// How spikes cross a projection: what each kind of weights adds to the receptors of the neurons behind it.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "raster.hpp"
+#include "vector.hpp"
+
+enum Kind : int32_t { FULL, CONVOLUTION, SPARSE };
+
+// A projection onto the population: the spikes that cross it and the receptor they raise.
+struct Input {
+    const int32_t* ids;      // spikes of the batch, see snnlab/spikes.py; null where the population hears itself
+    const int64_t* offsets;  // (samples, steps + 1)
+    const void* weights;     // real: full (pre, neurons); convolution, see Kernels; sparse, the values stored
+    const int32_t* shape;    // convolution: see Kernels; sparse: where each row begins (pre + 1), and the targets
+    int32_t kind, pre, receptor, delay;
+};
+
+// The columns of one tile, side by side and aligned; neurons beyond the last get weights of zero.
+template <class real> struct Tile {
+    std::unique_ptr<Vec<real>[]> rows;
+    Tile(const Input& input, int first, int neurons)
+        : rows(new Vec<real>[size_t(input.pre) * TILE / LANES<real>]) {
+        const int width = std::min(TILE, neurons - first);
+        real* to = reinterpret_cast<real*>(rows.get());
+        const real* from = static_cast<const real*>(input.weights) + first;
+        for (int64_t row = 0; row < input.pre; ++row, to += TILE, from += neurons) {
+            std::memcpy(to, from, width * sizeof(real));
+            std::memset(to + width, 0, (TILE - width) * sizeof(real));
+        }
+    }
+};
+
+// Adds the weights of the spikes [begin, end) to 64 receptors, in registers; a function of its own, because inlined
+// into the loop over steps its pointers would be spilled.
+template <class real>
+__attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
+    constexpr int N = TILE / LANES<real>;
+    Vec<real>* to = reinterpret_cast<Vec<real>*>(receptor);
+    Vec<real> sum[N];
+#pragma GCC unroll 8
+    for (int k = 0; k < N; ++k) sum[k].of = to[k].of;
+    // double is summed spike after spike, as Brian2 does; float by pairs, which halves the chain of additions
+    if constexpr (sizeof(real) == 4)
+        for (; id + 1 < end; id += 2) {
+            const Vec<real>*one = rows + int64_t(id[0]) * N, *two = rows + int64_t(id[1]) * N;
+#pragma GCC unroll 8
+            for (int k = 0; k < N; ++k) sum[k].of += one[k].of + two[k].of;
+        }
+    for (; id < end; ++id) {
+        const Vec<real>* row = rows + int64_t(*id) * N;
+#pragma GCC unroll 8
+        for (int k = 0; k < N; ++k) sum[k].of += row[k].of;
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < N; ++k) to[k].of = sum[k].of;
+}
+
+// Kernels that all places of an image share. Neurons of an image are numbered by row, column and channel, so that what
+// a spike adds to one row of the image behind is one run of numbers, if the kernel's columns are stored last first.
+struct Kernels {
+    int32_t image_columns, rows, columns, channels_in, channels_out, out_rows, out_columns;
+
+    // Adds to receptors what a spike of neuron `id` sends; `weights` (channels in, rows, columns reversed, channels out).
+    template <class real, class Wake>
+    void deliver(real* receptor, const real* weights, int32_t id, const Wake& wake) const {
+        const int channel = id % channels_in, place = id / channels_in;
+        const int x = place % image_columns, y = place / image_columns;
+        const int left = std::max(0, x - columns + 1), right = std::min(out_columns - 1, x);
+        const int skip = left - (x - columns + 1), run = (right - left + 1) * channels_out;
+        for (int dy = std::max(0, y - out_rows + 1); dy < std::min(rows, y + 1); ++dy) {
+            const int first = ((y - dy) * out_columns + left) * channels_out;
+            const real* from = weights + ((int64_t(channel) * rows + dy) * columns + skip) * channels_out;
+            add(receptor + first, from, run);
+            wake(first, first + run - 1);
+        }
+    }
+
+private:
+    template <class real> static void add(real* __restrict to, const real* __restrict from, int run) {
+        for (int k = 0; k < run; ++k) to[k] += from[k];
+    }
+};
+
+template <class real, class Wake>
+inline void deliver_sparse(const Input& input, real* receptor, const int32_t* begin, const int32_t* end,
+                           const Wake& wake) {
+    const int32_t *rows = input.shape, *targets = input.shape + input.pre + 1;
+    const real* values = static_cast<const real*>(input.weights);
+    for (const int32_t* id = begin; id < end; ++id)
+        for (int32_t k = rows[*id]; k < rows[*id + 1]; ++k) {
+            receptor[targets[k]] += values[k];
+            wake(targets[k], targets[k]);
+        }
+}

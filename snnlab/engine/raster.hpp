@@ -1,0 +1,62 @@
+// Who fires when, a bit for each neuron and step: bit k of word (sample, tile, step) is neuron 64 * tile + k.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#include "parallel.hpp"
+
+constexpr int TILE = 64;
+
+inline int tiles_of(int neurons) { return (neurons + TILE - 1) / TILE; }
+
+// 64 flags, each 0 or 1, into one word.
+inline uint64_t pack(const int32_t* flags) {
+#ifdef __AVX512F__
+    uint64_t word = 0;
+    for (int k = 0; k < 4; ++k) {
+        const __m512i sixteen = _mm512_load_si512(flags + 16 * k);
+        word |= uint64_t(_mm512_test_epi32_mask(sixteen, sixteen)) << (16 * k);
+    }
+    return word;
+#else
+    uint8_t narrow[TILE];
+    for (int k = 0; k < TILE; ++k) narrow[k] = uint8_t(flags[k]);
+    uint64_t word = 0;
+    for (int k = 0; k < 8; ++k) {
+        uint64_t eight;
+        std::memcpy(&eight, narrow + 8 * k, 8);
+        word |= ((eight * 0x0102040810204080ull) >> 56) << (8 * k);
+    }
+    return word;
+#endif
+}
+
+// Calls act(k) for every bit k that is set, in ascending order.
+template <class Act> inline void each_bit(uint64_t word, const Act& act) {
+    for (; word; word &= word - 1) act(__builtin_ctzll(word));
+}
+
+// Spikes in each step (samples, steps), from the words of the raster.
+inline void count_steps(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step, int threads) {
+    parallel_for(samples, threads, [&](long sample) {
+        for (int tile = 0; tile < tiles; ++tile) {
+            const uint64_t* words = raster + (int64_t(sample) * tiles + tile) * steps;
+            for (int t = 0; t < steps; ++t) per_step[int64_t(sample) * steps + t] += __builtin_popcountll(words[t]);
+        }
+    });
+}
+
+// The neurons that fire, step after step, in ascending order; `offsets` (samples, steps + 1) says where a step begins.
+inline void list_spikes(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids,
+                        int threads) {
+    parallel_for(samples, threads, [&](long sample) {
+        int32_t* to = ids + offsets[sample * (steps + 1)];
+        for (int t = 0; t < steps; ++t)
+            for (int tile = 0; tile < tiles; ++tile)
+                each_bit(raster[(sample * tiles + tile) * steps + t], [&](int k) { *to++ = tile * TILE + k; });
+    });
+}
