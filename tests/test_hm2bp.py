@@ -11,6 +11,7 @@ from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, la
 from snnlab.errors import Refused
 from snnlab.rules.adam import Adam
 from snnlab.rules.hm2bp import HM2BP
+from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Batch
 from snnlab.spikes import Spikes
 from snnlab.weights import Convolution, Pooling
@@ -199,6 +200,25 @@ def test_error_is_zero_inside_the_margin_alone():
     rule = HM2BP()
     counts = np.array([[30, 10, 0], [29, 11, 5], [40, 41, 5]])
     assert rule.error(counts, np.array([0, 0, 1])).tolist() == [[0, 0, 0], [-6, 6, 0], [35, 6, 0]]
+
+
+def test_regularisation_is_added_once_to_the_mean_gradient_of_a_batch():
+    """As in the authors' code, where it is added to the sum over a batch divided by the batch."""
+    circuit, spikes = network()
+    labels = np.array([0, 1, 2, 3, 1])
+    seen = {}
+    for strength in (0.0, 10.0):
+
+        class Kept(Adam):
+            def step(self, state, gradients, rate, strength=strength):
+                seen[strength] = {name: gradient.copy() for name, gradient in gradients.items()}
+
+        penalty = Penalty(strength)
+        rule = HM2BP(precision="float64", regularisation=penalty, optimiser=Kept())
+        state = rule.init(circuit, np.random.default_rng(0))
+        rule.step(circuit, state, Batch(spikes, labels))
+    for name, weights in state.weights.items():
+        assert np.allclose(seen[10.0][name] - seen[0.0][name], penalty.gradient(weights), rtol=1e-6, atol=1e-12)
 
 
 def test_a_step_of_learning_brings_silent_outputs_to_fire():

@@ -31,6 +31,7 @@ from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.rules.adam import Adam
 from snnlab.rules.lateral import gamma, own_psp
+from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
 from snnlab.weights import Convolution, Weights, backward, forward, learned, outer
@@ -59,6 +60,7 @@ class HM2BP:
     spread: float = 1.0
     kernel_spread: float = 0.5
     self_term: bool = True
+    regularisation: Penalty = field(default_factory=Penalty)
     optimiser: Adam = field(default_factory=Adam)
     precision: Precision = "float32"
     threads: int | None = None
@@ -92,6 +94,9 @@ class HM2BP:
         error = self.error(counts, batch.labels)
         with engine.one_blas_thread():
             gradients = self.gradients(circuit.with_weights(state.weights), batch, responses, error)
+            if self.regularisation.strength:
+                for name, gradient in gradients.items():
+                    gradient += self.regularisation.gradient(state.weights[name])
         rate = self.learning_rate / np.sqrt(batch.epoch) if self.decay else self.learning_rate
         self.optimiser.step(state, gradients, rate)
         spikes = sum(len(response.spikes) for response in responses.values())
