@@ -21,24 +21,26 @@ from snnlab.weights import Convolution, Pooling, Weights, fan_out, learned, spar
 class Cost:
     """Of one sample, the mean over those measured; and of the network.
 
-    spikes               population or source -> spikes
+    spikes               population -> spikes
+    input_spikes         of all sources
     dense                operations if every synapse were served in every time step, silent and zero ones too
     effective_acs        operations of spikes that cross a weight other than zero
     effective_macs       those of activations other than 0 and 1; no source sends any
-    activation_sparsity  share of neurons times steps without a spike, 0 to 1; sources aside
+    activation_sparsity  share of neurons times steps without a spike, 0 to 1; of all populations
     connection_sparsity  share of weights that are zero, 0 to 1; of pairs, where weights are not shared
     parameters           numbers that learning may change
-    footprint            bytes: the weights as they are kept, and each state variable of each neuron in their precision
+    footprint_bytes      the weights as they are kept, and each state variable of each neuron in their precision
     """
 
     spikes: Mapping[str, float]
+    input_spikes: float
     dense: float
     effective_acs: float
     effective_macs: float
     activation_sparsity: float
     connection_sparsity: float
     parameters: int
-    footprint: int
+    footprint_bytes: int
 
 
 def cost(circuit: Circuit, counts: Mapping[str, NDArray[np.integer]], *, samples: int, steps: int) -> Cost:
@@ -55,14 +57,15 @@ def cost(circuit: Circuit, counts: Mapping[str, NDArray[np.integer]], *, samples
     zeros, pairs = (sum(part) for part in zip(*map(_zeros, weights), strict=True)) if weights else (0, 0)
     numbers = [values for values in map(learned, weights) if values is not None]
     return Cost(
-        spikes={node.name: int(counts[node.name].sum()) / samples for node in circuit.nodes},
+        spikes={one.name: int(counts[one.name].sum()) / samples for one in circuit.populations},
+        input_spikes=sum(int(counts[one.name].sum()) for one in circuit.sources) / samples,
         dense=float(steps * sum(map(_synapses, weights))),
         effective_acs=crossed / samples,
         effective_macs=0.0,
         activation_sparsity=1 - fired / (samples * steps * cells),
         connection_sparsity=zeros / pairs if pairs else 0.0,
         parameters=sum(values.size for values in numbers),
-        footprint=sum(map(_bytes, weights)) + _neurons(circuit) * _precision(numbers),
+        footprint_bytes=sum(map(_bytes, weights)) + _neurons(circuit) * _precision(numbers),
     )
 
 

@@ -89,13 +89,11 @@ class Evaluation:
     """A network on the test set.
 
     confusion  int64 (classes, classes)  rows are the true classes
-    spikes     population -> spikes per sample
-    cost       what a sample costs, its input included
+    cost       what a sample costs, its spikes among it
     """
 
     accuracy: float
     confusion: NDArray[np.int64]
-    spikes: dict[str, float]
     samples_per_s: float
     cost: Cost
 
@@ -169,9 +167,8 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
         for name, counts in answer.activity.items():
             fired[name] += counts.sum(axis=0)
     speed = number / (time.monotonic() - began)
-    spikes = {one.name: float(fired[one.name].sum()) / number for one in trial.circuit.populations}
     paid = cost(trial.circuit.with_weights(state.weights), fired, samples=number, steps=inputs.steps)
-    return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, spikes, speed, paid)
+    return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 
 
 def start(trial: Trial) -> State:
@@ -234,7 +231,7 @@ def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
         "test_accuracy": tested.accuracy,
         "train_samples_per_s": progress.samples / progress.seconds,
         "test_samples_per_s": tested.samples_per_s,
-        "spikes_per_sample": sum(tested.spikes.values()),
+        "spikes_per_sample": sum(tested.cost.spikes.values()),
         "seconds": progress.seconds + len(trial.test) / tested.samples_per_s,
     }
     return Progress(epoch=progress.epoch + 1, rows=[*progress.rows, row])

@@ -6,18 +6,22 @@ import io
 import json
 import re
 import shutil
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
-from small_run import WORDS, fields, refusal, same_bits, snnlab, trained
+from small_run import COMMAND, ENVIRONMENT, WORDS, fields, note, refusal, same_bits, snnlab, trained
 
 from snnlab.cli import bars
 from snnlab.experiments import EXPERIMENTS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Caught = pytest.CaptureFixture[str]
+CHILD: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +98,40 @@ def test_evaluation_says_what_the_summary_says(tmp_path: Path, capsys: Caught) -
     told, summary = json.loads(out), json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     assert told["accuracy"] == summary["test_accuracy"]
     assert told["spikes_per_sample"] == pytest.approx(summary["spikes_per_sample"])
-    assert told["spikes_per_sample_by_population"].keys() == {"hidden1", "output"}
-    assert sum(told["spikes_per_sample_by_population"].values()) == pytest.approx(told["spikes_per_sample"])
+    assert told["cost"]["spikes"].keys() == {"hidden1", "output"}
+    assert sum(told["cost"]["spikes"].values()) == pytest.approx(told["spikes_per_sample"])
     confusion = np.array(told["confusion"])
     assert confusion.sum() == told["samples"] == 360
     assert np.trace(confusion) / 360 == pytest.approx(told["accuracy"])
     code, out, _ = snnlab(capsys, "evaluate", "run")
     assert code == 0 and f"{100 * told['accuracy']:.2f} % of 360 test samples, after 2 epochs" in out
+    # 64-24-10 in 60 steps: each synapse in each step, and four bytes for each weight and for v and q of each neuron
+    assert told["cost"]["dense"] == 60 * (64 * 24 + 24 * 10)
+    assert told["cost"]["parameters"] == 64 * 24 + 24 * 10
+    assert told["cost"]["footprint_bytes"] == 4 * (64 * 24 + 24 * 10 + 2 * 34)
+    # all to all, and no weight of a trained float is zero: a spike crosses as many as there are neurons behind it
+    spikes = told["cost"]["spikes"]
+    crossed = 24 * told["cost"]["input_spikes"] + 10 * spikes["hidden1"]
+    assert told["cost"]["effective_acs"] == pytest.approx(crossed) and told["cost"]["effective_macs"] == 0
+    assert told["cost"]["activation_sparsity"] == pytest.approx(1 - told["spikes_per_sample"] / (34 * 60))
+    assert f"{crossed:,.0f} per sample, accumulates only; 106,560 if dense" in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_training_in_one_line_and_it_goes_on(number: int, code: int, tmp_path: Path) -> None:
+    words = [*COMMAND, "train", *WORDS[:-1], "--out", "run"]
+    with subprocess.Popen([*words, "--epochs", "5000"], **CHILD, cwd=tmp_path) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "hm2bp-digits, seed 0: 1437 samples, 5000 epochs\n"
+        assert [child.stdout.readline()[:12] for _ in range(3)][-1] == "epoch    3/5"
+        child.send_signal(number)
+        _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (code, "stopped; go on with: snnlab train hm2bp-digits --out run --resume\n")
+    done = note(tmp_path / "run")["progress"]["epoch"] - 1
+    more = [*words, "--resume", "--epochs", str(done + 1)]
+    out = subprocess.run(more, **CHILD, cwd=tmp_path, timeout=60, check=True).stdout
+    assert re.search(rf"^hm2bp-digits, seed 0: 1437 samples, {done + 1} epochs, going on after {done} epochs", out)
+    assert f"\nepoch {done + 1}/{done + 1}  " in out
 
 
 def test_a_network_that_agrees_with_brian_is_certified(finished: Path, capsys: Caught) -> None:
@@ -109,6 +140,7 @@ def test_a_network_that_agrees_with_brian_is_certified(finished: Path, capsys: C
     assert re.search(
         r"^output: [1-9]\d* spikes identical in Brian2 and the float64 engine, 0 differing$", out, re.MULTILINE
     )
+    assert re.fullmatch(r"certified: all \d+ spikes are those of Brian2", out.splitlines()[-1])
     assert re.search(r"^answers changed by float32: \d of 3$", out, re.MULTILINE)
 
 
@@ -152,7 +184,8 @@ def test_what_cannot_be_trained_is_refused_by_name(words: list[str], says: str, 
 
 
 def test_a_learning_rate_beyond_all_numbers_stops_and_keeps_what_is_good(tmp_path: Path, capsys: Caught) -> None:
-    said = refusal(capsys, "train", *WORDS, "--set", "rule.learning_rate=1e38", "--out", "run")
+    code, _, said = snnlab(capsys, "train", *WORDS, "--set", "rule.learning_rate=1e38", "--out", "run")
+    assert code == 2 and said.count("\n") == 1
     assert re.search(
         r"run: epoch 1, batch \d: weights of .* not finite any more; stopped; 00001-0000000.npz is good", said
     )

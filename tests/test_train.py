@@ -214,7 +214,8 @@ def test_a_full_disk_costs_no_more_than_the_work_since_the_last_checkpoint(finis
 def test_interrupted_the_command_says_how_to_go_on(tmp_path: Path) -> None:
     words = [*COMMAND, "train", *WORDS[:-1], "--set=epochs=5000", "--out", "my runs"]
     with subprocess.Popen(words, cwd=tmp_path, env=ENVIRONMENT, stdout=PIPE, stderr=PIPE, text=True) as child:
-        assert child.stdout and child.stdout.readline().startswith("epoch    1/5000")
+        assert child.stdout and child.stdout.readline().startswith("hm2bp-digits, seed 0: ")
+        assert child.stdout.readline().startswith("epoch    1/5000")
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)
     assert child.returncode == 130
@@ -241,14 +242,14 @@ def test_evaluation_counts_what_the_engine_answers(finished: Study) -> None:
     for label, answer in zip(trial.test.labels, answers, strict=True):
         confusion[label, answer] += 1
     assert np.array_equal(found.confusion, confusion)
-    assert found.spikes == pytest.approx({name: one.sum() / 360 for name, one in counts.items()})
+    assert found.cost.spikes == pytest.approx({name: one.sum() / 360 for name, one in counts.items()})
 
 
 def test_the_last_row_is_the_evaluation_of_the_last_weights(finished: Study) -> None:
     state, progress = finished.restored()
     found = evaluate(finished.trial, state)
     assert progress.rows[-1]["test_accuracy"] == found.accuracy
-    assert progress.rows[-1]["spikes_per_sample"] == pytest.approx(sum(found.spikes.values()))
+    assert progress.rows[-1]["spikes_per_sample"] == pytest.approx(sum(found.cost.spikes.values()))
 
 
 def test_the_metrics_are_a_row_for_each_epoch(finished: Study) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from snnlab.cli import cells, data, training
+from snnlab.cli.stopping import Interrupted
 from snnlab.errors import Refused
 
 # typer brings its own click or uses the one installed, by version; in both, BadParameter is an error of usage
@@ -60,7 +61,7 @@ def snnlab(
 
 
 def main() -> int:
-    """Run the command given: 0 on success, 1 for a negative answer, 2 after a refusal, 130 after Ctrl-C."""
+    """Run the command given: 0 on success, 1 for a negative answer, 2 after a refusal, 130 or 143 after a signal."""
     sys.stdout = sys.stdout or io.StringIO()  # None where the caller closed it
     warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
     try:
@@ -75,8 +76,8 @@ def main() -> int:
     except OSError as error:  # of the output, and of paths that no system can have
         sys.stdout = io.StringIO()  # or Python would try again as it ends
         return _stop(f"{error.filename or 'output'}: {error.strerror or error}", 2)
-    except training.Interrupted as interrupted:
-        return _stop(str(interrupted), 130)
+    except Interrupted as interrupted:
+        return _stop(str(interrupted), interrupted.code)
     except (KeyboardInterrupt, typer.Abort):
         code = 130  # which newer versions of typer give themselves
     return _stop("stopped", 130) if code == 130 else code

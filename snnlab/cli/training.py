@@ -6,15 +6,20 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snnlab.cli import bars, printed
+from snnlab.cli.stopping import interruptible
 from snnlab.errors import Refused, one_of
 
 if TYPE_CHECKING:
+    from snnlab.certify import Certificate
+    from snnlab.cost import Cost
     from snnlab.experiments import Experiment
     from snnlab.experiments.study import Study
     from snnlab.runs import Progress
@@ -23,10 +28,6 @@ RunAt = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a r
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the data, if not $SNNLAB_DATA.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="All cores if left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-class Interrupted(Exception):
-    """Ctrl-C while there is something to say about it."""
 
 
 def experiments(
@@ -101,21 +102,19 @@ def train(
         study = _study(_named(experiment), changes, seed, data, out, resume, threads)
     from snnlab.train import train as learn
 
-    try:
-        with bars.training(study.trial) as show:
-            report = None
-            for report in learn(study.trial, study.run, between=save_every):
-                show(report)
-    except KeyboardInterrupt:
-        line = f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
-        raise Interrupted(line) from None
-    if report is None:
-        print(f"{out} has had its {_epochs(study.trial.epochs)}: nothing to do; a larger --epochs would go on")
+    said = f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
+    with interruptible(said), bars.training(study.trial) as show:
+        told = _beginning(study, out)
+        reports = learn(study.trial, study.run, between=save_every)
+        first = next(reports, None)  # refused here, nothing has begun
+        print(told, flush=True)
+        for report in chain(filter(None, [first]), reports):
+            show(report)
     _close(study, out)
 
 
 def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Threads = None) -> None:
-    """Test a trained network. Says accuracy, spikes of each population and speed; as JSON, the confusion too.
+    """Test a trained network. Says accuracy, speed, and what a sample costs; as JSON, the confusion too.
 
     \b
     snnlab evaluate runs/hm2bp-digits-seed0
@@ -135,8 +134,8 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
         "samples": len(study.trial.test),
         "accuracy": found.accuracy,
         "reported": study.experiment.reported,
-        "spikes_per_sample": sum(found.spikes.values()),
-        "spikes_per_sample_by_population": found.spikes,
+        "spikes_per_sample": sum(found.cost.spikes.values()),
+        "cost": asdict(found.cost),
         "samples_per_s": found.samples_per_s,
         "classes": list(study.trial.test.classes),
         "confusion": found.confusion.tolist(),
@@ -146,9 +145,7 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
         return
     tested = f"{_percent(found.accuracy)} of {len(study.trial.test)} test samples, after {_trained(progress)}"
     rows = [("accuracy", tested), ("reported", _paper(study.experiment))]
-    rows += [(f"spikes of {name}", f"{count:.1f} per sample") for name, count in found.spikes.items()]
-    rows.append(("speed", f"{found.samples_per_s:.0f} samples/s"))
-    printed.fields(rows)
+    printed.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost)])
 
 
 def certify(
@@ -176,6 +173,7 @@ def certify(
     for name, one in found.float32.items():
         print(f"{name}: {one.differing} spikes of the float32 engine differ from float64")
     print(f"answers changed by float32: {found.changed_answers} of {samples}")
+    print(_verdict(found))
     if not found.holds:
         raise typer.Exit(1)
 
@@ -277,6 +275,35 @@ def _close(study: Study, out: Path) -> None:
             *zip(("next", "", ""), next_, strict=True),
         ]
     )
+
+
+def _beginning(study: Study, out: Path) -> str:
+    """What is about to be trained, and from where on."""
+    trial, (_, progress) = study.trial, study.restored()
+    if progress.epoch > trial.epochs:
+        return f"{out} has had its {_epochs(trial.epochs)}: nothing to do; a larger --epochs would go on"
+    what = f"{study.experiment.name}, seed {trial.seed}: {len(trial.train)} samples, {_epochs(trial.epochs)}"
+    return what + (f", going on after {_trained(progress)}" if progress.rows or progress.batch else "")
+
+
+def _paid(cost: Cost) -> list[tuple[str, str]]:
+    """What a sample costs, line by line."""
+    spikes = {"input": cost.input_spikes, **cost.spikes}
+    return [
+        *((f"spikes of {name}", f"{count:.1f} per sample") for name, count in spikes.items()),
+        ("operations", f"{cost.effective_acs:,.0f} per sample, accumulates only; {cost.dense:,.0f} if dense"),
+        ("sparsity", f"{_percent(cost.activation_sparsity)} of activations, {_percent(cost.connection_sparsity)} "
+                     "of weights are zero"),
+        ("size", f"{cost.parameters:,} parameters; {cost.footprint_bytes:,} bytes of weights and neuron states"),
+    ]  # fmt: skip
+
+
+def _verdict(found: Certificate) -> str:
+    spikes = sum(one.identical for one in found.brian.values())
+    if found.holds:
+        return f"certified: all {spikes} spikes are those of Brian2"
+    differing = sum(one.differing for one in found.brian.values())
+    return "not certified: " + (f"{differing} spikes differ from Brian2" if differing else "no spikes to compare")
 
 
 def _told(experiment: Experiment) -> dict[str, Any]:
