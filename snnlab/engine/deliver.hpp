@@ -64,35 +64,21 @@ __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, co
 struct Kernels {
     int32_t image_columns, rows, columns, channels_in, channels_out, out_rows, out_columns;
 
-    // Adds to receptors what a spike of neuron `id` sends; `weights` (channels in, rows, columns reversed, channels out).
-    template <class real, class Wake>
-    void deliver(real* receptor, const real* weights, int32_t id, const Wake& wake) const {
+    // Calls act(first, from, run) for each row of the image behind that a spike of neuron `id` reaches: the neurons
+    // [first, first + run), through the weights that begin at `from` in (channels in, rows, columns reversed, channels
+    // out).
+    template <class Act> void each_run(int32_t id, const Act& act) const {
         const int channel = id % channels_in, place = id / channels_in;
         const int x = place % image_columns, y = place / image_columns;
         const int left = std::max(0, x - columns + 1), right = std::min(out_columns - 1, x);
         const int skip = left - (x - columns + 1), run = (right - left + 1) * channels_out;
-        for (int dy = std::max(0, y - out_rows + 1); dy < std::min(rows, y + 1); ++dy) {
-            const int first = ((y - dy) * out_columns + left) * channels_out;
-            const real* from = weights + ((int64_t(channel) * rows + dy) * columns + skip) * channels_out;
-            add(receptor + first, from, run);
-            wake(first, first + run - 1);
-        }
-    }
-
-private:
-    template <class real> static void add(real* __restrict to, const real* __restrict from, int run) {
-        for (int k = 0; k < run; ++k) to[k] += from[k];
+        for (int dy = std::max(0, y - out_rows + 1); dy < std::min(rows, y + 1); ++dy)
+            act(((y - dy) * out_columns + left) * channels_out,
+                ((int64_t(channel) * rows + dy) * columns + skip) * channels_out, run);
     }
 };
 
-template <class real, class Wake>
-inline void deliver_sparse(const Input& input, real* receptor, const int32_t* begin, const int32_t* end,
-                           const Wake& wake) {
-    const int32_t *rows = input.shape, *targets = input.shape + input.pre + 1;
-    const real* values = static_cast<const real*>(input.weights);
-    for (const int32_t* id = begin; id < end; ++id)
-        for (int32_t k = rows[*id]; k < rows[*id + 1]; ++k) {
-            receptor[targets[k]] += values[k];
-            wake(targets[k], targets[k]);
-        }
+// Calls act(target, from) for each synapse of neuron `id` behind sparse weights; `shape` as in Input.
+template <class Act> inline void each_synapse(const int32_t* shape, int32_t pre, int32_t id, const Act& act) {
+    for (int32_t k = shape[id]; k < shape[id + 1]; ++k) act(shape[pre + 1 + k], k);
 }

@@ -183,7 +183,7 @@ def _run_layer(
 ) -> Response:
     samples, steps, dt = grid
     library = _library(code.source, precision)
-    kept = [_synapses(projection, precision) for projection in into]
+    kept = [synapses(projection, precision) for projection in into]
     inputs = (_Input * max(1, len(into)))()
     for entry, projection, (kind, weights, shape) in zip(inputs, into, kept, strict=False):
         if projection.pre != population.name:
@@ -221,7 +221,7 @@ def _listed(library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: flo
 _FULL, _CONVOLUTION, _SPARSE = range(3)
 
 
-def _synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray[np.floating], NDArray[np.int32]]:
+def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray[np.floating], NDArray[np.int32]]:
     """A projection's kind, weights and shape as deliver.hpp takes them."""
     weights = projection.weights
     if isinstance(weights, np.ndarray):

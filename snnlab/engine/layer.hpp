@@ -144,14 +144,28 @@ private:
             for (int g = 0; g < place.tiles; ++g)
                 deliver<real>(receptor + g * TILE, place.weights[p][g].rows.get(), begin, end);
             wake(0, span - 1);
-        } else if (input.kind == CONVOLUTION) {
-            Kernels kernels;
-            std::memcpy(&kernels, input.shape, sizeof kernels);
-            for (const int32_t* id = begin; id < end; ++id)
-                kernels.deliver(receptor, static_cast<const real*>(input.weights), *id, wake);
-        } else {
-            deliver_sparse(input, receptor, begin, end, wake);
+            return;
         }
+        const real* weights = static_cast<const real*>(input.weights);
+        if (input.kind == SPARSE) {
+            for (const int32_t* id = begin; id < end; ++id)
+                each_synapse(input.shape, input.pre, *id, [&](int target, int from) {
+                    receptor[target] += weights[from];
+                    wake(target, target);
+                });
+            return;
+        }
+        Kernels kernels;
+        std::memcpy(&kernels, input.shape, sizeof kernels);
+        for (const int32_t* id = begin; id < end; ++id)
+            kernels.each_run(*id, [&](int first, int64_t from, int run) {
+                add(receptor + first, weights + from, run);
+                wake(first, first + run - 1);
+            });
+    }
+
+    static void add(real* __restrict to, const real* __restrict from, int run) {
+        for (int k = 0; k < run; ++k) to[k] += from[k];
     }
 
     // What the population itself fired in step t.

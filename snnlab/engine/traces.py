@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from snnlab.circuit import Number, Population, Projection
-from snnlab.engine import engine
+from snnlab.engine import engine, shared
 from snnlab.engine.codegen import CellCode, generate
 from snnlab.engine.engine import REAL, Precision, Response, address, as_type, cores
 from snnlab.equations import delay_steps, seconds
@@ -40,11 +41,12 @@ class _Products(ctypes.Structure):
 class Credit:
     """What flows back through a projection.
 
-    summed  (pre, post)     sum over samples of scale_i e_ij
+    summed  (pre, post)     sum over samples of scale_i e_ij; of shared kernels their shape, and the sum over all places
+                            too; None for pooling
     sent    (samples, pre)  sum over i of send_i w_ij e_ij, or None where no `send` was given
     """
 
-    summed: NDArray[np.floating]
+    summed: NDArray[np.floating] | None
     sent: NDArray[np.floating] | None
 
 
@@ -74,16 +76,18 @@ def products(
 
     threads  None for all cores; the result does not depend on it
 
-    The cells must be linear between spikes, see ``transition``. Raises Refused for arrays of other shapes, and for
-    spikes before and after the projection that are not of one batch.
+    The cells must be linear between spikes, see ``transition``. Raises Refused for arrays of other shapes, for spikes
+    before and after the projection that are not of one batch, and for sparse weights.
     """
     code = post.cell
     _check(projection, pre, post, scale, send)
+    matrix = _transition(code)
+    if not isinstance(projection.weights, np.ndarray):
+        return Credit(*shared.products(projection, pre, post, matrix, scale, send, precision, threads))
     samples, size = scale.shape
     width = _width(size)
     tiles = -(-size // width)
     chunks = min(samples, _CHUNKS) if tiles < 8 else 1
-    matrix = _transition(code)
     scaled = as_type(scale, precision)
     weights = as_type(np.asarray(projection.weights), precision) if send is not None else None
     sends = as_type(send, precision) if send is not None else None
@@ -104,6 +108,8 @@ def _check(
 ) -> None:
     """Refuse arrays that compiled code would read beyond their end."""
     where = f"products of {projection.name!r}"
+    if scipy.sparse.issparse(projection.weights):
+        raise Refused(where, "sparse weights", "needs a full array, a convolution or pooling")
     engine.check_layout(pre, where)
     shape = (post.spikes.samples, post.spikes.size)
     for name, array in (("scale", scale), ("send", send)):
