@@ -81,7 +81,7 @@ class Trial:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
         for start in range(first * self.batch, len(order), self.batch):
             samples = self.train.take(order[start : start + self.batch])
-            yield Batch(self.encode(samples, epoch, TRAIN), samples.labels, epoch)
+            yield Batch(self.encode(samples, epoch, TRAIN), samples.labels, epoch, self.epochs)
 
 
 @dataclass(frozen=True, eq=False)

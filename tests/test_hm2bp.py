@@ -221,6 +221,62 @@ def test_regularisation_is_added_once_to_the_mean_gradient_of_a_batch():
         assert np.allclose(seen[10.0][name] - seen[0.0][name], penalty.gradient(weights), rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        ("none", [1, 1, 1, 1]),
+        ("sqrt", [1, 2**-0.5, 3**-0.5, 0.5]),
+        ("cosine", [1, (1 + 2**-0.5) / 2, 0.5, (1 - 2**-0.5) / 2]),
+    ],
+)
+def test_the_learning_rate_falls_from_epoch_to_epoch(decay, expected):
+    rule = HM2BP(learning_rate=0.02, decay=decay)
+    assert [rule.rate(epoch, 4) for epoch in (1, 2, 3, 4)] == pytest.approx([0.02 * one for one in expected])
+
+
+def test_a_step_is_as_long_as_the_rate_of_its_epoch():
+    """Adam's first step moves every weight that has a gradient by the rate, whatever the gradient."""
+    circuit, spikes = network()
+    rule = HM2BP(learning_rate=0.02, precision="float64", optimiser=Adam(epsilon=1e-300))
+    for epoch in (1, 9):
+        state = rule.init(circuit, np.random.default_rng(0))
+        before = {name: weights.copy() for name, weights in state.weights.items()}
+        rule.step(circuit, state, Batch(spikes, np.array([0, 1, 2, 3, 1]), epoch))
+        for name, weights in state.weights.items():
+            moved = np.abs(weights - before[name])
+            assert np.allclose(moved[moved > 0], 0.02 / epoch**0.5)
+
+
+def test_averaged_weights_are_the_mean_of_all_steps_and_then_forget_the_oldest():
+    """Beside a rule that does not average: the same steps, and the averages taken here."""
+    circuit, spikes = network()
+    batch = Batch(spikes, np.array([0, 1, 2, 3, 1]))
+    plain, averaging = (HM2BP(learning_rate=0.05, precision="float64", averaging=one) for one in (0.0, 0.75))
+    states = [rule.init(circuit, np.random.default_rng(0)) for rule in (plain, averaging)]
+    mean = {}
+    for step in range(1, 9):
+        for rule, state in zip((plain, averaging), states, strict=True):
+            rule.step(circuit, state, batch)
+        for name, weights in states[0].weights.items():
+            keep = min(0.75, (step - 1) / step)
+            mean[name] = keep * mean.get(name, 0.0) + (1 - keep) * weights
+            assert np.array_equal(states[1].memory[f"learned:{name}"], weights)
+            assert np.allclose(states[1].weights[name], mean[name], rtol=1e-12)
+    assert states[0].steps == states[1].steps == 8
+
+
+def test_batches_without_samples_and_labels_without_a_neuron_are_refused():
+    circuit, spikes = network()
+    rule = HM2BP()
+    state = rule.init(circuit, np.random.default_rng(0))
+    for labels in ([0, 1, 2, 3, 4], [0, 1, -1, 2, 3]):
+        with pytest.raises(Refused, match="HM2-BP: batch: labels .* from 0 to 3"):
+            rule.step(circuit, state, Batch(spikes, np.array(labels)))
+    nothing = Spikes.from_dense(np.zeros((0, 160, 12), bool), 1e-3)
+    with pytest.raises(Refused, match="no samples"):
+        rule.step(circuit, state, Batch(nothing, np.zeros(0, int)))
+
+
 def test_a_step_of_learning_brings_silent_outputs_to_fire():
     circuit, spikes = network(sizes=(30, 20, 3), v_th=(3.0, 50.0), samples=6)
     rule = HM2BP(learning_rate=0.05, spread=0.3)
@@ -287,6 +343,8 @@ def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry(
         ({"learning_rate": -1.0}, "HM2BP.learning_rate: found -1.0"),
         ({"learning_rate": float("nan")}, "HM2BP.learning_rate: found nan"),
         ({"spread": 0.0}, "HM2BP.spread: found 0.0"),
+        ({"decay": "linear"}, "HM2BP.decay: found 'linear'; .*sqrt"),
+        ({"averaging": 1.0}, "HM2BP.averaging: found 1.0; needs 0 to below 1"),
         ({"kernel_spread": -1.0}, "HM2BP.kernel_spread: found -1.0"),
         ({"margin": -1}, "HM2BP.margin: found -1"),
     ],

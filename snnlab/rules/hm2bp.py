@@ -18,24 +18,29 @@ forward pass has.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from snnlab import engine
-from snnlab.circuit import Circuit, Population, Projection
+from snnlab.circuit import Circuit, Projection
 from snnlab.engine import Precision, Response
-from snnlab.equations import si
-from snnlab.errors import Refused
+from snnlab.errors import Refused, one_of
 from snnlab.rules.adam import Adam
+from snnlab.rules.chain import chain, lateral, layer, threshold
+from snnlab.rules.fake import with_fake_spikes
 from snnlab.rules.lateral import gamma, own_psp
 from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
 from snnlab.weights import Convolution, Weights, backward, forward, learned, outer
 
+Decay = Literal["none", "sqrt", "cosine"]
+
+_LEARNED = "learned:"
 _SILENT_PSP = 0.1  # e_ij of a silent neuron with an active input, in the authors' code: lets it learn to fire
 _SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likewise
 
@@ -44,22 +49,29 @@ _SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likew
 class HM2BP:
     """The rule for chains of layers, full, convolved or pooled, of cells linear between spikes, such as lif_exp.
 
-    learning_rate   Adam's step in epoch 1; it falls with 1/sqrt(epoch) if `decay`
+    learning_rate   Adam's step in epoch 1
+    decay           of the learning rate: "sqrt" for 1/sqrt(epoch) as published; "cosine" for half a wave that comes to
+                    0 after the last epoch, so that it depends on how many there are to be; or "none"
     target, other   spikes wanted of the label's neuron and of the rest
     margin          counts this close to their target are right
     spread          weights begin uniform in [-spread, spread]
     kernel_spread   and those of convolutions in [-kernel_spread, kernel_spread]
     self_term       False drops s_i from the weight gradient
+    fake_spikes     a silent label neuron learns as if it had fired evenly, `target` times; its error stays that of 0
+    averaging       0, or how much of the average of all weights so far a step keeps: the network is then that average,
+                    not the weights that are being learned. It is the plain mean until 1/(1 - averaging) steps are done
     """
 
     learning_rate: float = 1e-3
-    decay: bool = True
+    decay: Decay = "sqrt"
     target: int = 35
     other: int = 5
     margin: int = 5
     spread: float = 1.0
     kernel_spread: float = 0.5
     self_term: bool = True
+    fake_spikes: bool = False
+    averaging: float = 0.0
     regularisation: Penalty = field(default_factory=Penalty)
     optimiser: Adam = field(default_factory=Adam)
     precision: Precision = "float32"
@@ -73,43 +85,58 @@ class HM2BP:
             if getattr(self, name) < 0:
                 raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
 
+        if self.decay not in get_args(Decay):
+            raise Refused("HM2BP.decay", f"found {self.decay!r}", one_of(str(self.decay), get_args(Decay)))
+        if not 0 <= self.averaging < 1:
+            raise Refused("HM2BP.averaging", f"found {self.averaging}", "needs 0 to below 1")
+
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         weights = {}
-        _lateral(circuit)
-        for projection in _chain(circuit):
-            engine.transition(_population(circuit, projection.post), circuit.dt)
-            if issparse(projection.weights):
-                raise Refused(f"projection {projection.name!r}", "sparse weights", "HM2-BP learns full and shared ones")
+        lateral(circuit)
+        for projection in chain(circuit):
+            engine.transition(layer(circuit, projection.post), circuit.dt)
             values = learned(projection.weights)
             if values is not None:
                 spread = self.kernel_spread if isinstance(projection.weights, Convolution) else self.spread
                 weights[projection.name] = rng.uniform(-spread, spread, values.shape).astype(self.precision)
         state = State(weights)
         self.optimiser.start(state)
+        if self.averaging:
+            state.memory |= {f"{_LEARNED}{name}": values.copy() for name, values in weights.items()}
         return state
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
-        responses = self._forward(circuit, state, batch.inputs)
-        counts = responses[_chain(circuit)[-1].post].counts
+        _check_labels(batch.labels, circuit.nodes[-1].size)
+        learner = self._learner(state)
+        responses = self._forward(circuit, learner, batch.inputs)
+        counts = responses[circuit.nodes[-1].name].counts
         error = self.error(counts, batch.labels)
         with engine.one_blas_thread():
-            gradients = self.gradients(circuit.with_weights(state.weights), batch, responses, error)
+            gradients = self.gradients(circuit.with_weights(learner.weights), batch, responses, error)
             if self.regularisation.strength:
                 for name, gradient in gradients.items():
-                    gradient += self.regularisation.gradient(state.weights[name])
-        rate = self.learning_rate / np.sqrt(batch.epoch) if self.decay else self.learning_rate
-        self.optimiser.step(state, gradients, rate)
+                    gradient += self.regularisation.gradient(learner.weights[name])
+        self.optimiser.step(learner, gradients, self.rate(batch.epoch, batch.epochs))
+        state.steps = learner.steps
+        if self.averaging:
+            share = max(1 - self.averaging, 1 / state.steps)
+            for name, weights in state.weights.items():
+                weights += share * (learner.weights[name] - weights)
         spikes = sum(len(response.spikes) for response in responses.values())
-        correct = int(np.count_nonzero(counts.argmax(axis=1) == batch.labels))
         loss = 0.5 * float(np.square(error).sum()) / len(error)
-        return state, Score(loss, correct, len(error), spikes)
+        return state, Score(loss, counts.argmax(axis=1) == batch.labels, spikes)
 
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         responses = self._forward(circuit, state, inputs)
-        counts = responses[_chain(circuit)[-1].post].counts
+        counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
         # a tie goes to the lowest class, as published
         return Answer(counts, counts.argmax(axis=1), activity)
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Adam's step in this epoch of so many."""
+        fall = {"none": 1.0, "sqrt": epoch**-0.5, "cosine": (1 + math.cos(math.pi * min((epoch - 1) / epochs, 1))) / 2}
+        return self.learning_rate * fall[self.decay]
 
     def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """o - y of every output neuron (samples, classes), zero inside the margin."""
@@ -123,17 +150,17 @@ class HM2BP:
         self, circuit: Circuit, batch: Batch, responses: dict[str, Response], error: NDArray[np.float64]
     ) -> dict[str, NDArray[np.floating]]:
         """dE/dw of every projection that learns, mean over the batch, from the error at the output."""
-        chain = _chain(circuit)
+        layers = chain(circuit)
         output, factor = self._output(circuit, batch, responses)
-        responses = {**responses, chain[-1].post: output}
+        responses = {**responses, layers[-1].post: output}
         gradients: dict[str, NDArray[np.floating]] = {}
-        delta: NDArray[np.floating] = (error / _threshold(circuit, chain[-1])).astype(self.precision)
-        for projection in reversed(chain):
-            weights, post, first = projection.weights, responses[projection.post], projection is chain[0]
+        delta: NDArray[np.floating] = (error / threshold(circuit, layers[-1].post)).astype(self.precision)
+        for projection in reversed(layers):
+            weights, post, first = projection.weights, responses[projection.post], projection is layers[0]
             pre = batch.inputs if first else responses[projection.pre].spikes
             silent = post.counts == 0
             scale = delta * (1 + self._self_term(circuit, projection, post)) / len(delta)
-            if projection is chain[-1]:
+            if projection is layers[-1]:
                 scale = (scale * factor).astype(self.precision)
             credit = engine.products(
                 projection, pre, post, scale, None if first else delta, precision=self.precision, threads=self.threads
@@ -144,28 +171,51 @@ class HM2BP:
                     gradients[projection.name] += outer(weights, _active(pre).astype(self.precision), asleep)
             if not first and credit.sent is not None:
                 down = _send_down(credit.sent, delta, silent, responses[projection.pre].counts, weights)
-                delta = down / _threshold(circuit, projection, pre=True)
+                delta = down / threshold(circuit, projection.pre)
         return gradients
 
     def _output(
         self, circuit: Circuit, batch: Batch, responses: dict[str, Response]
     ) -> tuple[Response, NDArray[np.float64] | float]:
-        """The output as its weights see it: its potential without what its neurons did to one another; and gamma."""
-        output = responses[circuit.nodes[-1].name]
-        among = _lateral(circuit)
-        if among is None:
-            return output, 1.0
-        weights = np.asarray(among.weights)
-        psp = own_psp(among, output, engine.transition(_population(circuit, among.post), circuit.dt))
-        factor = gamma(psp, output.counts, batch.labels, weights, _threshold(circuit, among))
-        potential = output.potential - np.einsum("bij,ij->bj", psp, weights)
-        return replace(output, potential=potential.astype(self.precision)), factor
+        """The output as its weights see it, and gamma: its potential without what its neurons did to one another, and
+        fake spikes where they are asked for."""
+        output, among = responses[circuit.nodes[-1].name], lateral(circuit)
+        factor: NDArray[np.float64] | float = 1.0
+        if among is not None:
+            weights = np.asarray(among.weights)
+            psp = own_psp(among, output, engine.transition(layer(circuit, among.post), circuit.dt))
+            factor = gamma(psp, output.counts, batch.labels, weights, threshold(circuit, among.post))
+            potential = output.potential - np.einsum("bij,ij->bj", psp, weights)
+            output = replace(output, potential=potential.astype(self.precision))
+        if self.fake_spikes:
+            output = self._faked(chain(circuit)[-1], batch, responses, output)
+        return output, factor
+
+    def _faked(self, last: Projection, batch: Batch, responses: dict[str, Response], output: Response) -> Response:
+        output, faked = with_fake_spikes(output, batch.labels, self.target)
+        if faked is None:
+            return output
+        pre = responses[last.pre].spikes if last.pre in responses else batch.inputs
+        wanted = faked.astype(self.precision)
+        credit = engine.products(
+            last, pre, output, np.zeros_like(wanted), wanted, precision=self.precision, threads=self.threads
+        )
+        total = np.asarray(credit.sent).sum(axis=1, keepdims=True)  # sum_j w_ij e_ij of the one neuron of each sample
+        potential = np.where(faked, total, output.potential)
+        return replace(output, potential=potential.astype(self.precision))
+
+    def _learner(self, state: State) -> State:
+        """The state with the weights that are being learned, which are not the network's where those are averages."""
+        if not self.averaging:
+            return state
+        weights = {name: state.memory[f"{_LEARNED}{name}"] for name in state.weights}
+        return State(weights, state.memory, state.steps)
 
     def _self_term(self, circuit: Circuit, projection: Projection, post: Response) -> NDArray[np.floating] | float:
         """s_i of every neuron (samples, post): how a neuron's own spikes feed its total potential."""
         if not self.self_term:
             return 0.0
-        nu = _threshold(circuit, projection)
+        nu = threshold(circuit, projection.post)
         own = post.potential / (nu * np.maximum(post.counts, 1).astype(post.potential.dtype))
         if post.counts.all():
             return own
@@ -177,6 +227,12 @@ class HM2BP:
         return engine.run(
             circuit.with_weights(state.weights), {source: inputs}, precision=self.precision, threads=self.threads
         )
+
+
+def _check_labels(labels: NDArray[np.int64], classes: int) -> None:
+    if not len(labels) or not 0 <= labels.min() <= labels.max() < classes:
+        found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no samples"
+        raise Refused("HM2-BP: batch", found, f"needs samples with labels from 0 to {classes - 1}")
 
 
 def _send_down(
@@ -199,40 +255,3 @@ def _active(spikes: Spikes) -> NDArray[np.bool_]:
     for row, begins in zip(active, spikes.offsets, strict=True):
         row[spikes.ids[begins[0] : begins[-1]]] = True
     return active
-
-
-def _chain(circuit: Circuit) -> tuple[Projection, ...]:
-    """The projections from the source to the output, in order; of those within a layer, the output's may be left out.
-
-    Raises Refused for anything else.
-    """
-    names = [node.name for node in circuit.nodes]
-    chain = tuple(one for one in circuit.projections if not one.pre == one.post == names[-1])
-    steps = [(projection.pre, projection.post) for projection in chain]
-    if len(circuit.sources) != 1 or steps != list(zip(names, names[1:], strict=False)):
-        raise Refused("HM2-BP", f"a circuit {steps}", "needs one source and a chain of layers, each on the next")
-    return chain
-
-
-def _lateral(circuit: Circuit) -> Projection | None:
-    """The projection from the output to itself. Raises Refused for more than one, and for any but full weights."""
-    output = circuit.nodes[-1].name
-    found = [one for one in circuit.projections if one.pre == one.post == output]
-    if len(found) > 1 or any(not isinstance(one.weights, np.ndarray) for one in found):
-        raise Refused(
-            f"HM2-BP: {output!r} onto itself", "not one full projection", "needs one array of weights, or none"
-        )
-    return found[0] if found else None
-
-
-def _population(circuit: Circuit, name: str) -> Population:
-    population = circuit[name]
-    if not isinstance(population, Population) or "v_th" not in population.cell.parameters:
-        raise Refused("HM2-BP", f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
-    return population
-
-
-def _threshold(circuit: Circuit, projection: Projection, *, pre: bool = False) -> float:
-    """nu of the layer after (or before) a projection."""
-    population = _population(circuit, projection.pre if pre else projection.post)
-    return si(population.parameters.get("v_th", population.cell.parameters["v_th"]), "1", f"{population.name}: v_th")

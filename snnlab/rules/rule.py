@@ -19,11 +19,13 @@ class Batch:
     inputs  Spikes of the circuit's source
     labels  int64 (samples,)
     epoch   counted from 1
+    epochs  how many there are to be
     """
 
     inputs: Spikes
     labels: NDArray[np.int64]
     epoch: int = 1
+    epochs: int = 1
 
 
 @dataclass(eq=False)
@@ -40,19 +42,26 @@ class State:
     steps: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """How one batch went, before the weights were changed.
 
-    loss     mean over samples, in the rule's own terms
-    correct  samples whose label was answered
-    spikes   fired by all populations, summed over the batch
+    loss    mean over samples, in the rule's own terms
+    right   bool (samples,)  whether the label was answered
+    spikes  fired by all populations, summed over the batch
     """
 
     loss: float
-    correct: int
-    samples: int
+    right: NDArray[np.bool_]
     spikes: int
+
+    @property
+    def correct(self) -> int:
+        return int(np.count_nonzero(self.right))
+
+    @property
+    def samples(self) -> int:
+        return len(self.right)
 
 
 @dataclass(frozen=True, eq=False)
