@@ -95,14 +95,14 @@ def test_options_survive_json(name: str) -> None:
 
 
 @given(
-    hidden=st.lists(st.integers(1, 5000), max_size=4),
+    hidden=st.lists(st.from_regex(r"[1-9][0-9]{0,3}|[1-9][0-9]?C[1-9]|P[1-9]", fullmatch=True), max_size=4),
     rate=st.floats(1e-300, 1e300),
     steps=st.integers(1, 10**6),
     fresh=st.booleans(),
     precision=st.sampled_from(["float32", "float64"]),
 )
 def test_options_mean_the_same_as_text_and_as_values(
-    hidden: list[int], rate: float, steps: int, fresh: bool, precision: str
+    hidden: list[str], rate: float, steps: int, fresh: bool, precision: str
 ) -> None:
     values = {
         "network.hidden": hidden,
@@ -145,10 +145,14 @@ def test_an_option_changes_itself_alone() -> None:
         ("rule.learning_rate", "nan", "found 'nan'; needs a number"),
         ("rule.learning_rate", "inf", "found 'inf'; needs a number"),
         ("rule.learning_rate", "", "found ''; needs a number"),
-        ("rule.decay", "maybe", "found 'maybe'; needs true or false"),
+        ("rule.decay", "maybe", "--set rule.decay: found 'maybe'; known: cosine, none, sqrt"),
+        ("rule.self_term", "maybe", "found 'maybe'; needs true or false"),
         ("rule.precision", "float16", "--set rule.precision: found 'float16'; did you mean"),
-        ("network.hidden", "10,x", "--set network.hidden: found 'x'; needs a whole number"),
+        ("network.hidden", "10,x", "--set network.hidden: found 'x'; needs at least one neuron in each layer, as 800"),
         ("network.hidden", "10,0", "--set network.hidden: .* at least one neuron"),
+        ("network.hidden", "5C0", "--set network.hidden: found '5C0'"),
+        ("network.hidden", "P", "--set network.hidden: found 'P'"),
+        ("network.inhibition", "-1", "--set network.inhibition: found -1.0; needs a weight, at least 0"),
         ("network.v_th", "1,-1", "--set network.v_th: .* thresholds above 0"),
         ("encoder.steps", "0", "--set encoder.steps: found 0"),
         ("encoder.brightest", "2", "--set encoder.brightest: found 2.0; needs a probability"),
@@ -194,7 +198,7 @@ def test_a_run_opens_from_what_it_wrote_alone(finished: Path) -> None:
 
 
 def test_defaults_that_change_later_do_not_change_a_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = EXPERIMENTS["hm2bp-digits"].with_options({"rule.learning_rate": 7.0, "network.hidden": [3, 3]})
+    other = EXPERIMENTS["hm2bp-digits"].with_options({"rule.learning_rate": 7.0, "network.hidden": ["3", "3"]})
     monkeypatch.setitem(EXPERIMENTS, "hm2bp-digits", other)
     assert Study.open(finished).experiment == EXPERIMENT
 

@@ -1,7 +1,8 @@
 """The results that we reproduce, by name."""
 
 from snnlab.experiments import hm2bp_digits, hm2bp_mnist
-from snnlab.experiments.experiment import Experiment, Layers
+from snnlab.experiments.experiment import Experiment
+from snnlab.experiments.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,

@@ -8,46 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from snnlab import cards, loaders
-from snnlab.circuit import Circuit, Population, Source, layered
 from snnlab.encode import Poisson
 from snnlab.errors import Refused, one_of
+from snnlab.experiments.network import Layers
 from snnlab.experiments.options import changed, flat
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial
 
 _TOLD_APART = ("name", "summary", "reference", "reported", "dataset")  # what an experiment is, not how it is run
-
-
-@dataclass(frozen=True)
-class Layers:
-    """A chain of fully connected layers of one cell card, the last with a neuron for each class.
-
-    hidden  neurons in each hidden layer
-    v_th    threshold of every layer, the output's last
-    """
-
-    cell: str = "lif_exp_euler"
-    hidden: tuple[int, ...] = (800,)
-    v_th: tuple[float, ...] = (20.0, 8.0)
-    receptor: str = "synapse"
-
-    def __post_init__(self) -> None:
-        if any(size < 1 for size in self.hidden):
-            raise Refused("network.hidden", f"found {self.hidden}", "needs at least one neuron in each layer")
-        if not all(v_th > 0 for v_th in self.v_th):
-            raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
-
-    def circuit(self, inputs: int, classes: int, dt: float) -> Circuit:
-        sizes = (*self.hidden, classes)
-        if len(self.v_th) != len(sizes):
-            raise Refused("network.v_th", f"{len(self.v_th)} thresholds", f"needs one for each of {len(sizes)} layers")
-        names = [*(f"hidden{k}" for k in range(1, len(sizes))), "output"]
-        card = cards.cell(self.cell)
-        layers = [
-            Population(name, card, size, {"v_th": v_th})
-            for name, size, v_th in zip(names, sizes, self.v_th, strict=True)
-        ]
-        return layered(Source("input", inputs), layers, self.receptor, dt)
 
 
 @dataclass(frozen=True)
@@ -79,7 +47,7 @@ class Experiment:
             raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         train = loaders.load(self.dataset, "train", folder=folder)
         test = loaders.load(self.dataset, "test", folder=folder)
-        circuit = self.network.circuit(train.values.shape[1], len(train.classes), self.encoder.dt)
+        circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         rule = replace(self.rule, threads=threads) if threads else self.rule  # type: ignore[type-var]
         return Trial(rule, circuit, self.encoder, train, test, self.epochs, self.batch, seed, threads)
 

@@ -5,7 +5,8 @@ lower targets for its shorter samples. There is no published number for it.
 """
 
 from snnlab.encode import Poisson
-from snnlab.experiments.experiment import Experiment, Layers
+from snnlab.experiments.experiment import Experiment
+from snnlab.experiments.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -14,7 +15,7 @@ EXPERIMENT = Experiment(
     reference="the rule is that of Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866",
     reported=None,
     dataset="digits",
-    network=Layers(cell="lif_exp_euler", hidden=(100,), v_th=(10.0, 8.0)),
+    network=Layers(cell="lif_exp_euler", hidden=("100",), v_th=(10.0, 8.0)),
     encoder=Poisson(steps=200, dt=1e-3, brightest=1 / 5.5, fresh=True),
     rule=HM2BP(learning_rate=1e-2, target=20, other=3, margin=3),
     epochs=20,

@@ -6,7 +6,8 @@ was chosen on the last 10,000 images of the training set and not on the test set
 """
 
 from snnlab.encode import Poisson
-from snnlab.experiments.experiment import Experiment, Layers
+from snnlab.experiments.experiment import Experiment
+from snnlab.experiments.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -15,7 +16,7 @@ EXPERIMENT = Experiment(
     reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: mean of 5 runs, each the best of 200 epochs on test",
     reported=0.9884,
     dataset="mnist",
-    network=Layers(cell="lif_exp_euler", hidden=(800,), v_th=(20.0, 8.0)),
+    network=Layers(cell="lif_exp_euler", hidden=("800",), v_th=(20.0, 8.0)),
     encoder=Poisson(steps=400, dt=1e-3, brightest=1 / 5.5, fresh=True),
     rule=HM2BP(learning_rate=1.5e-2),
     epochs=3,

@@ -1,0 +1,82 @@
+"""Networks in the notation of papers, 15C5-P2-40C5-P2-300-10, as circuits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnlab import cards
+from snnlab.circuit import Circuit, Population, Projection, Source
+from snnlab.errors import Refused
+from snnlab.weights import Convolution, Pooling, Weights
+
+_LAYER = re.compile(
+    r"(?P<full>[1-9]\d{0,6})|(?P<channels>[1-9]\d{0,4})C(?P<kernel>[1-9]\d{0,2})|P(?P<side>[1-9]\d{0,2})"
+)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A chain of layers of one cell card, the last with a neuron for each class.
+
+    hidden      the layers before it: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x 2
+    v_th        threshold of every layer, the output's last
+    inhibition  weight with which output neurons inhibit one another, 0 for none
+    """
+
+    cell: str = "lif_exp_euler"
+    hidden: tuple[str, ...] = ("800",)
+    v_th: tuple[float, ...] = (20.0, 8.0)
+    inhibition: float = 0.0
+    receptor: str = "synapse"
+
+    def __post_init__(self) -> None:
+        for layer in self.hidden:
+            if not _LAYER.fullmatch(layer):
+                right = "needs at least one neuron in each layer, as 800, kernels as 15C5, or squares as P2"
+                raise Refused("network.hidden", f"found {layer!r}", right)
+        if not all(v_th > 0 for v_th in self.v_th):
+            raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
+        if not 0 <= self.inhibition < float("inf"):
+            raise Refused("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
+
+    def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
+        """The network for samples of `shape`: features, or an image of rows, columns and perhaps channels.
+
+        Raises Refused for layers that do not fit one another or the image.
+        """
+        layers = (*self.hidden, str(classes))
+        if len(self.v_th) != len(layers):
+            raise Refused("network.v_th", f"{len(self.v_th)} thresholds", f"needs one for each of {len(layers)} layers")
+        names = [*(f"hidden{k}" for k in range(1, len(layers))), "output"]
+        nodes: list[Source | Population] = [Source("input", int(np.prod(shape)))]
+        projections = []
+        for name, layer, v_th in zip(names, layers, self.v_th, strict=True):
+            try:
+                weights, shape = _connect(layer, shape)
+            except Refused as refusal:
+                raise Refused(f"network.hidden: {layer}", refusal.found, refusal.right) from refusal
+            projections.append(Projection(nodes[-1].name, name, self.receptor, weights))
+            nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], {"v_th": v_th}))
+        if self.inhibition:
+            among = self.inhibition * (np.eye(classes) - 1)
+            projections.append(Projection("output", "output", self.receptor, among))
+        return Circuit(tuple(nodes), tuple(projections), dt)
+
+
+def _connect(layer: str, shape: tuple[int, ...]) -> tuple[Weights, tuple[int, ...]]:
+    """Weights of zero from neurons of this shape to a layer, and the shape of the layer."""
+    found = _LAYER.fullmatch(layer)
+    if found is None or found["full"]:
+        return np.zeros((int(np.prod(shape)), int(layer))), (int(layer),)
+    if len(shape) not in (2, 3):
+        raise Refused("", f"{layer} on {int(np.prod(shape))} neurons in a row", "kernels and squares need an image")
+    rows, columns, channels = (*shape, 1)[:3]
+    if found["side"]:
+        pooling = Pooling((rows, columns, channels), int(found["side"]))
+        return pooling, pooling.out
+    side = int(found["kernel"])
+    kernels = Convolution(np.zeros((side, side, channels, int(found["channels"]))), (rows, columns))
+    return kernels, kernels.out

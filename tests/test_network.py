@@ -1,0 +1,46 @@
+"""Networks from the notation of papers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snnlab.circuit import Population
+from snnlab.errors import Refused
+from snnlab.experiments import Layers
+from snnlab.weights import Convolution, Pooling, learned
+
+PAPER = Layers(hidden=("15C5", "P2", "40C5", "P2", "300"), v_th=(5.0, 2.0, 12.0, 4.0, 10.0, 10.0), inhibition=1.0)
+
+
+def test_the_published_convolutional_network() -> None:
+    """15C5-P2-40C5-P2-300-10 on 28 x 28 pixels: 24 x 24 x 15, 12 x 12 x 15, 8 x 8 x 40, 4 x 4 x 40 = 640, 300, 10."""
+    circuit = PAPER.circuit((28, 28), 10, 1e-3)
+    assert [node.size for node in circuit.nodes] == [784, 8640, 2160, 2560, 640, 300, 10]
+    kinds = [type(one.weights) for one in circuit.projections]
+    assert kinds == [Convolution, Pooling, Convolution, Pooling, np.ndarray, np.ndarray, np.ndarray]
+    sizes = [0 if (values := learned(one.weights)) is None else values.size for one in circuit.projections]
+    assert sizes == [15 * 25, 0, 40 * 15 * 25, 0, 640 * 300, 300 * 10, 100]
+    thresholds = [node.parameters["v_th"] for node in circuit.nodes if isinstance(node, Population)]
+    assert thresholds == [5, 2, 12, 4, 10, 10]
+    assert circuit.projections[-1].pre == circuit.projections[-1].post == "output"
+    assert circuit.projections[-1].weights.sum() == -90
+
+
+def test_a_row_of_features_and_an_image_with_channels() -> None:
+    assert Layers().circuit((784,), 10, 1e-3).projections[0].weights.shape == (784, 800)
+    circuit = Layers(hidden=("3C2",), v_th=(1.0, 1.0)).circuit((4, 5, 2), 7, 1e-3)
+    assert [node.size for node in circuit.nodes] == [40, 3 * 4 * 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "shape", "message"),
+    [
+        ("4C9", (8, 8), "network.hidden: 4C9: kernels of 9 x 9 on an image of 8 x 8; needs kernels no larger"),
+        ("P9", (8, 8), "network.hidden: P9: squares of 9 x 9 on an image of 8 x 8"),
+        ("4C3", (64,), "network.hidden: 4C3: 4C3 on 64 neurons in a row; kernels and squares need an image"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(hidden: str, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        Layers(hidden=(hidden,), v_th=(1.0, 1.0)).circuit(shape, 10, 1e-3)
