@@ -1,5 +1,7 @@
 """HM2-BP against its own definition, written out pair by pair and step by step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -14,7 +16,7 @@ from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Batch
 from snnlab.spikes import Spikes
-from snnlab.weights import Convolution, Pooling
+from snnlab.weights import Convolution, Pooling, sparse
 
 TAU_M, TAU_S, REFRACTORY = 64.0, 8.0, 3  # steps; a neuron that fired in step k moves again in step k + 3
 
@@ -128,13 +130,18 @@ def test_total_psp_is_the_sum_of_the_potentials_at_the_spikes():
     assert np.allclose(total, response.potential[0], rtol=1e-10)
 
 
-def gradient_by_the_paper(circuit, spikes, labels, rule):
-    """dE/dw of every projection, sample by sample, from full matrices e_ij and the published special cases."""
-    responses = engine.run(circuit, {"input": spikes}, precision="float64")
+def gradient_by_the_paper(circuit, spikes, labels, rule, fired=None):
+    """dE/dw of every projection, sample by sample, from full matrices e_ij and the published special cases.
+
+    fired  population -> Spikes, where they are not those of the circuit alone
+    """
+    if fired is None:
+        responses = engine.run(circuit, {"input": spikes}, precision="float64")
+        fired = {name: response.spikes for name, response in responses.items()}
     first, second = circuit.projections
     sums = {one.name: np.zeros(one.weights.shape) for one in circuit.projections}
     for b, label in enumerate(labels):
-        trains = [spikes.dense()[b], *(responses[one.post].spikes.dense()[b] for one in (first, second))]
+        trains = [spikes.dense()[b], *(fired[one.post].dense()[b] for one in (first, second))]
         counts = [train.sum(axis=0) for train in trains]
         wanted = np.where(np.arange(len(counts[2])) == label, rule.target, rule.other)
         error = np.where(np.abs(counts[2] - wanted) <= rule.margin, 0, counts[2] - wanted)
@@ -315,13 +322,13 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
 
 
 def convolved(kernels, rng):
-    """7 x 7 pixels, two maps of 5 x 5 pooled to 2 x 2, and three outputs; weights of zero for the full layer."""
+    """7 x 7 pixels, two maps of 5 x 5 pooled to 2 x 2, and three outputs."""
     sizes = {"maps": 50, "pooled": 8, "output": 3}
     layers = [
         Population(name, cards.cell("lif_exp"), size, {"v_th": v_th, "t_ref": 2e-3})
         for (name, size), v_th in zip(sizes.items(), (1.5, 1.0, 2.0), strict=True)
     ]
-    weights = [Convolution(kernels, (7, 7)), Pooling((5, 5, 2), 2), rng.uniform(-0.5, 1.5, (8, 3))]
+    weights = [Convolution(kernels, (7, 7)), Pooling((5, 5, 2), 2), rng.uniform(-0.5, 1.5, (8, 3)) * [1, 1, -1]]
     names = ["input", *sizes]
     steps = [Projection(*ends, "synapse", one) for *ends, one in zip(names, names[1:], weights, strict=False)]
     return Circuit((Source("input", 49), *layers), tuple(steps), 1e-3)
@@ -335,6 +342,31 @@ def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry(
     assert not state.weights
     assert (kernels.shape, full.shape) == ((3, 3, 1, 2), (8, 3))
     assert 0.2 < np.abs(kernels).max() <= 0.25 and 0.8 < np.abs(full).max() <= 1.0
+
+
+@pytest.mark.parametrize("fake_spikes", [False, True])
+def test_what_shared_kernels_learn_is_the_sum_over_the_synapses_that_share_them(fake_spikes):
+    """The same network with a weight for every pair of neurons, as far as there is a synapse."""
+    rng = np.random.default_rng(4)
+    circuit = convolved(rng.uniform(-0.4, 0.9, (3, 3, 1, 2)), rng)
+    bright = rng.random((6, 1, 49)) < 0.3
+    spikes = Spikes.from_dense(bright & (rng.random((6, 120, 49)) < 0.1), 1e-3)
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    every = [replace(one, weights=sparse(one.weights).toarray()) for one in circuit.projections]
+    one_by_one = replace(circuit, projections=tuple(every))
+    rule, found = HM2BP(precision="float64", margin=0, fake_spikes=fake_spikes), []
+    for wired in (circuit, one_by_one):
+        responses = engine.run(wired, {"input": spikes}, precision="float64")
+        assert all((one.counts == 0).any() and one.counts.any() for one in responses.values())
+        error = rule.error(responses["output"].counts, labels)
+        found.append(rule.gradients(wired, Batch(spikes, labels), responses, error))
+    shared, full = found
+    assert shared.keys() == {"input->maps.synapse", "pooled->output.synapse"}
+    assert np.allclose(shared["pooled->output.synapse"], full["pooled->output.synapse"], rtol=1e-9)
+    which = sparse(Convolution(np.arange(18).reshape(3, 3, 1, 2), (7, 7)))
+    expected = np.bincount(which.data, full["input->maps.synapse"][which.coords], minlength=18)
+    assert np.abs(expected).min() > 1e-3
+    assert np.allclose(shared["input->maps.synapse"].ravel(), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

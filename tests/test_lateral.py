@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_hm2bp import REFRACTORY, network, spsp_by_pairs
+from test_hm2bp import REFRACTORY, gradient_by_the_paper, network, spsp_by_pairs
 
 from snnlab import engine
-from snnlab.circuit import Projection
+from snnlab.circuit import Circuit, Projection
+from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.lateral import gamma, own_psp
+from snnlab.rules.rule import Batch
 
 
 def outputs(*, delay=0.0, **more):
@@ -99,3 +101,26 @@ def test_gamma_stays_positive_and_bounded_where_inhibition_outweighs_the_thresho
     assert min(by_pairs) < 0  # what is guarded against
     found = gamma(psp, response.counts, labels, 30.0 * among.weights, 8.0)
     assert ((found >= 1) & (found <= 10 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("w0", [1.0, 0.0])
+def test_gamma_multiplies_what_the_output_learns_and_nothing_that_is_sent_down(w0):
+    """Gradients of the paper for the spikes that there were, those of the output times gamma sample by sample."""
+    circuit, spikes = network(seed=2, rate=0.2)
+    circuit = circuit.with_weights({one.name: np.abs(one.weights) for one in circuit.projections})
+    among = Projection("layer1", "layer1", "synapse", -w0 * (1 - np.eye(4)))
+    inhibited = Circuit(circuit.nodes, (*circuit.projections, among), circuit.dt)
+    rule, labels = HM2BP(precision="float64", margin=1), np.array([0, 1, 2, 3, 1])
+    responses = engine.run(inhibited, {"input": spikes}, precision="float64")
+    error = rule.error(responses["layer1"].counts, labels)
+    found = rule.gradients(inhibited, Batch(spikes, labels), responses, error)
+    expected = {one.name: np.zeros(one.weights.shape) for one in circuit.projections}
+    factors = []
+    for b, label in enumerate(labels):
+        alone = {name: response.spikes.sample(b) for name, response in responses.items()}
+        factors.append(gamma_by_pairs(alone["layer1"].dense()[0], label, w0, 2.0))
+        for name, one in gradient_by_the_paper(circuit, spikes.sample(b), [label], rule, alone).items():
+            expected[name] += one / len(labels) * (factors[-1] if "layer1" in name else 1.0)
+    assert (np.min(factors) > 1.01) == (w0 > 0)
+    for name, one in expected.items():
+        assert np.allclose(found[name], one, rtol=1e-9, atol=1e-10)
