@@ -4,7 +4,19 @@ The public names, each fetched from its room when it is first asked for: ``snnla
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that editors and type checkers know what the names are
+    from snnlab.cards import cell, dataset, datasets, models, synapse
+    from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
+    from snnlab.encode import Poisson
+    from snnlab.errors import Refused
+    from snnlab.estimator import SpikingClassifier
+    from snnlab.experiments import EXPERIMENTS
+    from snnlab.loaders import load
+    from snnlab.recording import Recording
+    from snnlab.spikes import Spikes
+    from snnlab.statistics import irregularity
 
 _ROOMS = {
     "cell": "cards",
@@ -23,13 +35,36 @@ _ROOMS = {
     "Poisson": "encode",
     "Refused": "errors",
     "EXPERIMENTS": "experiments",
+    "SpikingClassifier": "estimator",
     "load": "loaders",
     "Recording": "recording",
     "Spikes": "spikes",
     "irregularity": "statistics",
 }
 
-__all__ = list(_ROOMS)
+__all__ = [  # as in _ROOMS; a list that type checkers can read
+    "EXPERIMENTS",
+    "Circuit",
+    "Poisson",
+    "Population",
+    "Projection",
+    "Receptor",
+    "Recording",
+    "Refused",
+    "Source",
+    "SpikingClassifier",
+    "Spikes",
+    "alone",
+    "cell",
+    "dataset",
+    "datasets",
+    "irregularity",
+    "layered",
+    "load",
+    "models",
+    "random_wiring",
+    "synapse",
+]
 
 
 def __getattr__(name: str) -> Any:
