@@ -28,13 +28,15 @@ from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
-_CHUNKS = 4  # parts of a batch that a narrow layer is divided into, whatever the number of threads
+_GROUP = 64  # inputs to a task, as in traces.hpp
+_CHUNKS = 4  # parts of a batch, where there are too few inputs for many tasks; whatever the number of threads
 
 
 class _Products(ctypes.Structure):
     _fields_ = [
-        (name, ctypes.c_void_p) for name in "ids offsets raster transition scale weights send summed sent".split()
-    ] + [(name, ctypes.c_int32) for name in "pre post samples steps watched receptor held delay chunks threads".split()]
+        (name, ctypes.c_void_p)
+        for name in "ids offsets post_ids post_offsets transition scale weights send summed sent".split()
+    ] + [(name, ctypes.c_int32) for name in "pre post samples steps held delay chunks threads".split()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,10 @@ class Credit:
 
 
 def transition(population: Population, dt: Number) -> NDArray[np.float64]:
-    """The matrix of one free step, state after = matrix @ state before. Raises Refused where there is none."""
+    """The matrix of one free step, state after = matrix @ state before.
+
+    Raises Refused where there is none, and where the potential, which a spike resets, drives the other variables.
+    """
     code = generate(population, seconds(dt, "circuit: dt"))
     matrix = _transition(code)
     probe = np.random.default_rng(0).normal(size=(len(code.states), 8))
@@ -59,6 +64,9 @@ def transition(population: Population, dt: Number) -> NDArray[np.float64]:
         np.isfinite(matrix).all() and np.allclose(engine.advance(code, probe), matrix @ probe, rtol=1e-9, atol=1e-12)
     ):
         raise Refused(population.cell.path, "not linear about zero between its spikes", "needs a cell such as lif_exp")
+    if np.delete(matrix[:, code.watched], code.watched).any():
+        found = f"{code.states[code.watched]} drives other variables, which a reset would reach"
+        raise Refused(population.cell.path, found, "needs a cell such as lif_exp")
     return matrix
 
 
@@ -85,22 +93,20 @@ def products(
     if not isinstance(projection.weights, np.ndarray):
         return Credit(*shared.products(projection, pre, post, matrix, scale, send, precision, threads))
     samples, size = scale.shape
-    width = _width(size)
-    tiles = -(-size // width)
-    chunks = min(samples, _CHUNKS) if tiles < 8 else 1
+    chunks = min(samples, _CHUNKS) if pre.size < 8 * _GROUP else 1
+    receptor = code.receptors[projection.receptor]
     scaled = as_type(scale, precision)
     weights = as_type(np.asarray(projection.weights), precision) if send is not None else None
     sends = as_type(send, precision) if send is not None else None
     summed = np.empty((chunks, pre.size, size), dtype=precision)
-    sent = np.zeros((tiles, samples, pre.size), dtype=precision) if send is not None else None
-    arrays = (pre.ids, pre.offsets, post.raster, matrix, scaled, weights, sends, summed, sent)
-    numbers = (
-        pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
-        max(0, code.refractory - 1), delay_steps(projection, pre.dt), chunks, threads or cores(),
-    )  # fmt: skip
+    sent = np.zeros((samples, pre.size), dtype=precision) if send is not None else None
+    trains = (pre.ids, pre.offsets, post.spikes.ids, post.spikes.offsets)
+    arrays = (*trains, matrix, scaled, weights, sends, summed, sent)
+    held, delay = max(0, code.refractory - 1), delay_steps(projection, pre.dt)
+    numbers = (pre.size, size, samples, pre.steps, held, delay, chunks, threads or cores())
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
-    _library(len(code.states), precision, width).products(ctypes.byref(order))
-    return Credit(summed.sum(axis=0) if chunks > 1 else summed[0], None if sent is None else sent.sum(axis=0))
+    _library(len(code.states), code.watched, receptor, precision).products(ctypes.byref(order))
+    return Credit(summed.sum(axis=0) if chunks > 1 else summed[0], sent)
 
 
 def _check(
@@ -110,7 +116,8 @@ def _check(
     where = f"products of {projection.name!r}"
     if scipy.sparse.issparse(projection.weights):
         raise Refused(where, "sparse weights", "needs a full array, a convolution or pooling")
-    engine.check_layout(pre, where)
+    for spikes in (pre, post.spikes):
+        engine.check_layout(spikes, where)
     shape = (post.spikes.samples, post.spikes.size)
     for name, array in (("scale", scale), ("send", send)):
         if array is not None and array.shape != shape:
@@ -119,22 +126,18 @@ def _check(
         raise Refused(where, "spikes before and after that do not belong together", "needs one batch of one circuit")
 
 
-def _width(size: int) -> int:
-    """Neurons per tile: one reading of an input spike should serve many, but not lanes that have no neuron."""
-    return next((width for width in (16, 32) if size <= width), 64)
-
-
 @lru_cache(maxsize=64)
 def _transition(code: CellCode) -> NDArray[np.float64]:
     return engine.advance(code, np.eye(len(code.states)))
 
 
 @cache
-def _library(states: int, precision: Precision, width: int) -> ctypes.CDLL:
+def _library(states: int, watched: int, receptor: int, precision: Precision) -> ctypes.CDLL:
+    numbers = f"{REAL[precision]}, {states}, {watched}, {receptor}"
     text = f"""\
 #include "traces.hpp"
 
-extern "C" void products(const Products* order) {{ run_products<{REAL[precision]}, {states}, {width}>(*order); }}
+extern "C" void products(const Products* order) {{ run_products<{numbers}>(*order); }}
 """
     library = engine.compiled(text, "traces", precision)
     library.products.restype = None
