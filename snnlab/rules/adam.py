@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.engine.adam import descend
 from snnlab.errors import Refused
 from snnlab.rules.rule import State
 
@@ -32,22 +33,19 @@ class Adam:
             state.memory[f"m:{name}"] = np.zeros_like(weights)
             state.memory[f"v:{name}"] = np.zeros_like(weights)
 
-    def step(self, state: State, gradients: dict[str, NDArray[np.floating]], rate: float) -> None:
-        """Move every weight against its gradient; overwrites the gradients."""
+    def step(
+        self, state: State, gradients: dict[str, NDArray[np.floating]], rate: float, *, threads: int | None = None
+    ) -> None:
+        """Move every weight against its gradient, on so many threads (None for all cores); any number does the same.
+
+        Raises Refused for gradients of another shape or precision than their weights.
+        """
         state.steps += 1
-        # both corrections folded into the rate and the guard, so that no array is divided twice
+        # both corrections folded into the rate and the guard, so that no moment is divided
         second = float(np.sqrt(1 - self.beta2**state.steps))
         rate = rate * second / (1 - self.beta1**state.steps)
         for name, gradient in gradients.items():
-            m, v = state.memory[f"m:{name}"], state.memory[f"v:{name}"]
-            m *= self.beta1
-            m += (1 - self.beta1) * gradient
-            np.square(gradient, out=gradient)
-            gradient *= 1 - self.beta2
-            v *= self.beta2
-            v += gradient
-            np.sqrt(v, out=gradient)
-            gradient += self.epsilon * second
-            np.divide(m, gradient, out=gradient)
-            gradient *= rate
-            state.weights[name] -= gradient
+            descend(
+                state.weights[name], state.memory[f"m:{name}"], state.memory[f"v:{name}"], gradient,
+                betas=(self.beta1, self.beta2), rate=rate, guard=self.epsilon * second, threads=threads,
+            )  # fmt: skip
