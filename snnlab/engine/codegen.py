@@ -146,9 +146,7 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         load=_lines(3, (f"real free{k} = s{k}[n], rest{k} = free{k};" for k in count)),
         free=", ".join(f"free{k}" for k in count),
         resting=", ".join(f"rest{k}" for k in count),
-        select=_lines(3, (f"real now{k} = free ? free{k} : rest{k};" for k in count)),
-        chosen=", ".join(f"now{k}" for k in count),
-        store=_lines(3, (f"s{k}[n] = now{k};" for k in count)),
+        store=_lines(3, (f"s{k}[n] = free ? free{k} : rest{k};" for k in count)),
         values=", ".join(f"s{k}[n]" for k in count),
         each_now=", ".join(f"now[{k}]" for k in count),
         reset_store=_lines(3, (f"s{k}[n] = fires[n] ? now[{k}] : s{k}[n];" for k in count)),
@@ -246,16 +244,16 @@ template <class real> struct Cell {{
     void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
                 int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
 {pointers}
+#pragma GCC ivdep
         for (int n = 0; n < TILE; ++n) {{
             const bool free = t >= ready[n];
 {load}
             integrate({free});
             rest({resting});
-{select}
-            const bool fire = free & threshold({chosen});
+            const bool fire = free & threshold({free});
             fires[n] = fire;
             ready[n] = fire ? t + refractory : ready[n];
-            potential[n] += fire ? now{watched} : real(0);
+            potential[n] += fire ? free{watched} : real(0);
 {store}
         }}
     }}
@@ -263,6 +261,7 @@ template <class real> struct Cell {{
     // Resets the neurons of a tile that fired.
     void reset(real* state, int64_t span, const int32_t* __restrict fires) const {{
 {pointers}
+#pragma GCC ivdep
         for (int n = 0; n < TILE; ++n) {{
             real now[states] = {{{values}}};
             reset_one({each_now});

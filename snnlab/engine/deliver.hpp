@@ -61,20 +61,24 @@ __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, co
 
 // Kernels that all places of an image share. Neurons of an image are numbered by row, column and channel, so that what
 // a spike adds to one row of the image behind is one run of numbers, if the kernel's columns are stored last first.
+// Each such row of weights is followed by zeros, so that a run may be read in whole vectors.
 struct Kernels {
-    int32_t image_columns, rows, columns, channels_in, channels_out, out_rows, out_columns;
+    int32_t image_columns, rows, columns, channels_in, channels_out, out_rows, out_columns, stride;
 
     // Calls act(first, from, run) for each row of the image behind that a spike of neuron `id` reaches: the neurons
-    // [first, first + run), through the weights that begin at `from` in (channels in, rows, columns reversed, channels
-    // out).
+    // [first, first + run), through the weights that begin at `from` in (channels in, rows, stride). A run goes on into
+    // the zeros, to a whole number of vectors, where the image's right edge does not cut it off.
     template <class Act> void each_run(int32_t id, const Act& act) const {
+        constexpr int WHOLE = 16;
         const int channel = id % channels_in, place = id / channels_in;
         const int x = place % image_columns, y = place / image_columns;
         const int left = std::max(0, x - columns + 1), right = std::min(out_columns - 1, x);
-        const int skip = left - (x - columns + 1), run = (right - left + 1) * channels_out;
+        const int skip = left - (x - columns + 1);
+        int run = (right - left + 1) * channels_out;
+        if (right == x) run = (run + WHOLE - 1) / WHOLE * WHOLE;
         for (int dy = std::max(0, y - out_rows + 1); dy < std::min(rows, y + 1); ++dy)
             act(((y - dy) * out_columns + left) * channels_out,
-                ((int64_t(channel) * rows + dy) * columns + skip) * channels_out, run);
+                (int64_t(channel) * rows + dy) * stride + skip * channels_out, run);
     }
 };
 

@@ -63,7 +63,7 @@ class _Input(ctypes.Structure):
 
 
 class _Layer(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in "parameters inputs start raster counts potential".split()] + [
+    _fields_ = [(name, ctypes.c_void_p) for name in "parameters inputs start raster potential".split()] + [
         (name, ctypes.c_int32) for name in "n_inputs samples steps neurons refractory together threads".split()
     ]
 
@@ -195,30 +195,35 @@ def _run_layer(
     together = any(kind != _FULL or one.pre == population.name for one, (kind, *_) in zip(into, kept, strict=True))
     tiles = -(-population.size // TILE)
     raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
-    counts = np.zeros((samples, population.size), dtype=np.int32)
     potential = np.zeros((samples, population.size), dtype=precision)
     layer = _Layer(
         address(code.parameters),
         ctypes.addressof(inputs),
-        *(address(array) for array in (code.start, raster, counts, potential)),
+        *(address(array) for array in (code.start, raster, potential)),
         *(len(into), samples, steps, population.size, code.refractory, together, threads),
     )
     library.run(ctypes.byref(layer))
-    return Response(_listed(library, raster, population.size, dt, threads), counts, potential, raster, code)
+    spikes, counts = _listed(library, raster, population.size, dt, threads)
+    return Response(spikes, counts, potential, raster, code)
 
 
-def _listed(library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: float, threads: int) -> Spikes:
+def _listed(
+    library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: float, threads: int
+) -> tuple[Spikes, NDArray[np.int32]]:
+    """The spikes in a raster, and how many there are of each neuron (samples, neurons)."""
     samples, tiles, steps = raster.shape
     per_step = np.zeros((samples, steps), dtype=np.int64)
     library.count(ctypes.c_void_p(address(raster)), samples, tiles, steps, ctypes.c_void_p(address(per_step)), threads)
     offsets = offsets_of(per_step)
     ids = np.empty(per_step.sum(), dtype=np.int32)
-    pointers = [ctypes.c_void_p(address(array)) for array in (offsets, ids)]
-    library.list(ctypes.c_void_p(address(raster)), samples, tiles, steps, *pointers, threads)
-    return Spikes(ids, offsets, size, dt)
+    counts = np.zeros((samples, size), dtype=np.int32)
+    pointers = [ctypes.c_void_p(address(array)) for array in (offsets, ids, counts)]
+    library.list(ctypes.c_void_p(address(raster)), samples, size, steps, *pointers, threads)
+    return Spikes(ids, offsets, size, dt), counts
 
 
 _FULL, _CONVOLUTION, _SPARSE = range(3)
+_ZEROS = 16  # after each row of kernels, see deliver.hpp
 
 
 def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray[np.floating], NDArray[np.int32]]:
@@ -227,8 +232,12 @@ def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray
     if isinstance(weights, np.ndarray):
         return _FULL, as_type(weights, precision), np.zeros(0, dtype=np.int32)
     if isinstance(weights, Convolution):
-        shape = np.array([weights.image[1], *weights.kernels.shape, *weights.out[:2]], dtype=np.int32)
-        return _CONVOLUTION, as_type(weights.kernels[:, ::-1].transpose(2, 0, 1, 3), precision), shape
+        rows, columns, channels_in, channels_out = weights.kernels.shape
+        padded = np.zeros((channels_in, rows, columns * channels_out + _ZEROS), dtype=precision)
+        reversed_ = weights.kernels[:, ::-1].transpose(2, 0, 1, 3).reshape(channels_in, rows, -1)
+        padded[:, :, :-_ZEROS] = reversed_
+        shape = np.array([weights.image[1], *weights.kernels.shape, *weights.out[:2], padded.shape[2]], dtype=np.int32)
+        return _CONVOLUTION, padded, shape
     source, target, values = listed(weights)
     rows = np.searchsorted(source, np.arange(weights.shape[0] + 1))
     return _SPARSE, as_type(values, precision), np.concatenate([rows, target]).astype(np.int32)
@@ -275,9 +284,10 @@ void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* p
     count_steps(raster, samples, tiles, steps, per_step, threads);
 }}
 void list(
-    const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids, int threads
+    const uint64_t* raster, int samples, int neurons, int steps, const int64_t* offsets, int32_t* ids, int32_t* counts,
+    int threads
 ) {{
-    list_spikes(raster, samples, tiles, steps, offsets, ids, threads);
+    list_spikes(raster, samples, neurons, steps, offsets, ids, counts, threads);
 }}
 }}
 """

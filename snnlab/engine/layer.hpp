@@ -20,7 +20,6 @@ struct Layer {
     const Input* inputs;
     const double* start;  // (states, neurons)
     uint64_t* raster;     // out (samples, tiles, steps)
-    int32_t* counts;      // out (samples, neurons)
     void* potential;      // out real (samples, neurons): the potential at each spike, summed over the spikes
     int32_t n_inputs, samples, steps, neurons, refractory, together, threads;
 };
@@ -59,7 +58,7 @@ template <template <class> class Cell, class real> class Runner {
 public:
     Runner(const Place<real>& place_, const Cell<real>& cell_)
         : place(place_), layer(place_.layer), cell(cell_), span(place_.tiles * TILE),
-          memory(new Vec<real>[STATES * span / LANES<real>]), saved(new Vec<real>[span / LANES<real>]),
+          memory(new Vec<real>[STATES * span / LANES<real> + 2]), saved(new Vec<real>[span / LANES<real>]),
           potentials(new Vec<real>[span / LANES<real>]), integers(new Vec<int32_t>[2 * span / LANES<int32_t>]),
           potential(reinterpret_cast<real*>(potentials.get())), ready(reinterpret_cast<int32_t*>(integers.get())),
           fires(ready + span),
@@ -74,7 +73,6 @@ public:
             reset();
         }
         const int64_t at = int64_t(b) * layer.neurons + place.first;
-        count(layer.counts + at);
         std::memcpy(static_cast<real*>(layer.potential) + at, potential, place.neurons * sizeof(real));
     }
 
@@ -160,12 +158,15 @@ private:
         for (const int32_t* id = begin; id < end; ++id)
             kernels.each_run(*id, [&](int first, int64_t from, int run) {
                 add(receptor + first, weights + from, run);
-                wake(first, first + run - 1);
+                wake(first, std::min(first + run, span) - 1);
             });
     }
 
-    static void add(real* __restrict to, const real* __restrict from, int run) {
-        for (int k = 0; k < run; ++k) to[k] += from[k];
+    static void add(real* to, const real* from, int run) {
+        int k = 0;
+        for (; k + LANES<real> <= run; k += LANES<real>)
+            reinterpret_cast<Loose<real>*>(to + k)->of += reinterpret_cast<const Loose<real>*>(from + k)->of;
+        for (; k < run; ++k) to[k] += from[k];
     }
 
     // What the population itself fired in step t.
@@ -180,12 +181,6 @@ private:
     void reset() {
         for (int g = 0; g < place.tiles; ++g)
             if (fired[g] || !layer.together) cell.reset(state(0) + g * TILE, span, fires + g * TILE);
-    }
-
-    void count(int32_t* counts) const {
-        for (int g = 0; g < place.tiles; ++g)
-            for (int t = 0; t < layer.steps; ++t)
-                each_bit(raster[int64_t(g) * layer.steps + t], [&](int k) { ++counts[g * TILE + k]; });
     }
 };
 

@@ -50,13 +50,16 @@ inline void count_steps(const uint64_t* raster, int samples, int tiles, int step
     });
 }
 
-// The neurons that fire, step after step, in ascending order; `offsets` (samples, steps + 1) says where a step begins.
-inline void list_spikes(const uint64_t* raster, int samples, int tiles, int steps, const int64_t* offsets, int32_t* ids,
-                        int threads) {
+// The neurons that fire, step after step, in ascending order, and how often each does (samples, neurons); `offsets`
+// (samples, steps + 1) says where a step begins.
+inline void list_spikes(const uint64_t* raster, int samples, int neurons, int steps, const int64_t* offsets,
+                        int32_t* ids, int32_t* counts, int threads) {
+    const int tiles = tiles_of(neurons);
     parallel_for(samples, threads, [&](long sample) {
         int32_t* to = ids + offsets[sample * (steps + 1)];
         for (int t = 0; t < steps; ++t)
             for (int tile = 0; tile < tiles; ++tile)
                 each_bit(raster[(sample * tiles + tile) * steps + t], [&](int k) { *to++ = tile * TILE + k; });
+        for (const int32_t* id = ids + offsets[sample * (steps + 1)]; id < to; ++id) ++counts[sample * neurons + *id];
     });
 }

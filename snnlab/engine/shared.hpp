@@ -37,7 +37,8 @@ template <class real, int STATES> class SharedBackward {
     const int64_t span;
     real transition[STATES][STATES];
     Kernels kernels;
-    std::unique_ptr<Vec<real>[]> memory;  // the response (states, span)
+    const int64_t row;                    // span, and what a run may read beyond it
+    std::unique_ptr<Vec<real>[]> memory;  // the response (states, row), and the same times `scale` and times `send`
     std::vector<int> last;                // the step in which a tile fires last, -1 for never
     real* const summed;
     const real *scale = nullptr, *send = nullptr;
@@ -46,7 +47,7 @@ template <class real, int STATES> class SharedBackward {
 public:
     SharedBackward(const SharedProducts& products, int chunk)
         : p(products), tiles(tiles_of(products.post)), span(int64_t(tiles) * TILE),
-          memory(new Vec<real>[STATES * span / LANES<real>]), last(tiles),
+          row(span + 2 * LANES<real>), memory(new Vec<real>[(STATES + 2) * row / LANES<real>]), last(tiles),
           summed(p.summed ? static_cast<real*>(p.summed) + chunk * p.stored : nullptr) {
         for (int a = 0; a < STATES; ++a)
             for (int b = 0; b < STATES; ++b) transition[a][b] = real(p.transition[a * STATES + b]);
@@ -66,11 +67,13 @@ public:
     }
 
 private:
-    real* response(int s) const { return reinterpret_cast<real*>(memory.get()) + s * span; }
+    real* response(int s) const { return reinterpret_cast<real*>(memory.get()) + s * row; }
+    real* scaled() const { return response(STATES); }
+    real* to_send() const { return response(STATES + 1); }
 
     // Nothing has come back yet; the last step in which a tile that has something to learn or to send fires.
     int begin() {
-        std::memset(static_cast<void*>(memory.get()), 0, STATES * span * sizeof(real));
+        std::memset(static_cast<void*>(memory.get()), 0, (STATES + 2) * row * sizeof(real));
         int end = -1;
         for (int g = 0; g < tiles; ++g) {
             last[g] = -1;
@@ -94,6 +97,13 @@ private:
         if (p.held > 0 && t >= p.held) each_bit(words[t - p.held], [&](int k) { at[p.watched][k] = 0; });
         each_bit(words[t], [&](int k) { at[p.watched][k] = 1; });
         transpose(at);
+        const int first = g * TILE, width = std::min(TILE, p.post - first);
+        multiply(scaled() + first, scale + first, at[p.receptor], width);
+        if (send) multiply(to_send() + first, send + first, at[p.receptor], width);
+    }
+
+    static void multiply(real* __restrict out, const real* __restrict one, const real* __restrict two, int width) {
+        for (int k = 0; k < width; ++k) out[k] = one[k] * two[k];
     }
 
     void transpose(real* const* at) const {
@@ -112,20 +122,23 @@ private:
 
     void arrive(int b, int t) {
         const int64_t* at = p.offsets + int64_t(b) * (p.steps + 1) + (t - p.delay);
-        const real* from = response(p.receptor);
         const real* weights = static_cast<const real*>(p.weights);
         real* sent = p.sent ? static_cast<real*>(p.sent) + int64_t(b) * p.pre : nullptr;
         for (const int32_t *id = p.ids + at[0], *end = p.ids + at[1]; id < end; ++id) {
-            if (p.kind == SPARSE)
+            if (p.kind == SPARSE) {
                 each_synapse(p.shape, p.pre, *id, [&](int i, int k) {
-                    if (send) sent[*id] += send[i] * weights[k] * from[i];
+                    if (send) sent[*id] += weights[k] * to_send()[i];
                 });
-            else
-                kernels.each_run(*id, [&](int first, int64_t k, int run) {
-                    if (quiet(first, first + run - 1, t)) return;
-                    if (summed) learn(summed + k, scale + first, from + first, run);
-                    if (send) sent[*id] += weigh(weights + k, send + first, from + first, run);
-                });
+                continue;
+            }
+            Vec<real> total = {};
+            kernels.each_run(*id, [&](int first, int64_t k, int run) {
+                if (quiet(first, std::min<int>(first + run, span) - 1, t)) return;
+                if (summed) learn(summed + k, scaled() + first, run);
+                if (send) weigh(total, weights + k, to_send() + first, run);
+            });
+            if (send)
+                for (int k = 0; k < LANES<real>; ++k) sent[*id] += total.of[k];
         }
     }
 
@@ -136,19 +149,19 @@ private:
         return true;
     }
 
-    static void learn(real* __restrict to, const real* __restrict scale, const real* __restrict from, int run) {
-        for (int k = 0; k < run; ++k) to[k] += scale[k] * from[k];
+    static void learn(real* to, const real* from, int run) {
+        int k = 0;
+        for (; k + LANES<real> <= run; k += LANES<real>)
+            reinterpret_cast<Loose<real>*>(to + k)->of += reinterpret_cast<const Loose<real>*>(from + k)->of;
+        for (; k < run; ++k) to[k] += from[k];
     }
 
-    // Sixteen partial sums, so that the additions need not wait for one another.
-    static real weigh(const real* weights, const real* send, const real* from, int run) {
-        real part[16] = {}, total = 0;
+    static void weigh(Vec<real>& total, const real* weights, const real* from, int run) {
         int k = 0;
-        for (; k + 16 <= run; k += 16)
-            for (int l = 0; l < 16; ++l) part[l] += weights[k + l] * send[k + l] * from[k + l];
-        for (int l = 0; k < run; ++k, ++l) part[l] += weights[k] * send[k] * from[k];
-        for (real one : part) total += one;
-        return total;
+        for (; k + LANES<real> <= run; k += LANES<real>)
+            total.of += reinterpret_cast<const Loose<real>*>(weights + k)->of *
+                        reinterpret_cast<const Loose<real>*>(from + k)->of;
+        for (; k < run; ++k) total.of[0] += weights[k] * from[k];
     }
 };
 

@@ -48,17 +48,36 @@ def products(
     samples, size = scale.shape
     chunks = min(samples, _CHUNKS)
     scaled, sends = as_type(scale, precision), None if send is None else as_type(send, precision)
-    summed = np.zeros((chunks, *weights.shape), dtype=precision) if isinstance(given, Convolution) else None
+    learns = isinstance(given, Convolution)
+    summed = np.zeros((chunks, *weights.shape) if learns else 0, dtype=precision)
     sent = None if send is None else np.zeros((samples, pre.size), dtype=precision)
-    arrays = (pre.ids, pre.offsets, post.raster, matrix, scaled, weights, shape, sends, summed, sent)
+    arrays = (
+        pre.ids,
+        pre.offsets,
+        post.raster,
+        matrix,
+        scaled,
+        weights,
+        shape,
+        sends,
+        summed if learns else None,
+        sent,
+    )
     numbers = (
         weights.size, kind, pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
         max(0, code.refractory - 1), delay_steps(projection, pre.dt), chunks, threads or cores(),
     )  # fmt: skip
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
     _library(len(code.states), precision).products(ctypes.byref(order))
-    # the kernels are kept by channel and with their columns last first, see deliver.hpp
-    return (None if summed is None else summed.sum(axis=0).transpose(1, 2, 0, 3)[:, ::-1]), sent
+    found = _kernels(summed.sum(axis=0), given.kernels.shape) if isinstance(given, Convolution) else None
+    return found, sent
+
+
+def _kernels(rows: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.floating]:
+    """Back from the order of deliver.hpp, by channel in and row, the columns last first and zeros after them."""
+    _, columns, _, channels_out = shape
+    by_column = rows[:, :, : columns * channels_out].reshape(*rows.shape[:2], columns, channels_out)
+    return by_column.transpose(1, 2, 0, 3)[:, ::-1]
 
 
 @cache

@@ -9,6 +9,12 @@ template <class real> struct Vec {
     type of;
 };
 
+// The same number of bytes at any address.
+template <class real> struct Loose {
+    typedef real type __attribute__((vector_size(64), may_alias, aligned(sizeof(real))));
+    type of;
+};
+
 // Rows of weights are met in no order that the processor could foresee, so each is asked for a few spikes early.
 constexpr int AHEAD = 4;
 
