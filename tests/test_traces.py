@@ -119,6 +119,20 @@ def test_the_order_of_the_inputs_changes_no_bit():
     assert np.array_equal(again.sent, found.sent[:, order])
 
 
+@pytest.mark.parametrize("pre", [15, 700])
+def test_a_silent_neuron_learns_from_every_input_that_reaches_it(pre):
+    projection, spikes, response = one_layer(pre, 30, delay=30, rate=0.02)
+    scale, send = factors(response)
+    scale[2] = -1  # of all its neurons, those too that never fire
+    plain = engine.products(projection, spikes, response, scale, send, precision="float64")
+    found = engine.products(projection, spikes, response, scale, send, silent=0.25, precision="float64")
+    reached = spikes.dense()[:, : STEPS - 30].any(axis=1)
+    wanted = 0.25 * reached.T.astype(float) @ np.where(response.counts == 0, scale, 0)
+    assert wanted.any() and ((spikes.counts() > 0) & ~reached).any()
+    assert np.allclose(found.summed - plain.summed, wanted, rtol=1e-12, atol=1e-12)
+    assert np.array_equal(found.sent, plain.sent)
+
+
 def test_nothing_is_sent_where_nothing_fires_and_nothing_is_asked():
     projection, spikes, response = one_layer(70, 9)
     nothing = np.zeros(response.counts.shape)

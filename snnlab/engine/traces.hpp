@@ -28,6 +28,7 @@ struct Products {
     const void* send;          // real (samples, post), or null
     void* summed;              // out real (chunks, pre, post): sum over samples of scale_i * e_ij
     void* sent;                // out real (samples, pre), zeros at first: sum over i of send_i * w_ij * e_ij
+    double silent;             // e_ij in `summed` of a neuron that never fires, for each input that does
     int32_t pre, post, samples, steps, held, delay, chunks, threads;
 };
 // held   steps after a spike in which the membrane stays at its reset
@@ -48,10 +49,16 @@ template <class real> struct Neuron {
     real scale, send;
 };
 
+template <class real> struct Asleep {
+    int32_t id;
+    real share;  // of every input that fires
+};
+
 // Which neurons of a sample read the traces, and where: those that fired and whose factors are not both zero.
 template <class real> struct Readings {
     std::vector<Neuron<real>> neurons;
     std::vector<Reading<real>> all;
+    std::vector<Asleep<real>> asleep;
     int32_t steps = 0;  // beyond the last reading
 
     void list(const Products& p, int sample, const std::vector<real>& powers) {
@@ -63,6 +70,7 @@ template <class real> struct Readings {
             const int64_t at = int64_t(sample) * p.post + i;
             const real scale = static_cast<const real*>(p.scale)[at];
             const real send = p.send ? static_cast<const real*>(p.send)[at] : real(0);
+            if (!count[i] && p.silent != 0 && scale != 0) asleep.push_back({i, real(p.silent) * scale});
             if (!count[i] || (scale == 0 && send == 0)) continue;
             next[i] = total;
             total += count[i];
@@ -78,6 +86,8 @@ template <class real> struct Readings {
                 }
         reset(p.held, powers);
     }
+
+    bool none() const { return neurons.empty() && asleep.empty(); }
 
 private:
     void reset(int32_t held, const std::vector<real>& powers) {
@@ -98,12 +108,12 @@ struct Arrivals {
     std::vector<int32_t> order;  // which input has which place; the rest of the last group has none
     std::vector<uint32_t> place;
     const int groups, steps;
-    std::unique_ptr<uint64_t[]> words;  // (samples, groups, steps)
-    std::unique_ptr<bool[]> active;     // (samples, groups)
+    std::unique_ptr<uint64_t[]> words;   // (samples, groups, steps)
+    std::unique_ptr<uint64_t[]> active;  // (samples, groups): which inputs fire at all
 
     explicit Arrivals(const Products& p)
         : order(p.pre), place(p.pre), groups((p.pre + GROUP - 1) / GROUP), steps(p.steps),
-          words(new uint64_t[size_t(p.samples) * groups * steps]), active(new bool[size_t(p.samples) * groups]()) {
+          words(new uint64_t[size_t(p.samples) * groups * steps]), active(new uint64_t[size_t(p.samples) * groups]) {
         // Inputs that fire much share groups, so that others are silent through whole samples and can be passed over.
         // Every eighth spike tells well enough which they are.
         std::vector<int32_t> count(p.pre);
@@ -177,8 +187,11 @@ public:
     }
 
     void sample(int b, const Readings<real>& readings) {
-        if (!readings.steps || !arrivals.active[int64_t(b) * arrivals.groups + group]) return;
+        const uint64_t active = readings.none() ? 0 : arrivals.active[size_t(b) * arrivals.groups + group];
+        if (!active) return;
         silent = false;
+        rouse(readings, active);
+        if (readings.neurons.empty()) return;
         trace(b, readings.steps);
         alignas(64) real sent[GROUP];
         for (int part = 0; part < PARTS; ++part) read(part, readings, reinterpret_cast<Vec<real>*>(sent) + part * M);
@@ -208,6 +221,16 @@ public:
 
 private:
     int32_t input(int k) const { return arrivals.order[group * GROUP + k]; }
+
+    // Neurons that never fire read nothing: what they learn does not depend on when an input fired.
+    void rouse(const Readings<real>& readings, uint64_t active) {
+        if (readings.asleep.empty()) return;
+        const Lanes<real> lanes;
+        Vec<real> ones[N];
+        for (int n = 0; n < N; ++n) ones[n] = lanes.ones(active, n);
+        for (const auto& neuron : readings.asleep)
+            for (int n = 0; n < N; ++n) sum[size_t(neuron.id) * N + n].of += neuron.share * ones[n].of;
+    }
 
     // The potential that each input alone would leave in each step, before that step's own spikes arrive.
     void trace(int b, int32_t steps) {
@@ -257,7 +280,7 @@ template <class real, int STATES, int WATCHED, int RECEPTOR> void run_products(c
     Arrivals arrivals(p);
     parallel_for(p.samples, p.threads, [&](long b) {
         readings[b].list(p, int(b), powers);
-        if (readings[b].steps) arrivals.fill(p, int(b));
+        if (!readings[b].none()) arrivals.fill(p, int(b));
     });
     parallel_for(long(arrivals.groups) * p.chunks, p.threads, [&](long task) {
         Group<real, STATES, WATCHED, RECEPTOR> group(p, arrivals, int(task / p.chunks));

@@ -27,6 +27,7 @@ from snnlab.engine.engine import REAL, Precision, Response, address, as_type, co
 from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
+from snnlab.weights import outer
 
 _GROUP = 64  # inputs to a task, as in traces.hpp
 _CHUNKS = 4  # parts of a batch, where there are too few inputs for many tasks; whatever the number of threads
@@ -34,9 +35,11 @@ _CHUNKS = 4  # parts of a batch, where there are too few inputs for many tasks; 
 
 class _Products(ctypes.Structure):
     _fields_ = [
-        (name, ctypes.c_void_p)
-        for name in "ids offsets post_ids post_offsets transition scale weights send summed sent".split()
-    ] + [(name, ctypes.c_int32) for name in "pre post samples steps held delay chunks threads".split()]
+        *((name, ctypes.c_void_p) for name in "ids offsets post_ids post_offsets transition".split()),
+        *((name, ctypes.c_void_p) for name in "scale weights send summed sent".split()),
+        ("silent", ctypes.c_double),
+        *((name, ctypes.c_int32) for name in "pre post samples steps held delay chunks threads".split()),
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +80,13 @@ def products(
     scale: NDArray[np.floating],
     send: NDArray[np.floating] | None = None,
     *,
+    silent: float = 0.0,
     precision: Precision = "float32",
     threads: int | None = None,
 ) -> Credit:
     """The products of one projection over a batch; `scale` and `send` are (samples, post), see Credit.
 
+    silent   e_ij in `summed` of a neuron that never fires in a sample, for each input whose spikes reach it
     threads  None for all cores; the result does not depend on it
 
     The cells must be linear between spikes, see ``transition``. Raises Refused for arrays of other shapes, for spikes
@@ -91,22 +96,26 @@ def products(
     _check(projection, pre, post, scale, send)
     matrix = _transition(code)
     if not isinstance(projection.weights, np.ndarray):
-        return Credit(*shared.products(projection, pre, post, matrix, scale, send, precision, threads))
+        summed, sent = shared.products(projection, pre, post, matrix, scale, send, precision, threads)
+        asleep = np.where(post.counts == 0, silent * scale, 0).astype(precision)
+        if summed is not None and asleep.any():
+            summed = summed + outer(projection.weights, _active(projection, pre).astype(precision), asleep)
+        return Credit(summed, sent)
     samples, size = scale.shape
     chunks = min(samples, _CHUNKS) if pre.size < 8 * _GROUP else 1
     receptor = code.receptors[projection.receptor]
     scaled = as_type(scale, precision)
     weights = as_type(np.asarray(projection.weights), precision) if send is not None else None
     sends = as_type(send, precision) if send is not None else None
-    summed = np.empty((chunks, pre.size, size), dtype=precision)
+    totals = np.empty((chunks, pre.size, size), dtype=precision)
     sent = np.zeros((samples, pre.size), dtype=precision) if send is not None else None
     trains = (pre.ids, pre.offsets, post.spikes.ids, post.spikes.offsets)
-    arrays = (*trains, matrix, scaled, weights, sends, summed, sent)
+    arrays = (*trains, matrix, scaled, weights, sends, totals, sent)
     held, delay = max(0, code.refractory - 1), delay_steps(projection, pre.dt)
     numbers = (pre.size, size, samples, pre.steps, held, delay, chunks, threads or cores())
-    order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
+    order = _Products(*(None if array is None else address(array) for array in arrays), silent, *numbers)
     _library(len(code.states), code.watched, receptor, precision).products(ctypes.byref(order))
-    return Credit(summed.sum(axis=0) if chunks > 1 else summed[0], sent)
+    return Credit(totals.sum(axis=0) if chunks > 1 else totals[0], sent)
 
 
 def _check(
@@ -124,6 +133,15 @@ def _check(
             raise Refused(where, f"{name} of shape {array.shape}", f"needs {shape}")
     if (pre.samples, pre.steps, pre.size) != (post.spikes.samples, post.spikes.steps, projection.weights.shape[0]):
         raise Refused(where, "spikes before and after that do not belong together", "needs one batch of one circuit")
+
+
+def _active(projection: Projection, spikes: Spikes) -> NDArray[np.bool_]:
+    """Which neurons fire early enough for a spike to reach the others (samples, neurons)."""
+    last = max(0, spikes.steps - delay_steps(projection, spikes.dt))
+    active = np.zeros((spikes.samples, spikes.size), dtype=bool)
+    for row, begins in zip(active, spikes.offsets, strict=True):
+        row[spikes.ids[begins[0] : begins[last]]] = True
+    return active
 
 
 @lru_cache(maxsize=64)
