@@ -7,7 +7,7 @@ operation adds a weight and multiplies nothing: all of them are accumulates (AC)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ class Cost:
     effective_macs       those of activations other than 0 and 1; no source sends any
     activation_sparsity  share of neurons times steps without a spike, 0 to 1; of all populations
     connection_sparsity  share of weights that are zero, 0 to 1; of pairs, where weights are not shared
-    parameters           numbers that learning may change
+    parameters           numbers that are learned
     footprint_bytes      the weights as they are kept, and each state variable of each neuron in their precision
     """
 
@@ -43,10 +43,18 @@ class Cost:
     footprint_bytes: int
 
 
-def cost(circuit: Circuit, counts: Mapping[str, NDArray[np.integer]], *, samples: int, steps: int) -> Cost:
+def cost(
+    circuit: Circuit,
+    counts: Mapping[str, NDArray[np.integer]],
+    *,
+    samples: int,
+    steps: int,
+    trained: Collection[str] | None = None,
+) -> Cost:
     """The cost of `samples` samples of `steps` time steps each.
 
-    counts  population or source -> spikes of each of its neurons over all samples (neurons,)
+    counts   population or source -> spikes of each of its neurons over all samples (neurons,)
+    trained  projections whose weights are learned; all that could be, if left out
 
     A spike pays for all its synapses, also where the sample ends before it arrives.
     """
@@ -55,7 +63,7 @@ def cost(circuit: Circuit, counts: Mapping[str, NDArray[np.integer]], *, samples
     fired = sum(int(counts[one.name].sum()) for one in circuit.populations)
     cells = sum(one.size for one in circuit.populations)
     zeros, pairs = (sum(part) for part in zip(*map(_zeros, weights), strict=True)) if weights else (0, 0)
-    numbers = [values for values in map(learned, weights) if values is not None]
+    numbers = [(one.name, values) for one in circuit.projections if (values := learned(one.weights)) is not None]
     return Cost(
         spikes={one.name: int(counts[one.name].sum()) / samples for one in circuit.populations},
         input_spikes=sum(int(counts[one.name].sum()) for one in circuit.sources) / samples,
@@ -64,8 +72,8 @@ def cost(circuit: Circuit, counts: Mapping[str, NDArray[np.integer]], *, samples
         effective_macs=0.0,
         activation_sparsity=1 - fired / (samples * steps * cells),
         connection_sparsity=zeros / pairs if pairs else 0.0,
-        parameters=sum(values.size for values in numbers),
-        footprint_bytes=sum(map(_bytes, weights)) + _neurons(circuit) * _precision(numbers),
+        parameters=sum(values.size for name, values in numbers if trained is None or name in trained),
+        footprint_bytes=sum(map(_bytes, weights)) + _neurons(circuit) * _precision([values for _, values in numbers]),
     )
 
 

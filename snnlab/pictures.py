@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from snnlab.recording import Recording
 from snnlab.rules.rule import State
 from snnlab.runs import Progress
 from snnlab.simulate import simulate
+from snnlab.tables import Line
 from snnlab.train import evaluate, start
 
 _IMAGES = 25  # neurons whose weights are shown
@@ -89,6 +91,20 @@ def _by_unit(recording: Recording, labels: Mapping[str, str]) -> list[list[str]]
         if name in recording.traces["cell"]:
             groups.setdefault(recording.trace("cell", name).unit, []).append(name)
     return list(groups.values())
+
+
+def draw_results(lines: Sequence[Line], path: Path) -> Path:
+    """The accuracies of a bench, a row for each line of its table. Raises Refused where it cannot be written."""
+    # what differs below the experiment's name
+    names = ["\n".join([line.experiment, *textwrap.wrap(line.differs, 40)]) for line in lines]
+    figure, axes = plots.figure(size=(8, 1.1 + sum(0.3 + 0.16 * name.count("\n") for name in names)))
+    with plots.style():
+        plots.accuracies(
+            dict(zip(names, (line.accuracies for line in lines), strict=True)),
+            axes[0, 0],
+            reported=dict(zip(names, (line.rows[-1].reported for line in lines), strict=True)),
+        )
+    return plots.save(figure, path)
 
 
 # Of a run -------------------------------------------------------------------------------------------------------------

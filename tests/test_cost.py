@@ -147,7 +147,7 @@ def test_a_kernel_costs_what_the_same_synapses_cost_but_is_smaller() -> None:
 
 def test_the_published_network_has_the_published_size() -> None:
     """784-800-10: 635,200 weights, each served in each of 400 steps by a machine that knows no sparsity."""
-    circuit = EXPERIMENTS["hm2bp-mnist"].network.circuit(784, 10, 1e-3)
+    circuit = EXPERIMENTS["hm2bp-mnist"].network.circuit((28, 28), 10, 1e-3)
     silence = {node.name: np.zeros(node.size, dtype=np.int64) for node in circuit.nodes}
     found = cost(circuit, silence, samples=1, steps=400)
     assert found.parameters == 635_200
@@ -156,6 +156,13 @@ def test_the_published_network_has_the_published_size() -> None:
     # before learning they are zeros of 8 bytes; each cell has a membrane and a synapse
     assert found.connection_sparsity == 1
     assert found.footprint_bytes == 8 * (635_200 + 2 * 810)
+
+
+def test_weights_that_nobody_learns_are_no_parameters() -> None:
+    circuit = circuit_of(("eye", "out", holey(4, 3)), ("out", "out", holey(3, 3)), sizes={"eye": 4, "out": 3})
+    silence = {"eye": np.zeros(4, dtype=np.int64), "out": np.zeros(3, dtype=np.int64)}
+    assert cost(circuit, silence, samples=1, steps=1, trained=["eye->out.synapse"]).parameters == 12
+    assert cost(circuit, silence, samples=1, steps=1).parameters == 21
 
 
 def test_state_variables_of_receptors_are_part_of_the_footprint() -> None:

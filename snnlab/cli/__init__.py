@@ -13,7 +13,7 @@ from typing import Annotated, cast
 
 import typer
 
-from snnlab.cli import cells, data, training
+from snnlab.cli import bench, cells, data, training
 from snnlab.cli.stopping import Interrupted
 from snnlab.errors import Refused
 
@@ -34,6 +34,7 @@ app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(training.certify)
 app.command()(training.plot)
+app.command()(bench.bench)
 app.add_typer(folder, name="data")
 folder.command("list")(data.list_all)
 folder.command()(data.where)

@@ -43,7 +43,7 @@ def experiments(
     from snnlab.experiments import EXPERIMENTS
     from snnlab.experiments.options import shown
 
-    chosen = [_named(name)] if name is not None else list(EXPERIMENTS.values())
+    chosen = [named(name)] if name is not None else list(EXPERIMENTS.values())
     if as_json:
         told = [_told(one) for one in chosen]
         print(json.dumps(told if name is None else told[0], indent=2, ensure_ascii=False))
@@ -93,13 +93,13 @@ def train(
     snnlab train hm2bp-digits --set network.hidden=50 --epochs 5 --seed 1 --out runs/small
     snnlab train hm2bp-digits --out runs/small --resume
     """
-    _at_least("--threads", threads, 1)
-    _at_least("--seed", seed, 0)
-    _at_least("--save-every", save_every, 0)
-    changes = _changes(sets or [], epochs)
+    at_least("--threads", threads, 1)
+    at_least("--seed", seed, 0)
+    at_least("--save-every", save_every, 0)
+    changes = changes_of(sets or [], epochs)
     out = out or Path("runs") / f"{experiment}-seed{seed or 0}"
     with bars.waiting("reading data, compiling"):
-        study = _study(_named(experiment), changes, seed, data, out, resume, threads)
+        study = _study(named(experiment), changes, seed, data, out, resume, threads)
     from snnlab.train import train as learn
 
     said = f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
@@ -119,7 +119,7 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
     \b
     snnlab evaluate runs/hm2bp-digits-seed0
     """
-    _at_least("--threads", threads, 1)
+    at_least("--threads", threads, 1)
     from snnlab.experiments.study import Study
     from snnlab.train import evaluate as test
 
@@ -159,7 +159,7 @@ def certify(
     \b
     snnlab certify runs/hm2bp-digits-seed0 --samples 50
     """
-    _at_least("--threads", threads, 1)
+    at_least("--threads", threads, 1)
     from snnlab.certify import certify as compare
     from snnlab.experiments.study import Study
 
@@ -226,7 +226,8 @@ def _study(
     return Study.begin(out, changed, seed=seed or 0, folder=data, threads=threads)
 
 
-def _named(name: str) -> Experiment:
+def named(name: str) -> Experiment:
+    """Raises Refused where there is no such experiment."""
     from snnlab.experiments import EXPERIMENTS
 
     if name not in EXPERIMENTS:
@@ -234,7 +235,8 @@ def _named(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-def _changes(sets: list[str], epochs: int | None) -> dict[str, Any]:
+def changes_of(sets: list[str], epochs: int | None) -> dict[str, Any]:
+    """What --set and --epochs ask for. Raises Refused for texts that say nothing."""
     changes: dict[str, Any] = {}
     for text in sets:
         key, equals, value = text.partition("=")
@@ -242,14 +244,15 @@ def _changes(sets: list[str], epochs: int | None) -> dict[str, Any]:
             raise Refused(f"--set {text}", "no value", "needs KEY=VALUE, such as epochs=5")
         changes[key.strip()] = value.strip()
     if epochs is not None:
-        _at_least("--epochs", epochs, 1)
+        at_least("--epochs", epochs, 1)
         if "epochs" in changes:
             raise Refused("--epochs", f"found {epochs}, and --set epochs={changes['epochs']}", "needs one of the two")
         changes["epochs"] = epochs
     return changes
 
 
-def _at_least(where: str, value: float | None, least: int) -> None:
+def at_least(where: str, value: float | None, least: int) -> None:
+    """Raises Refused for a number that is too small, or none."""
     if value is not None and not value >= least:
         raise Refused(where, f"found {value}", f"needs at least {least}")
 

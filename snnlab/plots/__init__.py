@@ -4,6 +4,7 @@ from snnlab.plots.confusion import confusion
 from snnlab.plots.curve import learning_curve
 from snnlab.plots.raster import raster
 from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
+from snnlab.plots.results import accuracies
 from snnlab.plots.spike_counts import counts
 from snnlab.plots.style import STYLE, check_path, figure, save, style
 from snnlab.plots.traces import traces
@@ -11,6 +12,7 @@ from snnlab.plots.weights import weight_images
 
 __all__ = [
     "STYLE",
+    "accuracies",
     "check_path",
     "confusion",
     "counts",

@@ -1,0 +1,175 @@
+"""Experiments over seeds, to result rows: what is done is not done again, what was cut off is taken up again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from snnlab.engine import cores
+from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS, Experiment
+from snnlab.experiments.study import Study
+from snnlab.results import Row, appending, key_of, plain
+from snnlab.runs import Progress, Run, environment, versions
+from snnlab.train import evaluate, train
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A network to be trained: an experiment, options that differ from its own, and a seed."""
+
+    experiment: str
+    changes: Mapping[str, Any]
+    seed: int
+
+    @property
+    def changed(self) -> Experiment:
+        """The experiment with its options. Raises Refused for options that it has not."""
+        return EXPERIMENTS[self.experiment].with_options(self.changes)
+
+    @property
+    def key(self) -> str:
+        """As the row has it that will come of this."""
+        experiment = self.changed
+        return key_of(self.experiment, plain(experiment.options()), experiment.digests(), self.seed)
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment} seed {self.seed}"
+
+    def run_in(self, folder: Path) -> Path:
+        """Its run directory below `folder`, the same whenever it is asked for."""
+        return folder / f"{self.experiment}-seed{self.seed}-{self.key[:8]}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plan that was refused."""
+
+    plan: Plan
+    refusal: Refused
+
+
+def plans(experiments: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> list[Plan]:
+    """Every experiment with seeds 0 to `seeds` - 1, one seed of all of them after another.
+
+    Raises Refused where an experiment has no such option.
+    """
+    made = [Plan(name, changes, seed) for seed in range(seeds) for name in experiments]
+    for plan in made[: len(experiments)]:
+        _ = plan.changed
+    return made
+
+
+def bench(
+    file: Path,
+    wanted: Sequence[Plan],
+    *,
+    folder: Path | None = None,
+    jobs: int = 1,
+    threads: int | None = None,
+    tell: Tell = lambda line: None,
+) -> Iterator[Row | Failure]:
+    """Train what is not in the file yet, and append a row as each is done; gives the row, or why there is none.
+
+    Runs are kept beside the file, in FILE.runs, and taken up again where they stand.
+
+    folder   where the data is looked for
+    jobs     trainings at a time, each in a process of its own
+    threads  of each training; an equal share of all cores if left out
+    tell     called with a line for each epoch, in whichever process it is; must be a function of a module
+
+    Raises Refused for a file of other things, and one that another process adds to.
+    """
+    with appending(file) as (rows, append):
+        done = {row.key for row in rows}
+        todo = [plan for plan in wanted if plan.key not in done]
+        tell(f"{file}: {len(wanted) - len(todo)} of {len(wanted)} trainings done, {len(todo)} to do")
+        jobs = max(1, min(jobs, len(todo)))
+        share = threads or max(1, cores() // jobs)
+        runs = file.with_name(file.name + ".runs")
+        above = os.getpid() if jobs > 1 else None
+        calls = (joblib.delayed(_attempt)(plan, plan.run_in(runs), folder, share, tell, above) for plan in todo)
+        parallel = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+        with closing(parallel(calls)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome, Row):
+                    append(outcome)
+                yield outcome
+
+
+def _attempt(
+    plan: Plan, place: Path, folder: Path | None, threads: int, tell: Tell, above: int | None
+) -> Row | Failure:
+    """A row, or the refusal instead of it, which must not end the others; in a process below `above`, if given."""
+    if above is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process above ends this one
+
+    def watch() -> None:
+        if above not in (None, os.getppid()):  # it was killed, and nobody waits for the row
+            os._exit(1)
+
+    try:
+        return measure(plan, place, folder=folder, threads=threads, tell=tell, each=watch)
+    except Refused as refusal:
+        return Failure(plan, refusal)
+
+
+def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell: Tell, each: Callable[[], None]) -> Row:
+    """Train to the end in the run directory `place`, from where that stands, and test. Raises Refused.
+
+    each  called after every batch
+    """
+    if place.exists() and not Run.vacant(place):
+        study = Study.open(place, folder=folder, threads=threads)
+    else:
+        study = Study.begin(place, plan.changed, seed=plan.seed, folder=folder, threads=threads)
+    _, progress = study.restored()
+    epochs = study.trial.epochs
+    tell(f"{plan.name}: {len(progress.rows)} of {epochs} epochs done, threads: {threads}")
+    for report in train(study.trial, study.run):
+        each()
+        if report.row is not None:
+            tell(f"{plan.name}: epoch {report.row['epoch']}/{epochs}  test {100 * report.row['test_accuracy']:.2f} %")
+    state, progress = study.restored()
+    study.summarise(progress)
+    return _row(plan, study, progress, asdict(evaluate(study.trial, state).cost), threads)
+
+
+def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
+    experiment, trial, rows = study.experiment, study.trial, progress.rows
+    options, usual = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
+    layers = [trial.circuit.sources[0].size, *experiment.network.hidden, len(trial.train.classes)]
+    machine = environment()
+    return Row(
+        experiment=experiment.name,
+        seed=plan.seed,
+        changes={name: value for name, value in options.items() if value != usual[name]},
+        options=options,
+        cards=experiment.digests(),
+        network="-".join(map(str, layers)),
+        epochs=rows[-1]["epoch"],
+        test_accuracy=rows[-1]["test_accuracy"],
+        train_accuracy=rows[-1]["train_accuracy"],
+        test_curve=[row["test_accuracy"] for row in rows],
+        train_curve=[row["train_accuracy"] for row in rows],
+        cost=cost,
+        wall_s=sum(row["seconds"] for row in rows),
+        # epochs are of one length, so the rate over all of them is the harmonic mean
+        train_samples_per_s=len(rows) / sum(1 / row["train_samples_per_s"] for row in rows),
+        test_samples_per_s=len(rows) / sum(1 / row["test_samples_per_s"] for row in rows),
+        reported=experiment.reported,
+        reference=experiment.reference,
+        threads=threads,
+        versions=versions(),
+        machine={name: machine[name] for name in ("platform", "processor", "cores")},
+    )

@@ -1,0 +1,156 @@
+"""All experiments over several seeds, and the table of results."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snnlab.cli import printed
+from snnlab.cli.stopping import interruptible
+from snnlab.cli.training import Data, at_least, changes_of, named
+from snnlab.errors import Refused
+
+if TYPE_CHECKING:
+    from snnlab.bench import Failure
+    from snnlab.tables import Line
+
+_SEEDS = 3
+
+
+def bench(
+    experiments: Annotated[
+        str | None, typer.Option("--experiments", metavar="NAME,NAME", help="Of `snnlab experiments`; else all.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", metavar="N", help=f"Train with seeds 0 to N-1; {_SEEDS} if left out.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change an option of all of them; a line of its own."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file of results.")] = Path("runs/bench.jsonl"),
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", help="Trainings at a time; 1 if left out, which uses all cores already."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", help="Of each training; else all cores, shared by --jobs.")
+    ] = None,
+    data: Data = None,
+    table: Annotated[bool, typer.Option("--table", help="Train nothing: show what is in --out.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw to this .png, .pdf or .svg; else beside --out.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table there as Markdown.")
+    ] = None,
+) -> None:
+    """Train experiments with several seeds, and show the results beside the papers' numbers.
+
+    Each network trained is a line in --out, appended as it is done. Stopped at any moment, the same command goes on
+    where it was. The runs are in FILE.runs, for `snnlab evaluate` and the others.
+
+    \b
+    snnlab bench --experiments hm2bp-digits --seeds 2
+    snnlab bench --experiments hm2bp-digits --seeds 2 --set rule.self_term=false
+    snnlab bench --table --markdown results.md
+    """
+    names = _names(experiments)
+    if table:
+        for name, given in {"--seeds": seeds, "--set": sets, "--jobs": jobs, "--threads": threads}.items():
+            if given:
+                raise Refused(name, "found beside --table", "leave out one of the two: --table trains nothing")
+    else:
+        at_least("--seeds", seeds, 1)
+        at_least("--jobs", jobs, 1)
+        at_least("--threads", threads, 1)
+    if plot is not None:
+        from snnlab.plots import check_path
+
+        check_path(plot)
+    failed: list[Failure] = []
+    if not table:
+        failed = _train(names, seeds or _SEEDS, sets or [], out, jobs or 1, threads, data)
+        plot = plot or out.with_suffix(".png")
+    _show(out, names if experiments else [], plot, markdown)
+    for failure in failed:
+        print(f"{failure.plan.name}: {failure.refusal}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(2)
+
+
+def tell(line: str) -> None:
+    """How it goes, beside the table and not within it."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _names(given: str | None) -> list[str]:
+    """The experiments asked for, each once. Raises Refused for one that there is not."""
+    from snnlab.experiments import EXPERIMENTS
+
+    if given is None:
+        return list(EXPERIMENTS)
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    if not names:
+        raise Refused("--experiments", "none", "needs names of `snnlab experiments`, with commas between them")
+    return [named(name).name for name in dict.fromkeys(names)]
+
+
+def _train(
+    names: Sequence[str],
+    seeds: int,
+    sets: list[str],
+    out: Path,
+    jobs: int,
+    threads: int | None,
+    data: Path | None,
+) -> list[Failure]:
+    """Train what is not in the file, and say of each network how it went; those that were refused."""
+    from snnlab.bench import Failure, plans
+    from snnlab.bench import bench as run
+
+    wanted = plans(names, seeds, changes_of(sets, None))
+    failed = []
+    with interruptible(f"stopped; go on with: {shlex.join(['snnlab', *sys.argv[1:]])}"):
+        for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell):
+            if isinstance(outcome, Failure):
+                failed.append(outcome)
+                tell(f"{outcome.plan.name}: refused")
+            else:
+                percent = f"{100 * outcome.test_accuracy:.2f} %"
+                tell(f"{outcome.experiment} seed {outcome.seed}: done, {percent} after {outcome.epochs} epochs")
+    return failed
+
+
+def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | None) -> None:
+    """The table of the file, of some experiments or of all; drawn and written where asked for."""
+    from snnlab import results, tables
+
+    lines = [line for line in tables.lines(results.read(out)) if not names or line.experiment in names]
+    if not lines:
+        print(f"{out}: no results yet")
+        return
+    printed.table(tables.HEAD, tables.table(lines))
+    if plot is not None:
+        from snnlab.pictures import draw_results
+
+        print(f"drawn to {draw_results(lines, plot)}")
+    if markdown is not None:
+        print(f"written to {_write(markdown, lines, plot)}")
+
+
+def _write(path: Path, lines: Sequence[Line], plot: Path | None) -> Path:
+    from snnlab import tables
+
+    figure = Path(os.path.relpath(plot, path.parent)).as_posix() if plot is not None else ""
+    try:
+        path.write_text(tables.markdown(lines, figure), encoding="utf-8")
+    except OSError as error:
+        raise Refused(path, f"cannot be written: {error.strerror or error}", "choose another --markdown") from error
+    return path

@@ -1,0 +1,175 @@
+"""Result rows: one trained network each, a line of JSON that says how to train it again."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from snnlab.errors import Refused
+
+_BEGINS = '{"experiment": '
+_RIGHT = "needs a file written by `snnlab bench`, or a new one"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network, trained and tested. Accuracies 0 to 1, of the last epoch and never of the best.
+
+    changes   options that differed from the experiment's own; `options` are all of them
+    cards     path -> digest of the cards it was made of
+    network   neurons of each layer, the input's first
+    *_curve   accuracy after each epoch
+    cost      what a sample costs, as `snnlab.cost.Cost` has it
+    wall_s    seconds of training and testing, over all epochs
+    reported  what `reference` reports, None for nothing
+    """
+
+    experiment: str
+    seed: int
+    changes: dict[str, Any]
+    options: dict[str, Any]
+    cards: dict[str, Any]
+    network: str
+    epochs: int
+    test_accuracy: float
+    train_accuracy: float
+    test_curve: list[float]
+    train_curve: list[float]
+    cost: dict[str, Any]
+    wall_s: float
+    train_samples_per_s: float
+    test_samples_per_s: float
+    reported: float | None
+    reference: str
+    threads: int
+    versions: dict[str, Any]
+    machine: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The same for two rows that must hold the same accuracies."""
+        return key_of(self.experiment, self.options, self.cards, self.seed)
+
+    @property
+    def spikes(self) -> float:
+        """Of all populations, for a sample."""
+        return float(sum(self.cost["spikes"].values()))
+
+    def line(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
+
+
+def key_of(experiment: str, options: Mapping[str, Any], cards: Mapping[str, Any], seed: int) -> str:
+    """What tells one row from another, as 64 hexadecimal digits."""
+    text = json.dumps([experiment, options, cards, seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON gives them back."""
+    return dict(json.loads(json.dumps(options)))
+
+
+# The file -------------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a file, none of them twice; a last line that was cut off is left out.
+
+    Raises Refused for a file that is missing or holds anything else.
+    """
+    try:
+        return _rows(path, path.read_bytes())[0]
+    except OSError as error:
+        raise Refused(path, error.strerror or str(error), _RIGHT) from error
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[tuple[list[Row], Callable[[Row], None]]]:
+    """The rows of a file, made if missing, and the function that adds one; a line that was cut off is removed.
+
+    Raises Refused as `read` does, and where another process is adding rows.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Refused(path, "another process adds rows", "wait for it, or choose another --out") from error
+            file.seek(0)
+            rows, whole = _rows(path, file.read())
+            file.truncate(whole)
+
+            def append(row: Row) -> None:
+                file.write(row.line().encode())
+                file.flush()
+                os.fsync(file.fileno())
+
+            yield rows, append
+    except OSError as error:
+        raise Refused(path, f"cannot be written: {error.strerror or error}", "choose another --out") from error
+
+
+def _rows(path: Path, content: bytes) -> tuple[list[Row], int]:
+    """The rows, and how many bytes of the file are whole lines."""
+    lines = content.splitlines(keepends=True)
+    torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+    begins = _BEGINS.encode()
+    if not (torn.startswith(begins) or begins.startswith(torn)):
+        raise Refused(path, f"line {len(lines) + 1} is not a row", _RIGHT)
+    found: dict[str, Row] = {}
+    for number, line in enumerate(lines, start=1):
+        row = _row(f"{path}: line {number}", line)
+        found.setdefault(row.key, row)
+    return list(found.values()), len(content) - len(torn)
+
+
+def _row(where: str, line: bytes) -> Row:
+    try:
+        given = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Refused(where, "not JSON", _RIGHT) from error
+    names = [field.name for field in fields(Row)]
+    if not isinstance(given, dict) or given.keys() != set(names):
+        unlike = sorted(set(names).symmetric_difference(given)) if isinstance(given, dict) else ["no object"]
+        raise Refused(where, f"not a row ({', '.join(unlike[:3])})", _RIGHT)
+    row = Row(**given)
+    for name in names:
+        if not _fits(name, given[name]):
+            raise Refused(f"{where}: {name}", f"found {str(given[name])[:60]!r}", "no bench writes that")
+    if len(row.test_curve) != row.epochs or row.test_accuracy != row.test_curve[-1]:
+        raise Refused(f"{where}: test_accuracy", f"found {row.test_accuracy}", "needs that of the last epoch")
+    return row
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "dict[str, Any]": (dict,), "list[float]": (list,),
+    "float | None": (int, float, type(None)),
+}  # fmt: skip
+_SHARES = ("test_accuracy", "train_accuracy", "reported")
+_COSTS = ("effective_acs", "dense", "activation_sparsity", "parameters", "footprint_bytes")
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value is one that a row's field may have."""
+    kind = Row.__annotations__[name]
+    if type(value) not in _KINDS[kind]:
+        return False
+    if isinstance(value, list):
+        return all(type(one) in (int, float) and 0 <= one <= 1 for one in value)
+    if name == "cost":
+        spikes = value.get("spikes")
+        counts = [value.get(key) for key in _COSTS] + list(spikes.values() if isinstance(spikes, dict) else [None])
+        return all(type(one) in (int, float) and math.isfinite(one) and one >= 0 for one in counts)
+    if isinstance(value, int | float):
+        return math.isfinite(value) and value >= (1 if name == "epochs" else 0) and (name not in _SHARES or value <= 1)
+    return True

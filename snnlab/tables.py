@@ -1,0 +1,144 @@
+"""The table of results: a line for each experiment and each set of its options, beside the paper's number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snnlab.experiments import EXPERIMENTS
+from snnlab.experiments.options import shown
+from snnlab.results import Row, key_of, plain
+
+
+@dataclass(frozen=True)
+class Line:
+    """All seeds of one experiment with the same options, on the same cards.
+
+    differs  what tells it from the experiment as it is today, empty for nothing
+    """
+
+    experiment: str
+    differs: str
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        return self.experiment + (f", {self.differs}" if self.differs else "")
+
+    @property
+    def accuracies(self) -> list[float]:
+        return [row.test_accuracy for row in self.rows]
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of the accuracies, of n - 1 degrees of freedom; None for a single seed."""
+        return float(np.std(self.accuracies, ddof=1)) if len(self.rows) > 1 else None
+
+    def mean(self, of: Callable[[Row], float]) -> float:
+        return float(np.mean([of(row) for row in self.rows]))
+
+
+def lines(rows: Sequence[Row]) -> list[Line]:
+    """A line for each experiment and each set of its options, by experiment; the experiment as it is comes first."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key_of(row.experiment, row.options, row.cards, 0), []).append(row)
+    made: list[Line] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for group in groups.values():
+        name, differs = group[0].experiment, _differs(group[0])
+        seen[name, differs] += 1
+        if seen[name, differs] > 1:  # of other cards than other cards
+            differs += f" ({seen[name, differs]})"
+        made.append(Line(name, differs, tuple(sorted(group, key=lambda row: row.seed))))
+    return sorted(made, key=lambda line: (line.experiment, bool(line.differs)))
+
+
+def _differs(row: Row) -> str:
+    """In which options and cards a row is not the experiment that has its name today."""
+    if row.experiment not in EXPERIMENTS:
+        return "an experiment of another version"
+    now = EXPERIMENTS[row.experiment]
+    options = plain(now.options())
+    found = [f"{name}={shown(_value(row.options[name]))}" for name in row.options
+             if name in options and row.options[name] != options[name]]  # fmt: skip
+    found += [f"without {name}" for name in options if name not in row.options]
+    found += [f"with {name}" for name in row.options if name not in options]
+    if row.cards != now.with_options({k: v for k, v in row.changes.items() if k in options}).digests():
+        found.append("other cards")
+    return ", ".join(found)
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+HEAD = ["experiment", "network", "seeds", "epochs", "test accuracy", "paper", "spikes", "operations", "wall time",
+        "what the paper's number is"]  # fmt: skip
+
+
+def table(made: Sequence[Line]) -> list[list[str]]:
+    """The lines as texts under HEAD: means over seeds, spikes and operations of a sample, wall time of a training."""
+    return [_cells(line) for line in made]
+
+
+def _cells(line: Line) -> list[str]:
+    last, deviation = line.rows[-1], line.deviation
+    spread = "" if deviation is None else f" +- {100 * deviation:.2f}"
+    return [
+        line.name,
+        last.network,
+        str(len(line.rows)),
+        str(last.epochs),
+        f"{100 * line.mean(lambda row: row.test_accuracy):.2f}{spread} %",
+        "none" if last.reported is None else f"{100 * last.reported:.2f} %",
+        f"{line.mean(lambda row: row.spikes):,.0f}",
+        f"{line.mean(lambda row: row.cost['effective_acs']):,.0f}",
+        duration(line.mean(lambda row: row.wall_s)),
+        "" if last.reported is None else last.reference,
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def markdown(made: Sequence[Line], figure: str = "") -> str:
+    """A page with the table, what its columns are, and on what it was measured; `figure` is a path to put into it."""
+    rows = [row for line in made for row in line.rows]
+    cells = [HEAD, ["---"] * len(HEAD), *([text.replace("|", "\\|").replace("+-", "±") for text in one]
+                                          for one in table(made))]  # fmt: skip
+    parts = [
+        "# Results",
+        "Written by `snnlab bench --table --markdown`; each line can be measured again with `snnlab bench`.",
+        "\n".join(f"| {' | '.join(one)} |" for one in cells),
+        _NOTES,
+        "Measured with:\n\n" + "\n".join(f"- {text}" for text in dict.fromkeys(map(_measured, rows))),
+    ]
+    if figure:
+        parts.insert(3, f"![Test accuracy of each seed, their mean, and the paper's number]({figure})")
+    return "\n\n".join(parts) + "\n"
+
+
+_NOTES = """\
+- *test accuracy*: of the last epoch, never of the best; mean over seeds ± standard deviation (n - 1). *paper* is the
+  number reported there, and the last column says what it is.
+- *spikes*: fired by all layers for a test sample, the input's not among them. *operations*: spikes that cross a weight
+  other than zero, for a test sample, the input's among them (NeuroBench's effective accumulates; there are no
+  multiplications).
+- *wall time*: of one training with a test after every epoch."""
+
+
+def _measured(row: Row) -> str:
+    known = ", ".join(f"{name} {version}" for name, version in row.versions.items() if version)
+    machine = row.machine
+    system = str(machine.get("platform")).partition("-")[0]
+    place = f"{system}, {machine.get('processor')}, {machine.get('cores')} cores, {row.threads} for each training"
+    return f"{place}; {known}"

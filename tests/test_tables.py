@@ -1,0 +1,84 @@
+"""The table: means and deviations as the standard library has them, and the paper's number beside them."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_results import ROW
+
+from snnlab.experiments import EXPERIMENTS
+from snnlab.results import Row, plain
+from snnlab.tables import HEAD, duration, lines, markdown, table
+
+
+def row_of(experiment: str, accuracy: float = 0.5, seed: int = 0, **changes: Any) -> Row:
+    one = EXPERIMENTS[experiment].with_options(changes)
+    return replace(
+        ROW, experiment=experiment, seed=seed, changes=plain(changes), options=plain(one.options()),
+        cards=one.digests(), reported=one.reported, reference=one.reference, test_accuracy=accuracy,
+        test_curve=[1.0, accuracy],
+    )  # fmt: skip
+
+
+def cells(rows: list[Row]) -> list[dict[str, str]]:
+    return [dict(zip(HEAD, one, strict=True)) for one in table(lines(rows))]
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
+def test_mean_and_deviation_are_those_of_the_standard_library(accuracies: list[float]) -> None:
+    rows = [row_of("hm2bp-mnist", accuracy, seed) for seed, accuracy in enumerate(accuracies)]
+    (line,) = lines(rows)
+    assert line.mean(lambda row: row.test_accuracy) == pytest.approx(statistics.mean(accuracies), abs=1e-12)
+    assert line.deviation == pytest.approx(statistics.stdev(accuracies), abs=1e-9)
+
+
+def test_the_papers_number_stands_beside_ours_with_what_it_is() -> None:
+    rows = [row_of("hm2bp-mnist", 0.98, 0), row_of("hm2bp-mnist", 0.99, 1), row_of("hm2bp-digits", 0.97)]
+    digits, mnist = cells(rows)
+    assert (mnist["test accuracy"], mnist["paper"]) == ("98.50 +- 0.71 %", "98.84 %")
+    assert "best of 200 epochs on test" in mnist["what the paper's number is"]
+    assert (digits["test accuracy"], digits["paper"]) == ("97.00 %", "none")
+    assert (digits["spikes"], digits["operations"]) == ("450", "20,000")
+
+
+def test_options_that_differ_have_a_line_of_their_own_named_by_them() -> None:
+    rows = [row_of("hm2bp-digits", 0.9, seed, **{"rule.self_term": False, "epochs": 3}) for seed in (0, 1)]
+    rows += [row_of("hm2bp-digits", 0.95, seed) for seed in (0, 1, 2)]
+    plain_, changed = cells(rows)
+    assert (plain_["experiment"], plain_["seeds"]) == ("hm2bp-digits", "3")
+    assert (changed["experiment"], changed["seeds"]) == ("hm2bp-digits, rule.self_term=false, epochs=3", "2")
+
+
+def test_rows_of_other_cards_or_versions_are_not_averaged_with_those_of_today() -> None:
+    now = row_of("hm2bp-digits", 0.9)
+    other = replace(now, cards={name: "0" * 64 for name in now.cards})
+    older = replace(now, options={name: value for name, value in now.options.items() if name != "batch"})
+    newer = replace(now, options=now.options | {"rule.magic": 1})
+    gone = replace(now, experiment="forgotten")
+    names = [one["experiment"] for one in cells([newer, older, other, now, gone])]
+    assert len(names) == len(set(names)) == 5 and "hm2bp-digits" in names
+    assert any("without batch" in name for name in names) and any("with rule.magic" in name for name in names)
+    assert any("other cards" in name for name in names) and any("another version" in name for name in names)
+    both = [replace(now, cards={name: digit * 64 for name in now.cards}) for digit in "12"]
+    assert len({one["experiment"] for one in cells(both)}) == 2
+
+
+def test_the_page_has_the_table_and_the_figure() -> None:
+    page = markdown(lines([row_of("hm2bp-mnist", 0.98, 0), row_of("hm2bp-mnist", 0.99, 1)]), "figures/results.png")
+    assert "| 98.50 ± 0.71 % | 98.84 % |" in page
+    assert "](figures/results.png)" in page and "python 3.11" in page
+    widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
+    assert widths == {len(HEAD) + 1}
+    assert "](" not in markdown(lines([row_of("hm2bp-mnist")]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "read"), [(0.4, "0 s"), (59.6, "60 s"), (300, "5 min"), (7200, "2.0 h"), (5400, "90 min")]
+)
+def test_durations_are_read_by_people(seconds: float, read: str) -> None:
+    assert duration(seconds) == read
