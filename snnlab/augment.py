@@ -59,6 +59,11 @@ class Elastic:
         """Whether images stay as they are."""
         return not (self.scale or self.rotation or self.displacement)
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises Refused where there is something to be done to samples that are no images of rows and columns."""
+        if len(shape) != 2 and not self.idle:
+            raise Refused("augment", f"samples of shape {shape}", "needs images of rows and columns")
+
     def distort(
         self, values: NDArray[np.uint8], shape: tuple[int, ...], indices: NDArray[np.int64], *, seed: int, epoch: int
     ) -> NDArray[np.uint8]:
@@ -70,9 +75,10 @@ class Elastic:
         """
         if self.idle:
             return values
-        if len(shape) != 2 or values.dtype != np.uint8 or values.shape != (len(indices), math.prod(shape)):
-            found = f"{values.dtype} samples {values.shape} of shape {shape}"
-            raise Refused("augment", found, "needs uint8 images of rows and columns")
+        self.check(shape)
+        if values.dtype != np.uint8 or values.shape != (len(indices), math.prod(shape)):
+            right = f"needs uint8 {(len(indices), math.prod(shape))}"
+            raise Refused("augment: values", f"{values.dtype} {values.shape}", right)
         for name, number in (("seed", seed), ("epoch", epoch)):
             if not 0 <= number < _WORD:
                 raise Refused(f"augment: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")

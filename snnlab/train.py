@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.augment import Elastic
 from snnlab.circuit import Circuit
 from snnlab.cost import Cost, cost
 from snnlab.encode import TEST, TRAIN
 from snnlab.engine import cores
 from snnlab.errors import Refused
 from snnlab.loaders import Samples
+from snnlab.rules import boosting
 from snnlab.rules.rule import Batch, Rule, Score, State
 from snnlab.runs import Progress, Run
 from snnlab.spikes import Spikes
@@ -24,6 +29,8 @@ BETWEEN_CHECKPOINTS = 20.0
 """Seconds of work that a kill may cost, unless told otherwise."""
 
 _TESTED = 100  # samples at a time; changes no answer
+_AHEAD = 2  # batches that wait to be learned from
+_Made = TypeVar("_Made")
 
 
 class Encoder(Protocol):
@@ -46,8 +53,12 @@ class Encoder(Protocol):
 class Trial:
     """All that determines what is learned.
 
-    batch    samples that are learned from at once
-    threads  None for all cores; what is learned does not depend on it
+    batch     samples that are learned from at once
+    threads   None for all cores; what is learned does not depend on it
+    augment   what is done to training images, anew in every epoch
+    boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 1/20 as published
+
+    Raises Refused for no samples, labels that are no classes, and no epochs or samples in a batch.
     """
 
     rule: Rule
@@ -59,6 +70,19 @@ class Trial:
     batch: int
     seed: int
     threads: int | None = None
+    augment: Elastic = Elastic()
+    boosting: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise Refused(name, f"found {getattr(self, name)}", "needs at least 1")
+        for part, samples in (("train", self.train), ("test", self.test)):
+            if not len(samples):
+                raise Refused(f"{part}: samples", "none", "needs at least one")
+            least, most, known = samples.labels.min(), samples.labels.max(), len(samples.classes)
+            if not 0 <= least <= most < known:
+                raise Refused(f"{part}: labels", f"found {least}..{most}", f"needs 0..{known - 1}")
 
     @property
     def batches_per_epoch(self) -> int:
@@ -76,12 +100,23 @@ class Trial:
             threads=self.threads or cores(),
         )
 
-    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch from number `first` on, in an order that depends on seed and epoch alone."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Places of the training samples as this epoch takes them; depends on seed and epoch alone."""
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
+
+    def batches(self, epoch: int, first: int = 0, weights: NDArray[np.floating] | None = None) -> Iterator[Batch]:
+        """The batches of one epoch from number `first` on.
+
+        weights  how much each training sample counts (samples,), None for all alike
+        """
+        order = self.order(epoch)
         for start in range(first * self.batch, len(order), self.batch):
-            samples = self.train.take(order[start : start + self.batch])
-            yield Batch(self.encode(samples, epoch, TRAIN), samples.labels, epoch, self.epochs)
+            places = order[start : start + self.batch]
+            samples = self.train.take(places)
+            seen = self.augment.distort(samples.values, samples.shape, samples.numbers, seed=self.seed, epoch=epoch)
+            spikes = self.encode(replace(samples, values=seen), epoch, TRAIN)
+            counts = None if weights is None else weights[places]
+            yield Batch(spikes, samples.labels, epoch, self.epochs, counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,22 +169,51 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
     if not run.checkpoints():
         run.save(state, progress)
     batches = trial.batches_per_epoch
-    saved = before = time.monotonic()
+    saved = time.monotonic()
     while progress.epoch <= trial.epochs:
-        steps = learn(trial.rule, trial.circuit, state, trial.batches(progress.epoch, progress.batch))
+        with closing(_epoch(trial, state, progress, run)) as steps:
+            for state in steps:
+                if time.monotonic() - saved >= between and progress.batch < batches:
+                    run.save(state, progress)
+                    saved = time.monotonic()
+                yield Report(progress, state, batches)
+        if trial.boosting:
+            boosting.boost(state, trial.train.labels, trial.boosting)
+        progress = _next_epoch(trial, state, progress)
+        run.save(state, progress)
+        saved = time.monotonic()
+        yield Report(progress, state, batches, progress.rows[-1])
+
+
+def _epoch(trial: Trial, state: State, progress: Progress, run: Run) -> Generator[State, None, None]:
+    """The state after each batch that is left of an epoch, with the progress kept up to date."""
+    order = trial.order(progress.epoch)
+    before = time.monotonic()
+    with closing(ahead(trial.batches(progress.epoch, progress.batch, boosting.weights(state)))) as batches:
+        steps = learn(trial.rule, trial.circuit, state, batches)
         for state, score in steps:
             _check_finite(state, score, progress, run)
+            if trial.boosting:
+                boosting.note(state, order[progress.samples : progress.samples + score.samples], score.right)
             now = time.monotonic()
             _add(progress, score, now - before)
             before = now
-            if now - saved >= between and progress.batch < batches:
-                run.save(state, progress)
-                saved = now
-            yield Report(progress, state, batches)
-        progress = _next_epoch(trial, state, progress)
-        run.save(state, progress)
-        saved = before = time.monotonic()
-        yield Report(progress, state, batches, progress.rows[-1])
+            yield state
+
+
+def ahead(made: Iterator[_Made], many: int = _AHEAD) -> Generator[_Made, None, None]:
+    """The same things in the same order, made in a thread of their own while the caller works; at most `many` wait.
+
+    What their making raises is raised here. Closed, it waits for no more than the one that is being made.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    try:
+        waiting = deque(pool.submit(next, made, None) for _ in range(many))
+        while (one := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, made, None))
+            yield one
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def evaluate(trial: Trial, state: State) -> Evaluation:
@@ -158,9 +222,8 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
     classes, number, source = len(trial.test.classes), len(trial.test), trial.circuit.sources[0]
     confusion = np.zeros((classes, classes), dtype=np.int64)
     fired = {node.name: np.zeros(node.size, dtype=np.int64) for node in trial.circuit.nodes}
-    for first in range(0, number, _TESTED):
-        samples = trial.test.take(slice(first, first + _TESTED))
-        inputs = trial.encode(samples, 0, TEST)
+    parts = (trial.test.take(slice(first, first + _TESTED)) for first in range(0, number, _TESTED))
+    for samples, inputs in ahead((part, trial.encode(part, 0, TEST)) for part in parts):
         answer = trial.rule.respond(trial.circuit, state, inputs)
         np.add.at(confusion, (samples.labels, answer.labels), 1)
         fired[source.name] += np.bincount(inputs.ids, minlength=source.size)
@@ -172,9 +235,13 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
 
 
 def start(trial: Trial) -> State:
-    """The network before learning. Raises Refused for a circuit that the rule cannot train."""
+    """The network before learning. Raises Refused for a circuit that the rule cannot train, and for no images where
+    images are to be augmented."""
+    trial.augment.check(trial.train.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
+    if trial.boosting:
+        boosting.start(state, len(trial.train))
     for name in _not_finite(state.weights):
         raise Refused(f"weights of {name} before learning", "not finite", "the rule's options are impossible")
     return state

@@ -163,17 +163,19 @@ def test_impossible_distortions_are_refused_by_name(options: dict[str, float], s
 
 
 @pytest.mark.parametrize(
-    ("values", "shape"),
+    ("values", "shape", "says"),
     [
-        (images(2), (784,)),
-        (images(2), (28, 27)),
-        (images(2).astype(float), SHAPE),
-        (images(3), SHAPE),
+        (images(2), (784,), r"augment: samples of shape \(784,\); needs images of rows and columns"),
+        (images(2), (28, 28, 1), r"augment: samples of shape \(28, 28, 1\)"),
+        (images(2), (28, 27), r"augment: values: uint8 \(2, 784\); needs uint8 \(2, 756\)"),
+        (images(2).astype(float), SHAPE, "augment: values: float64"),
+        (images(3), SHAPE, r"augment: values: uint8 \(3, 784\); needs uint8 \(2, 784\)"),
     ],
 )
-def test_what_is_no_image_is_refused(values: np.ndarray, shape: tuple[int, ...]) -> None:
-    with pytest.raises(Refused, match="augment: .* needs uint8 images of rows and columns"):
+def test_what_is_no_image_is_refused(values: np.ndarray, shape: tuple[int, ...], says: str) -> None:
+    with pytest.raises(Refused, match=says):
         PUBLISHED.distort(values, shape, numbers(2), seed=1, epoch=1)
+    Elastic().check(shape)
 
 
 def test_seeds_and_epochs_that_cannot_be_counted_are_refused() -> None:

@@ -7,7 +7,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
@@ -17,11 +20,12 @@ import pytest
 from small_run import BATCHES, COMMAND, ENVIRONMENT, EXPERIMENT, WORDS, arrays, begun, note, same_bits, trained
 
 from snnlab import engine
+from snnlab.augment import Elastic
 from snnlab.encode import TEST, TRAIN
 from snnlab.errors import Refused
 from snnlab.experiments.study import Study
 from snnlab.rules.rule import Answer, Batch, Score, State
-from snnlab.train import evaluate, learn, start, train
+from snnlab.train import ahead, evaluate, learn, start, train
 
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -129,6 +133,111 @@ def test_the_command_killed_at_random_moments_goes_on_to_the_same_bits(tmp_path:
     assert last.returncode == 0
     assert len(seen) >= 2, f"killed {killed} times, at batches {seen}"
     assert same_bits(tmp_path / "killed", tmp_path / "whole")
+
+
+# Ahead ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_made_ahead_comes_in_order_and_was_made_in_another_thread() -> None:
+    made = list(ahead((number, threading.get_ident()) for number in range(50)))
+    assert [number for number, _ in made] == list(range(50))
+    assert len({thread for _, thread in made}) == 1 and made[0][1] != threading.get_ident()
+
+
+def test_no_more_is_made_than_may_wait() -> None:
+    made, third = [], threading.Event()
+
+    def numbers() -> Iterator[int]:
+        for number in range(10):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    with closing(ahead(numbers(), 2)) as found:
+        assert next(found) == 0
+        assert third.wait(10)
+        time.sleep(0.05)
+        assert made == [0, 1, 2]
+
+
+def test_what_their_making_raises_is_raised_where_they_are_wanted() -> None:
+    def numbers() -> Iterator[int]:
+        yield 0
+        raise Refused("here", "a fault")
+
+    found = ahead(numbers())
+    assert next(found) == 0
+    with pytest.raises(Refused, match="here: a fault"):
+        next(found)
+    assert no_thread_left()
+
+
+def test_closed_it_leaves_no_thread_and_makes_nothing_more() -> None:
+    made = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    found = ahead(numbers())
+    next(found)
+    found.close()
+    assert no_thread_left()
+    seen = len(made)
+    time.sleep(0.05)
+    assert len(made) == seen <= 4
+
+
+def test_a_run_that_is_left_leaves_no_thread(tmp_path: Path) -> None:
+    study = begun(tmp_path / "run")
+    reports = train(study.trial, study.run)
+    next(reports)
+    assert not no_thread_left()
+    reports.close()
+    assert no_thread_left()
+
+
+def no_thread_left() -> bool:
+    return not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+# Augmented ------------------------------------------------------------------------------------------------------------
+
+
+def test_training_images_are_distorted_anew_in_every_epoch_and_those_of_the_test_never(finished: Study) -> None:
+    elastic = Elastic(scale=0.1, rotation=12.0, displacement=1.0)
+    trial = replace(finished.trial, augment=elastic)
+    for epoch in (1, 2):
+        order = trial.order(epoch)[:240]
+        samples = trial.train.take(order)
+        seen = elastic.distort(samples.values, (8, 8), order, seed=trial.seed, epoch=epoch)
+        assert not np.array_equal(seen, samples.values)
+        spikes = trial.encode(replace(samples, values=seen), epoch, TRAIN)
+        assert next(trial.batches(epoch)).inputs == spikes
+    state, _ = finished.restored()
+    assert evaluate(trial, state).accuracy == evaluate(finished.trial, state).accuracy
+
+
+def test_augmented_and_left_after_any_batch_the_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    experiment = EXPERIMENT.with_options({"augment.rotation": "10", "augment.displacement": "1"})
+    for name, stop in (("whole", 99), ("left", 3)):
+        study = begun(tmp_path / name, experiment=experiment)
+        for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
+            if number == stop:
+                break
+    again = Study.open(tmp_path / "left", threads=2)
+    for _ in train(again.trial, again.run):
+        pass
+    assert same_bits(tmp_path / "left", tmp_path / "whole")
+
+
+def test_samples_that_are_no_images_cannot_be_augmented(finished: Study) -> None:
+    flat = replace(finished.trial.train, shape=(64,))
+    with pytest.raises(Refused, match=r"augment: samples of shape \(64,\); needs images"):
+        start(replace(finished.trial, train=flat, augment=Elastic(rotation=5.0)))
+    start(replace(finished.trial, train=flat))
 
 
 # Stopping -------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from snnlab import cards, loaders
+from snnlab.augment import Elastic
 from snnlab.encode import Poisson
 from snnlab.errors import Refused, one_of
 from snnlab.experiments.network import Layers
@@ -23,6 +24,8 @@ class Experiment:
     """A published result, and what it takes to reproduce it.
 
     reported  the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
+    augment   what is done to training images, anew in every epoch; nothing unless said otherwise
+    boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 0.05 in the authors' code of HM2-BP
     """
 
     name: str
@@ -35,11 +38,15 @@ class Experiment:
     rule: Rule
     epochs: int
     batch: int
+    augment: Elastic = Elastic()
+    boosting: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise Refused(name, f"found {getattr(self, name)}", "needs at least 1")
+        if not 0 <= self.boosting < float("inf"):
+            raise Refused("boosting", f"found {self.boosting}", "needs a number, at least 0")
 
     def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None) -> Trial:
         """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt."""
@@ -49,7 +56,8 @@ class Experiment:
         test = loaders.load(self.dataset, "test", folder=folder)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         rule = replace(self.rule, threads=threads) if threads else self.rule  # type: ignore[type-var]
-        return Trial(rule, circuit, self.encoder, train, test, self.epochs, self.batch, seed, threads)
+        budget = (self.epochs, self.batch, seed, threads)
+        return Trial(rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""

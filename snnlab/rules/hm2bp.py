@@ -36,7 +36,7 @@ from snnlab.rules.lateral import gamma, own_psp
 from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
-from snnlab.weights import Convolution, Weights, backward, forward, learned, outer
+from snnlab.weights import Convolution, Weights, backward, forward, learned
 
 Decay = Literal["none", "sqrt", "cosine"]
 
@@ -106,17 +106,18 @@ class HM2BP:
         return state
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
-        _check_labels(batch.labels, circuit.nodes[-1].size)
+        _check_labels(batch, circuit.nodes[-1].size)
         learner = self._learner(state)
         responses = self._forward(circuit, learner, batch.inputs)
         counts = responses[circuit.nodes[-1].name].counts
         error = self.error(counts, batch.labels)
+        counted = error if batch.weights is None else error * batch.weights[:, None]
         with engine.one_blas_thread():
-            gradients = self.gradients(circuit.with_weights(learner.weights), batch, responses, error)
+            gradients = self.gradients(circuit.with_weights(learner.weights), batch, responses, counted)
             if self.regularisation.strength:
                 for name, gradient in gradients.items():
                     gradient += self.regularisation.gradient(learner.weights[name])
-        self.optimiser.step(learner, gradients, self.rate(batch.epoch, batch.epochs))
+        self.optimiser.step(learner, gradients, self.rate(batch.epoch, batch.epochs), threads=self.threads)
         state.steps = learner.steps
         if self.averaging:
             share = max(1 - self.averaging, 1 / state.steps)
@@ -163,12 +164,11 @@ class HM2BP:
             if projection is layers[-1]:
                 scale = (scale * factor).astype(self.precision)
             credit = engine.products(
-                projection, pre, post, scale, None if first else delta, precision=self.precision, threads=self.threads
-            )
+                projection, pre, post, scale, None if first else delta,
+                silent=_SILENT_PSP, precision=self.precision, threads=self.threads,
+            )  # fmt: skip
             if credit.summed is not None:
                 gradients[projection.name] = credit.summed
-                if (asleep := np.where(silent, _SILENT_PSP * scale, 0)).any():
-                    gradients[projection.name] += outer(weights, _active(pre).astype(self.precision), asleep)
             if not first and credit.sent is not None:
                 down = _send_down(credit.sent, delta, silent, responses[projection.pre].counts, weights)
                 delta = down / threshold(circuit, projection.pre)
@@ -229,7 +229,11 @@ class HM2BP:
         )
 
 
-def _check_labels(labels: NDArray[np.int64], classes: int) -> None:
+def _check_labels(batch: Batch, classes: int) -> None:
+    labels = batch.labels
+    if labels.dtype.kind not in "iu" or labels.shape != (batch.inputs.samples,):
+        found, right = f"labels of {labels.dtype} {labels.shape}", f"needs int64 ({batch.inputs.samples},)"
+        raise Refused("HM2-BP: batch", found, f"{right}, one for each sample")
     if not len(labels) or not 0 <= labels.min() <= labels.max() < classes:
         found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no samples"
         raise Refused("HM2-BP: batch", found, f"needs samples with labels from 0 to {classes - 1}")
@@ -247,11 +251,3 @@ def _send_down(
     if (asleep := np.where(silent, delta, 0)).any():
         down += backward(weights, asleep)
     return down if counts.all() else np.where(counts > 0, down, backward(weights, delta))
-
-
-def _active(spikes: Spikes) -> NDArray[np.bool_]:
-    """Which neurons fire at all (samples, neurons)."""
-    active = np.zeros((spikes.samples, spikes.size), dtype=bool)
-    for row, begins in zip(active, spikes.offsets, strict=True):
-        row[spikes.ids[begins[0] : begins[-1]]] = True
-    return active

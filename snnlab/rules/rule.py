@@ -16,16 +16,18 @@ from snnlab.spikes import Spikes
 class Batch:
     """Stimuli and what they are.
 
-    inputs  Spikes of the circuit's source
-    labels  int64 (samples,)
-    epoch   counted from 1
-    epochs  how many there are to be
+    inputs   Spikes of the circuit's source
+    labels   int64 (samples,)
+    epoch    counted from 1
+    epochs   how many there are to be
+    weights  (samples,) how much each counts in what is learned, None for all alike
     """
 
     inputs: Spikes
     labels: NDArray[np.int64]
     epoch: int = 1
     epochs: int = 1
+    weights: NDArray[np.floating] | None = None
 
 
 @dataclass(eq=False)
