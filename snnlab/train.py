@@ -230,7 +230,8 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
         for name, counts in answer.activity.items():
             fired[name] += counts.sum(axis=0)
     speed = number / (time.monotonic() - began)
-    paid = cost(trial.circuit.with_weights(state.weights), fired, samples=number, steps=inputs.steps)
+    circuit = trial.circuit.with_weights(state.weights)
+    paid = cost(circuit, fired, samples=number, steps=inputs.steps, trained=state.weights)
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 
 

@@ -56,7 +56,7 @@ def test_weights_multiply_the_error_of_their_samples_and_not_the_loss():
     labels, counted, seen = np.array([0, 1, 2, 3, 1]), np.array([1.0, 0.0, 2.0, 1.0, 0.0]), []
 
     class Kept(Adam):
-        def step(self, state, gradients, rate):
+        def step(self, state, gradients, rate, **more):
             seen.append({name: gradient.copy() for name, gradient in gradients.items()})
 
     rule = HM2BP(precision="float64", optimiser=Kept())

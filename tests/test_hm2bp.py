@@ -217,7 +217,7 @@ def test_regularisation_is_added_once_to_the_mean_gradient_of_a_batch():
     for strength in (0.0, 10.0):
 
         class Kept(Adam):
-            def step(self, state, gradients, rate, strength=strength):
+            def step(self, state, gradients, rate, strength=strength, **more):
                 seen[strength] = {name: gradient.copy() for name, gradient in gradients.items()}
 
         penalty = Penalty(strength)
