@@ -74,6 +74,8 @@ def bench(
         from snnlab.plots import check_path
 
         check_path(plot)
+    if markdown is not None and not markdown.parent.is_dir():
+        raise Refused(markdown, f"no folder {markdown.parent}", "choose another --markdown")
     failed: list[Failure] = []
     if not table:
         failed = _train(names, seeds or _SEEDS, sets or [], out, jobs or 1, threads, data)

@@ -1,0 +1,97 @@
+"""The bench from the command line: what it shows, writes and refuses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from small_run import OPTIONS, refusal, snnlab
+from test_results import written
+from test_tables import row_of
+
+from snnlab.results import read
+
+WORDS = ["--experiments", "hm2bp-digits", "--threads", 1, *(f"--set={key}={value}" for key, value in OPTIONS.items())]
+PNG = b"\x89PNG\r\n\x1a\n"
+Caught = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNNLAB_DATA", raising=False)
+
+
+def test_a_bench_trains_shows_and_draws(tmp_path: Path, capsys: Caught) -> None:
+    code, out, said = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
+    assert code == 0
+    assert [row.seed for row in read(tmp_path / "runs" / "bench.jsonl")] == [0, 1]
+    assert len(re.findall(r"^hm2bp-digits seed \d: epoch \d/2  test ", said, re.MULTILINE)) == 4
+    head, line, drawn = out.splitlines()
+    assert head.startswith("experiment ") and "64-24-10" in line and "+-" in line
+    assert drawn == "drawn to runs/bench.png"
+    assert (tmp_path / "runs" / "bench.png").read_bytes().startswith(PNG)
+    # once more there is nothing to do, and the table is the same
+    code, again, said = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
+    assert (code, again) == (0, out)
+    assert said == "runs/bench.jsonl: 2 of 2 trainings done, 0 to do\n"
+
+
+def test_a_table_is_shown_and_written_without_training(tmp_path: Path, capsys: Caught) -> None:
+    written(
+        tmp_path / "b.jsonl", row_of("hm2bp-mnist", 0.98, 0), row_of("hm2bp-mnist", 0.99, 1), row_of("hm2bp-digits")
+    )
+    before = (tmp_path / "b.jsonl").read_bytes()
+    (tmp_path / "docs" / "figures").mkdir(parents=True)
+    words = ["bench", "--table", "--out", "b.jsonl"]
+    code, out, said = snnlab(capsys, *words, "--markdown", "docs/results.md", "--plot", "docs/figures/results.png")
+    assert (code, said) == (0, "")
+    assert "98.50 +- 0.71 %" in out and "98.84 %" in out and "each the best of 200 epochs on test" in out
+    page = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
+    assert "98.50 ± 0.71 %" in page and "](figures/results.png)" in page
+    assert (tmp_path / "docs" / "figures" / "results.png").read_bytes().startswith(PNG)
+    _, out, _ = snnlab(capsys, *words, "--experiments", "hm2bp-digits")
+    assert "hm2bp-digits" in out and "hm2bp-mnist" not in out
+    assert {path.name for path in tmp_path.iterdir()} == {"b.jsonl", "docs"}
+    assert (tmp_path / "b.jsonl").read_bytes() == before
+
+
+def test_data_that_is_missing_is_said_and_the_others_are_trained(tmp_path: Path, capsys: Caught) -> None:
+    words = ["--experiments", "hm2bp-mnist,hm2bp-digits", "--set", "epochs=1", "--seeds", 1, "--data", tmp_path]
+    code, out, said = snnlab(capsys, "bench", *words)
+    assert code == 2
+    assert re.search(r"^hm2bp-mnist seed 0: mnist: .* not found in", said, re.MULTILINE)
+    assert "hm2bp-digits, epochs=1" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--seeds", "0"], "--seeds: found 0; needs at least 1"),
+        (["--seeds", "-3"], "--seeds: found -3; needs at least 1"),
+        (["--jobs", "0"], "--jobs: found 0; needs at least 1"),
+        (["--threads", "0"], "--threads: found 0; needs at least 1"),
+        (["--experiments", "hm2bp-digit"], "no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
+        (["--experiments", ","], "--experiments: none; needs names"),
+        (["--set", "rule.magic=1"], "--set rule.magic: no such option"),
+        (["--set", "epochs"], "--set epochs: no value; needs KEY=VALUE"),
+        (["--set", "epochs=0"], "--set epochs: found 0; needs at least 1"),
+        (["--table", "--seeds", "2"], "--seeds: found beside --table"),
+        (["--table", "--set", "epochs=2"], "--set: found beside --table"),
+        (["--table"], "runs/bench.jsonl: No such file"),
+        (["--plot", "here.txt"], "suffix '.txt' for a picture"),
+        (["--markdown", "nowhere/results.md"], "nowhere/results.md: no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    words: list[str], says: str, tmp_path: Path, capsys: Caught
+) -> None:
+    assert re.search(says, refusal(capsys, "bench", *words))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path, capsys: Caught) -> None:
+    (tmp_path / "thesis.txt").write_text("eight years\n", encoding="utf-8")
+    for words in (["--table"], WORDS):
+        assert refusal(capsys, "bench", *words, "--out", "thesis.txt").startswith("thesis.txt: line 1: not JSON")
