@@ -108,12 +108,13 @@ class HM2BP:
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         _check_labels(batch, circuit.nodes[-1].size)
         learner = self._learner(state)
-        responses = self._forward(circuit, learner, batch.inputs)
+        circuit = circuit.with_weights(learner.weights)
+        responses = self._forward(circuit, batch.inputs)
         counts = responses[circuit.nodes[-1].name].counts
         error = self.error(counts, batch.labels)
         counted = error if batch.weights is None else error * batch.weights[:, None]
         with engine.one_blas_thread():
-            gradients = self.gradients(circuit.with_weights(learner.weights), batch, responses, counted)
+            gradients = self.gradients(circuit, batch, responses, counted)
             if self.regularisation.strength:
                 for name, gradient in gradients.items():
                     gradient += self.regularisation.gradient(learner.weights[name])
@@ -128,7 +129,7 @@ class HM2BP:
         return state, Score(loss, counts.argmax(axis=1) == batch.labels, spikes)
 
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
-        responses = self._forward(circuit, state, inputs)
+        responses = self._forward(circuit.with_weights(state.weights), inputs)
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
         # a tie goes to the lowest class, as published
@@ -222,11 +223,8 @@ class HM2BP:
         ones = np.ones((1, projection.weights.shape[0]), dtype=post.potential.dtype)
         return np.where(post.counts > 0, own, _SILENT_RATIO / nu * forward(projection.weights, ones))
 
-    def _forward(self, circuit: Circuit, state: State, inputs: Spikes) -> dict[str, Response]:
-        source = circuit.sources[0].name
-        return engine.run(
-            circuit.with_weights(state.weights), {source: inputs}, precision=self.precision, threads=self.threads
-        )
+    def _forward(self, circuit: Circuit, inputs: Spikes) -> dict[str, Response]:
+        return engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
 
 
 def _check_labels(batch: Batch, classes: int) -> None:
