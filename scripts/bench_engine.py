@@ -3,11 +3,14 @@
 
     python scripts/bench_engine.py --data DIR [--threads N] [--json]
 
+On one thread and on all, at the activity of a network that has learned from a hundred batches: training as `snnlab
+train` does it (encoding, forward, backward, optimiser), the forward pass alone, and where the time of one thread goes.
 In the same run: what the machine can do (bandwidth of its caches, a float32 matrix product), and the same forward pass
-in Brian2. Medians of several repeats after a warm-up; quote them from a quiet machine.
+in Brian2. Medians of several repeats; quote them from a quiet machine.
 """
 
 import argparse
+import copy
 import ctypes
 import json
 import resource
@@ -15,7 +18,11 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import brian2
 import numpy as np
@@ -23,8 +30,11 @@ import numpy as np
 from snnlab import engine, native
 from snnlab.equations import compose
 from snnlab.experiments import EXPERIMENTS
+from snnlab.train import ahead
 
-BATCH, WARM_UP, BATCHES = 64, 3, 25
+# what is measured: an experiment, its batches; another network is another line
+NETWORKS = {"784-800-10": ("hm2bp-mnist", 64)}
+LEARNED, WARM_UP, BATCHES = 100, 3, 40
 BANDWIDTH = """
 #include <atomic>
 #include <chrono>
@@ -86,24 +96,104 @@ def timed(work):
     return time.perf_counter() - start
 
 
-def bench_training(trial):
-    """Samples per second of encoding, forward, backward and optimiser together, and the state that was learned."""
+def learned(trial):
+    """The network after some batches: at first nearly all neurons fire, later a quarter of them."""
     state = trial.rule.init(trial.circuit, np.random.default_rng(0))
-    batches = trial.batches(1)
+    for batch, _ in zip(trial.batches(1), range(LEARNED), strict=False):
+        state, _ = trial.rule.step(trial.circuit, state, batch)
+    return state
+
+
+def on(trial, threads):
+    """The same trial on so many threads."""
+    return replace(trial, threads=threads, rule=replace(trial.rule, threads=threads))
+
+
+def bench_training(trial, state):
+    """Samples per second of encoding, forward, backward and optimiser together.
+
+    On several threads batches are made ahead, as in training; on one thread all is done by that thread.
+    """
+    state, batches = copy.deepcopy(state), trial.batches(2)
+    batches = batches if trial.threads == 1 else ahead(batches)
     times = [timed(lambda: trial.rule.step(trial.circuit, state, next(batches))) for _ in range(WARM_UP + BATCHES)]
-    return BATCH / statistics.median(times[WARM_UP:]), state
+    batches.close()
+    return trial.batch / statistics.median(times[WARM_UP:])
 
 
 def bench_forward(trial, state):
-    """Samples per second through the network alone, spikes at hand; and the bytes of weights that a sample reads."""
+    """Samples per second through the network alone; and the bytes of full weights that a sample reads."""
     circuit = trial.circuit.with_weights(state.weights)
-    inputs = [batch.inputs for batch, _ in zip(trial.batches(2), range(WARM_UP + BATCHES), strict=False)]
     times, read = [], []
-    for spikes in inputs:
-        found = {}
-        times.append(timed(lambda: found.update(engine.run(circuit, {"input": spikes}, threads=trial.threads))))  # noqa: B023
-        read.append((len(spikes) * 800 + len(found["hidden1"].spikes) * 10) * 4 / BATCH)
-    return BATCH / statistics.median(times[WARM_UP:]), statistics.mean(read), circuit, inputs[0]
+    for batch, _ in zip(trial.batches(2), range(WARM_UP + BATCHES), strict=False):
+        start = time.perf_counter()
+        found = engine.run(circuit, {circuit.sources[0].name: batch.inputs}, threads=trial.threads)
+        times.append(time.perf_counter() - start)
+        spikes = {circuit.sources[0].name: batch.inputs} | {name: one.spikes for name, one in found.items()}
+        full = [one for one in circuit.projections if isinstance(one.weights, np.ndarray)]
+        read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in full) / trial.batch)
+    return trial.batch / statistics.median(times[WARM_UP:]), statistics.mean(read)
+
+
+def breakdown(trial, state):
+    """Microseconds of processor time per sample on one thread: the parts of training, which together are all of it."""
+    spent = defaultdict(list)
+
+    def watched(function, name):
+        def call(*arguments, **options):
+            start = time.thread_time()
+            found = function(*arguments, **options)
+            spent[name(arguments)][-1] += time.thread_time() - start
+            return found
+
+        return call
+
+    parts = [
+        (engine, "run", lambda _: "forward"),
+        (engine, "products", lambda arguments: f"products of {arguments[0].name}"),
+        (type(trial.rule.optimiser), "step", lambda _: "optimiser"),
+    ]
+    state, batches = copy.deepcopy(state), trial.batches(2)
+    with ExitStack() as stack:
+        for owner, name, title in parts:
+            stack.enter_context(mock.patch.object(owner, name, watched(getattr(owner, name), title)))
+        names = ["encoding", "forward", *(f"products of {one.name}" for one in reversed(trial.circuit.projections))]
+        for _ in range(WARM_UP + BATCHES):
+            for name in (*names, "optimiser", "rest"):
+                spent[name].append(0.0)
+            start = time.thread_time()
+            batch = next(batches)
+            encoded = time.thread_time()
+            trial.rule.step(trial.circuit, state, batch)
+            done = time.thread_time()
+            spent["encoding"][-1] = encoded - start
+            spent["rest"][-1] = done - start - sum(one[-1] for one in spent.values())
+    return {name: statistics.median(times[WARM_UP:]) / trial.batch * 1e6 for name, times in spent.items()}
+
+
+def bench_network(experiment, batch, threads, folder):
+    """All numbers of one network, on one thread and on `threads`."""
+    trial = EXPERIMENTS[experiment].with_options({"batch": batch}).trial(seed=0, folder=folder, threads=threads)
+    state = learned(on(trial, threads))
+    rates = {}
+    for many in sorted({1, threads}):
+        training = bench_training(on(trial, many), state)
+        forward, read = bench_forward(on(trial, many), state)
+        limit = calibrate(many)["L2_GB_per_s"]
+        rates[many] = {
+            "training_samples_per_s": training,
+            "forward_samples_per_s": forward,
+            "weights_read_GB_per_s": forward * read / 1e9,
+            "share_of_L2_bandwidth": forward * read / 1e9 / limit,
+        }
+    one, all_ = rates[1], rates[threads]
+    names = ("training_samples_per_s", "forward_samples_per_s")
+    result = {
+        "threads": rates,
+        "scaling": {name.split("_")[0]: all_[name] / one[name] / threads for name in names},
+        "one_thread_cpu_us_per_sample": breakdown(on(trial, 1), state),
+    }
+    return result, trial, state
 
 
 def bench_brian(circuit, spikes, samples):
@@ -138,39 +228,36 @@ def bench_brian(circuit, spikes, samples):
     return samples / run
 
 
+def show(values, indent=0):
+    """A nested dict as lines."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            print(f"{'':{indent}}{name}")
+            show(value, indent + 2)
+        else:
+            print(f"{'':{indent}}{name:{38 - indent}} {value:.4g}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder that holds MNIST (default: $SNNLAB_DATA)")
     parser.add_argument("--threads", type=int, default=engine.cores())
+    parser.add_argument("--network", choices=[*NETWORKS], action="append", help="default: all of them")
     parser.add_argument("--brian-samples", type=int, default=50, help="0 leaves Brian2 out")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    trial = (
-        EXPERIMENTS["hm2bp-mnist"]
-        .with_options({"batch": BATCH})
-        .trial(seed=0, folder=options.data, threads=options.threads)
-    )
-    machine = calibrate(options.threads)
-    training, state = bench_training(trial)
-    forward, read, circuit, spikes = bench_forward(trial, state)
-    result = {
-        "threads": options.threads,
-        "training_samples_per_s": training,
-        "forward_samples_per_s": forward,
-        "weights_read_GB_per_s": forward * read / 1e9,
-        "share_of_L2_bandwidth": forward * read / 1e9 / machine["L2_GB_per_s"],
-        "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        / (2**20 if sys.platform == "darwin" else 2**10),
-        "calibration": machine,
-    }
+    result = {"calibration": calibrate(options.threads)}
+    for name in options.network or NETWORKS:
+        result[name], trial, state = bench_network(*NETWORKS[name], options.threads, options.data)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    result["peak_memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     if options.brian_samples:
+        circuit, spikes = trial.circuit.with_weights(state.weights), next(trial.batches(2)).inputs
         result["brian2_cpp_forward_samples_per_s"] = bench_brian(circuit, spikes, options.brian_samples)
-        result["forward_ratio_to_brian2"] = forward / result["brian2_cpp_forward_samples_per_s"]
-    print(
-        json.dumps(result, indent=2)
-        if options.json
-        else "\n".join(f"{name:38} {value}" for name, value in result.items())
-    )
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        show(result)
 
 
 if __name__ == "__main__":
