@@ -171,7 +171,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.feature_range_ = _range(self.feature_range, values)
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self.loss_curve_, self.n_iter_, self.samples_seen_ = [], 0, 0
-        self.state_ = start(self._trial(self._samples(values[:0], classes[:0])))
+        self.state_ = start(self._trial(self._samples(values[:1], classes[:1])))
 
     def _trial(self, samples: Samples) -> Trial:
         threads = _threads(self.n_jobs)

@@ -24,13 +24,14 @@ class Convolution:
     kernels  (rows, columns, channels in, channels out), in SI units of the receptor
     image    (rows, columns) of the presynaptic image
 
-    Raises Refused for kernels larger than the image.
+    Raises Refused for kernels larger than the image, and for what is no image.
     """
 
     kernels: NDArray[np.floating]
     image: tuple[int, int]
 
     def __post_init__(self) -> None:
+        _check_image("convolution", self.image, 2)
         if self.kernels.ndim != 4 or 0 in self.kernels.shape:
             found = f"kernels of shape {self.kernels.shape}"
             raise Refused("convolution", found, "needs (rows, columns, channels in, channels out)")
@@ -95,7 +96,7 @@ class Pooling:
     side    rows and columns of a square; what is left over at the far edges is not heard
     weight  in SI units of the receptor
 
-    Raises Refused for squares larger than the image, and for a weight that is not finite.
+    Raises Refused for squares larger than the image, for what is no image, and for a weight that is not finite.
     """
 
     image: tuple[int, int, int]
@@ -103,7 +104,8 @@ class Pooling:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.side <= min(self.image[:2]):
+        _check_image("pooling", self.image, 3)
+        if not isinstance(self.side, int | np.integer) or not 1 <= self.side <= min(self.image[:2]):
             found = f"squares of {self.side} x {self.side} on an image of {self.image[0]} x {self.image[1]}"
             raise Refused("pooling", found, "needs squares no larger than the image")
         if not np.isfinite(self.weight):
@@ -143,6 +145,13 @@ class Pooling:
     def backward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         heard = self.target >= 0
         return np.where(heard, self.weight * values[:, np.where(heard, self.target, 0)], 0)
+
+
+def _check_image(where: str, image: tuple[int, ...], axes: int) -> None:
+    whole = np.shape(image) == (axes,) and all(isinstance(side, int | np.integer) and side > 0 for side in image)
+    if not whole:
+        right = "(rows, columns)" if axes == 2 else "(rows, columns, channels)"
+        raise Refused(where, f"an image {image!r}", f"needs {right}, whole numbers above 0")
 
 
 Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray | Convolution | Pooling

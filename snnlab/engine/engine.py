@@ -86,6 +86,8 @@ def run(
     """
     if precision not in get_args(Precision):
         raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
+    if threads is not None and threads < 1:
+        raise Refused("threads", f"found {threads}", "needs at least 1, or None for all cores")
     dt = seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
     samples, steps = next((one.samples, one.steps) for one in known.values())
@@ -143,6 +145,8 @@ def as_type(values: NDArray[np.floating], precision: Precision) -> NDArray[np.fl
 
 def check_layout(spikes: Spikes, where: str) -> None:
     """Refuse Spikes that compiled code would read beyond their end; it looks at addresses, not at arrays."""
+    if not spikes.samples:
+        raise Refused(where, "no samples", "needs at least one")
     ids, offsets = spikes.ids, spikes.offsets
     right = "needs Spikes as from_dense and from_events make them"
     for array, dtype in ((ids, np.int32), (offsets, np.int64)):
