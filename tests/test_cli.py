@@ -13,7 +13,7 @@ from small_run import ENVIRONMENT, ROOT, refusal, snnlab
 
 from snnlab import cards, cli
 
-COMMANDS = ["models", "simulate", "experiments", "train", "evaluate", "certify", "plot"]
+COMMANDS = ["models", "simulate", "experiments", "train", "evaluate", "certify", "plot", "bench"]
 COMMANDS += ["data list", "data where", "data verify", "data fetch"]
 Caught = pytest.CaptureFixture[str]
 
@@ -41,7 +41,9 @@ def test_help_says_what_a_command_does_with_an_example(command: str, capsys: Cau
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("commands", [COMMANDS[:2], COMMANDS[2:7], COMMANDS[7:8]], ids=["cells", "training", "data"])
+@pytest.mark.parametrize(
+    "commands", [COMMANDS[:2], COMMANDS[2:7], COMMANDS[7:8], COMMANDS[8:9]], ids=["cells", "training", "bench", "data"]
+)
 def test_every_example_works(commands: list[str], tmp_path: Path, capsys: Caught) -> None:
     """One after another, as somebody would who reads the help from top to bottom."""
     told = "\n".join(help_of(name, capsys) for name in commands)

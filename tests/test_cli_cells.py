@@ -13,6 +13,7 @@ import pytest
 from small_run import ROOT, fields, refusal, snnlab
 
 from snnlab import cards, simulate
+from snnlab.cli import printed
 
 Caught = pytest.CaptureFixture[str]
 
@@ -31,6 +32,23 @@ def test_models_are_those_on_the_shelf(capsys: Caught) -> None:
     assert listed["pinsky_rinzel"]["compartments"].keys() == {"soma", "dendrite"}
     _, out, _ = snnlab(capsys, "models")
     assert {line.split()[0] for line in out.splitlines()[1:]} == set(listed)
+    assert max(map(len, out.splitlines())) <= 120
+    assert re.search(r"^hodgkin_huxley +cell +Hodgkin-Huxley +Hodgkin and Huxley 1952$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("reference", "read"),
+    [
+        ("Jin, Zhang, Li, Hybrid macro/micro level, NeurIPS 2018, arXiv:1805.07866", "Jin, Zhang, Li 2018"),
+        ("Lapicque, J. Physiol. 9:620, 1907; values of Brette et al., 2007", "Lapicque 1907"),
+        ("Gerstner, Kistler, Naud, Paninski, Neuronal Dynamics, Cambridge 2014", "Gerstner et al. 2014"),
+        ("my own, 2024", "my own, 2024"),
+        ("Brette", "Brette"),
+        ("Brette, doi:10.1152/jn.2005", "Brette, doi:10.1152/jn.2005"),
+    ],
+)
+def test_a_reference_is_shortened_where_authors_and_year_can_be_told(reference: str, read: str) -> None:
+    assert printed.short(reference) == read
 
 
 def test_a_card_is_printed_as_it_is(capsys: Caught) -> None:

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 from small_run import COMMAND, ENVIRONMENT, WORDS, fields, note, refusal, same_bits, snnlab, trained
 
+from snnlab import certify
 from snnlab.cli import bars
 from snnlab.experiments import EXPERIMENTS
 
@@ -143,6 +144,22 @@ def test_a_network_that_agrees_with_brian_is_certified(finished: Path, capsys: C
     )
     assert re.fullmatch(r"certified: all \d+ spikes are those of Brian2", out.splitlines()[-1])
     assert re.search(r"^answers changed by float32: \d of 3$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("brian", "verdict"),
+    [
+        (certify.Agreement(7, 2), "not certified: 2 spikes differ from Brian2"),
+        (certify.Agreement(0, 0), "not certified: no spikes to compare"),
+    ],
+)
+def test_a_network_that_does_not_agree_is_not_certified(
+    brian: certify.Agreement, verdict: str, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Caught
+) -> None:
+    found = certify.Certificate(1, {"output": brian}, {"output": certify.Agreement()}, 0)
+    monkeypatch.setattr(certify, "certify", lambda *_, **__: found)
+    code, out, _ = snnlab(capsys, "certify", finished, "--samples", 1)
+    assert (code, out.splitlines()[-1]) == (1, verdict)
 
 
 @pytest.mark.slow

@@ -48,7 +48,8 @@ def models(
         print(json.dumps([_told(one) for one in known.values()], indent=2, ensure_ascii=False))
     else:
         printed.table(
-            ["id", "kind", "name", "source"], [[one.id, _kind(one), one.name, one.reference] for one in known.values()]
+            ["id", "kind", "name", "source"],
+            [[one.id, _kind(one), one.name, printed.short(one.reference)] for one in known.values()],
         )
 
 

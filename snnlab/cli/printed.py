@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 
+_AUTHOR = re.compile(r"[^\W\d_][\w'-]*( and [^\W\d_][\w'-]*)?")  # a surname, or the last two of them
+_YEAR = re.compile(r" ((?:1[89]|20)\d\d)\b")
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 
 
@@ -23,6 +27,16 @@ def fields(rows: Sequence[tuple[str, str]]) -> None:
     widest = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name.ljust(widest)}  {value}")
+
+
+def short(reference: str) -> str:
+    """Authors and year of a reference that begins with the authors, or the reference where they cannot be told."""
+    parts = reference.split(", ")
+    authors = list(takewhile(_AUTHOR.fullmatch, parts[:-1]))
+    year = _YEAR.search(reference)
+    if not authors or not year:
+        return reference
+    return f"{', '.join(authors) if len(authors) <= 3 else f'{authors[0]} et al.'} {year[1]}"
 
 
 def span(low: float, high: float, unit: str) -> str:
