@@ -86,6 +86,7 @@ def read(path: Path) -> list[Row]:
 
     Raises Refused for a file that is missing or holds anything else.
     """
+    _check_file(path)
     try:
         return _rows(path, path.read_bytes())[0]
     except OSError as error:
@@ -98,9 +99,12 @@ def appending(path: Path) -> Iterator[tuple[list[Row], Callable[[Row], None]]]:
 
     Raises Refused as `read` does, and where another process is adding rows.
     """
-    try:
+    _check_file(path)
+    with _refusing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
+        file = path.open("a+b")
+    with file:
+        with _refusing(path):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -109,12 +113,24 @@ def appending(path: Path) -> Iterator[tuple[list[Row], Callable[[Row], None]]]:
             rows, whole = _rows(path, file.read())
             file.truncate(whole)
 
-            def append(row: Row) -> None:
+        def append(row: Row) -> None:
+            with _refusing(path):
                 file.write(row.line().encode())
                 file.flush()
                 os.fsync(file.fileno())
 
-            yield rows, append
+        yield rows, append
+
+
+def _check_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # a device or a pipe would be read for ever
+        raise Refused(path, "not a file", _RIGHT)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Refused(path, f"cannot be written: {error.strerror or error}", "choose another --out") from error
 

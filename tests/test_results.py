@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,20 @@ def test_one_process_at_a_time_adds_rows(file: Path) -> None:
         pass
 
 
+def test_what_fails_beside_the_file_is_not_blamed_on_it(file: Path) -> None:
+    with pytest.raises(TimeoutError, match="elsewhere"), appending(file):
+        raise TimeoutError("elsewhere")
+
+
 def test_a_file_that_is_missing_or_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="No such file"):
         read(tmp_path / "nothing.jsonl")
     (tmp_path / "thesis").write_text("eight years", encoding="utf-8")
     with pytest.raises(Refused, match="cannot be written"), appending(tmp_path / "thesis" / "bench.jsonl"):
         pass
-    with pytest.raises(Refused, match="cannot be written: Is a directory"), appending(tmp_path):
-        pass
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(Refused, match="not a file"), appending(place):
+            pass
+        with pytest.raises(Refused, match="not a file"):
+            read(place)
