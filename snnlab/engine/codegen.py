@@ -147,6 +147,7 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         free=", ".join(f"free{k}" for k in count),
         resting=", ".join(f"rest{k}" for k in count),
         store=_lines(3, (f"s{k}[n] = free ? free{k} : rest{k};" for k in count)),
+        one=", ".join(f"state[{k} * span]" for k in count),
         values=", ".join(f"s{k}[n]" for k in count),
         each_now=", ".join(f"now[{k}]" for k in count),
         reset_store=_lines(3, (f"s{k}[n] = fires[n] ? now[{k}] : s{k}[n];" for k in count)),
@@ -214,6 +215,7 @@ def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, 
 _TEMPLATE = """\
 template <class real> struct Cell {{
     static constexpr int states = {count};
+    static constexpr int watched = {watched};  // the potential
     static constexpr bool held[] = {{{held}}};  // variables that rest while the neuron is refractory
 {members}
 
@@ -240,7 +242,9 @@ template <class real> struct Cell {{
 {reset}
     }}
 
-    // One step of a tile, whose state variables lie `span` apart: which neurons fire.
+    // One step of a tile, whose state variables lie `span` apart: which neurons fire; and, if asked for, what follows
+    // from that for when they are free again and for the sum of their potentials at spikes.
+    template <bool FOLLOW>
     void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
                 int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
 {pointers}
@@ -252,8 +256,10 @@ template <class real> struct Cell {{
             rest({resting});
             const bool fire = free & threshold({free});
             fires[n] = fire;
-            ready[n] = fire ? t + refractory : ready[n];
-            potential[n] += fire ? free{watched} : real(0);
+            if constexpr (FOLLOW) {{
+                ready[n] = fire ? t + refractory : ready[n];
+                potential[n] += fire ? free{watched} : real(0);
+            }}
 {store}
         }}
     }}
@@ -268,6 +274,8 @@ template <class real> struct Cell {{
 {reset_store}
         }}
     }}
+
+    void reset(real* state, int64_t span) const {{ reset_one({one}); }}
 
     // Whether a neuron whose state is zero stays there, silent.
     bool rests_at_zero() const {{

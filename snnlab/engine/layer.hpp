@@ -3,7 +3,8 @@
 // The order within a step is Brian2's: state update, threshold, arriving spikes, reset. A tile is 64 neurons, so that
 // its weights stay in the second-level cache and one machine word says which of them fire. A population that hears
 // others through full weights alone runs tile by tile; one that hears itself, or that shares weights across tiles, runs
-// all its tiles together. The cell is a template parameter, generated from its card.
+// all its tiles together. A tile by itself stays in the nearest cache and does without branches, since whether one of its
+// neurons fired cannot be foreseen; many tiles together are better off the less they touch. The cell is a template parameter, generated from its card.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -49,7 +50,7 @@ template <template <class> class Cell, class real> class Runner {
     std::unique_ptr<Vec<int32_t>[]> integers;
     real* const potential;
     int32_t *const ready, *const fires;
-    std::vector<int32_t> own;
+    std::vector<int32_t> own, firing;  // neurons, in an earlier step and in this one
     std::vector<uint64_t> fired;
     std::vector<uint8_t> asleep;  // tiles at rest, which nothing has reached yet
     const bool sleeps;
@@ -59,11 +60,9 @@ public:
     Runner(const Place<real>& place_, const Cell<real>& cell_)
         : place(place_), layer(place_.layer), cell(cell_), span(place_.tiles * TILE),
           memory(new Vec<real>[STATES * span / LANES<real> + 2]), saved(new Vec<real>[span / LANES<real>]),
-          potentials(new Vec<real>[span / LANES<real>]), integers(new Vec<int32_t>[2 * span / LANES<int32_t>]),
+          potentials(new Vec<real>[span / LANES<real>]), integers(new Vec<int32_t>[(span + TILE) / LANES<int32_t>]),
           potential(reinterpret_cast<real*>(potentials.get())), ready(reinterpret_cast<int32_t*>(integers.get())),
-          fires(ready + span),
-          fired(place_.tiles), asleep(place_.tiles),
-          sleeps(layer.together && at_rest()) {}
+          fires(ready + span), fired(place_.tiles), asleep(place_.tiles), sleeps(layer.together && at_rest()) {}
 
     void sample(int b) {
         begin(b);
@@ -99,14 +98,27 @@ private:
 
     // State update and threshold.
     void move(int t) {
+        firing.clear();
+        alignas(64) int32_t passing[TILE];
         for (int g = 0; g < place.tiles; ++g) {
             const int at = g * TILE, width = std::min(TILE, place.neurons - at);
             fired[g] = 0;
-            if (!asleep[g]) {
-                cell.update(state(0) + at, span, ready + at, potential + at, fires + at, t, layer.refractory);
-                fired[g] = pack(fires + at) & (width == TILE ? ~0ull : (1ull << width) - 1);
+            if (!layer.together) {
+                cell.template update<true>(state(0) + at, span, ready + at, potential + at, fires, t, layer.refractory);
+                fired[g] = pack(fires);
+            } else if (!asleep[g]) {
+                cell.template update<false>(state(0) + at, span, ready + at, potential + at, passing, t,
+                                            layer.refractory);
+                fired[g] = pack(passing);
             }
+            fired[g] &= width == TILE ? ~0ull : (1ull << width) - 1;
             raster[int64_t(g) * layer.steps + t] = fired[g];
+            if (!layer.together) continue;
+            each_bit(fired[g], [&](int k) {
+                ready[at + k] = t + layer.refractory;
+                potential[at + k] += state(Cell<real>::watched)[at + k];
+                firing.push_back(at + k);
+            });
         }
     }
 
@@ -177,10 +189,9 @@ private:
         return own.data();
     }
 
-    // Tile by tile without looking, because whether one neuron of many fired cannot be foreseen.
     void reset() {
-        for (int g = 0; g < place.tiles; ++g)
-            if (fired[g] || !layer.together) cell.reset(state(0) + g * TILE, span, fires + g * TILE);
+        if (!layer.together) cell.reset(state(0), span, fires);
+        for (int32_t n : firing) cell.reset(state(0) + n, span);
     }
 };
 

@@ -68,7 +68,7 @@ public:
 
 private:
     real* response(int s) const { return reinterpret_cast<real*>(memory.get()) + s * row; }
-    real* scaled() const { return response(STATES); }
+    real* scaled() const { return response(send ? STATES : p.receptor); }
     real* to_send() const { return response(STATES + 1); }
 
     // Nothing has come back yet; the last step in which a tile that has something to learn or to send fires.
@@ -95,11 +95,16 @@ private:
         const uint64_t* words = raster + int64_t(g) * p.steps;
         // the membrane was clamped from the spike before until here, so nothing earlier acts through it
         if (p.held > 0 && t >= p.held) each_bit(words[t - p.held], [&](int k) { at[p.watched][k] = 0; });
+        const int first = g * TILE, width = std::min(TILE, p.post - first);
+        if (!send) {  // linear in what comes back from a spike, so it may come back scaled
+            each_bit(words[t], [&](int k) { at[p.watched][k] = scale[first + k]; });
+            transpose(at);
+            return;
+        }
         each_bit(words[t], [&](int k) { at[p.watched][k] = 1; });
         transpose(at);
-        const int first = g * TILE, width = std::min(TILE, p.post - first);
         multiply(scaled() + first, scale + first, at[p.receptor], width);
-        if (send) multiply(to_send() + first, send + first, at[p.receptor], width);
+        multiply(to_send() + first, send + first, at[p.receptor], width);
     }
 
     static void multiply(real* __restrict out, const real* __restrict one, const real* __restrict two, int width) {

@@ -1,12 +1,13 @@
 """The results that we reproduce, by name."""
 
-from snnlab.experiments import hm2bp_digits, hm2bp_mnist
+from snnlab.experiments import hm2bp_digits, hm2bp_mnist, hm2bp_mnist_conv
 from snnlab.experiments.experiment import Experiment
 from snnlab.experiments.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,
     "hm2bp-mnist": hm2bp_mnist.EXPERIMENT,
+    "hm2bp-mnist-conv": hm2bp_mnist_conv.EXPERIMENT,
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Layers"]
