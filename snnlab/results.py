@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from snnlab.cost import Cost
 from snnlab.errors import Refused
 
 _BEGINS = '{"experiment": '
@@ -172,7 +173,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float | None": (int, float, type(None)),
 }  # fmt: skip
 _SHARES = ("test_accuracy", "train_accuracy", "reported")
-_COSTS = ("effective_acs", "dense", "activation_sparsity", "parameters", "footprint_bytes")
+_COSTS = [field.name for field in fields(Cost) if field.name != "spikes"]
 
 
 def _fits(name: str, value: Any) -> bool:

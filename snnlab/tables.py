@@ -41,6 +41,10 @@ class Line:
     def mean(self, of: Callable[[Row], float]) -> float:
         return float(np.mean([of(row) for row in self.rows]))
 
+    def cost(self, key: str) -> float:
+        """Mean over seeds of one of the numbers of `snnlab.cost.Cost`."""
+        return self.mean(lambda row: row.cost[key])
+
 
 def lines(rows: Sequence[Row]) -> list[Line]:
     """A line for each experiment and each set of its options, by experiment; the experiment as it is comes first."""
@@ -97,10 +101,27 @@ def _cells(line: Line) -> list[str]:
         f"{100 * line.mean(lambda row: row.test_accuracy):.2f}{spread} %",
         "none" if last.reported is None else f"{100 * last.reported:.2f} %",
         f"{line.mean(lambda row: row.spikes):,.0f}",
-        f"{line.mean(lambda row: row.cost['effective_acs']):,.0f}",
+        f"{line.cost('effective_acs'):,.0f}",
         duration(line.mean(lambda row: row.wall_s)),
         "" if last.reported is None else last.reference,
     ]
+
+
+COST_HEAD = ["experiment", "dense", "effective ACs", "activation sparsity", "connection sparsity", "parameters",
+             "bytes", "trained samples/s", "tested samples/s"]  # fmt: skip
+
+
+def costs(made: Sequence[Line]) -> list[list[str]]:
+    """The lines as texts under COST_HEAD, means over seeds: operations of a sample, sparsity, size and speed."""
+    return [_paid(line) for line in made]
+
+
+def _paid(line: Line) -> list[str]:
+    numbers = {key: line.cost(key) for key in ("dense", "effective_acs", "parameters", "footprint_bytes")}
+    dense, crossed, parameters, size = (f"{number:,.0f}" for number in numbers.values())
+    shares = [f"{100 * line.cost(key):.2f} %" for key in ("activation_sparsity", "connection_sparsity")]
+    speeds = [line.mean(lambda row: row.train_samples_per_s), line.mean(lambda row: row.test_samples_per_s)]
+    return [line.name, dense, crossed, *shares, parameters, size, *(f"{speed:,.0f}" for speed in speeds)]
 
 
 def duration(seconds: float) -> str:
@@ -113,18 +134,24 @@ def duration(seconds: float) -> str:
 def markdown(made: Sequence[Line], figure: str = "") -> str:
     """A page with the table, what its columns are, and on what it was measured; `figure` is a path to put into it."""
     rows = [row for line in made for row in line.rows]
-    cells = [HEAD, ["---"] * len(HEAD), *([text.replace("|", "\\|").replace("+-", "±") for text in one]
-                                          for one in table(made))]  # fmt: skip
     parts = [
         "# Results",
         "Written by `snnlab bench --table --markdown`; each line can be measured again with `snnlab bench`.",
-        "\n".join(f"| {' | '.join(one)} |" for one in cells),
+        _piped(HEAD, table(made)),
         _NOTES,
+        _piped(COST_HEAD, costs(made)),
+        _COST_NOTES,
         "Measured with:\n\n" + "\n".join(f"- {text}" for text in dict.fromkeys(map(_measured, rows))),
     ]
     if figure:
         parts.insert(3, f"![Test accuracy of each seed, their mean, and the paper's number]({figure})")
     return "\n\n".join(parts) + "\n"
+
+
+def _piped(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    cells = [[text.replace("|", "\\|").replace("+-", "±") for text in one] for one in rows]
+    return "\n".join(f"| {' | '.join(one)} |" for one in (head, ["---"] * len(head), *cells))
 
 
 _NOTES = """\
@@ -134,6 +161,13 @@ _NOTES = """\
   other than zero, for a test sample, the input's among them (NeuroBench's effective accumulates; there are no
   multiplications).
 - *wall time*: of one training with a test after every epoch."""
+
+
+_COST_NOTES = """\
+- As NeuroBench counts them (arXiv:2304.04640), for a test sample. *dense*: every synapse in every time step.
+  *activation sparsity*: share of neurons times steps without a spike, of all layers. *connection sparsity*: share of
+  weights that are zero. *parameters*: numbers that are learned. *bytes*: of the weights as they are kept, and of each
+  state variable of each neuron."""
 
 
 def _measured(row: Row) -> str:

@@ -72,8 +72,11 @@ def test_the_page_has_the_table_and_the_figure() -> None:
     page = markdown(lines([row_of("hm2bp-mnist", 0.98, 0), row_of("hm2bp-mnist", 0.99, 1)]), "figures/results.png")
     assert "| 98.50 ± 0.71 % | 98.84 % |" in page
     assert "](figures/results.png)" in page and "python 3.11" in page
-    widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
-    assert widths == {len(HEAD) + 1}
+    assert "| 400,000 | 20,000 | 98.00 % | 0.00 % | 7,400 | 30,480 | 100 | 200 |" in page
+    heads = [line for line in page.splitlines() if line.startswith("| experiment")]
+    for head in heads:
+        below = page[page.index(head) :].split("\n\n")[0].splitlines()
+        assert {line.count("|") for line in below} == {head.count("|")} and len(below) == 3
     assert "](" not in markdown(lines([row_of("hm2bp-mnist")]))
 
 
