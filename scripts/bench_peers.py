@@ -36,6 +36,7 @@ import numpy as np
 from snnlab import engine
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
+from snnlab.train import ahead
 
 BATCH, WARM_UP = 64, 2
 INPUTS, HIDDEN, CLASSES = 784, 800, 10
@@ -148,6 +149,7 @@ def alone(name, trial, batches):
     """Train one contender, warm-up first: seconds of each batch, and its loss."""
     coming = trial.batches(1)
     if name == "snnlab":
+        coming = ahead(coming)  # as `train` does
         state = trial.rule.init(trial.circuit, np.random.default_rng(0))
         work = [lambda: trial.rule.step(trial.circuit, state, next(coming))[1].loss] * (WARM_UP + batches)
     else:
