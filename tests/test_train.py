@@ -220,8 +220,21 @@ def test_training_images_are_distorted_anew_in_every_epoch_and_those_of_the_test
     assert evaluate(trial, state).accuracy == evaluate(finished.trial, state).accuracy
 
 
-def test_augmented_and_left_after_any_batch_the_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    experiment = EXPERIMENT.with_options({"augment.rotation": "10", "augment.displacement": "1"})
+EVERYTHING = {
+    "network.inhibition": 1,
+    "rule.fake_spikes": True,
+    "rule.regularisation.strength": 10,
+    "rule.averaging": 0.9,
+    "rule.decay": "cosine",
+    "boosting": 0.05,
+}
+
+
+@pytest.mark.parametrize("options", [{"augment.rotation": 10, "augment.displacement": 1}, EVERYTHING])
+def test_with_more_options_too_a_run_that_is_left_goes_on_to_the_same_bits(
+    options: dict[str, object], tmp_path: Path
+) -> None:
+    experiment = EXPERIMENT.with_options(options)
     for name, stop in (("whole", 99), ("left", 3)):
         study = begun(tmp_path / name, experiment=experiment)
         for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
