@@ -12,9 +12,9 @@ spikes of neuron i. It grows with both counts, de_ij/do_j = e_ij/o_j and de_ij/d
 
 Output neurons may inhibit one another through fixed weights: a projection of the output to itself, see lateral.py.
 
-The authors' code differs in small things. It learns from one sample at a time. Its S-PSP has input spikes arrive as late
-as a refractory period lasts, and forgets them after four tau_m; here it is what the simulated membrane holds. And it
-sends a quarter of the error through each pooling, where the derivative is 1/nu of the pooling layer, as here.
+The authors' code differs in small things. It learns from one sample at a time. Its S-PSP has input spikes arrive as
+late as a refractory period lasts, and forgets them after four tau_m; here it is what the simulated membrane holds. And
+it sends a quarter of the error through each pooling, where the derivative is 1/nu of the pooling layer, as here.
 
 The engine sums e_ij over spikes without ever storing it; a_i is the sum of the potentials at the spikes, which the
 forward pass has.
