@@ -143,14 +143,14 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         arguments=", ".join(f"real& c_{name}" for name in states),
         **{name: _lines(2, block.body) for name, block in blocks.items()},
         pointers=_lines(2, (f"real* __restrict s{k} = state + {k} * span;" for k in count)),
-        load=_lines(3, (f"real free{k} = s{k}[n], rest{k} = free{k};" for k in count)),
+        load=_lines(3, (f"real was{k} = s{k}[n], reset{k} = was{k};" for k in count)),
+        reset_names=", ".join(f"reset{k}" for k in count),
+        reset_fired=_lines(4, (f"was{k} = fires[n] ? reset{k} : was{k};" for k in count)),
+        begin=_lines(3, (f"real free{k} = was{k}, rest{k} = was{k};" for k in count)),
         free=", ".join(f"free{k}" for k in count),
         resting=", ".join(f"rest{k}" for k in count),
         store=_lines(3, (f"s{k}[n] = free ? free{k} : rest{k};" for k in count)),
         one=", ".join(f"state[{k} * span]" for k in count),
-        values=", ".join(f"s{k}[n]" for k in count),
-        each_now=", ".join(f"now[{k}]" for k in count),
-        reset_store=_lines(3, (f"s{k}[n] = fires[n] ? now[{k}] : s{k}[n];" for k in count)),
         each=", ".join(f"zero[{k}]" for k in count),
     )
 
@@ -242,8 +242,8 @@ template <class real> struct Cell {{
 {reset}
     }}
 
-    // One step of a tile, whose state variables lie `span` apart: which neurons fire; and, if asked for, what follows
-    // from that for when they are free again and for the sum of their potentials at spikes.
+    // One step of a tile, whose state variables lie `span` apart: which neurons fire. To FOLLOW is to do here what
+    // comes of that: resets at the beginning of the next step, when they are free again, the sum of potentials.
     template <bool FOLLOW>
     void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
                 int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
@@ -252,26 +252,21 @@ template <class real> struct Cell {{
         for (int n = 0; n < TILE; ++n) {{
             const bool free = t >= ready[n];
 {load}
+            if constexpr (FOLLOW) {{
+                reset_one({reset_names});
+{reset_fired}
+            }}
+{begin}
             integrate({free});
             rest({resting});
             const bool fire = free & threshold({free});
             fires[n] = fire;
             if constexpr (FOLLOW) {{
-                ready[n] = fire ? t + refractory : ready[n];
+                // in bits, because a conditional store would be compiled with a branch around it
+                ready[n] ^= (ready[n] ^ (t + refractory)) & -int32_t(fire);
                 potential[n] += fire ? free{watched} : real(0);
             }}
 {store}
-        }}
-    }}
-
-    // Resets the neurons of a tile that fired.
-    void reset(real* state, int64_t span, const int32_t* __restrict fires) const {{
-{pointers}
-#pragma GCC ivdep
-        for (int n = 0; n < TILE; ++n) {{
-            real now[states] = {{{values}}};
-            reset_one({each_now});
-{reset_store}
         }}
     }}
 

@@ -37,7 +37,7 @@ template <class real> struct Tile {
 // Adds the weights of the spikes [begin, end) to 64 receptors, in registers; a function of its own, because inlined
 // into the loop over steps its pointers would be spilled.
 template <class real>
-__attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
+static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
     constexpr int N = TILE / LANES<real>;
     Vec<real>* to = reinterpret_cast<Vec<real>*>(receptor);
     Vec<real> sum[N];

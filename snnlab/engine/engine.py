@@ -152,10 +152,10 @@ def check_layout(spikes: Spikes, where: str) -> None:
     for array, dtype in ((ids, np.int32), (offsets, np.int64)):
         if array.dtype != dtype or not array.flags.c_contiguous:
             raise Refused(where, f"an array of {array.dtype}", right)
-    whole = (
-        offsets.size and offsets[0, 0] == 0 and offsets[-1, -1] == len(ids) and (np.diff(offsets.ravel()) >= 0).all()
-    )
-    if not whole or (len(ids) and not 0 <= ids.min() <= ids.max() < spikes.size):
+    ends = offsets.ravel()
+    whole = ends.size and ends[0] == 0 and ends[-1] == len(ids) and (ends[1:] >= ends[:-1]).all()
+    # read without its sign, a negative number is too large
+    if not whole or (len(ids) and not ids.view(np.uint32).max() < spikes.size):
         raise Refused(where, "offsets or neurons that do not fit", right)
 
 
@@ -198,8 +198,8 @@ def _run_layer(
         entry.delay = delay_steps(projection, dt)
     together = any(kind != _FULL or one.pre == population.name for one, (kind, *_) in zip(into, kept, strict=True))
     tiles = -(-population.size // TILE)
-    raster = np.zeros((samples, tiles, steps), dtype=np.uint64)
-    potential = np.zeros((samples, population.size), dtype=precision)
+    raster = np.empty((samples, tiles, steps), dtype=np.uint64)
+    potential = np.empty((samples, population.size), dtype=precision)
     layer = _Layer(
         address(code.parameters),
         ctypes.addressof(inputs),
@@ -280,7 +280,7 @@ extern "C" {{
 void run(const Layer* layer) {{ run_layer<Cell, {REAL[precision]}>(*layer); }}
 void advance(const double* parameters, double state[][TILE]) {{
     const Cell<double> cell(parameters);
-    int32_t ready[TILE] = {{}}, fires[TILE];
+    int32_t ready[TILE] = {{}}, fires[TILE] = {{}};
     double potential[TILE] = {{}};
     cell.update<true>(&state[0][0], TILE, ready, potential, fires, 0, 0);
 }}

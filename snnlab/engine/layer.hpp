@@ -16,6 +16,9 @@
 #include "raster.hpp"
 #include "vector.hpp"
 
+// Called in every step: as functions of their own they would fetch what the sample needs anew each time.
+#define INLINE __attribute__((always_inline))
+
 struct Layer {
     const double* parameters;
     const Input* inputs;
@@ -40,7 +43,8 @@ template <class real> struct Place {
     }
 };
 
-template <template <class> class Cell, class real> class Runner {
+// TOGETHER as in Layer.
+template <template <class> class Cell, class real, bool TOGETHER> class Runner {
     static constexpr int STATES = Cell<real>::states;
     const Place<real>& place;
     const Layer& layer;
@@ -62,7 +66,7 @@ public:
           memory(new Vec<real>[STATES * span / LANES<real> + 2]), saved(new Vec<real>[span / LANES<real>]),
           potentials(new Vec<real>[span / LANES<real>]), integers(new Vec<int32_t>[(span + TILE) / LANES<int32_t>]),
           potential(reinterpret_cast<real*>(potentials.get())), ready(reinterpret_cast<int32_t*>(integers.get())),
-          fires(ready + span), fired(place_.tiles), asleep(place_.tiles), sleeps(layer.together && at_rest()) {}
+          fires(ready + span), fired(place_.tiles), asleep(place_.tiles), sleeps(TOGETHER && at_rest()) {}
 
     void sample(int b) {
         begin(b);
@@ -92,18 +96,19 @@ private:
                 state(s)[k] = real(layer.start[int64_t(s) * layer.neurons + place.first + k]);
         std::fill(potential, potential + span, real(0));
         std::fill(ready, ready + span, 0);
+        std::fill(fires, fires + TILE, 0);
         std::fill(asleep.begin(), asleep.end(), sleeps);
         raster = layer.raster + (int64_t(b) * tiles_of(layer.neurons) + place.first / TILE) * layer.steps;
     }
 
     // State update and threshold.
-    void move(int t) {
+    INLINE void move(int t) {
         firing.clear();
         alignas(64) int32_t passing[TILE];
         for (int g = 0; g < place.tiles; ++g) {
             const int at = g * TILE, width = std::min(TILE, place.neurons - at);
             fired[g] = 0;
-            if (!layer.together) {
+            if constexpr (!TOGETHER) {
                 cell.template update<true>(state(0) + at, span, ready + at, potential + at, fires, t, layer.refractory);
                 fired[g] = pack(fires);
             } else if (!asleep[g]) {
@@ -113,7 +118,7 @@ private:
             }
             fired[g] &= width == TILE ? ~0ull : (1ull << width) - 1;
             raster[int64_t(g) * layer.steps + t] = fired[g];
-            if (!layer.together) continue;
+            if constexpr (!TOGETHER) continue;
             each_bit(fired[g], [&](int k) {
                 ready[at + k] = t + layer.refractory;
                 potential[at + k] += state(Cell<real>::watched)[at + k];
@@ -122,7 +127,7 @@ private:
         }
     }
 
-    void arrive(int p, int b, int t) {
+    INLINE void arrive(int p, int b, int t) {
         const Input& input = layer.inputs[p];
         if (t < input.delay) return;
         const int32_t *begin, *end;
@@ -190,28 +195,29 @@ private:
     }
 
     void reset() {
-        if (!layer.together) cell.reset(state(0), span, fires);
         for (int32_t n : firing) cell.reset(state(0) + n, span);
     }
 };
 
 template <template <class> class Cell, class real> void run_layer(const Layer& layer) {
     const Cell<real> cell(layer.parameters);
-    const auto run = [&](const Place<real>& place, int chunk, int chunks) {
-        Runner<Cell, real> runner(place, cell);
-        const int begin = int(int64_t(layer.samples) * chunk / chunks);
-        const int end = int(int64_t(layer.samples) * (chunk + 1) / chunks);
-        for (int sample = begin; sample < end; ++sample) runner.sample(sample);
-    };
     const int tiles = tiles_of(layer.neurons);
     if (layer.together) {
         const Place<real> place(layer, 0, tiles);
-        parallel_for(layer.samples, layer.threads, [&](long sample) { run(place, int(sample), layer.samples); });
+        parallel_for(layer.samples, layer.threads,
+                     [&](long sample) { Runner<Cell, real, true>(place, cell).sample(int(sample)); });
         return;
     }
-    // enough tasks for the threads to end together, few enough that packing a tile's weights is not felt
-    const int chunks = std::min(layer.samples, std::max(1, 8 * layer.threads / tiles));
-    parallel_for(long(tiles) * chunks, layer.threads, [&](long task) {
-        run(Place<real>(layer, int(task / chunks), 1), int(task % chunks), chunks);
+    // whole tiles, as many for every thread; those that are left over are divided by samples, for the threads to end
+    // together
+    const int whole = tiles / layer.threads * layer.threads;
+    const int chunks = std::min(layer.samples, 2 * layer.threads);
+    parallel_for(whole + long(tiles - whole) * chunks, layer.threads, [&](long task) {
+        const bool part = task >= whole;
+        const Place<real> place(layer, part ? whole + int((task - whole) / chunks) : int(task), 1);
+        Runner<Cell, real, false> runner(place, cell);
+        const int64_t chunk = part ? (task - whole) % chunks : 0, all = part ? chunks : 1;
+        const int end = int(layer.samples * (chunk + 1) / all);
+        for (int sample = int(layer.samples * chunk / all); sample < end; ++sample) runner.sample(sample);
     });
 }

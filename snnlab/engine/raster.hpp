@@ -56,10 +56,21 @@ inline void list_spikes(const uint64_t* raster, int samples, int neurons, int st
                         int32_t* ids, int32_t* counts, int threads) {
     const int tiles = tiles_of(neurons);
     parallel_for(samples, threads, [&](long sample) {
-        int32_t* to = ids + offsets[sample * (steps + 1)];
+        const int64_t begin = offsets[sample * (steps + 1)], end = offsets[(sample + 1) * (steps + 1) - 1];
+        std::vector<int32_t> found(end - begin + 1);
+        int32_t* to = found.data();
+        const uint64_t* words = raster + sample * tiles * steps;
+        // read below in long strides, which no processor foresees
+        for (int64_t k = 0; k < int64_t(tiles) * steps; k += 8) __builtin_prefetch(words + k);
         for (int t = 0; t < steps; ++t)
-            for (int tile = 0; tile < tiles; ++tile)
-                each_bit(raster[(sample * tiles + tile) * steps + t], [&](int k) { *to++ = tile * TILE + k; });
-        for (const int32_t* id = ids + offsets[sample * (steps + 1)]; id < to; ++id) ++counts[sample * neurons + *id];
+            for (int tile = 0; tile < tiles; ++tile) {
+                const uint64_t word = words[int64_t(tile) * steps + t];
+                // none or one is what there is most often: written either way, and kept if there was one
+                *to = tile * TILE + __builtin_ctzll(word | 1ull << (TILE - 1));
+                to += word != 0;
+                each_bit(word & (word - 1), [&](int k) { *to++ = tile * TILE + k; });
+            }
+        std::memcpy(ids + begin, found.data(), (end - begin) * sizeof *ids);
+        for (const int32_t* id = ids + begin; id < ids + end; ++id) ++counts[sample * neurons + *id];
     });
 }
