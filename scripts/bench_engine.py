@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast the engine trains and runs 784-800-10 for 400 steps in batches of 64, on spikes of MNIST.
+"""How fast the engine trains and runs 784-800-10 and 15C5-P2-40C5-P2-300-10 for 400 steps, on spikes of MNIST.
 
     python scripts/bench_engine.py --data DIR [--threads N] [--json]
 
@@ -32,9 +32,9 @@ from snnlab.equations import compose
 from snnlab.experiments import EXPERIMENTS
 from snnlab.train import ahead
 
-# what is measured: an experiment, its batches; another network is another line
-NETWORKS = {"784-800-10": ("hm2bp-mnist", 64)}
-LEARNED, WARM_UP, BATCHES = 100, 3, 40
+# what is measured: an experiment, samples in a batch, batches
+NETWORKS = {"784-800-10": ("hm2bp-mnist", 64, 40), "15C5-P2-40C5-P2-300-10": ("hm2bp-mnist-conv", 32, 10)}
+LEARNED, WARM_UP = 100, 3
 BANDWIDTH = """
 #include <atomic>
 #include <chrono>
@@ -109,33 +109,34 @@ def on(trial, threads):
     return replace(trial, threads=threads, rule=replace(trial.rule, threads=threads))
 
 
-def bench_training(trial, state):
+def bench_training(trial, state, many):
     """Samples per second of encoding, forward, backward and optimiser together.
 
     On several threads batches are made ahead, as in training; on one thread all is done by that thread.
     """
     state, batches = copy.deepcopy(state), trial.batches(2)
     batches = batches if trial.threads == 1 else ahead(batches)
-    times = [timed(lambda: trial.rule.step(trial.circuit, state, next(batches))) for _ in range(WARM_UP + BATCHES)]
+    times = [timed(lambda: trial.rule.step(trial.circuit, state, next(batches))) for _ in range(WARM_UP + many)]
     batches.close()
     return trial.batch / statistics.median(times[WARM_UP:])
 
 
-def bench_forward(trial, state):
-    """Samples per second through the network alone; and the bytes of full weights that a sample reads."""
+def bench_forward(trial, state, many):
+    """Samples per second through the network alone; and the bytes of full weights that a sample reads, None where
+    there are others."""
     circuit = trial.circuit.with_weights(state.weights)
     times, read = [], []
-    for batch, _ in zip(trial.batches(2), range(WARM_UP + BATCHES), strict=False):
+    for batch, _ in zip(trial.batches(2), range(WARM_UP + many), strict=False):
         start = time.perf_counter()
         found = engine.run(circuit, {circuit.sources[0].name: batch.inputs}, threads=trial.threads)
         times.append(time.perf_counter() - start)
         spikes = {circuit.sources[0].name: batch.inputs} | {name: one.spikes for name, one in found.items()}
-        full = [one for one in circuit.projections if isinstance(one.weights, np.ndarray)]
-        read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in full) / trial.batch)
-    return trial.batch / statistics.median(times[WARM_UP:]), statistics.mean(read)
+        read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in circuit.projections) / trial.batch)
+    full = all(isinstance(one.weights, np.ndarray) for one in circuit.projections)
+    return trial.batch / statistics.median(times[WARM_UP:]), statistics.mean(read) if full else None
 
 
-def breakdown(trial, state):
+def breakdown(trial, state, many):
     """Microseconds of processor time per sample on one thread: the parts of training, which together are all of it."""
     spent = defaultdict(list)
 
@@ -158,7 +159,7 @@ def breakdown(trial, state):
         for owner, name, title in parts:
             stack.enter_context(mock.patch.object(owner, name, watched(getattr(owner, name), title)))
         names = ["encoding", "forward", *(f"products of {one.name}" for one in reversed(trial.circuit.projections))]
-        for _ in range(WARM_UP + BATCHES):
+        for _ in range(WARM_UP + many):
             for name in (*names, "optimiser", "rest"):
                 spent[name].append(0.0)
             start = time.thread_time()
@@ -171,27 +172,24 @@ def breakdown(trial, state):
     return {name: statistics.median(times[WARM_UP:]) / trial.batch * 1e6 for name, times in spent.items()}
 
 
-def bench_network(experiment, batch, threads, folder):
+def bench_network(experiment, batch, batches, threads, folder):
     """All numbers of one network, on one thread and on `threads`."""
     trial = EXPERIMENTS[experiment].with_options({"batch": batch}).trial(seed=0, folder=folder, threads=threads)
     state = learned(on(trial, threads))
     rates = {}
     for many in sorted({1, threads}):
-        training = bench_training(on(trial, many), state)
-        forward, read = bench_forward(on(trial, many), state)
-        limit = calibrate(many)["L2_GB_per_s"]
-        rates[many] = {
-            "training_samples_per_s": training,
-            "forward_samples_per_s": forward,
-            "weights_read_GB_per_s": forward * read / 1e9,
-            "share_of_L2_bandwidth": forward * read / 1e9 / limit,
-        }
+        training = bench_training(on(trial, many), state, batches)
+        forward, read = bench_forward(on(trial, many), state, batches)
+        rates[many] = {"training_samples_per_s": training, "forward_samples_per_s": forward}
+        if read is not None:
+            rates[many]["weights_read_GB_per_s"] = forward * read / 1e9
+            rates[many]["share_of_L2_bandwidth"] = forward * read / 1e9 / calibrate(many)["L2_GB_per_s"]
     one, all_ = rates[1], rates[threads]
     names = ("training_samples_per_s", "forward_samples_per_s")
     result = {
         "threads": rates,
         "scaling": {name.split("_")[0]: all_[name] / one[name] / threads for name in names},
-        "one_thread_cpu_us_per_sample": breakdown(on(trial, 1), state),
+        "one_thread_cpu_us_per_sample": breakdown(on(trial, 1), state, batches),
     }
     return result, trial, state
 
@@ -246,14 +244,16 @@ def main():
     parser.add_argument("--brian-samples", type=int, default=50, help="0 leaves Brian2 out")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = {"calibration": calibrate(options.threads)}
+    result, kept = {"calibration": calibrate(options.threads)}, None
     for name in options.network or NETWORKS:
         result[name], trial, state = bench_network(*NETWORKS[name], options.threads, options.data)
+        if name == "784-800-10":
+            kept = name, trial.circuit.with_weights(state.weights), next(trial.batches(2)).inputs
     unit = 2**20 if sys.platform == "darwin" else 2**10
     result["peak_memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    if options.brian_samples:
-        circuit, spikes = trial.circuit.with_weights(state.weights), next(trial.batches(2)).inputs
-        result["brian2_cpp_forward_samples_per_s"] = bench_brian(circuit, spikes, options.brian_samples)
+    if options.brian_samples and kept:  # last, since it changes what Brian2 compiles for
+        name, circuit, spikes = kept
+        result[name]["brian2_cpp_forward_samples_per_s"] = bench_brian(circuit, spikes, options.brian_samples)
     if options.json:
         print(json.dumps(result, indent=2))
     else:

@@ -179,13 +179,6 @@ private:
             });
     }
 
-    static void add(real* to, const real* from, int run) {
-        int k = 0;
-        for (; k + LANES<real> <= run; k += LANES<real>)
-            reinterpret_cast<Loose<real>*>(to + k)->of += reinterpret_cast<const Loose<real>*>(from + k)->of;
-        for (; k < run; ++k) to[k] += from[k];
-    }
-
     // What the population itself fired in step t.
     const int32_t* list_own(int t) {
         own.clear();

@@ -139,7 +139,7 @@ private:
             Vec<real> total = {};
             kernels.each_run(*id, [&](int first, int64_t k, int run) {
                 if (quiet(first, std::min<int>(first + run, span) - 1, t)) return;
-                if (summed) learn(summed + k, scaled() + first, run);
+                if (summed) add(summed + k, scaled() + first, run);
                 if (send) weigh(total, weights + k, to_send() + first, run);
             });
             if (send)
@@ -152,13 +152,6 @@ private:
         for (int g = first / TILE; g <= end / TILE; ++g)
             if (t < last[g]) return false;
         return true;
-    }
-
-    static void learn(real* to, const real* from, int run) {
-        int k = 0;
-        for (; k + LANES<real> <= run; k += LANES<real>)
-            reinterpret_cast<Loose<real>*>(to + k)->of += reinterpret_cast<const Loose<real>*>(from + k)->of;
-        for (; k < run; ++k) to[k] += from[k];
     }
 
     static void weigh(Vec<real>& total, const real* weights, const real* from, int run) {

@@ -15,9 +15,10 @@ template <class real> struct Loose {
     type of;
 };
 
-// Rows of weights are met in no order that the processor could foresee, so each is asked for a few spikes early.
-constexpr int AHEAD = 4;
-
-template <int N, class real> inline void prefetch(const Vec<real>* row) {
-    for (int k = 0; k < N; ++k) __builtin_prefetch(row + k);
+// to[k] += from[k] for k below `run`, at any address.
+template <class real> inline void add(real* to, const real* from, int run) {
+    int k = 0;
+    for (; k + LANES<real> <= run; k += LANES<real>)
+        reinterpret_cast<Loose<real>*>(to + k)->of += reinterpret_cast<const Loose<real>*>(from + k)->of;
+    for (; k < run; ++k) to[k] += from[k];
 }
