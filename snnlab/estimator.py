@@ -174,17 +174,16 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.state_ = start(self._trial(self._samples(values[:1], classes[:1])))
 
     def _trial(self, samples: Samples) -> Trial:
-        threads = _threads(self.n_jobs)
         dt = seconds(self.dt, "SpikingClassifier.dt")
         rule = HM2BP(
             learning_rate=self.learning_rate,
             target=self.target,
             other=self.other,
             margin=self.margin,
-            threads=threads,
         )
         encoder = Poisson(steps=self.steps, dt=dt, brightest=self.brightest)
-        return Trial(rule, self._circuit(dt), encoder, samples, samples, self.epochs, self.batch, self.seed_, threads)
+        numbers = (self.epochs, self.batch, self.seed_, _threads(self.n_jobs))
+        return Trial(rule, self._circuit(dt), encoder, samples, samples, *numbers)
 
     def _circuit(self, dt: float) -> Circuit:
         hidden = np.atleast_1d(np.asarray(self.hidden, dtype=object))

@@ -54,6 +54,7 @@ class Trial:
     """All that determines what is learned.
 
     batch     samples that are learned from at once
+    rule      on as many threads as the trial, whatever its own
     threads   None for all cores; what is learned does not depend on it
     augment   what is done to training images, anew in every epoch
     boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 1/20 as published
@@ -74,6 +75,7 @@ class Trial:
     boosting: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rule", self.rule.on(self.threads))  # so that nobody needs to tell the number twice
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise Refused(name, f"found {getattr(self, name)}", "needs at least 1")

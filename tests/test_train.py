@@ -90,6 +90,7 @@ def test_left_after_any_batch_the_run_goes_on_to_the_same_bits(stop: int, finish
 
 def test_threads_do_not_change_a_bit(finished: Study, tmp_path: Path) -> None:
     study = Study.begin(tmp_path / "run", EXPERIMENT, seed=1, threads=3)
+    assert study.trial.rule.threads == study.trial.threads == 3
     for _ in train(study.trial, study.run):
         pass
     assert same_bits(tmp_path / "run", finished.run.path)
@@ -273,6 +274,9 @@ class Poisoned:
 
     def respond(self, circuit: object, state: State, inputs: object) -> Answer:
         return self.rule.respond(circuit, state, inputs)  # type: ignore[attr-defined]
+
+    def on(self, threads: int | None) -> Poisoned:
+        return self
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,8 @@ class Experiment:
         train = loaders.load(self.dataset, "train", folder=folder)
         test = loaders.load(self.dataset, "test", folder=folder)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
-        rule = replace(self.rule, threads=threads) if threads else self.rule  # type: ignore[type-var]
         budget = (self.epochs, self.batch, seed, threads)
-        return Trial(rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
+        return Trial(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,6 @@ class HM2BP:
         for name in ("target", "other", "margin"):
             if getattr(self, name) < 0:
                 raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
-
         if self.decay not in get_args(Decay):
             raise Refused("HM2BP.decay", f"found {self.decay!r}", one_of(str(self.decay), get_args(Decay)))
         if not 0 <= self.averaging < 1:
@@ -130,19 +129,28 @@ class HM2BP:
                 weights += share * (learner.weights[name] - weights)
         spikes = sum(len(response.spikes) for response in responses.values())
         loss = 0.5 * float(np.square(error).sum()) / len(error)
-        return state, Score(loss, counts.argmax(axis=1) == batch.labels, spikes)
+        return state, Score(loss, self.decide(counts) == batch.labels, spikes)
 
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         responses = self._forward(circuit.with_weights(state.weights), inputs)
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
-        # a tie goes to the lowest class, as published
-        return Answer(counts, counts.argmax(axis=1), activity)
+        return Answer(counts, self.decide(counts), activity)
+
+    def decide(self, counts: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The class whose neuron fires most; a tie goes to the lowest, as published."""
+        return counts.argmax(axis=1)
+
+    def on(self, threads: int | None) -> Self:
+        return replace(self, threads=threads)
 
     def rate(self, epoch: int, epochs: int) -> float:
-        """Adam's step in this epoch of so many."""
-        fall = {"none": 1.0, "sqrt": epoch**-0.5, "cosine": (1 + math.cos(math.pi * min((epoch - 1) / epochs, 1))) / 2}
-        return self.learning_rate * fall[self.decay]
+        """Adam's step in this epoch, counted from 1, of so many."""
+        if self.decay == "sqrt":
+            return self.learning_rate * epoch**-0.5
+        if self.decay == "cosine":
+            return self.learning_rate * ((1 + math.cos(math.pi * min((epoch - 1) / epochs, 1))) / 2)
+        return self.learning_rate
 
     def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """o - y of every output neuron (samples, classes), zero inside the margin."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,3 +91,9 @@ class Rule(Protocol):
 
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         """Answer without learning."""
+
+    def decide(self, counts: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The class chosen (samples,), from the spikes of each output neuron (samples, classes)."""
+
+    def on(self, threads: int | None) -> Self:
+        """The same rule, worked out on so many threads, None for all cores; it learns the same."""
