@@ -126,6 +126,17 @@ class Spikes:
         return np.diff(self.offsets, axis=1)
 
 
+def neuron_numbers(neurons: ArrayLike, size: int, where: str) -> NDArray[np.int64]:
+    """The neurons that were chosen among `size` (neurons,). Raises Refused at `where` for what is none of them."""
+    chosen = np.asarray(neurons).ravel()
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise Refused(where, f"numbers of type {chosen.dtype}", "needs whole numbers")
+    outside = chosen[(chosen < 0) | (chosen >= size)]
+    if outside.size:
+        raise Refused(where, f"neuron {outside[0]} of {size}", f"needs 0..{size - 1}")
+    return chosen.astype(np.int64)
+
+
 def stack(batch: Sequence[Spikes]) -> Spikes:
     """Samples of one population laid one after another into a single batch.
 

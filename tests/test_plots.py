@@ -98,6 +98,7 @@ def test_a_raster_of_no_neurons_says_so(ax: Axes) -> None:
         ({"sample": 1}, "sample 1 of 1"),
         ({"neurons": [0, 3]}, "neuron 3 of 3"),
         ({"neurons": [-1]}, "neuron -1 of 3"),
+        ({"neurons": [True, False, True]}, "numbers of type bool; needs whole numbers"),
         ({"neurons": [1, 1]}, "neuron 1 chosen twice"),
     ],
 )

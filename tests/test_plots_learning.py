@@ -133,6 +133,7 @@ def test_weights_of_no_neurons_say_so(ax: Axes) -> None:
         (np.zeros(784), None, "shape"),
         (np.full((784, 2), np.nan), None, "not finite"),
         (np.zeros((784, 2)), [2], "neuron 2 of 2"),
+        (np.zeros((784, 2)), [0.5], "numbers of type float64; needs whole numbers"),
     ],
 )
 def test_weights_that_are_no_images_are_refused(

@@ -115,7 +115,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "trace of no neuron": (
         lambda: run(record={"cells": ["v"]}, neurons={"cells": [3]}),
-        r"^neurons: cells: neuron 3; needs 0..2",
+        r"^neurons: cells: neuron 3 of 3; needs 0..2",
     ),
     "trace of half a neuron": (
         lambda: run(record={"cells": ["v"]}, neurons={"cells": [0.5]}),

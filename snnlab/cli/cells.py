@@ -143,6 +143,7 @@ def _currents(
     import numpy as np
 
     from snnlab.equations import si, whole_steps
+    from snnlab.simulate.task import switched
 
     steps = whole_steps(duration, dt, "--for")
     currents: dict[str, NDArray[np.float64]] = {}
@@ -153,8 +154,7 @@ def _currents(
         if not 0 <= times[0] < min(times[1], duration):
             right = f"needs 0 <= FROM < TO, and FROM before the end at {duration:g} s"
             raise Refused(where, f"from {times[0]:g} s to {times[1]:g} s", right)
-        values = currents.setdefault(name, np.zeros(steps))
-        values[round(times[0] / dt) : round(min(times[1], duration) / dt)] += amplitude
+        currents[name] = currents.get(name, np.zeros(steps)) + switched(amplitude, *times, steps, dt)
     return currents
 
 

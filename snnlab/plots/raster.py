@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snnlab.errors import Refused
 from snnlab.plots.frame import notice, time_axis, whole_numbers
 from snnlab.plots.style import INK
-from snnlab.spikes import Spikes
+from snnlab.spikes import Spikes, neuron_numbers
 
 _TICKED_ROWS = 50  # more rows than this are too thin for vertical ticks
 _NAMED_ROWS = 12  # up to here every row carries its number
@@ -58,10 +58,7 @@ def raster(
 def _chosen(spikes: Spikes, neurons: Sequence[int] | NDArray[np.integer] | None) -> NDArray[np.int64]:
     if neurons is None:
         return np.arange(spikes.size)
-    chosen = np.asarray(neurons, dtype=np.int64).ravel()
-    outside = chosen[(chosen < 0) | (chosen >= spikes.size)]
-    if outside.size:
-        raise Refused("raster", f"neuron {outside[0]} of {spikes.size}", f"needs 0..{spikes.size - 1}")
+    chosen = neuron_numbers(neurons, spikes.size, "raster")
     number, times = np.unique(chosen, return_counts=True)
     if (times > 1).any():
         raise Refused("raster", f"neuron {number[times > 1][0]} chosen twice", "choose each neuron once")

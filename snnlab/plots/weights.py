@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from snnlab.errors import Refused
 from snnlab.plots.frame import notice
 from snnlab.plots.style import INK, PALE
+from snnlab.spikes import neuron_numbers
 
 _MOST = 64  # neurons shown unless chosen
 _NUMBERED_COLUMNS = 12  # more columns leave no room for a number in each tile
@@ -75,11 +76,7 @@ def _chosen(matrix: NDArray[np.float64], neurons: Sequence[int] | NDArray[np.int
     size = matrix.shape[1]
     if neurons is None:
         return np.arange(min(size, _MOST))
-    chosen = np.asarray(neurons, dtype=np.int64).ravel()
-    outside = chosen[(chosen < 0) | (chosen >= size)]
-    if outside.size:
-        raise Refused("weight_images", f"neuron {outside[0]} of {size}", f"needs 0..{size - 1}")
-    return chosen
+    return neuron_numbers(neurons, size, "weight_images")
 
 
 def _limit(shown: NDArray[np.float64]) -> tuple[float, bool]:

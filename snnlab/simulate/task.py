@@ -13,7 +13,7 @@ from snnlab.cards import Compartment
 from snnlab.circuit import Circuit, Number, Population, Source
 from snnlab.equations import delay_steps, seconds, si, whole_steps
 from snnlab.errors import Refused, one_of
-from snnlab.spikes import Spikes
+from snnlab.spikes import Spikes, neuron_numbers
 from snnlab.weights import fan_out
 
 _FEW = 10  # neurons of a population that are watched unless told otherwise
@@ -189,6 +189,11 @@ def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, where: str) -> NDArra
     stop = steps * dt if pulse.stop is None else si(pulse.stop, "second", f"{where}: stop")
     if not 0 <= start < stop:
         raise Refused(where, f"a pulse from {start:g} s to {stop:g} s", "needs 0 <= start < stop")
+    return switched(amplitude, start, stop, steps, dt)
+
+
+def switched(amplitude: float, start: float, stop: float, steps: int, dt: float) -> NDArray[np.float64]:
+    """A current in each step (steps,), on from `start` up to `stop` seconds, both rounded to the nearest step."""
     values = np.zeros(steps)
     values[round(start / dt) : round(min(stop, steps * dt) / dt)] = amplitude
     return values
@@ -203,10 +208,4 @@ def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
 def _watched(population: Source | Population, neurons: Neurons | None) -> NDArray[np.int64]:
     if neurons is None:
         return np.arange(min(population.size, _FEW))
-    chosen = np.asarray(neurons).ravel()
-    if chosen.size and chosen.dtype.kind not in "iu":
-        raise Refused(f"neurons: {population.name}", f"numbers of type {chosen.dtype}", "needs whole numbers")
-    outside = chosen[(chosen < 0) | (chosen >= population.size)]
-    if outside.size:
-        raise Refused(f"neurons: {population.name}", f"neuron {outside[0]}", f"needs 0..{population.size - 1}")
-    return np.unique(chosen).astype(np.int64)
+    return np.unique(neuron_numbers(neurons, population.size, f"neurons: {population.name}"))
