@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.engine import Response
+from snnlab.engine import Response, pack_raster
 from snnlab.spikes import Spikes
-
-_WORD = 64  # neurons in a word of the raster
 
 
 def with_fake_spikes(
@@ -29,8 +27,6 @@ def with_fake_spikes(
         return output, None
     sample, neuron = np.repeat(silent, len(steps)), np.repeat(labels[silent], len(steps))
     step = np.tile(steps, len(silent))
-    raster = output.raster.copy()
-    raster[sample, neuron // _WORD, step] |= np.uint64(1) << (neuron % _WORD).astype(np.uint64)
     before = spikes.events()
     with_them = Spikes.from_events(
         np.concatenate([before[0], sample]), np.concatenate([before[1], step]), np.concatenate([before[2], neuron]),
@@ -39,4 +35,4 @@ def with_fake_spikes(
     faked = np.zeros(output.counts.shape, dtype=bool)
     faked[silent, labels[silent]] = True
     counts = np.where(faked, len(steps), output.counts).astype(output.counts.dtype)
-    return replace(output, spikes=with_them, raster=raster, counts=counts), faked
+    return replace(output, spikes=with_them, raster=pack_raster(with_them), counts=counts), faked
