@@ -49,6 +49,15 @@ class Encoder(Protocol):
     ) -> Spikes: ...
 
 
+def check_budget(epochs: int, batch: int, boosting: float) -> None:
+    """Raises Refused for numbers that nothing can be trained by; they are those of a Trial."""
+    for name, number in (("epochs", epochs), ("batch", batch)):
+        if number < 1:
+            raise Refused(name, f"found {number}", "needs at least 1")
+    if not 0 <= boosting < float("inf"):
+        raise Refused("boosting", f"found {boosting}", "needs a number, at least 0")
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """All that determines what is learned.
@@ -59,7 +68,7 @@ class Trial:
     augment   what is done to training images, anew in every epoch
     boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 1/20 as published
 
-    Raises Refused for no samples, labels that are no classes, and no epochs or samples in a batch.
+    Raises Refused for no samples, labels that are no classes, no epochs or samples in a batch, and boosting below 0.
     """
 
     rule: Rule
@@ -76,9 +85,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rule", self.rule.on(self.threads))  # so that nobody needs to tell the number twice
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise Refused(name, f"found {getattr(self, name)}", "needs at least 1")
+        check_budget(self.epochs, self.batch, self.boosting)
         for part, samples in (("train", self.train), ("test", self.test)):
             if not len(samples):
                 raise Refused(f"{part}: samples", "none", "needs at least one")

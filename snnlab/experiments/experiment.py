@@ -14,7 +14,7 @@ from snnlab.errors import Refused, one_of
 from snnlab.experiments.network import Layers
 from snnlab.experiments.options import changed, flat
 from snnlab.rules.rule import Rule
-from snnlab.train import Trial
+from snnlab.train import Trial, check_budget
 
 _TOLD_APART = ("name", "summary", "reference", "reported", "dataset")  # what an experiment is, not how it is run
 
@@ -42,11 +42,7 @@ class Experiment:
     boosting: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise Refused(name, f"found {getattr(self, name)}", "needs at least 1")
-        if not 0 <= self.boosting < float("inf"):
-            raise Refused("boosting", f"found {self.boosting}", "needs a number, at least 0")
+        check_budget(self.epochs, self.batch, self.boosting)
 
     def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None) -> Trial:
         """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt."""
