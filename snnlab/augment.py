@@ -19,6 +19,7 @@ from snnlab.errors import Refused
 _STREAM = 0x656C6173  # of random numbers, so that none is shared with what else is drawn by the same seed
 _SCALARS = 3  # drawn for each image beside its displacements
 _WORD = 1 << 32
+_FARTHEST = 1e4  # pixels; what is beyond all images, and still far from the end of float32
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class Elastic:
             raise Refused("Elastic.scale", f"found {self.scale}", "needs 0 to below 1")
         if not 0 <= self.rotation <= 180:
             raise Refused("Elastic.rotation", f"found {self.rotation}", "needs degrees, 0 to 180")
-        if not 0 <= self.displacement < math.inf:
-            raise Refused("Elastic.displacement", f"found {self.displacement}", "needs a number, at least 0")
-        if not 0 < self.sigma < math.inf:
-            raise Refused("Elastic.sigma", f"found {self.sigma}", "needs pixels above 0")
+        if not 0 <= self.displacement <= _FARTHEST:
+            raise Refused("Elastic.displacement", f"found {self.displacement}", f"needs 0 to {_FARTHEST:g}")
+        if not 1 / _FARTHEST <= self.sigma <= _FARTHEST:
+            right = f"needs pixels, {1 / _FARTHEST:g} to {_FARTHEST:g}"
+            raise Refused("Elastic.sigma", f"found {self.sigma}", right)
 
     @property
     def idle(self) -> bool:

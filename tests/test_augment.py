@@ -154,7 +154,10 @@ def test_no_images_at_all_are_no_images() -> None:
         ({"scale": -0.1}, "Elastic.scale"),
         ({"rotation": 181.0}, "Elastic.rotation: found 181.0; needs degrees, 0 to 180"),
         ({"displacement": float("nan")}, "Elastic.displacement: found nan"),
-        ({"sigma": 0.0}, "Elastic.sigma: found 0.0; needs pixels above 0"),
+        ({"displacement": 1e38}, "Elastic.displacement: found 1e\\+38; needs 0 to 10000"),
+        ({"sigma": 0.0}, "Elastic.sigma: found 0.0; needs pixels, 0.0001 to 10000"),
+        ({"sigma": 1e-200}, "Elastic.sigma: found 1e-200"),
+        ({"sigma": 1e200}, "Elastic.sigma: found 1e\\+200"),
     ],
 )
 def test_impossible_distortions_are_refused_by_name(options: dict[str, float], says: str) -> None:
@@ -176,6 +179,13 @@ def test_what_is_no_image_is_refused(values: np.ndarray, shape: tuple[int, ...],
     with pytest.raises(Refused, match=says):
         PUBLISHED.distort(values, shape, numbers(2), seed=1, epoch=1)
     Elastic().check(shape)
+
+
+@pytest.mark.parametrize("sigma", [1e-4, 1e4])
+@pytest.mark.parametrize("displacement", [1e-4, 1e4])
+def test_the_wildest_distortions_allowed_are_images_still(sigma: float, displacement: float) -> None:
+    found = distorted(Elastic(displacement=displacement, sigma=sigma), images(2))
+    assert found.shape == images(2).shape
 
 
 def test_seeds_and_epochs_that_cannot_be_counted_are_refused() -> None:
