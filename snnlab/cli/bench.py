@@ -64,7 +64,7 @@ def bench(
     names = _names(experiments)
     if table:
         for name, given in {"--seeds": seeds, "--set": sets, "--jobs": jobs, "--threads": threads}.items():
-            if given:
+            if given not in (None, []):
                 raise Refused(name, "found beside --table", "leave out one of the two: --table trains nothing")
     else:
         at_least("--seeds", seeds, 1)
