@@ -50,6 +50,11 @@ class CellCode:
     refractory: int
     watched: int
 
+    @property
+    def held(self) -> int:
+        """Steps after a spike in which the membrane stays at its reset."""
+        return max(0, self.refractory - 1)
+
 
 @lru_cache(maxsize=256)
 def generate(population: Population, dt: float) -> CellCode:

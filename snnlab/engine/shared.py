@@ -65,7 +65,7 @@ def products(
     )
     numbers = (
         weights.size, kind, pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
-        max(0, code.refractory - 1), delay_steps(projection, pre.dt), chunks, threads or cores(),
+        code.held, delay_steps(projection, pre.dt), chunks, threads or cores(),
     )  # fmt: skip
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
     _library(len(code.states), precision).products(ctypes.byref(order))

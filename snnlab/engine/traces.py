@@ -92,15 +92,30 @@ def products(
     The cells must be linear between spikes, see ``transition``. Raises Refused for arrays of other shapes, for spikes
     before and after the projection that are not of one batch, and for sparse weights.
     """
-    code = post.cell
     _check(projection, pre, post, scale, send)
-    matrix = _transition(code)
-    if not isinstance(projection.weights, np.ndarray):
-        summed, sent = shared.products(projection, pre, post, matrix, scale, send, precision, threads)
-        asleep = np.where(post.counts == 0, silent * scale, 0).astype(precision)
-        if summed is not None and asleep.any():
-            summed = summed + outer(projection.weights, _active(projection, pre).astype(precision), asleep)
-        return Credit(summed, sent)
+    matrix = _transition(post.cell)
+    if isinstance(projection.weights, np.ndarray):
+        return _full(projection, pre, post, matrix, scale, send, silent, precision, threads)
+    summed, sent = shared.products(projection, pre, post, matrix, scale, send, precision, threads)
+    asleep = np.where(post.counts == 0, silent * scale, 0).astype(precision)
+    if summed is not None and asleep.any():
+        summed = summed + outer(projection.weights, _active(projection, pre).astype(precision), asleep)
+    return Credit(summed, sent)
+
+
+def _full(
+    projection: Projection,
+    pre: Spikes,
+    post: Response,
+    matrix: NDArray[np.float64],
+    scale: NDArray[np.floating],
+    send: NDArray[np.floating] | None,
+    silent: float,
+    precision: Precision,
+    threads: int | None,
+) -> Credit:
+    """The products of a projection with a weight for each pair of neurons."""
+    code = post.cell
     samples, size = scale.shape
     chunks = min(samples, _CHUNKS) if pre.size < 8 * _GROUP else 1
     receptor = code.receptors[projection.receptor]
@@ -111,8 +126,8 @@ def products(
     sent = np.zeros((samples, pre.size), dtype=precision) if send is not None else None
     trains = (pre.ids, pre.offsets, post.spikes.ids, post.spikes.offsets)
     arrays = (*trains, matrix, scaled, weights, sends, totals, sent)
-    held, delay = max(0, code.refractory - 1), delay_steps(projection, pre.dt)
-    numbers = (pre.size, size, samples, pre.steps, held, delay, chunks, threads or cores())
+    delay = delay_steps(projection, pre.dt)
+    numbers = (pre.size, size, samples, pre.steps, code.held, delay, chunks, threads or cores())
     order = _Products(*(None if array is None else address(array) for array in arrays), silent, *numbers)
     _library(len(code.states), code.watched, receptor, precision).products(ctypes.byref(order))
     return Credit(totals.sum(axis=0) if chunks > 1 else totals[0], sent)
