@@ -68,11 +68,13 @@ class Convolution:
             yield (dy, dx), (slice(None), slice(dy, dy + rows), slice(dx, dx + columns))
 
     def forward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """What each neuron after hears: (samples, pre) -> (samples, post)."""
         image = values.reshape(-1, *self.image, self.kernels.shape[2])
         total = sum(image[part] @ self.kernels[tap] for tap, part in self._taps())
         return np.asarray(total).reshape(len(values), -1)
 
     def backward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The transpose of `forward`: (samples, post) -> (samples, pre)."""
         after = values.reshape(-1, *self.out)
         image = np.zeros((len(values), *self.image, self.kernels.shape[2]), dtype=values.dtype)
         for tap, part in self._taps():
@@ -80,6 +82,7 @@ class Convolution:
         return image.reshape(len(values), -1)
 
     def outer(self, before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Derivative of sum(after * forward(before)) by the kernels, of their shape."""
         image = before.reshape(-1, *self.image, self.kernels.shape[2])
         right = after.reshape(-1, self.out[2])
         found = np.empty(self.kernels.shape, dtype=np.result_type(before, after))
@@ -137,12 +140,14 @@ class Pooling:
         return scipy.sparse.coo_array((values, (pre, self.target[pre])), shape=self.shape)
 
     def forward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """What each neuron after hears: (samples, pre) -> (samples, post)."""
         rows, columns, channels = self.out
         image = values.reshape(-1, *self.image)[:, : rows * self.side, : columns * self.side]
         squares = image.reshape(-1, rows, self.side, columns, self.side, channels)
         return (self.weight * squares.sum(axis=(2, 4))).reshape(len(values), -1)
 
     def backward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The transpose of `forward`: (samples, post) -> (samples, pre)."""
         heard = self.target >= 0
         return np.where(heard, self.weight * values[:, np.where(heard, self.target, 0)], 0)
 
