@@ -62,8 +62,8 @@ def check_budget(epochs: int, batch: int, boosting: float) -> None:
 class Trial:
     """All that determines what is learned.
 
+    rule      works on as many threads as the trial, whatever its own
     batch     samples that are learned from at once
-    rule      on as many threads as the trial, whatever its own
     threads   None for all cores; what is learned does not depend on it
     augment   what is done to training images, anew in every epoch
     boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 1/20 as published
@@ -165,8 +165,8 @@ def train(trial: Trial, run: Run, *, between: float = BETWEEN_CHECKPOINTS) -> It
 
     between  seconds from one checkpoint to the next; there is one at the end of every epoch besides
 
-    Raises Refused when weights stop being finite, and leaves the checkpoints written before; where the run cannot be
-    written; and as `restored` does.
+    Raises Refused when weights or moments stop being finite, and leaves the checkpoints written before; where the run
+    cannot be written; and as `restored` does.
     """
     with run.locked():
         yield from _train(trial, run, between)
@@ -183,11 +183,13 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
         with closing(_epoch(trial, state, progress, run)) as steps:
             for state in steps:
                 if time.monotonic() - saved >= between and progress.batch < batches:
+                    _check_memory(state, progress, run)
                     run.save(state, progress)
                     saved = time.monotonic()
                 yield Report(progress, state, batches)
         if trial.boosting:
             boosting.boost(state, trial.train.labels, trial.boosting)
+        _check_memory(state, progress, run)
         progress = _next_epoch(trial, state, progress)
         run.save(state, progress)
         saved = time.monotonic()
@@ -319,6 +321,15 @@ def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> N
     if not np.isfinite(score.loss):
         bad.append("loss")
     if bad:
-        where = f"{run.path}: epoch {progress.epoch}, batch {progress.batch + 1}: {bad[0]}"
-        last = run.checkpoints()[-1].name
-        raise Refused(where, "not finite any more", f"stopped; {last} is good; a smaller rule.learning_rate may help")
+        raise _stopped(f"batch {progress.batch + 1}: {bad[0]}", progress, run)
+
+
+def _check_memory(state: State, progress: Progress, run: Run) -> None:
+    """Before a checkpoint, which could not be restored: moments may overflow and leave weights that stand still."""
+    for name in _not_finite(state.memory):
+        raise _stopped(f"batch {progress.batch}: memory of {name}", progress, run)
+
+
+def _stopped(where: str, progress: Progress, run: Run) -> Refused:
+    right = f"stopped; {run.checkpoints()[-1].name} is good; a smaller rule.learning_rate may help"
+    return Refused(f"{run.path}: epoch {progress.epoch}, {where}", "not finite any more", right)

@@ -310,6 +310,27 @@ def test_a_loss_that_is_no_number_stops_the_run_too(tmp_path: Path) -> None:
         next(train(replace(study.trial, rule=Lost(study.trial.rule, 99, 0.0)), study.run))
 
 
+@pytest.mark.parametrize("between", [0.0, 1e9])
+def test_moments_that_are_no_numbers_stop_the_run_before_they_are_kept(between: float, tmp_path: Path) -> None:
+    study = begun(tmp_path / "run")
+
+    class Overflown(Poisoned):
+        """Such a moment leaves weights that stand still, and are finite."""
+
+        def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, Score]:
+            state, score = self.rule.step(circuit, state, batch)  # type: ignore[attr-defined]
+            if state.steps > self.after:
+                state.memory["v:hidden1->output.synapse"][3, 4] = self.value
+            return state, score
+
+    spoilt = replace(study.trial, rule=Overflown(study.trial.rule, 2, np.inf))
+    with pytest.raises(Refused, match="epoch 1, batch .*: memory of v:hidden1->output.synapse: not finite any more"):
+        for _ in train(spoilt, study.run, between=between):
+            pass
+    state, progress = study.restored()
+    assert state.steps == progress.batch == (2 if between == 0 else 0)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on the size of files here")
 def test_a_full_disk_costs_no_more_than_the_work_since_the_last_checkpoint(finished: Study, tmp_path: Path) -> None:
