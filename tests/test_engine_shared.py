@@ -145,3 +145,14 @@ def test_a_loop_through_two_populations_is_refused() -> None:
     circuit = Circuit(nodes, tuple(Projection(a, b, "synapse", np.ones((n, 3))) for a, b, n in ends), DT)
     with pytest.raises(Refused, match="a loop through a, b; the engine runs loops inside a population alone"):
         engine.run(circuit, {"eye": poisson(np.random.default_rng(0), 1, 5, 2)})
+
+
+def test_more_synapses_than_the_engine_can_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    eye = (Source("eye", 3), layer("a", 3, 1.0))
+    circuit = Circuit(eye, (Projection("eye", "a", "synapse", scipy.sparse.coo_array(np.eye(3))),), DT)
+    spikes = {"eye": poisson(np.random.default_rng(0), 1, 5, 3)}
+    monkeypatch.setattr("snnlab.engine.engine._MOST", 3)
+    engine.run(circuit, spikes)
+    monkeypatch.setattr("snnlab.engine.engine._MOST", 2)
+    with pytest.raises(Refused, match="projection 'eye->a.synapse': 3 synapses; the engine takes up to 2"):
+        engine.run(circuit, spikes)

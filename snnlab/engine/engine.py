@@ -227,6 +227,7 @@ def _listed(
 
 
 _FULL, _CONVOLUTION, _SPARSE = range(3)
+_MOST = 2**31 - 1  # synapses that deliver.hpp can count
 _ZEROS = 16  # after each row of kernels, see deliver.hpp
 
 
@@ -243,6 +244,8 @@ def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray
         shape = np.array([weights.image[1], *weights.kernels.shape, *weights.out[:2], padded.shape[2]], dtype=np.int32)
         return _CONVOLUTION, padded, shape
     source, target, values = listed(weights)
+    if len(values) > _MOST:
+        raise Refused(f"projection {projection.name!r}", f"{len(values)} synapses", f"the engine takes up to {_MOST}")
     rows = np.searchsorted(source, np.arange(weights.shape[0] + 1))
     return _SPARSE, as_type(values, precision), np.concatenate([rows, target]).astype(np.int32)
 
