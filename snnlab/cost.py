@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit, Population
+from snnlab.errors import Refused
 from snnlab.weights import Convolution, Pooling, Weights, fan_out, learned, sparse
 
 
@@ -57,7 +58,12 @@ def cost(
     trained  projections whose weights are learned; all that could be, if left out
 
     A spike pays for all its synapses, also where the sample ends before it arrives.
+
+    Raises Refused for no samples, no steps and no population, of which there is no mean.
     """
+    if samples < 1 or steps < 1 or not circuit.populations:
+        found = f"{samples} samples, {steps} steps, {len(circuit.populations)} populations"
+        raise Refused("cost", found, "needs at least one of each")
     weights = [one.weights for one in circuit.projections]
     crossed = sum(int(counts[one.pre] @ _effective(one.weights)) for one in circuit.projections)
     fired = sum(int(counts[one.name].sum()) for one in circuit.populations)
