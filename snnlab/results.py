@@ -24,13 +24,17 @@ _RIGHT = "needs a file written by `snnlab bench`, or a new one"
 class Row:
     """One network, trained and tested. Accuracies 0 to 1, of the last epoch and never of the best.
 
-    changes   options that differed from the experiment's own; `options` are all of them
-    cards     path -> digest of the cards it was made of
-    network   neurons of each layer, the input's first
-    *_curve   accuracy after each epoch
-    cost      what a sample costs, as `snnlab.cost.Cost` has it
-    wall_s    seconds of training and testing, over all epochs
-    reported  what `reference` reports, None for nothing
+    changes          options that differed from the experiment's own; `options` are all of them
+    cards            path -> digest of the cards it was made of
+    network          neurons of each layer, the input's first
+    *_curve          accuracy after each epoch
+    cost             what a sample costs, as `snnlab.cost.Cost` has it
+    wall_s           seconds of training and testing, over all epochs
+    *_samples_per_s  the rate over all epochs
+    reported         test accuracy that `reference` reports, None for nothing
+    threads          of this training
+    versions         package -> version, None for one that is not there
+    machine          platform, processor and cores
     """
 
     experiment: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import re
@@ -17,8 +18,9 @@ from rich.console import Console
 from small_run import COMMAND, ENVIRONMENT, WORDS, fields, note, refusal, same_bits, snnlab, trained
 
 from snnlab import certify
-from snnlab.cli import bars
+from snnlab.cli import bars, training
 from snnlab.experiments import EXPERIMENTS
+from snnlab.train import BETWEEN_CHECKPOINTS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Caught = pytest.CaptureFixture[str]
@@ -256,3 +258,7 @@ def test_a_run_cut_off_as_it_began_is_begun_by_resume(tmp_path: Path, finished: 
     code, _, said = snnlab(capsys, "train", *WORDS, "--seed", 1, "--out", "run", "--resume")
     assert code == 0 and said == "run was cut off before it began; beginning\n"
     assert same_bits(tmp_path / "run", finished)
+
+
+def test_a_kill_costs_by_the_command_what_it_costs_by_the_library() -> None:
+    assert inspect.signature(training.train).parameters["save_every"].default == BETWEEN_CHECKPOINTS

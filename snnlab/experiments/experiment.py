@@ -45,7 +45,11 @@ class Experiment:
         check_budget(self.epochs, self.batch, self.boosting)
 
     def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None) -> Trial:
-        """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt."""
+        """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt.
+
+        folder   where the data is looked for
+        threads  None for all cores; what is learned does not depend on it
+        """
         if not 0 <= seed < 2**32:
             raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         train = loaders.load(self.dataset, "train", folder=folder)
