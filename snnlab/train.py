@@ -46,7 +46,12 @@ class Encoder(Protocol):
         epoch: int,
         stream: int,
         threads: int,
-    ) -> Spikes: ...
+    ) -> Spikes:
+        """The spikes of `values` (samples, features) with full intensity `peak`; `indices` (samples,) number them.
+
+        stream   tells training from testing, see encode.py
+        threads  as many as may be used; no spike depends on it
+        """
 
 
 def check_budget(epochs: int, batch: int, boosting: float) -> None:

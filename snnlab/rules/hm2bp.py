@@ -64,6 +64,12 @@ class HM2BP:
     fake_spikes     a silent label neuron learns as if it had fired evenly, `target` times; its error stays that of 0
     averaging       0, or how much of the average of all weights so far a step keeps: the network is then that average,
                     not the weights that are being learned. It is the plain mean until 1/(1 - averaging) steps are done
+    regularisation  a penalty on the weights that are being learned
+    optimiser       what turns gradients into steps
+    precision       of states, weights, sums and gradients
+    threads         None for all cores; what is learned does not depend on it
+
+    Raises Refused for options that mean nothing, and as its parts do.
     """
 
     learning_rate: float = 1e-3
