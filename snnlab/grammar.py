@@ -121,7 +121,8 @@ def _parse(text: str) -> ast.expr:
     if len(text) > _LONGEST:
         raise GrammarError(f"{len(text)} characters: an expression may have {_LONGEST}")
     if strange := re.search(r"[^A-Za-z0-9_ .,+\-*/%()<>=!]", text):
-        raise GrammarError(f"{strange[0]!r} has no place in an expression")
+        power = ": a power is **" if strange[0] == "^" else ""
+        raise GrammarError(f"{strange[0]!r} has no place in an expression{power}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

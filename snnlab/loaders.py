@@ -160,7 +160,7 @@ def _folders(card: Dataset) -> tuple[str, ...]:
 def _found(card: Dataset, file: str, folder: Path | None) -> Path:
     place = next(place for place in _places(card, folder) if place.file == file)
     if place.path is None:
-        right = f"set SNNLAB_DATA to the folder that holds {_folders(card)[0]}, or run `snnlab data fetch {card.id}`"
+        right = f"set SNNLAB_DATA to the folder that holds it, or give --data, or run `snnlab data fetch {card.id}`"
         raise Refused(f"{card.id}: {file}", _nowhere(place), right)
     return place.path
 

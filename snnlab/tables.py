@@ -136,7 +136,8 @@ def markdown(made: Sequence[Line], figure: str = "") -> str:
     rows = [row for line in made for row in line.rows]
     parts = [
         "# Results",
-        "Written by `snnlab bench --table --markdown`; each line can be measured again with `snnlab bench`.",
+        "Written by `snnlab bench --table --markdown FILE`. To measure a line again, with NAME and each OPTION=VALUE "
+        "of its first\ncolumn: `snnlab bench --experiments NAME --seeds N --set OPTION=VALUE`.",
         _piped(HEAD, table(made)),
         _NOTES,
         _piped(COST_HEAD, costs(made)),

@@ -32,7 +32,9 @@ def bench(
     ] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change an option of all of them; a line of its own."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change an option of all of them; repeatable. It is a line of its own."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file of results.")] = Path("runs/bench.jsonl"),
     jobs: Annotated[
@@ -51,7 +53,7 @@ def bench(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table there as Markdown.")
     ] = None,
 ) -> None:
-    """Train experiments with several seeds, and show the results beside the papers' numbers.
+    """Train with several seeds, and compare with the papers.
 
     Each network trained is a line in --out, appended as it is done. Stopped at any moment, the same command goes on
     where it was. The runs are in FILE.runs, for `snnlab evaluate` and the others.
@@ -126,7 +128,8 @@ def _train(
                 tell(f"{outcome.plan.name}: refused")
             else:
                 percent = f"{100 * outcome.test_accuracy:.2f} %"
-                tell(f"{outcome.experiment} seed {outcome.seed}: done, {percent} after {outcome.epochs} epochs")
+                epochs = f"{outcome.epochs} epoch{'' if outcome.epochs == 1 else 's'}"
+                tell(f"{outcome.experiment} seed {outcome.seed}: done, {percent} after {epochs}")
     return failed
 
 
@@ -136,7 +139,7 @@ def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | N
 
     lines = [line for line in tables.lines(results.read(out)) if not names or line.experiment in names]
     if not lines:
-        print(f"{out}: no results yet")
+        print(f"{out}: no results yet{' of ' if names else ''}{', '.join(names)}")
         return
     printed.table(tables.HEAD, tables.table(lines))
     if plot is not None:

@@ -66,11 +66,13 @@ def train(
     sets: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change an option; `snnlab experiments EXPERIMENT` lists them."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change an option; repeatable. `snnlab experiments EXPERIMENT` lists them.",
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", metavar="N", help="Passes through the training set.")
+        int | None, typer.Option("--epochs", metavar="N", help="Passes over the training set; else the experiment's.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="0 if left out.")] = None,
     data: Data = None,
@@ -86,7 +88,8 @@ def train(
 ) -> None:
     """Train a network. All of it is kept in a run directory.
 
-    Killed at any moment, it goes on with --resume to the same weights, bit for bit. --epochs may then be larger.
+    Killed at any moment, it goes on with --resume to the same weights, bit for bit. --epochs may then be larger; with
+    rule.decay=cosine, where the rate depends on their number, the weights are then not those of one long run.
 
     \b
     snnlab train hm2bp-digits
@@ -115,6 +118,9 @@ def train(
 
 def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Threads = None) -> None:
     """Test a trained network. Says accuracy, speed, and what a sample costs; as JSON, the confusion too.
+
+    Operations are spikes that cross a weight other than zero, for a test sample; "if dense" is every synapse in every
+    time step. The confusion has a row for each true class.
 
     \b
     snnlab evaluate runs/hm2bp-digits-seed0

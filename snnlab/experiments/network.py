@@ -35,7 +35,9 @@ class Layers:
     def __post_init__(self) -> None:
         for layer in self.hidden:
             if not _LAYER.fullmatch(layer):
-                right = "needs at least one neuron in each layer, as 800, kernels as 15C5, or squares as P2"
+                right = (
+                    "needs at least one neuron in each layer, as 800, kernels as 15C5, or squares as P2; commas between"
+                )
                 raise Refused("network.hidden", f"found {layer!r}", right)
         if not all(v_th > 0 for v_th in self.v_th):
             raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
@@ -49,7 +51,9 @@ class Layers:
         """
         layers = (*self.hidden, str(classes))
         if len(self.v_th) != len(layers):
-            raise Refused("network.v_th", f"{len(self.v_th)} thresholds", f"needs one for each of {len(layers)} layers")
+            found = f"{len(self.v_th)} threshold{'' if len(self.v_th) == 1 else 's'}"
+            right = f"needs one for each of {len(layers)} layers: {', '.join((*self.hidden, 'output'))}"
+            raise Refused("network.v_th", found, right)
         names = [*(f"hidden{k}" for k in range(1, len(layers))), "output"]
         nodes: list[Source | Population] = [Source("input", int(np.prod(shape)))]
         projections = []
