@@ -26,6 +26,7 @@ from snnlab.runs import Progress
 from snnlab.simulate import simulate
 from snnlab.tables import Line
 from snnlab.train import evaluate, start
+from snnlab.weights import Convolution, Pooling
 
 _IMAGES = 25  # neurons whose weights are shown
 _OUTPUTS, _HIDDEN = 10, 4  # most neurons of a layer whose potentials are drawn
@@ -126,16 +127,30 @@ def _confusion(study: Study, state: State) -> Path:
 
 
 def _weights(study: Study, state: State) -> Path:
-    """Weights of the first layer, and what learning made of them, of the neurons where that is most."""
-    first, shape = study.trial.circuit.projections[0], study.trial.test.shape
-    weights = state.weights[first.name]
-    change = weights - start(study.trial).weights[first.name]
+    """Weights of the first layer that learns, and what learning made of them, of the neurons where that is most."""
+    trial, begun = study.trial, start(study.trial)
+    number, first = next((k, one) for k, one in enumerate(trial.circuit.projections) if one.name in state.weights)
+    before = trial.circuit.projections[number - 1].weights if number else None
+    shape = before.out if isinstance(before, Pooling) else trial.test.shape
+    weights, image = _as_images(state.weights[first.name], shape)
+    change = weights - _as_images(begun.weights[first.name], shape)[0]
     most = np.argsort(-np.linalg.norm(change, axis=0), kind="stable")[:_IMAGES]
+    one = "kernel" if isinstance(first.weights, Convolution) else "neuron"
     figure, axes = plots.figure(1, 2, size=(8, 3.9))
-    image = (shape[0], shape[1]) if len(shape) == 2 else (1, math.prod(shape))
     for ax, values, label in zip(axes[0], (weights, change), ("weight", "change since the start"), strict=True):
-        plots.weight_images(values, ax, shape=image, neurons=most, columns=5, label=label)
-    return _saved(study, figure, "weights", f": {first.pre} to {first.post}, the neurons that learned most")
+        plots.weight_images(values, ax, shape=image, neurons=most, columns=5, label=label, one=one)
+    return _saved(study, figure, "weights", f": {first.pre} to {first.post}, the {one}s that learned most")
+
+
+def _as_images(weights: NDArray[np.floating], shape: tuple[int, ...]) -> tuple[NDArray[np.floating], tuple[int, int]]:
+    """Weights (inputs, neurons) or kernels as (pixels, neurons), and the rows and columns of an image of them.
+
+    shape  of the layer before; the channels of a kernel are put side by side, those of an image stay where they are
+    """
+    if weights.ndim == 4:
+        rows, columns, channels, number = weights.shape
+        return weights.transpose(0, 2, 1, 3).reshape(-1, number), (rows, channels * columns)
+    return weights, (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, shape[0])
 
 
 def _raster(study: Study, recording: Recording, told: str) -> Path:

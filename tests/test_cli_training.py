@@ -177,6 +177,17 @@ def test_a_run_is_drawn(finished: Path, tmp_path: Path, capsys: Caught) -> None:
     assert "--sample: found 360; the test set has 0 to 359" in refusal(capsys, "plot", run, "--sample", 360)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("hidden", "v_th"), [("4C3,P2,12", "3,2,3,3"), ("P2,12", "2,3,3")])
+def test_a_run_that_begins_with_kernels_or_pooling_is_drawn(
+    hidden: str, v_th: str, tmp_path: Path, capsys: Caught
+) -> None:
+    layers = [f"--set=network.hidden={hidden}", f"--set=network.v_th={v_th}"]
+    assert snnlab(capsys, "train", *WORDS, *layers, "--out", tmp_path / "run")[0] == 0
+    code, out, _ = snnlab(capsys, "plot", tmp_path / "run")
+    assert code == 0 and "weights.png" in out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -27,6 +27,7 @@ def weight_images(
     neurons: Sequence[int] | NDArray[np.integer] | None = None,
     columns: int = 8,
     label: str = "weight",
+    one: str = "neuron",
 ) -> Axes:
     """The incoming weights of chosen neurons as images, tiled row by row, with zero at the middle of the colours.
 
@@ -36,6 +37,7 @@ def weight_images(
     weights  (inputs, neurons), inputs in the order of a flattened image of `shape`
     neurons  which ones to show; the first 64 if left out
     label    of the colour bar, with the unit if the weights have one
+    one      what a column is
 
     Raises Refused for weights that are not such a matrix or not finite, and for a neuron that does not exist.
     """
@@ -53,7 +55,7 @@ def weight_images(
     )
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    ax.set_xlabel(_caption(chosen, matrix.shape[1]))
+    ax.set_xlabel(_caption(chosen, matrix.shape[1], one))
     if 1 < columns <= _NUMBERED_COLUMNS:
         _number(ax, chosen, shape, columns)
     bar = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
@@ -97,11 +99,11 @@ def _tile(shown: NDArray[np.float64], shape: tuple[int, int], columns: int) -> N
     return tiled
 
 
-def _caption(chosen: NDArray[np.int64], size: int) -> str:
+def _caption(chosen: NDArray[np.int64], size: int, one: str) -> str:
     if chosen.size == 1:
-        return f"neuron {chosen[0]} of {size}"
+        return f"{one} {chosen[0]} of {size}"
     in_a_row = (np.diff(chosen) == 1).all()
-    return f"neurons {chosen[0]} to {chosen[-1]} of {size}" if in_a_row else f"{chosen.size} of {size} neurons"
+    return f"{one}s {chosen[0]} to {chosen[-1]} of {size}" if in_a_row else f"{chosen.size} of {size} {one}s"
 
 
 def _number(ax: Axes, chosen: NDArray[np.int64], shape: tuple[int, int], columns: int) -> None:
