@@ -27,6 +27,12 @@ def test_the_published_convolutional_network() -> None:
     assert circuit.projections[-1].weights.sum() == -90
 
 
+def test_dashes_separate_layers_as_in_papers() -> None:
+    assert Layers(hidden=("15C5-P2-40C5-P2-300",), v_th=PAPER.v_th, inhibition=1.0) == PAPER
+    with pytest.raises(Refused, match="network.hidden: found ''"):
+        Layers(hidden=("15C5--P2",))
+
+
 def test_a_row_of_features_and_an_image_with_channels() -> None:
     assert Layers().circuit((784,), 10, 1e-3).projections[0].weights.shape == (784, 800)
     circuit = Layers(hidden=("3C2",), v_th=(1.0, 1.0)).circuit((4, 5, 2), 7, 1e-3)

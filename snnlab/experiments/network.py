@@ -21,7 +21,8 @@ _LAYER = re.compile(
 class Layers:
     """A chain of layers of one cell card, the last with a neuron for each class.
 
-    hidden      the layers before it: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x 2
+    hidden      the layers before it: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x 2; what
+                is left over of an image at its far edges is not pooled. "15C5-P2" is two layers
     v_th        threshold of every layer, the output's last
     inhibition  weight with which output neurons inhibit one another, 0 for none
     """
@@ -33,11 +34,11 @@ class Layers:
     receptor: str = "synapse"
 
     def __post_init__(self) -> None:
+        parts = tuple(part for layer in self.hidden for part in layer.split("-"))
+        object.__setattr__(self, "hidden", parts)  # the one moment in which a frozen value may be put in order
         for layer in self.hidden:
             if not _LAYER.fullmatch(layer):
-                right = (
-                    "needs at least one neuron in each layer, as 800, kernels as 15C5, or squares as P2; commas between"
-                )
+                right = "needs at least one neuron in each layer, as 800, kernels as 15C5, or squares as P2"
                 raise Refused("network.hidden", f"found {layer!r}", right)
         if not all(v_th > 0 for v_th in self.v_th):
             raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
