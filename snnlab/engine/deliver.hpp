@@ -34,7 +34,7 @@ template <class real> struct Tile {
     }
 };
 
-// Adds the weights of the spikes [begin, end) to 64 receptors, in registers; a function of its own, because inlined
+// Adds the weights of the spikes [id, end) to 64 receptors, in registers, one after another as Brian2 does; a function of its own, because inlined
 // into the loop over steps its pointers would be spilled.
 template <class real>
 static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
@@ -43,13 +43,6 @@ static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* r
     Vec<real> sum[N];
 #pragma GCC unroll 8
     for (int k = 0; k < N; ++k) sum[k].of = to[k].of;
-    // double is summed spike after spike, as Brian2 does; float by pairs, which halves the chain of additions
-    if constexpr (sizeof(real) == 4)
-        for (; id + 1 < end; id += 2) {
-            const Vec<real>*one = rows + int64_t(id[0]) * N, *two = rows + int64_t(id[1]) * N;
-#pragma GCC unroll 8
-            for (int k = 0; k < N; ++k) sum[k].of += one[k].of + two[k].of;
-        }
     for (; id < end; ++id) {
         const Vec<real>* row = rows + int64_t(*id) * N;
 #pragma GCC unroll 8
