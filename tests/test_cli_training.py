@@ -129,7 +129,8 @@ def test_a_signal_ends_a_training_in_one_line_and_it_goes_on(number: int, code: 
         assert [child.stdout.readline()[:12] for _ in range(3)][-1] == "epoch    3/5"
         child.send_signal(number)
         _, said = child.communicate(timeout=60)
-    assert (child.returncode, said) == (code, "stopped; go on with: snnlab train hm2bp-digits --out run --resume\n")
+    again = "go on with: snnlab train hm2bp-digits --out run --resume\n"
+    assert (child.returncode, said) == (code, f"stopped, with at most the last 20 s of work lost; {again}")
     done = note(tmp_path / "run")["progress"]["epoch"] - 1
     more = [*words, "--resume", "--epochs", str(done + 1)]
     after = subprocess.run(more, **CHILD, cwd=tmp_path, timeout=60)

@@ -105,7 +105,8 @@ def train(
         study = _study(named(experiment), changes, seed, data, out, resume, threads)
     from snnlab.train import train as learn
 
-    said = f"stopped; go on with: snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
+    again = f"snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
+    said = f"stopped, with at most the last {save_every:g} s of work lost; go on with: {again}"
     with interruptible(said), bars.training(study.trial) as show:
         told = _beginning(study, out)
         reports = learn(study.trial, study.run, between=save_every)
