@@ -71,6 +71,17 @@ def same_bits(one: Path, other: Path) -> bool:
     return same and note(one)["steps"] == note(other)["steps"]
 
 
+def leave_and_go_on(path: Path, stop: int, threads: int = 1, **how: Any) -> None:
+    """Begin a run, leave it after the report of number `stop`, open it from what it wrote, and train to the end."""
+    study = begun(path, **how)
+    for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
+        if number == stop:
+            break
+    again = Study.open(path, threads=threads)
+    for _ in train(again.trial, again.run):
+        pass
+
+
 def train_on(path: str, between: float = 0.0, sabotage: Callable[[], None] | None = None) -> None:
     """What a child process does: begin the run or go on with it, keeping a checkpoint of every batch."""
     if sabotage is not None:

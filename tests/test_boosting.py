@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_run import BATCHES, EXPERIMENT, arrays, begun, same_bits
+from small_run import BATCHES, EXPERIMENT, arrays, begun, leave_and_go_on, same_bits
 from test_hm2bp import network
 
 from snnlab.errors import Refused
-from snnlab.experiments.study import Study
 from snnlab.rules import boosting
 from snnlab.rules.adam import Adam
 from snnlab.rules.hm2bp import HM2BP
@@ -95,13 +94,7 @@ def test_boosting_left_after_any_batch_goes_on_to_the_same_bits(stop: int, tmp_p
     whole = begun(tmp_path / "whole", experiment=BOOSTED)
     for _ in train(whole.trial, whole.run):
         pass
-    study = begun(tmp_path / "run", experiment=BOOSTED)
-    for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
-        if number == stop:
-            break
-    again = Study.open(tmp_path / "run", threads=1)
-    for _ in train(again.trial, again.run):
-        pass
+    leave_and_go_on(tmp_path / "run", stop, experiment=BOOSTED)
     assert same_bits(tmp_path / "run", tmp_path / "whole")
     plain = begun(tmp_path / "plain")
     for _ in train(plain.trial, plain.run):

@@ -7,17 +7,26 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
 
 import numpy as np
 import pytest
-from small_run import BATCHES, COMMAND, ENVIRONMENT, EXPERIMENT, WORDS, arrays, begun, note, same_bits, trained
+from small_run import (
+    BATCHES,
+    COMMAND,
+    ENVIRONMENT,
+    EXPERIMENT,
+    WORDS,
+    arrays,
+    begun,
+    leave_and_go_on,
+    note,
+    same_bits,
+    trained,
+)
 
 from snnlab import engine
 from snnlab.augment import Elastic
@@ -25,7 +34,7 @@ from snnlab.encode import TEST, TRAIN
 from snnlab.errors import Refused
 from snnlab.experiments.study import Study
 from snnlab.rules.rule import Answer, Batch, Score, State
-from snnlab.train import ahead, evaluate, learn, start, train
+from snnlab.train import evaluate, learn, start, train
 
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -77,13 +86,7 @@ def test_batches_begin_anywhere_in_an_epoch(finished: Study) -> None:
 
 @pytest.mark.parametrize("stop", [1, BATCHES - 1, BATCHES, BATCHES + 2])
 def test_left_after_any_batch_the_run_goes_on_to_the_same_bits(stop: int, finished: Study, tmp_path: Path) -> None:
-    study = begun(tmp_path / "run")
-    for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
-        if number == stop:
-            break
-    again = Study.open(tmp_path / "run", threads=1)
-    for _ in train(again.trial, again.run):
-        pass
+    leave_and_go_on(tmp_path / "run", stop)
     assert same_bits(tmp_path / "run", finished.run.path)
     assert learned(tmp_path / "run") == learned(finished.run.path)
 
@@ -136,74 +139,6 @@ def test_the_command_killed_at_random_moments_goes_on_to_the_same_bits(tmp_path:
     assert same_bits(tmp_path / "killed", tmp_path / "whole")
 
 
-# Ahead ----------------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_made_ahead_comes_in_order_and_was_made_in_another_thread() -> None:
-    made = list(ahead((number, threading.get_ident()) for number in range(50)))
-    assert [number for number, _ in made] == list(range(50))
-    assert len({thread for _, thread in made}) == 1 and made[0][1] != threading.get_ident()
-
-
-def test_no_more_is_made_than_may_wait() -> None:
-    made, third = [], threading.Event()
-
-    def numbers() -> Iterator[int]:
-        for number in range(10):
-            made.append(number)
-            if number == 2:
-                third.set()
-            yield number
-
-    with closing(ahead(numbers(), 2)) as found:
-        assert next(found) == 0
-        assert third.wait(10)
-        time.sleep(0.05)
-        assert made == [0, 1, 2]
-
-
-def test_what_their_making_raises_is_raised_where_they_are_wanted() -> None:
-    def numbers() -> Iterator[int]:
-        yield 0
-        raise Refused("here", "a fault")
-
-    found = ahead(numbers())
-    assert next(found) == 0
-    with pytest.raises(Refused, match="here: a fault"):
-        next(found)
-    assert no_thread_left()
-
-
-def test_closed_it_leaves_no_thread_and_makes_nothing_more() -> None:
-    made = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(1000):
-            made.append(number)
-            yield number
-
-    found = ahead(numbers())
-    next(found)
-    found.close()
-    assert no_thread_left()
-    seen = len(made)
-    time.sleep(0.05)
-    assert len(made) == seen <= 4
-
-
-def test_a_run_that_is_left_leaves_no_thread(tmp_path: Path) -> None:
-    study = begun(tmp_path / "run")
-    reports = train(study.trial, study.run)
-    next(reports)
-    assert not no_thread_left()
-    reports.close()
-    assert no_thread_left()
-
-
-def no_thread_left() -> bool:
-    return not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
-
-
 # Augmented ------------------------------------------------------------------------------------------------------------
 
 
@@ -236,14 +171,10 @@ def test_with_more_options_too_a_run_that_is_left_goes_on_to_the_same_bits(
     options: dict[str, object], tmp_path: Path
 ) -> None:
     experiment = EXPERIMENT.with_options(options)
-    for name, stop in (("whole", 99), ("left", 3)):
-        study = begun(tmp_path / name, experiment=experiment)
-        for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
-            if number == stop:
-                break
-    again = Study.open(tmp_path / "left", threads=2)
-    for _ in train(again.trial, again.run):
+    whole = begun(tmp_path / "whole", experiment=experiment)
+    for _ in train(whole.trial, whole.run):
         pass
+    leave_and_go_on(tmp_path / "left", 3, threads=2, experiment=experiment)
     assert same_bits(tmp_path / "left", tmp_path / "whole")
 
 
