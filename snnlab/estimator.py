@@ -14,12 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Number, Population, Source, layered
+from snnlab.circuit import Circuit, Number
 from snnlab.encode import TEST, TRAIN, Poisson
 from snnlab.engine import cores
 from snnlab.equations import seconds
 from snnlab.errors import Refused
 from snnlab.loaders import Samples
+from snnlab.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch, State
 from snnlab.train import Trial, learn, start
@@ -197,14 +198,13 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         card = cards.cell(self.cell)
         if len(card.receptors) != 1:
             raise Refused("SpikingClassifier.cell", f"{len(card.receptors)} receptors on {card.path}", "needs one")
-        names = [*(f"hidden{k}" for k in range(1, len(sizes))), "output"]
-        layers = [
-            Population(name, card, size, {"v_th": float(value)})
-            for name, size, value in zip(names, sizes, np.broadcast_to(v_th, len(sizes)), strict=True)
-        ]
-        return layered(
-            Source("input", self.n_features_in_ * (2 if self.on_off else 1)), layers, next(iter(card.receptors)), dt
+        layers = Layers(
+            cell=self.cell,
+            hidden=tuple(map(str, sizes[:-1])),
+            v_th=tuple(np.broadcast_to(v_th, len(sizes)).tolist()),
+            receptor=next(iter(card.receptors)),
         )
+        return layers.circuit((self.n_features_in_ * (2 if self.on_off else 1),), sizes[-1], dt)
 
     def _samples(self, values: NDArray[Any], labels: NDArray[Any]) -> Samples:
         """X in levels of intensity, y as numbers into the classes, each sample with a number of its own."""

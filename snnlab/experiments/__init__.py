@@ -2,7 +2,7 @@
 
 from snnlab.experiments import hm2bp_digits, hm2bp_mnist, hm2bp_mnist_conv
 from snnlab.experiments.experiment import Experiment
-from snnlab.experiments.network import Layers
+from snnlab.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,

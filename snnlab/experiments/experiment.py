@@ -11,8 +11,8 @@ from snnlab import cards, loaders
 from snnlab.augment import Elastic
 from snnlab.encode import Poisson
 from snnlab.errors import Refused, one_of
-from snnlab.experiments.network import Layers
 from snnlab.experiments.options import changed, flat
+from snnlab.network import Layers
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial, check_budget
 

@@ -6,7 +6,7 @@ lower targets for its shorter samples. There is no published number for it.
 
 from snnlab.encode import Poisson
 from snnlab.experiments.experiment import Experiment
-from snnlab.experiments.network import Layers
+from snnlab.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(

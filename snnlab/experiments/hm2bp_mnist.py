@@ -9,7 +9,7 @@ boosting are options: network.inhibition, rule.regularisation, boosting.
 
 from snnlab.encode import Poisson
 from snnlab.experiments.experiment import Experiment
-from snnlab.experiments.network import Layers
+from snnlab.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(

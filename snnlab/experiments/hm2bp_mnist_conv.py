@@ -2,13 +2,13 @@
 
 Network, thresholds, time constants, targets, initial weights and the distortion of the training images are the authors'
 (arXiv:1805.07866 and their configuration files). They step Adam after every sample and train for 200 epochs; here it is
-stepped after every batch, with a larger rate.
+stepped after every batch, with a larger rate that nothing has been tried against yet.
 """
 
 from snnlab.augment import Elastic
 from snnlab.encode import Poisson
 from snnlab.experiments.experiment import Experiment
-from snnlab.experiments.network import Layers
+from snnlab.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
