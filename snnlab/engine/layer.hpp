@@ -4,7 +4,8 @@
 // its weights stay in the second-level cache and one machine word says which of them fire. A population that hears
 // others through full weights alone runs tile by tile; one that hears itself, or that shares weights across tiles, runs
 // all its tiles together. A tile by itself stays in the nearest cache and does without branches, since whether one of its
-// neurons fired cannot be foreseen; many tiles together are better off the less they touch. The cell is a template parameter, generated from its card.
+// neurons fired cannot be foreseen; many tiles together are better off the less they touch. The cell is a template
+// parameter, generated from its card.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -104,17 +105,13 @@ private:
     // State update and threshold.
     INLINE void move(int t) {
         firing.clear();
-        alignas(64) int32_t passing[TILE];
         for (int g = 0; g < place.tiles; ++g) {
             const int at = g * TILE, width = std::min(TILE, place.neurons - at);
             fired[g] = 0;
-            if constexpr (!TOGETHER) {
-                cell.template update<true>(state(0) + at, span, ready + at, potential + at, fires, t, layer.refractory);
+            if (!asleep[g]) {
+                cell.template update<!TOGETHER>(state(0) + at, span, ready + at, potential + at, fires, t,
+                                                layer.refractory);
                 fired[g] = pack(fires);
-            } else if (!asleep[g]) {
-                cell.template update<false>(state(0) + at, span, ready + at, potential + at, passing, t,
-                                            layer.refractory);
-                fired[g] = pack(passing);
             }
             fired[g] &= width == TILE ? ~0ull : (1ull << width) - 1;
             raster[int64_t(g) * layer.steps + t] = fired[g];
