@@ -4,6 +4,18 @@
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 python="$root/.venv/bin/python"
 
+# What a script says of itself, up to its first line that is no comment.
+usage() {
+    local line
+    while IFS= read -r line; do
+        case "$line" in
+            '#!'*) ;;
+            '#'*) line="${line#'#'}" && say "${line# }" ;;
+            *) break ;;
+        esac
+    done <"$0"
+}
+
 say() { printf '%s\n' "$@"; }
 
 stop() {

@@ -210,6 +210,26 @@ def test_a_folder_in_the_place_of_the_environment_is_left_alone(checkout: Path, 
     assert precious.read_text(encoding="utf-8") == "eight years"
 
 
+@pytest.mark.parametrize("script", ["quickstart", "test"])
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_of_a_script_is_printed_and_nothing_is_begun(
+    script: str, word: str, checkout: Path, tmp_path: Path
+) -> None:
+    before = sorted(checkout.rglob("*"))
+    machine = bare_machine(tmp_path, **{"g++": "exit 0", "python3": "echo begun >&2; exit 1"})
+    done = run(BASH, checkout / "scripts" / script, word, cwd=tmp_path, **machine)
+    comment = (checkout / "scripts" / script).read_text(encoding="utf-8").split("\nset -euo")[0].splitlines()[1:]
+    assert done.stdout.splitlines() == [line[2:] for line in comment]
+    assert re.search(rf"^  \./scripts/{script}\b", done.stdout, re.MULTILINE) and done.stderr == ""
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_a_word_that_the_quickstart_does_not_know_is_refused(checkout: Path, tmp_path: Path) -> None:
+    done = run(BASH, checkout / "scripts" / "quickstart", "--epochs=3", cwd=tmp_path, ok=False)
+    assert done.stderr == "quickstart: found --epochs=3; it takes no words but --help\n"
+    assert not (checkout / ".venv").exists()
+
+
 # The walls ----------------------------------------------------------------------------------------------------------
 
 
