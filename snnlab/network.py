@@ -21,10 +21,12 @@ _LAYER = re.compile(
 class Layers:
     """A chain of layers of one cell card, the last with a neuron for each class.
 
-    hidden      the layers before it: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x 2; what
-                is left over of an image at its far edges is not pooled. "15C5-P2" is two layers
+    cell        card of all cells, of `snnlab models`
+    hidden      the layers before the output: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x
+                2; what is left over of an image at its far edges is not pooled. "15C5-P2" is two layers
     v_th        threshold of every layer, the output's last
     inhibition  weight with which output neurons inhibit one another, 0 for none
+    receptor    of the cell, where all spikes arrive
     """
 
     cell: str = "lif_exp_euler"

@@ -120,4 +120,4 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 def fields(out: str) -> dict[str, str]:
     """What a command prints line by line, by name."""
-    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines() if not line.startswith(" "))
+    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines() if re.match(r"\S.*?\s{2}", line))

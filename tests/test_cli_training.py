@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from small_run import COMMAND, ENVIRONMENT, WORDS, fields, note, refusal, same_b
 from snnlab import certify
 from snnlab.cli import bars, training
 from snnlab.experiments import EXPERIMENTS
+from snnlab.rules.hm2bp import HM2BP
 from snnlab.train import BETWEEN_CHECKPOINTS
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -49,9 +51,38 @@ def test_experiments_are_those_that_there_are(capsys: Caught) -> None:
     assert shown["network.hidden"] == "800" and shown["network.v_th"] == "20.0,8.0"
     assert shown["reported"] == "98.84 %"
     # what is shown can be set
+    assert EXPERIMENTS["hm2bp-mnist"].options().keys() <= shown.keys()
     for name, value in shown.items():
         if "." in name:
             assert EXPERIMENTS["hm2bp-mnist"].with_options({name: value}) == EXPERIMENTS["hm2bp-mnist"]
+
+
+def test_every_option_is_explained_by_the_docstring_of_its_dataclass(capsys: Caught) -> None:
+    _, out, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv")
+    lines = out.splitlines()
+    written = re.search(r"^ +margin  +(.+)$", HM2BP.__doc__ or "", re.MULTILINE)
+    assert written and lines[lines.index("rule.margin                   5") + 1] == f"    {written[1]}"
+    begin = lines.index("Options, each changed by --set NAME=VALUE:") + 2
+    names, texts = lines[begin::2], lines[begin + 1 :: 2]
+    assert [line.split()[0] for line in names] == list(EXPERIMENTS["hm2bp-mnist-conv"].options())
+    assert all(re.match(r"    \S", text) for text in texts)
+    _, out, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv", "--json")
+    told = json.loads(out)
+    assert told["explanations"].keys() == told["options"].keys()
+    assert [f"    {text}" for text in told["explanations"].values()] == texts
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_explanations_are_wrapped_at_the_width_of_a_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: Caught
+) -> None:
+    _, whole, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv")
+    assert max(map(len, whole.splitlines())) > 120, "cut or wrapped where the output is no terminal"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, wrapped, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv")
+    assert columns - 10 < max(map(len, wrapped.splitlines())) <= columns
+    assert wrapped.split() == whole.split()
 
 
 def test_a_network_is_trained_and_summed_up(finished: Path, tmp_path: Path, capsys: Caught) -> None:

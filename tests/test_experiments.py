@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from small_run import EXPERIMENT, begun, trained
 
 from snnlab import cards, page
+from snnlab.engine import Precision
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS, Experiment
-from snnlab.experiments.options import read
+from snnlab.experiments.options import explained, read
 from snnlab.experiments.study import Study, check_same
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.rules.hm2bp import HM2BP, Decay
 from snnlab.train import train
 
 NAMES = sorted(EXPERIMENTS)
@@ -85,6 +86,53 @@ def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name
     experiment = EXPERIMENTS[name]
     fixed = {"name", "summary", "reference", "reported", "dataset", "rule.threads"}
     assert set(experiment.options()) == leaves(experiment) - fixed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    told = experiment.explanations()
+    assert told.keys() == experiment.options().keys()
+    assert [option for option, text in told.items() if not text] == []
+    assert all(word in told["rule.decay"] for word in get_args(Decay))
+    assert all(word in told["rule.precision"] for word in get_args(Precision))
+    # the last words of a row of three lines, of two and of one
+    assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
+    assert told["network.hidden"].endswith('"15C5-P2" is two layers')
+    assert told["network.v_th"] == "threshold of every layer, the output's last"
+
+
+@dataclass(frozen=True)
+class Inner:
+    """What is inside.
+
+    depth, width  two of a kind,
+                  gone on with
+    Not a row  for it begins with a capital and has spaces.
+
+      untold  nor this one, which is further right
+
+    shade   with ``code`` in it
+    """
+
+    depth: int = 1
+    width: int = 2
+    shade: str = "dark"
+    untold: bool = True
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner = Inner()
+    plain: float = 0.0
+
+
+def test_explanations_are_the_rows_of_the_docstrings_and_nothing_else() -> None:
+    both = "two of a kind, gone on with"
+    found = {"inner.depth": both, "inner.width": both, "inner.shade": "with `code` in it", "inner.untold": "",
+             "plain": ""}  # fmt: skip
+    assert explained(Outer()) == found
+    assert explained(Outer(), skip=("inner",)) == {"plain": ""}
 
 
 @pytest.mark.parametrize("name", NAMES)

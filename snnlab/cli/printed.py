@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from itertools import takewhile
 
 _AUTHOR = re.compile(r"[^\W\d_][\w'-]*( and [^\W\d_][\w'-]*)?")  # a surname, or the last two of them
 _YEAR = re.compile(r" ((?:1[89]|20)\d\d)\b")
+_WIDEST = 120  # columns of text, however wide the terminal
+_NARROWEST = 40
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 
 
@@ -23,10 +26,27 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def fields(rows: Sequence[tuple[str, str]]) -> None:
-    """A name and what it is, line by line."""
+    """A name and what it is, line by line; never broken, for it may be a command to be copied."""
     widest = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name.ljust(widest)}  {value}")
+
+
+def prose(name: str, text: str, indent: int) -> None:
+    """A name and a text beside it, from column `indent` on in every line; in one line where no terminal has an end."""
+    line = f"{name.ljust(indent)}{text}"
+    width = terminal_width()
+    if width is not None and len(line) > width:
+        width = max(min(width, _WIDEST), indent + _NARROWEST)
+        line = textwrap.fill(
+            line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
+    print(line)
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that stdout is; None where it goes elsewhere, and lines have no end."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def short(reference: str) -> str:

@@ -41,21 +41,13 @@ def experiments(
     snnlab experiments hm2bp-mnist
     """
     from snnlab.experiments import EXPERIMENTS
-    from snnlab.experiments.options import shown
 
     chosen = [named(name)] if name is not None else list(EXPERIMENTS.values())
     if as_json:
         told = [_told(one) for one in chosen]
         print(json.dumps(told if name is None else told[0], indent=2, ensure_ascii=False))
     elif name is not None:
-        (one,) = chosen
-        head = [
-            ("summary", one.summary),
-            ("reference", one.reference),
-            ("reported", _percent(one.reported)),
-            ("data", one.dataset),
-        ]
-        printed.fields(head + [(key, shown(value)) for key, value in one.options().items()])
+        _show(chosen[0])
     else:
         rows = [[one.name, one.dataset, str(one.epochs), _percent(one.reported), one.summary] for one in chosen]
         printed.table(["id", "data", "epochs", "reported", "summary"], rows)
@@ -267,6 +259,23 @@ def at_least(where: str, value: float | None, least: int) -> None:
 # What a command shows -------------------------------------------------------------------------------------------------
 
 
+def _show(experiment: Experiment) -> None:
+    """What an experiment is, and its options with what they mean."""
+    from snnlab.experiments.options import shown
+
+    explanations = experiment.explanations()
+    widest = 2 + max(map(len, explanations))
+    head = {"summary": experiment.summary, "reference": experiment.reference}
+    head |= {"reported": _percent(experiment.reported), "data": experiment.dataset}
+    for name, text in head.items():
+        printed.prose(name, text, widest)
+    print("\nOptions, each changed by --set NAME=VALUE:\n")
+    for name, value in experiment.options().items():
+        printed.prose(name, shown(value), widest)
+        if explanations[name]:
+            printed.prose("", explanations[name], 4)
+
+
 def _close(study: Study, out: Path) -> None:
     """Sum the run up, for the reader and in its summary.json."""
     _, progress = study.restored()
@@ -318,7 +327,7 @@ def _verdict(found: Certificate) -> str:
 
 def _told(experiment: Experiment) -> dict[str, Any]:
     told = {key: getattr(experiment, key) for key in ("name", "summary", "reference", "reported", "dataset")}
-    return {"id": experiment.name} | told | {"options": experiment.options()}
+    return {"id": experiment.name} | told | {"options": experiment.options(), "explanations": experiment.explanations()}
 
 
 def _paper(experiment: Experiment) -> str:

@@ -11,7 +11,7 @@ from snnlab import cards, loaders
 from snnlab.augment import Elastic
 from snnlab.encode import Poisson
 from snnlab.errors import Refused, one_of
-from snnlab.experiments.options import changed, flat
+from snnlab.experiments.options import changed, explained, flat
 from snnlab.network import Layers
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial, check_budget
@@ -25,7 +25,10 @@ class Experiment:
 
     reported  the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
     augment   what is done to training images, anew in every epoch; nothing unless said otherwise
-    boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 0.05 in the authors' code of HM2-BP
+    epochs    passes over the training set
+    batch     samples that are learned from at once
+    boosting  how fast samples that were answered wrongly come to count for more, see rules/boosting.py; 0 for samples
+              that all count alike, 0.05 in the authors' code of HM2-BP
     """
 
     name: str
@@ -66,6 +69,10 @@ class Experiment:
     def options(self) -> dict[str, Any]:
         """Everything that can be changed, by dotted name."""
         return flat(self, skip=_TOLD_APART)
+
+    def explanations(self) -> dict[str, str]:
+        """What each of the options is, by the same names."""
+        return explained(self, skip=_TOLD_APART)
 
     def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
         """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`."""

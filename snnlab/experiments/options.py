@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -14,19 +16,47 @@ _Value = TypeVar("_Value")
 _MACHINE = ("threads",)  # says how to compute, not what
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LARGEST = 2**31 - 1
+_ROW = re.compile(r"(?P<names>[a-z]\w*(?:, [a-z]\w*)*)  +(?P<text>\S.*)")  # of a docstring's table of fields
 
 
 def flat(value: Any, skip: Collection[str] = (), prefix: str = "") -> dict[str, Any]:
     """Every field by dotted name, those of dataclasses within it included; without the names in `skip`."""
-    found: dict[str, Any] = {}
+    return {dotted: getattr(owner, name) for dotted, owner, name in _leaves(value, skip, prefix)}
+
+
+def explained(value: Any, skip: Collection[str] = ()) -> dict[str, str]:
+    """What each option is, under the names that `flat` gives them: the tables of fields in the dataclasses' docstrings.
+
+    Empty for a field that its docstring says nothing of, as for all where Python has left the docstrings out.
+    """
+    return {dotted: _said(type(owner)).get(name, "") for dotted, owner, name in _leaves(value, skip, "")}
+
+
+def _leaves(value: Any, skip: Collection[str], prefix: str) -> Iterator[tuple[str, Any, str]]:
+    """Every field that is no dataclass: its dotted name, whose field it is, and under which name."""
     for field in fields(value):
         inner = getattr(value, field.name)
         if field.name in skip or field.name in _MACHINE:
             continue
-        found |= (
-            flat(inner, prefix=f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}": inner}
-        )
-    return found
+        if is_dataclass(inner):
+            yield from _leaves(inner, (), f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", value, field.name
+
+
+def _said(kind: type) -> dict[str, str]:
+    """Field -> what the docstring says of it: ``name  text`` or ``name, name  text``, gone on with further right."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
+        if row := _ROW.fullmatch(line):
+            names = row["names"].split(", ")
+            found |= dict.fromkeys(names, row["text"])
+        elif names and line.startswith("  "):
+            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+        else:
+            names = []
+    return {name: text.replace("``", "`") for name, text in found.items()}
 
 
 def changed(value: _Value, name: str, to: Any, where: str) -> _Value:

@@ -14,7 +14,12 @@ from snnlab.rules.rule import State
 
 @dataclass(frozen=True)
 class Adam:
-    """First and second moments of every gradient, corrected for their start at zero."""
+    """First and second moments of every gradient, corrected for their start at zero.
+
+    beta1    how much of the first moment, the mean gradient, a step keeps
+    beta2    how much of the second moment, the mean squared gradient, a step keeps
+    epsilon  added to the root of the second moment, so that no step is without bounds
+    """
 
     beta1: float = 0.9
     beta2: float = 0.999

@@ -56,17 +56,18 @@ class HM2BP:
     learning_rate   Adam's step in epoch 1
     decay           of the learning rate: "sqrt" for 1/sqrt(epoch) as published; "cosine" for half a wave that comes to
                     0 after the last epoch, so that it depends on how many there are to be; or "none"
-    target, other   spikes wanted of the label's neuron and of the rest
+    target          spikes wanted of the label's output neuron
+    other           spikes wanted of each other output neuron
     margin          counts this close to their target are right
     spread          weights begin uniform in [-spread, spread]
-    kernel_spread   and those of convolutions in [-kernel_spread, kernel_spread]
-    self_term       False drops s_i from the weight gradient
+    kernel_spread   weights of convolutions begin uniform in [-kernel_spread, kernel_spread]
+    self_term       False drops s_i, the effect of a neuron's own spikes on its potential, from the weight gradient
     fake_spikes     a silent label neuron learns as if it had fired evenly, `target` times; its error stays that of 0
     averaging       0, or how much of the average of all weights so far a step keeps: the network is then that average,
                     not the weights that are being learned. It is the plain mean until 1/(1 - averaging) steps are done
     regularisation  a penalty on the weights that are being learned
     optimiser       what turns gradients into steps
-    precision       of states, weights, sums and gradients
+    precision       of states, weights, sums and gradients: "float32" or "float64"
     threads         None for all cores; what is learned does not depend on it
 
     Raises Refused for options that mean nothing, and as its parts do.

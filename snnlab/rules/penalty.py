@@ -18,8 +18,9 @@ class Penalty:
     summed over neurons, so that its derivative is the term that the authors' code adds to the gradient of a batch:
     ``strength * beta * (w_j / limit) * exp(beta * (mean_j (w_j / limit)^2 - 1))``.
 
-    strength  lambda, 10 for the authors' networks of full layers; 0 for no penalty, as for their convolutional one
-    beta      0.04 on MNIST, 0.01 on N-MNIST
+    strength  lambda, of the whole penalty: 10 for the authors' networks of full layers; 0 for none, as for their
+              convolutional one
+    beta      how steeply it rises: 0.04 on MNIST, 0.01 on N-MNIST
     limit     the scale of weights; they are not clipped
     """
 
