@@ -141,7 +141,12 @@ def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | N
     if not lines:
         print(f"{out}: no results yet{' of ' if names else ''}{', '.join(names)}")
         return
-    printed.table(tables.HEAD, tables.table(lines))
+    rows = tables.table(lines)
+    # what the paper's number is, the last of each row, is long and the same for all rows of an experiment
+    printed.table(tables.HEAD[:-1], [row[:-1] for row in rows])
+    for name, source in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
+        if source:
+            printed.prose(f"paper of {name}: ", source, 4)
     if plot is not None:
         from snnlab.pictures import draw_results
 

@@ -6,23 +6,50 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Iterator, Sequence
+from itertools import takewhile, zip_longest
 
 _AUTHOR = re.compile(r"[^\W\d_][\w'-]*( and [^\W\d_][\w'-]*)?")  # a surname, or the last two of them
 _YEAR = re.compile(r" ((?:1[89]|20)\d\d)\b")
+_GAP, _INDENT = "  ", "    "
+_ENOUGH = 30  # columns, for a text to be wrapped in
 _WIDEST = 120  # columns of text, however wide the terminal
 _NARROWEST = 40
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns, the last cut to the width of a terminal; whole where the output goes elsewhere."""
+    """Columns under their heads, one line to a row; nothing is ever cut.
+
+    In a terminal too narrow for that a row takes several lines, those after its first further right.
+    """
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    divided = _divided(widths, terminal_width() or sum(widths) + len(_GAP) * len(widths))
     for row in [head, *rows]:
-        line = "  ".join(text.ljust(size) for text, size in zip(row, widths, strict=True)).rstrip()
-        print(line if width is None or len(line) <= width else f"{line[: width - 3]}...")
+        for number, sizes in enumerate(divided):
+            for line in _side_by_side([(row[column], size) for column, size in sizes.items()]):
+                print(f"{_INDENT if number else ''}{line}")
+
+
+def _divided(widths: Sequence[int], room: int) -> list[dict[int, int]]:
+    """The columns that stand in each line of a row, and how wide; the last takes what is left if that is enough."""
+    lines: list[dict[int, int]] = [{}]
+    left = room
+    for column, width in enumerate(widths):
+        last = column == len(widths) - 1
+        if lines[-1] and left < (min(width, _ENOUGH) if last else width):
+            lines.append({})
+            left = room - len(_INDENT)
+        lines[-1][column] = max(min(width, left), 1)
+        left -= width + len(_GAP)
+    return lines
+
+
+def _side_by_side(cells: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """Texts, each wrapped at its width; no line where all of them are empty."""
+    wrapped = [textwrap.wrap(text, width) for text, width in cells]
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        yield _GAP.join(part.ljust(width) for part, (_, width) in zip(parts, cells, strict=True)).rstrip()
 
 
 def fields(rows: Sequence[tuple[str, str]]) -> None:
@@ -33,7 +60,7 @@ def fields(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def prose(name: str, text: str, indent: int) -> None:
-    """A name and a text beside it, from column `indent` on in every line; in one line where no terminal has an end."""
+    """A name and a text beside it, wrapped, `indent` columns to the right; a single line outside a terminal."""
     line = f"{name.ljust(indent)}{text}"
     width = terminal_width()
     if width is not None and len(line) > width:
