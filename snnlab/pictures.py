@@ -29,7 +29,9 @@ from snnlab.train import evaluate, start
 from snnlab.weights import Convolution, Pooling
 
 _IMAGES = 25  # neurons whose weights are shown
-_OUTPUTS, _HIDDEN = 10, 4  # most neurons of a layer whose potentials are drawn
+_OUTPUTS = 4  # neurons whose potentials are drawn
+_HIDDEN = {1: 4, 2: 3}  # and of each hidden layer, by how many there are
+_DEEP = 2  # where there are more
 
 
 def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
@@ -167,21 +169,40 @@ def _raster(study: Study, recording: Recording, told: str) -> Path:
 
 def _potentials(study: Study, recording: Recording, told: str) -> Path:
     chosen = [
-        (population, int(neuron))
+        (population, neuron)
         for population in reversed(study.trial.circuit.populations)
-        for neuron in recording.trace(population.name, _potential(population)).neurons
+        for neuron in _busiest_first(recording, population)
     ]
     rows = math.ceil(len(chosen) / 2)
+    shapes = {one.post: one.weights.out for one in study.trial.circuit.projections
+              if isinstance(one.weights, Convolution | Pooling)}  # fmt: skip
     figure, axes = plots.figure(rows, 2, size=(8, 0.8 + 1.3 * rows), shared_time=True)
     for ax, (population, neuron) in zip(axes.flat, chosen, strict=False):
         with plots.style():
-            _one_potential(ax, recording, population, neuron)
+            _one_potential(ax, recording, population, neuron, _place(neuron, shapes.get(population.name, ())))
     for ax in axes.flat[len(chosen) :]:
         ax.set_axis_off()
-    return _saved(study, figure, "potentials", f"{told}; thresholds dashed")
+    which = "output: the neuron of the sample's class and the busiest others; hidden layers:\n"
+    which += "the busiest neuron down to the median of those that fired; thresholds dashed"
+    return _saved(study, figure, "potentials", f"{told}\n{which}")
 
 
-def _one_potential(ax: Any, recording: Recording, population: Population, neuron: int) -> None:
+def _busiest_first(recording: Recording, population: Population) -> list[int]:
+    """The neurons whose potential was recorded."""
+    counts = recording.spikes[population.name].counts()[0]
+    neurons = recording.trace(population.name, _potential(population)).neurons
+    return sorted(neurons.tolist(), key=lambda neuron: -counts[neuron])
+
+
+def _place(neuron: int, shape: tuple[int, ...]) -> str:
+    """Which neuron it is: its number, or its channel, row and column in a layer of images (rows, columns, channels)."""
+    if not shape:
+        return str(neuron)
+    row, column, channel = np.unravel_index(neuron, shape)
+    return f"channel {channel} at ({row}, {column})"
+
+
+def _one_potential(ax: Any, recording: Recording, population: Population, neuron: int, place: str) -> None:
     fired = int(recording.spikes[population.name].counts()[0, neuron])
     variable = _potential(population)
     plots.traces(
@@ -189,7 +210,7 @@ def _one_potential(ax: Any, recording: Recording, population: Population, neuron
     )
     if ax.get_legend() is not None:
         ax.get_legend().remove()
-    ax.set_title(f"{population.name} {neuron}: {fired} spike{'' if fired == 1 else 's'}")
+    ax.set_title(f"{population.name} {place}: {fired} spike{'' if fired == 1 else 's'}")
     if "v_th" in population.cell.parameters:
         text = population.cell.parameters["v_th"]
         v_th = si(population.parameters.get("v_th", text), split_quantity(text)[1], f"{population.name}: v_th")
@@ -203,16 +224,15 @@ def _potential(population: Population) -> str:
 
 
 def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str]:
-    """One test sample in Brian2, with potentials of all classes and of some hidden neurons; and what to say of it."""
+    """One test sample in Brian2, with potentials of a few neurons of each layer; and what to say of it."""
     trial = study.trial
     circuit = trial.circuit.with_weights(state.weights)
     chosen = trial.test.take([sample])
     spikes = trial.encode(chosen, 0, TEST)
     inputs = {circuit.sources[0].name: spikes}
     responses = engine.run(circuit, inputs, threads=trial.threads)
-    names = [population.name for population in circuit.populations]
-    neurons = {name: _across(responses[name].counts[0], _HIDDEN) for name in names}
-    neurons[names[-1]] = np.arange(min(circuit[names[-1]].size, _OUTPUTS))
+    counts = {population.name: responses[population.name].counts[0] for population in circuit.populations}
+    neurons = _chosen(counts, int(chosen.labels[0]))
     recording = simulate(
         circuit,
         inputs,
@@ -223,6 +243,15 @@ def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str
     answer = trial.rule.respond(circuit, state, spikes).labels[0]
     right, given = trial.test.classes[chosen.labels[0]], trial.test.classes[answer]
     return recording, f": test sample {sample}, a {right}, answered {given}"
+
+
+def _chosen(counts: Mapping[str, NDArray[np.int32]], label: int) -> dict[str, NDArray[np.int64]]:
+    """Which neurons' potentials are drawn, by their spikes: of the output, the last, the label's is one of them."""
+    *hidden, output = counts
+    number = _HIDDEN.get(len(hidden), _DEEP)
+    chosen = {name: _across(counts[name], number) for name in hidden}
+    ranked = np.argsort(-counts[output], kind="stable")
+    return chosen | {output: np.concatenate([[label], ranked[ranked != label]])[:_OUTPUTS]}
 
 
 def _across(counts: NDArray[np.int32], number: int) -> NDArray[np.int64]:
