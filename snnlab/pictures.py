@@ -54,8 +54,10 @@ def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
     ]
 
 
-def draw_cell(cell: Cell, recording: Recording, path: Path) -> Path:
+def draw_cell(cell: Cell, recording: Recording, path: Path, units: Mapping[str, str] | None = None) -> Path:
     """All that was recorded of one cell, one Axes for each unit: potentials above, injected currents below.
+
+    units  compartment -> what the current into it is drawn in, such as uA/cm**2; else in SI units
 
     Raises Refused where the picture cannot be written.
     """
@@ -73,10 +75,20 @@ def draw_cell(cell: Cell, recording: Recording, path: Path) -> Path:
     for number, (ax, (labels, names, _)) in enumerate(zip(axes[:, 0], panels, strict=True)):
         with plots.style():
             shown = {name: labels[name] for name in names}
-            plots.traces(recording, ax, "cell", names, labels=shown, spikes=number == 0)
+            unit = _typed(cell, names, units or {}) if labels is currents else None
+            plots.traces(recording, ax, "cell", names, labels=shown, spikes=number == 0, unit=unit)
             if labels is currents:
                 _from_zero(ax)
     return plots.save(_titled(figure, f"{cell.name} ({cell.id})"), path)
+
+
+def _typed(cell: Cell, currents: Sequence[str], units: Mapping[str, str]) -> tuple[str, float] | None:
+    """The unit in which the first of these currents was typed, and how much one of it is; None for the SI unit."""
+    for name, part in cell.compartments.items():
+        if f"{part.current}_injected" in currents and name in units:
+            size = si(f"1 {units[name]}", part.unit, f"unit of the current into {name}")
+            return (units[name], size) if size != 1 else None  # whose prefix is chosen
+    return None
 
 
 def _from_zero(ax: Any) -> None:

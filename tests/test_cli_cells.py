@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_run import ROOT, fields, refusal, snnlab
 
-from snnlab import cards, simulate
+from snnlab import cards, plots, simulate
 from snnlab.cli import printed
 
 Caught = pytest.CaptureFixture[str]
@@ -126,6 +126,28 @@ def test_the_picture_is_where_it_was_asked_for(suffix: str, tmp_path: Path, caps
     code, out, _ = snnlab(capsys, "simulate", "lif", "--for", "30*ms", "--plot", f"cell{suffix}", "--record", "I")
     assert code == 0 and fields(out)["plot"] == f"cell{suffix}"
     assert (tmp_path / f"cell{suffix}").read_bytes()[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
+
+
+@pytest.mark.parametrize(
+    ("words", "label", "height"),
+    [
+        (["pinsky_rinzel"], "current (µA/cm²)", 0.75),  # as the card's example has it
+        (["pinsky_rinzel", "--inject", "dendrite=2*nA/mm**2"], "current (nA/mm²)", 2.0),
+        (["pinsky_rinzel", "--inject", "soma=0.02*amp/metre**2"], "current (mA/m²)", 20.0),  # SI, whose prefix is free
+        (["lif", "--inject", "soma=0.15*nA", "--inject", "soma=-30*pA@1*ms:2*ms"], "current (nA)", 0.15),
+        (["lif", "--inject", "soma=1.5e-10*amp"], "current (pA)", 150.0),
+    ],
+)
+def test_the_current_is_drawn_in_the_unit_that_was_typed(
+    words: list[str], label: str, height: float, monkeypatch: pytest.MonkeyPatch, capsys: Caught
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure) or path)
+    code, _, said = snnlab(capsys, "simulate", *words, "--for", "5*ms", "--plot", "cell.png")
+    assert code == 0, said
+    below = figures[0].axes[-1]
+    assert below.get_ylabel() == label
+    assert max(line.get_ydata().max() for line in below.lines) == pytest.approx(height)
 
 
 def test_the_same_seed_gives_the_same_noise(tmp_path: Path, capsys: Caught) -> None:

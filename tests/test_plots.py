@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from snnlab import plots
 from snnlab.errors import Refused
-from snnlab.plots.frame import si_prefix
+from snnlab.plots.frame import si_prefix, typeset
 from snnlab.recording import Recording, Trace
 from snnlab.spikes import Spikes
 
@@ -163,6 +163,21 @@ def test_a_current_is_drawn_in_the_prefix_that_suits_it(ax: Axes) -> None:
     plots.traces(recording(), ax, "cell", "I", neuron=1, labels={"I": "injected current"})
     assert ax.get_ylabel() == "injected current (pA)"
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 400.0)
+
+
+def test_a_current_is_drawn_in_the_unit_that_is_asked_for(ax: Axes) -> None:
+    plots.traces(recording(), ax, "cell", "I", neuron=1, labels={"I": "injected current"}, unit=("nA", 1e-9))
+    assert ax.get_ylabel() == "injected current (nA)"
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 0.4)
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [("uA/cm**2", "µA/cm²"), ("amp/metre**2", "A/m²"), ("nA", "nA"), ("amp*cm**-2", "A·cm⁻²"), ("mV/second", "mV/s"),
+     ("umole/um**3", "µmole/µm³"), ("1", "1")],
+)  # fmt: skip
+def test_a_unit_of_a_card_is_printed_as_in_a_paper(typed: str, printed: str) -> None:
+    assert typeset(typed) == printed
 
 
 def test_a_plain_number_has_no_unit(ax: Axes) -> None:

@@ -15,6 +15,7 @@ from snnlab import cards
 from snnlab.cards import Cell, Synapse
 from snnlab.cli import printed
 from snnlab.errors import Refused, one_of
+from snnlab.grammar import split_quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +118,7 @@ def simulate(
              for name, current, start, stop in injected]  # fmt: skip
     rows += _seen(cell, recording, record or [])
     if plot is not None:
-        rows.append(("plot", str(draw_cell(cell, recording, plot))))
+        rows.append(("plot", str(draw_cell(cell, recording, plot, _units(injected)))))
     printed.fields(rows)
 
 
@@ -156,6 +157,11 @@ def _currents(
             raise Refused(where, f"from {times[0]:g} s to {times[1]:g} s", right)
         currents[name] = currents.get(name, np.zeros(steps)) + switched(amplitude, *times, steps, dt)
     return currents
+
+
+def _units(injected: Sequence[tuple[str, str, str, str]]) -> dict[str, str]:
+    """Compartment -> the unit in which the current into it was typed, the first of several."""
+    return {name: split_quantity(current)[1] for name, current, _, _ in reversed(injected)}
 
 
 def _seen(cell: Cell, recording: Recording, record: Sequence[str]) -> list[tuple[str, str]]:

@@ -10,9 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from snnlab.grammar import SYMBOLS
 from snnlab.plots.style import GREY
 
 _PREFIXES = {9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f"}
+_SYMBOLS = {name: symbol for symbol, name in SYMBOLS.items()} | {"meter": "m", "hertz": "Hz", "ohm": "Ω", "molar": "M"}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LONG = 2.0  # seconds from which a time axis counts in seconds
 # a prefix scales linearly only where it stands before a first unit without a power
 _PREFIXABLE = re.compile(r"(?!kg|deg)[A-Za-zΩ]+(?=$|[\s/·]|\*(?!\*))")
@@ -27,6 +30,13 @@ def si_prefix(values: ArrayLike, unit: str) -> tuple[float, str]:
     exponent = 3 * math.floor(math.log10(finite.max()) / 3 + 1e-9)
     exponent = min(max(exponent, min(_PREFIXES)), max(_PREFIXES))
     return 10.0**-exponent, _PREFIXES[exponent] + unit
+
+
+def typeset(unit: str) -> str:
+    """A unit as it is typed on a card, ``uA/cm**2``, as it is printed: ``µA/cm²``."""
+    unit = re.sub(r"[A-Za-z]+", lambda name: _SYMBOLS.get(name[0], name[0]), unit)
+    unit = re.sub(r"\bu(?=[A-Za-z])", "µ", unit)
+    return re.sub(r"\*\*(-?\d+)", lambda power: power[1].translate(_RAISED), unit).replace("*", "·")
 
 
 def with_unit(name: str, unit: str) -> str:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from snnlab.errors import Refused, one_of
-from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, with_unit
+from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, typeset, with_unit
 from snnlab.plots.style import GREY, INK
 from snnlab.recording import Recording, Trace
 
@@ -27,14 +27,16 @@ def traces(
     neuron: int = 0,
     labels: Mapping[str, str] | None = None,
     spikes: bool = True,
+    unit: tuple[str, float] | None = None,
 ) -> Axes:
-    """Variables of one neuron over time, in the unit that suits them, with a mark above for each of its spikes.
+    """Variables of one neuron over time, in a given unit or the one that suits them, a mark above for each spike.
 
     A cell that is reset at its threshold never shows its spikes in the potential; the marks do.
 
     variables  one name or several that share a unit, such as the potentials of soma and dendrite
     labels     variable -> name in the picture, where it differs
     spikes     False leaves the marks out, as under a trace of the injected current
+    unit       what to draw them in, as a card has it, and what one of it is in SI units: ("uA/cm**2", 0.01)
 
     Raises Refused for a population, variable or neuron that was not recorded, and for variables of different units.
     """
@@ -46,11 +48,11 @@ def traces(
     drawn = {name: recording.trace(population, name) for name in names}
     values = {name: _column(trace, name, population, neuron) for name, trace in drawn.items()}
     together = np.concatenate(list(values.values())) if values else np.zeros(0)
-    factor, unit = si_prefix(together, _unit(drawn))
+    factor, shown = (1 / unit[1], typeset(unit[0])) if unit else si_prefix(together, _unit(drawn))
     scale = time_axis(ax, recording.duration)
     for name in names:
         ax.plot(drawn[name].times * scale, values[name] * factor, label=labels.get(name, name))
-    ax.set_ylabel(with_unit(_quantity(names, labels, _unit(drawn)), unit))
+    ax.set_ylabel(with_unit(_quantity(names, labels, _unit(drawn)), shown))
     marked = spikes and _mark_spikes(recording, ax, population, neuron, scale)
     _limits(ax, together * factor)
     if len(names) > 1 or marked:
