@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -132,7 +133,10 @@ def duration(seconds: float) -> str:
 
 
 def markdown(made: Sequence[Line], figure: str = "") -> str:
-    """A page with the table, what its columns are, and on what it was measured; `figure` is a path to put into it."""
+    """A page with the table, what its columns are, and on what it was measured.
+
+    figure  a path to put into it: as a picture, or as a link where it is a .pdf, which Markdown cannot show
+    """
     rows = [row for line in made for row in line.rows]
     parts = [
         "# Results",
@@ -145,7 +149,8 @@ def markdown(made: Sequence[Line], figure: str = "") -> str:
         "Measured with:\n\n" + "\n".join(f"- {text}" for text in dict.fromkeys(map(_measured, rows))),
     ]
     if figure:
-        parts.insert(3, f"![Test accuracy of each seed, their mean, and the paper's number]({figure})")
+        shown = "" if figure.lower().endswith(".pdf") else "!"
+        parts.insert(3, f"{shown}[Test accuracy of each seed, their mean, and the paper's number]({quote(figure)})")
     return "\n\n".join(parts) + "\n"
 
 

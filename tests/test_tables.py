@@ -81,6 +81,16 @@ def test_the_page_has_the_table_and_the_figure() -> None:
 
 
 @pytest.mark.parametrize(
+    ("figure", "written"),
+    [("figures/r.png", "\n![{}](figures/r.png)\n"), ("r.svg", "\n![{}](r.svg)\n"), ("../r.pdf", "\n[{}](../r.pdf)\n"),
+     ("R.PDF", "\n[{}](R.PDF)\n"), ("my figures/r.png", "\n![{}](my%20figures/r.png)\n")],
+)  # fmt: skip
+def test_a_figure_is_shown_by_the_page_and_a_pdf_which_cannot_be_is_linked(figure: str, written: str) -> None:
+    page = markdown(lines([row_of("hm2bp-mnist")]), figure)
+    assert written.format("Test accuracy of each seed, their mean, and the paper's number") in page
+
+
+@pytest.mark.parametrize(
     ("seconds", "read"), [(0.4, "0 s"), (59.6, "60 s"), (300, "5 min"), (7200, "2.0 h"), (5400, "90 min")]
 )
 def test_durations_are_read_by_people(seconds: float, read: str) -> None:
