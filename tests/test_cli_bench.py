@@ -57,6 +57,50 @@ def test_a_table_is_shown_and_written_without_training(tmp_path: Path, capsys: C
     assert (tmp_path / "b.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hm2bp-digits"],
+        ["hm2bp-digits", "hm2bp-digits"],
+        ["--experiments", "hm2bp-digits"],
+        ["hm2bp-digits", "--experiments", "hm2bp-digits"],
+    ],
+)
+def test_an_experiment_is_named_with_or_without_the_option(words: list[str], tmp_path: Path, capsys: Caught) -> None:
+    rows = [row_of(name) for name in ("hm2bp-digits", "hm2bp-mnist", "hm2bp-mnist-conv")]
+    written(tmp_path / "b.jsonl", *rows)
+    code, out, said = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
+    assert (code, said) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["experiment", "hm2bp-digits"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hm2bp-digits", "hm2bp-mnist"],
+        ["hm2bp-mnist,hm2bp-digits"],
+        ["--experiments", "hm2bp-digits, hm2bp-mnist"],
+        ["hm2bp-mnist", "--experiments", "hm2bp-digits"],
+    ],
+)
+def test_several_experiments_are_named_in_any_way(words: list[str], tmp_path: Path, capsys: Caught) -> None:
+    rows = [row_of(name) for name in ("hm2bp-digits", "hm2bp-mnist", "hm2bp-mnist-conv")]
+    written(tmp_path / "b.jsonl", *rows)
+    _, out, _ = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["hm2bp-digits", "hm2bp-mnist"]
+    assert "hm2bp-mnist-conv" not in out
+
+
+def test_a_pdf_is_linked_by_the_page_that_cannot_show_it(tmp_path: Path, capsys: Caught) -> None:
+    written(tmp_path / "b.jsonl", row_of("hm2bp-mnist", 0.98, 0))
+    words = ["bench", "--table", "--out", "b.jsonl", "--markdown", "results.md"]
+    for figure, link in (("results.pdf", "\n["), ("results.png", "\n![")):
+        assert snnlab(capsys, *words, "--plot", figure)[0] == 0
+        page = (tmp_path / "results.md").read_text(encoding="utf-8")
+        assert f"{link}Test accuracy of each seed, their mean, and the paper's number]({figure})\n" in page
+    assert (tmp_path / "results.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_data_that_is_missing_is_said_and_the_others_are_trained(tmp_path: Path, capsys: Caught) -> None:
     words = ["--experiments", "hm2bp-mnist,hm2bp-digits", "--set", "epochs=1", "--seeds", 1, "--data", tmp_path]
     code, out, said = snnlab(capsys, "bench", *words)
@@ -74,6 +118,9 @@ def test_data_that_is_missing_is_said_and_the_others_are_trained(tmp_path: Path,
         (["--threads", "0"], "--threads: found 0; needs at least 1"),
         (["--experiments", "hm2bp-digit"], "no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
         (["--experiments", ","], "--experiments: none; needs names"),
+        (["hm2bp-digit"], "^experiments: no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
+        (["hm2bp-mnist", "hm2bp-digit"], "^experiments: no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
+        ([""], "^EXPERIMENT: none; needs names"),
         (["--set", "rule.magic=1"], "--set rule.magic: no such option"),
         (["--set", "epochs"], "--set epochs: no value; needs KEY=VALUE"),
         (["--set", "epochs=0"], "--set epochs: found 0; needs at least 1"),

@@ -24,8 +24,12 @@ _SEEDS = 3
 
 
 def bench(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="EXPERIMENT", help="Of `snnlab experiments`; all if left out.")
+    ] = None,
     experiments: Annotated[
-        str | None, typer.Option("--experiments", metavar="NAME,NAME", help="Of `snnlab experiments`; else all.")
+        str | None,
+        typer.Option("--experiments", metavar="NAME,NAME", help="Experiments too, with commas between them."),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", metavar="N", help=f"Train with seeds 0 to N-1; {_SEEDS} if left out.")
@@ -59,11 +63,11 @@ def bench(
     where it was. The runs are in FILE.runs, for `snnlab evaluate` and the others.
 
     \b
-    snnlab bench --experiments hm2bp-digits --seeds 2
-    snnlab bench --experiments hm2bp-digits --seeds 2 --set rule.self_term=false
+    snnlab bench hm2bp-digits --seeds 2
+    snnlab bench hm2bp-digits --seeds 2 --set rule.self_term=false
     snnlab bench --table --markdown results.md
     """
-    names = _names(experiments)
+    names = _names(words or [], experiments)
     if table:
         for name, given in {"--seeds": seeds, "--set": sets, "--jobs": jobs, "--threads": threads}.items():
             if given not in (None, []):
@@ -82,7 +86,7 @@ def bench(
     if not table:
         failed = _train(names, seeds or _SEEDS, sets or [], out, jobs or 1, threads, data)
         plot = plot or out.with_suffix(".png")
-    _show(out, names if experiments else [], plot, markdown)
+    _show(out, names if words or experiments else [], plot, markdown)
     for failure in failed:
         print(f"{failure.plan.name}: {failure.refusal}", file=sys.stderr)
     if failed:
@@ -94,15 +98,16 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _names(given: str | None) -> list[str]:
-    """The experiments asked for, each once. Raises Refused for one that there is not."""
+def _names(words: Sequence[str], listed: str | None) -> list[str]:
+    """The experiments asked for in both ways, each once; all of them if in neither. Raises Refused for unknown ones."""
     from snnlab.experiments import EXPERIMENTS
 
-    if given is None:
+    if not words and listed is None:
         return list(EXPERIMENTS)
-    names = [name.strip() for name in given.split(",") if name.strip()]
+    names = [name.strip() for text in (*words, listed or "") for name in text.split(",") if name.strip()]
     if not names:
-        raise Refused("--experiments", "none", "needs names of `snnlab experiments`, with commas between them")
+        where = "EXPERIMENT" if listed is None else "--experiments"
+        raise Refused(where, "none", "needs names of `snnlab experiments`, with commas between them")
     return [named(name).name for name in dict.fromkeys(names)]
 
 
