@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.experiments.study import Study
 from snnlab.results import Row, appending, key_of, plain
 from snnlab.runs import Progress, Run, environment, versions
-from snnlab.train import evaluate, train
+from snnlab.train import Report, Trial, evaluate, train
 
 Tell = Callable[[str], None]
+Watch = Callable[[Trial], AbstractContextManager[Callable[[Report], None]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,7 @@ def bench(
     jobs: int = 1,
     threads: int | None = None,
     tell: Tell = lambda line: None,
+    watch: Watch | None = None,
 ) -> Iterator[Row | Failure]:
     """Train what is not in the file yet, and append a row as each is done; gives the row, or why there is none.
 
@@ -87,6 +89,7 @@ def bench(
     jobs     trainings at a time, each in a process of its own
     threads  of each training; an equal share of all cores if left out
     tell     called with a line for each epoch, in whichever process it is; must be a function of a module
+    watch    entered for each training; what it gives is called after every batch. Only where there is one at a time
 
     Raises Refused for a file of other things, and one that another process adds to.
     """
@@ -97,8 +100,8 @@ def bench(
         jobs = max(1, min(jobs, len(todo)))
         share = threads or max(1, cores() // jobs)
         runs = file.with_name(file.name + ".runs")
-        above = os.getpid() if jobs > 1 else None
-        calls = (joblib.delayed(_attempt)(plan, plan.run_in(runs), folder, share, tell, above) for plan in todo)
+        above, watch = (os.getpid(), None) if jobs > 1 else (None, watch)
+        calls = (joblib.delayed(_attempt)(plan, plan.run_in(runs), folder, share, tell, above, watch) for plan in todo)
         parallel = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
         with closing(parallel(calls)) as outcomes:
             for outcome in outcomes:
@@ -108,26 +111,27 @@ def bench(
 
 
 def _attempt(
-    plan: Plan, place: Path, folder: Path | None, threads: int, tell: Tell, above: int | None
+    plan: Plan, place: Path, folder: Path | None, threads: int, tell: Tell, above: int | None, watch: Watch | None
 ) -> Row | Failure:
     """A row, or the refusal instead of it, which must not end the others; in a process below `above`, if given."""
     if above is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process above ends this one
 
-    def watch() -> None:
+    def ended(_: Report) -> None:
         if above not in (None, os.getppid()):  # it was killed, and nobody waits for the row
             os._exit(1)
 
     try:
-        return measure(plan, place, folder=folder, threads=threads, tell=tell, each=watch)
+        watching = watch or (lambda _: nullcontext(ended))
+        return measure(plan, place, folder=folder, threads=threads, tell=tell, watch=watching)
     except Refused as refusal:
         return Failure(plan, refusal)
 
 
-def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell: Tell, each: Callable[[], None]) -> Row:
+def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell: Tell, watch: Watch) -> Row:
     """Train to the end in the run directory `place`, from where that stands, and test. Raises Refused.
 
-    each  called after every batch
+    watch  as of `bench`
     """
     if place.exists() and not Run.vacant(place):
         study = Study.open(place, folder=folder, threads=threads)
@@ -136,10 +140,11 @@ def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell:
     _, progress = study.restored()
     epochs = study.trial.epochs
     tell(f"{plan.name}: {len(progress.rows)} of {epochs} epochs done, threads: {threads}")
-    for report in train(study.trial, study.run):
-        each()
-        if report.row is not None:
-            tell(f"{plan.name}: epoch {report.row['epoch']}/{epochs}  test {100 * report.row['test_accuracy']:.2f} %")
+    with watch(study.trial) as show:
+        for report in train(study.trial, study.run):
+            show(report)
+            if (row := report.row) is not None:
+                tell(f"{plan.name}: epoch {row['epoch']}/{epochs}  test {100 * row['test_accuracy']:.2f} %")
     state, progress = study.restored()
     study.summarise(progress)
     return _row(plan, study, progress, asdict(evaluate(study.trial, state).cost), threads)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from small_run import OPTIONS, refusal, snnlab
 from test_results import written
 from test_tables import row_of
 
+from snnlab.cli import bars
 from snnlab.results import read
 
 WORDS = ["--experiments", "hm2bp-digits", "--threads", 1, *(f"--set={key}={value}" for key, value in OPTIONS.items())]
@@ -36,6 +39,30 @@ def test_a_bench_trains_shows_and_draws(tmp_path: Path, capsys: Caught) -> None:
     code, again, said = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
     assert (code, again) == (0, out)
     assert said == "runs/bench.jsonl: 2 of 2 trainings done, 0 to do\n"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_on_a_terminal_a_bar_shows_how_far_the_epoch_is_where_one_training_is_done_at_a_time(
+    jobs: int, monkeypatch: pytest.MonkeyPatch, capsys: Caught
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(bars, "Console", lambda **_: Console(file=screen, force_terminal=True, width=80))
+    code, out, said = snnlab(capsys, "bench", *WORDS, "--set", "epochs=12", "--seeds", 2, "--jobs", jobs)
+    assert code == 0 and out.startswith("experiment ") and "drawn to" in out
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    if jobs == 2:
+        assert shown == ""
+        return
+    assert re.search(r"epoch \d+/12 \S+ +\d+/1437 \d+ samples/s, \d+\.\d\d % right", shown)
+    assert "…" not in shown, "there was no room"
+    # a line for each epoch besides, above the bar
+    assert len(re.findall(r"hm2bp-digits seed \d: epoch \d+/12  test ", shown)) == 24
+
+
+def test_without_a_terminal_there_is_no_bar(capsys: Caught) -> None:
+    _, _, said = snnlab(capsys, "bench", *WORDS, "--seeds", 1)
+    assert "samples/s" not in said and "\x1b" not in said and "\r" not in said
+    assert [line.split(":")[0] for line in said.splitlines()[1:]] == ["hm2bp-digits seed 0"] * 4
 
 
 def test_a_table_is_shown_and_written_without_training(tmp_path: Path, capsys: Caught) -> None:

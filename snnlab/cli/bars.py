@@ -32,6 +32,19 @@ def counter(what: str, total: int) -> Iterator[Callable[[], object]]:
 @contextmanager
 def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
     """A bar for each epoch, with speed and accuracy so far; a line for each epoch that is done, on stdout."""
+    with epochs(trial) as show:
+
+        def told(report: Report) -> None:
+            if report.row is not None:
+                print(_line(report.row, trial.epochs), flush=True)
+            show(report)
+
+        yield told
+
+
+@contextmanager
+def epochs(trial: Trial) -> Iterator[Callable[[Report], None]]:
+    """A bar for each epoch, with speed and accuracy so far."""
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
@@ -45,7 +58,6 @@ def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
         def show(report: Report) -> None:
             now = report.progress
             if report.row is not None:
-                print(_line(report.row, trial.epochs), flush=True)
                 epoch = min(now.epoch, trial.epochs)
                 bars.reset(bar, total=len(trial.train), epoch=epoch, epochs=trial.epochs, told="")
                 return

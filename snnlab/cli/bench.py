@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snnlab.cli import printed
+from snnlab.cli import bars, printed
 from snnlab.cli.stopping import interruptible
 from snnlab.cli.training import Data, at_least, changes_of, named
 from snnlab.errors import Refused
@@ -127,7 +127,7 @@ def _train(
     wanted = plans(names, seeds, changes_of(sets, None))
     failed = []
     with interruptible(f"stopped; go on with: {shlex.join(['snnlab', *sys.argv[1:]])}"):
-        for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell):
+        for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell, watch=bars.epochs):
             if isinstance(outcome, Failure):
                 failed.append(outcome)
                 tell(f"{outcome.plan.name}: refused")
