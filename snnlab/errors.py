@@ -17,6 +17,10 @@ class Refused(ValueError):
         line = f"{where}: {found}" + (f"; {right}" if right else "")
         super().__init__(" ".join(line.split()))
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[str, str, str]]:
+        """From another process it comes as it was."""
+        return type(self), (self.where, self.found, self.right)
+
 
 def one_of(word: str, known: Iterable[str]) -> str:
     """The closing half of a refusal: the words that would have been right, the nearest one first."""

@@ -344,6 +344,23 @@ def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry(
     assert 0.2 < np.abs(kernels).max() <= 0.25 and 0.8 < np.abs(full).max() <= 1.0
 
 
+@pytest.mark.parametrize("margin", [0, 1000])
+def test_kernels_go_on_learning_where_no_silent_neuron_has_an_error(margin):
+    """All within the margin: nothing moves, and nothing is refused. Or every neuron fires, and everything moves."""
+    rng = np.random.default_rng(5)
+    circuit = convolved(np.zeros((3, 3, 1, 2)), rng)
+    rule = HM2BP(margin=margin)
+    state = rule.init(circuit, rng)
+    for values in state.weights.values():
+        values[:] = 1 + rng.random(values.shape)
+    before = {name: values.copy() for name, values in state.weights.items()}
+    spikes = Spikes.from_dense(rng.random((4, 60, 49)) < 0.3, 1e-3)
+    assert all(one.counts.all() for one in engine.run(circuit.with_weights(before), {"input": spikes}).values())
+    rule.step(circuit, state, Batch(spikes, np.zeros(4, dtype=np.int64)))
+    for name, values in state.weights.items():
+        assert (values == before[name]).all() == bool(margin)
+
+
 @pytest.mark.parametrize("fake_spikes", [False, True])
 def test_what_shared_kernels_learn_is_the_sum_over_the_synapses_that_share_them(fake_spikes):
     """The same network with a weight for every pair of neurons, as far as there is a synapse."""

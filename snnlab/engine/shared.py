@@ -77,7 +77,7 @@ def _kernels(rows: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.f
     """Back from the order of deliver.hpp, by channel in and row, the columns last first and zeros after them."""
     _, columns, _, channels_out = shape
     by_column = rows[:, :, : columns * channels_out].reshape(*rows.shape[:2], columns, channels_out)
-    return by_column.transpose(1, 2, 0, 3)[:, ::-1]
+    return np.ascontiguousarray(by_column.transpose(1, 2, 0, 3)[:, ::-1])
 
 
 @cache

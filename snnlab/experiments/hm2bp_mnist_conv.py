@@ -2,9 +2,9 @@
 
 Network, thresholds, time constants, targets, initial weights and the distortion of the training images are the authors'
 (arXiv:1805.07866 and their configuration files). They step Adam after every sample and train for 200 epochs; here it is
-stepped after every batch, with a larger rate. Of 1.3e-3, 4e-3, 1.2e-2, 3e-2 and 6e-2, the third was best on 3,000 training
-images held out, after two epochs of 10,000 (89.0, 93.8, 95.9 %); from the fourth on activity explodes in the first
-hundreds of batches (85.1 and 11.0 % after one epoch). Somewhat less than the third is kept for the longer run.
+stepped after every batch, with a larger rate. Of 1.3e-3, 4e-3, 1.2e-2, 3e-2 and 6e-2, the third was best on 3,000
+training images held out, after two epochs of 10,000 (89.0, 93.8, 95.9 %); from the fourth on activity explodes in the
+first hundreds of batches (85.1 and 11.0 % after one epoch). Somewhat less than the third is kept for the longer run.
 """
 
 from snnlab.augment import Elastic
