@@ -179,7 +179,8 @@ def _head(page: Page) -> dict[str, Any]:
 
 def _body(page: Page, outside: set[str]) -> tuple[dict[str, Any], set[str]]:
     """Equations and parameters; and the names, declared on the card or from `outside`, that an expression may read."""
-    equations = page.grammar("equations", grammar.parse_equations, page.text("equations"))
+    # not stripped, so that its lines are counted as they are seen
+    equations = page.grammar("equations", grammar.parse_equations, page.take("equations", str))
     parameters = page.mapping("parameters")
     for name, value in parameters.items():
         page.grammar(f"parameters.{name}", grammar.check_name, name)
@@ -189,7 +190,7 @@ def _body(page: Page, outside: set[str]) -> tuple[dict[str, Any], set[str]]:
     names = {equation.name for equation in equations} | set(parameters) | outside
     for equation in equations:
         if equation.expression:
-            page.grammar("equations", grammar.check_expression, equation.expression, names)
+            page.grammar("equations", grammar.check_equation, equation, names)
     return {"equations": equations, "parameters": parameters}, names
 
 

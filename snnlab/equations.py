@@ -45,6 +45,7 @@ for _name, _function in {"exp": _exp, "exprel": scipy.special.exprel}.items():
     DEFAULT_FUNCTIONS[_name].implementations.add_implementation(NumpyCodeGenerator, code=_function)
 
 _MOST_STEPS = 2**31  # the engine counts them in 32 bits
+_VARIABLE = re.compile(r"(?:variable '|subexpression )(\w+)")  # an equation, as Brian2's errors of units name it
 _LONGEST_REFRACTORY = 1e3  # seconds
 
 _UNITS: dict[str, Any] = {name: getattr(brian2, name) for name in grammar.UNITS}
@@ -206,7 +207,8 @@ def check(card: Cell | Synapse) -> None:
     if isinstance(card, Synapse):
         equations = "\n".join([*map(str, card.equations), "v : volt"])
         namespace = _parameters(card.parameters, {}, card.path)
-        prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
+        with _by_line(card):
+            prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
         return
     for name, part in card.compartments.items():
         _refuse_unit(part.unit, f"{card.path}: compartments.{name}.unit")
@@ -215,20 +217,43 @@ def check(card: Cell | Synapse) -> None:
     try:
         prepared(model, 1, dt, card.path)
     except Refused:
-        _find_field(model, dt, card.path)
+        _find_field(model, dt, card)
         raise
     seconds(card.example["duration"], f"{card.path}: example.duration")
     for name, current in card.example["inject"].items():
         si(current, card.compartments[name].unit, f"{card.path}: example.inject.{name}")
 
 
-def _find_field(model: Model, dt: float, path: str) -> None:
+def _find_field(model: Model, dt: float, card: Cell) -> None:
     """Build a faulty model up part by part, so that the first part that fails names the field."""
     stage = replace(model, threshold="", reset="", refractory="", start={})
-    prepared(stage, 1, dt, f"{path}: equations")
+    with _by_line(card):
+        prepared(stage, 1, dt, f"{card.path}: equations")
     for field in ("start", "threshold", "reset", "refractory"):
         stage = replace(stage, **{field: getattr(model, field)})
-        prepared(stage, 1, dt, f"{path}: {field}")
+        prepared(stage, 1, dt, f"{card.path}: {field}")
+
+
+@contextmanager
+def _by_line(card: Cell | Synapse) -> Iterator[None]:
+    """Where a refusal gets the line of the equation that Brian2 names in one of its errors, if it names any."""
+    lines = {equation.name: equation.line for equation in card.equations}
+    try:
+        yield
+    except Refused as refusal:
+        for error in _causes(refusal):
+            for name in _VARIABLE.findall(str(error)):
+                if lines.get(name):
+                    found = f"line {lines[name]}: {refusal.found}"
+                    raise Refused(refusal.where, found, refusal.right) from refusal
+        raise
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What the error was raised from, and what that was."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+        yield error
 
 
 def prepared(model: Model, size: int, dt: float, where: str) -> brian2.NeuronGroup:
@@ -253,9 +278,7 @@ def describe(error: BaseException) -> str:
 
 def innermost(error: BaseException) -> BaseException:
     """The error that all the others around it were raised from."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    return [error, *_causes(error)][-1]
 
 
 @contextmanager

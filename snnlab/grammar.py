@@ -13,8 +13,9 @@ import keyword
 import math
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 FUNCTIONS = frozenset(
     "abs arccos arcsin arctan ceil clip cos cosh exp exprel floor int log log10 sign sin sinh sqrt tan tanh".split()
@@ -87,12 +88,22 @@ class Equation:
     unit: str
     differential: bool
     flags: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)  # of the text that it was read from, on which it begins; 0 for none
 
     def __str__(self) -> str:
         left = f"d{self.name}/dt = {self.expression}" if self.differential else self.name
         if self.expression and not self.differential:
             left += f" = {self.expression}"
         return f"{left} : {self.unit}" + (f" ({', '.join(self.flags)})" if self.flags else "")
+
+
+@contextmanager
+def at_line(number: int) -> Iterator[None]:
+    """Where a GrammarError is of this line of a text, counted from 1, and says so; 0 for a text that has none."""
+    try:
+        yield
+    except GrammarError as error:
+        raise GrammarError(f"line {number}: {error}" if number else str(error)) from error
 
 
 def check_name(name: str) -> str:
@@ -185,6 +196,12 @@ def check_expression(text: str, names: Collection[str]) -> None:
         raise GrammarError(f"unknown symbol {unknown[0]!r} in {_shown(text)}")
 
 
+def check_equation(equation: Equation, names: Collection[str]) -> None:
+    """Refuse an equation that reads anything but `names`, units, t, dt and xi, by its line."""
+    with at_line(equation.line):
+        check_expression(equation.expression, names)
+
+
 def check_unit(text: str) -> None:
     """Refuse a unit that is not a product of powers of known units, or 1."""
     unknown = sorted(names_in(text) - UNITS)
@@ -221,19 +238,23 @@ def check_statements(text: str, targets: Collection[str], names: Collection[str]
 def parse_equations(text: str) -> tuple[Equation, ...]:
     """The equations of a card, in order; an equation may run over several lines and ends with its unit."""
     equations: list[Equation] = []
-    pending = ""
-    for line in text.splitlines():
+    pending, begun = "", 0
+    for number, line in enumerate(text.splitlines(), start=1):
         line = line.split("#")[0].strip()
+        begun = begun if pending else number
         pending = f"{pending} {line}".strip()
         if ":" in line:
-            equations.append(_parse_equation(pending))
+            with at_line(begun):
+                equations.append(replace(_parse_equation(pending), line=begun))
             pending = ""
     if pending:
-        raise GrammarError(f"{_shown(pending)} has no unit: end it with ': volt', ': 1', ...")
-    names = [equation.name for equation in equations]
-    for name in names:
-        if names.count(name) > 1:
-            raise GrammarError(f"{name!r} is defined twice")
+        with at_line(begun):
+            raise GrammarError(f"{_shown(pending)} has no unit: end it with ': volt', ': 1', ...")
+    seen: dict[str, int] = {}
+    for equation in equations:
+        if (before := seen.setdefault(equation.name, equation.line)) != equation.line:
+            with at_line(equation.line):
+                raise GrammarError(f"{equation.name!r} is defined twice; it already is on line {before}")
     if len(equations) > _MOST_EQUATIONS:
         raise GrammarError(f"{len(equations)} equations: a card may have {_MOST_EQUATIONS}")
     _check_growth(equations)
@@ -243,6 +264,7 @@ def parse_equations(text: str) -> tuple[Equation, ...]:
 def _check_growth(equations: Sequence[Equation]) -> None:
     """Refuse equations that define themselves, or that never end once put into one another and multiplied out."""
     defined = {one.name: one.expression for one in equations if one.expression and not one.differential}
+    lines = {one.name: one.line for one in equations}
     sizes: dict[str, _Size] = {}
 
     def size_of(name: str, expression: str) -> _Size:
@@ -250,7 +272,8 @@ def _check_growth(equations: Sequence[Equation]) -> None:
             sizes[name] = _Size(math.inf, math.inf)  # until it is known
             size = _size(_parse(expression), lambda other: size_of(other, defined[other]) if other in defined else _ONE)
             if size.terms > _LARGEST or size.nodes > _LARGEST:
-                raise GrammarError(f"{name!r} is defined by itself, or too long once the others are put into it")
+                with at_line(lines[name]):
+                    raise GrammarError(f"{name!r} is defined by itself, or too long once the others are put into it")
             sizes[name] = size
         return sizes[name]
 

@@ -98,11 +98,11 @@ def soma(potential: str = "v", current: str = "I", more: str = "") -> dict[str, 
 # field that is wrong, what it says instead -> where the refusal points, and a word that it says
 BAD: list[tuple[dict[str, str | None], str]] = [
     # a unit error
-    ({"equations": twice('dv/dt = (E_L - v + I)/tau : volt')}, r"equations: .*(units|dimension)"),
-    ({"equations": twice('dv/dt = (E_L - v)/tau : amp')}, r"equations: "),
-    ({"equations": twice('dv/dt = -v/tau : mV')}, r"equations: .*mV"),
-    ({"equations": twice('dv/dt = -v/tau : parsec')}, r"equations: unknown unit 'parsec'"),
-    ({"equations": twice('dv/dt = exp(v)/tau : volt')}, r"equations: "),
+    ({"equations": twice('dv/dt = (E_L - v + I)/tau : volt')}, r"equations: line 1: .*(units|dimension)"),
+    ({"equations": twice('dv/dt = (E_L - v)/tau : amp')}, r"equations: line 1: "),
+    ({"equations": twice('dv/dt = -v/tau : mV')}, r"equations: line 1: .*mV"),
+    ({"equations": twice('dv/dt = -v/tau : parsec')}, r"equations: line 1: unknown unit 'parsec'"),
+    ({"equations": twice('dv/dt = exp(v)/tau : volt')}, r"equations: line 1: "),
     ({"threshold": '"v > tau"'}, r"threshold: "),
     ({"threshold": '"v + v_th"'}, r"threshold: "),
     ({"reset": '"v = tau"'}, r"reset: "),
@@ -117,7 +117,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"example": '{ inject = { soma = "3 mV" } }'}, r"example.inject.soma: found '3 mV'; needs a value in amp"),
     ({"example": '{ duration = "3 mV" }'}, r"example.duration: found '3 mV'"),
     # an unknown symbol
-    ({"equations": '"""dv/dt = (E_L - v + Q*I)/tau : volt\ndg/dt = -g/tau : 1"""'}, r"equations: unknown symbol 'Q'"),
+    ({"equations": '"""dv/dt = (E_L - v + Q*I)/tau : volt\ndg/dt = -g/tau : 1"""'}, r"equations: line 1: .* 'Q'"),
     ({"threshold": '"v > theta"'}, r"threshold: unknown symbol 'theta'"),
     ({"reset": '"v = v_reset"'}, r"reset: unknown symbol 'v_reset'"),
     ({"reset": '"u = 1"'}, r"reset: 'u = 1' assigns to 'u'"),
@@ -134,7 +134,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"example": '{ inject = { soma = "1 nA" }, duration = "long" }'}, r"example: duration: 'long' is not a number"),
     # a missing parameter or field
     ({"parameters": '{ tau = "20 ms", R = "100 Mohm", E_L = "-70 mV" }'}, r"threshold: unknown symbol 'v_th'"),
-    ({"parameters": '{ tau = "20 ms", E_L = "-70 mV", v_th = "-50 mV" }'}, r"equations: unknown symbol 'R'"),
+    ({"parameters": '{ tau = "20 ms", E_L = "-70 mV", v_th = "-50 mV" }'}, r"equations: line 1: unknown symbol 'R'"),
     *[({key: None}, rf"{key}: missing; needs text") for key in ("kind", "name", "summary", "reference", "equations")],
     *[({key: None}, rf"{key}: missing; needs text") for key in ("method", "dt")],
     *[({key: '""'}, rf"{key}: empty") for key in ("name", "summary", "reference")],
@@ -163,7 +163,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"parameters": '{ tau = "1 ms", v = "1" }'}, r"parameters.v: also defined in the equations"),
     ({"parameters": '{ tau = "20 furlong" }'}, r"parameters.tau: unknown unit 'furlong'"),
     ({"parameters": '{ tau = "many ms" }'}, r"parameters.tau: 'many ms' is not a number with a unit"),
-    ({"equations": '"""dv/dt = 1/ms : 1\nv : 1"""'}, r"equations: 'v' is defined twice"),
+    ({"equations": '"""dv/dt = 1/ms : 1\nv : 1"""'}, r"equations: line 2: 'v' is defined twice"),
     (soma(current="R") | {"equations": twice("dv/dt = R*v/tau : volt")}, r"soma.current: 'R' is defined on the card"),
     (soma(current="double"), r"soma: current: 'double' is taken"),
     (soma(more='}, tuft = { potential = "v", current = "I", unit = "amp"'), r"soma.current: 'I' is another"),
@@ -185,8 +185,11 @@ def test_a_bad_cell_is_refused_by_file_and_field(changed: dict[str, str | None],
         ({"on_spike": '"I_syn"'}, r"on_spike: found 'I_syn'; known: g"),
         ({"on_spike": None}, r"on_spike: missing"),
         ({"current": '"I"'}, r"current: found 'I'; .*known: I_syn, g"),
-        ({"equations": '"""dg/dt = -g/tau : amp\nI_syn = g*(E - v) : amp"""'}, r"equations: "),
-        ({"equations": '"""dg/dt = -g/tau : siemens\nI_syn = g*(E - w) : amp"""'}, r"equations: unknown symbol 'w'"),
+        ({"equations": '"""dg/dt = -g/tau : amp\nI_syn = g*(E - v) : amp"""'}, r"equations: line 2: "),
+        (
+            {"equations": '"""dg/dt = -g/tau : siemens\nI_syn = g*(E - w) : amp"""'},
+            r"equations: line 2: unknown symbol 'w'",
+        ),
         ({"threshold": '"g > 1"'}, r"threshold: unknown key"),
     ],
 )
@@ -194,6 +197,34 @@ def test_a_bad_synapse_is_refused_by_file_and_field(changed: dict[str, str | Non
     path = write(tmp_path, SYNAPSE, **changed)
     with pytest.raises(Refused, match=rf"^{path}: {said}"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("dg/dt = -g/tua : 1", "unknown symbol 'tua' in '-g/tua'"),
+        ("dg/dt = -g/tau", "'-g/tau w = 2*g' is not an expression"),
+        ("dg/dt = -g^2/tau : 1", "'^' has no place in an expression: a power is **"),
+        ("dg/dt = -g/tau : parsec", "unknown unit 'parsec'"),
+        ("dv/dt = -g/tau : 1", "'v' is defined twice; it already is on line 4"),
+        ("dg/dt = -g/tau + u : 1\nu = u/2 : hertz", None),
+        ("dg/dt = -g/R : 1", None),
+        ("dg/dt = -g/tau : mV", None),
+        ("dg/dt = -\ng/(tau*v) : 1", None),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_equations_is_refused_by_their_line_as_an_editor_shows_it(
+    wrong: str, said: str | None, tmp_path: Path
+) -> None:
+    text = f"\n\n# the membrane\n\ndv/dt = (E_L - v\n  + R*I)/tau : volt  # and its input\n\n{wrong}\nw = 2*g : 1\n"
+    path = write(tmp_path, GOOD, equations=f'"""{text}"""')
+    lines = text.removeprefix("\n").splitlines()  # TOML's lines begin after the one of the quotes
+    line = 1 + lines.index(wrong.splitlines()[-1 if "u/2" in wrong else 0])
+    with pytest.raises(Refused) as refusal:
+        read(path)
+    assert str(refusal.value).startswith(f"{path}: equations: line {line}: ")
+    if said is not None:
+        assert str(refusal.value) == f"{path}: equations: line {line}: {said}"
 
 
 def test_a_card_of_the_other_kind_is_refused(tmp_path: Path) -> None:

@@ -209,8 +209,8 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_simulation(
 @pytest.mark.parametrize(
     ("field", "old", "new", "says"),
     [
-        ("equations", "(g_L*(E_L - v) + I)/C", "(E_L - v + I)/C", "own.toml: equations: "),
-        ("unit", 'C = "200 pF"', 'C = "200 mV"', "own.toml: equations: "),
+        ("equations", "(g_L*(E_L - v) + I)/C", "(E_L - v + I)/C", "own.toml: equations: line 1: "),
+        ("unit", 'C = "200 pF"', 'C = "200 mV"', "own.toml: equations: line 1: "),
         ("threshold", "v > v_th", "v > g_L", "own.toml: threshold: "),
         ("reset", "v = v_reset", "v = g_L", "own.toml: reset: "),
         ("symbol", "v > v_th", "v > v_thr", "own.toml: threshold: unknown symbol 'v_thr'"),
