@@ -9,7 +9,7 @@ from typing import Any
 
 from snnlab import cards, loaders
 from snnlab.augment import Elastic
-from snnlab.encode import Poisson
+from snnlab.encode import Encoder, Tell, silent
 from snnlab.errors import Refused, one_of
 from snnlab.experiments.options import changed, flat
 from snnlab.network import Layers
@@ -34,7 +34,7 @@ class Experiment:
     reported: float | None
     dataset: str
     network: Layers
-    encoder: Poisson
+    encoder: Encoder
     rule: Rule
     epochs: int
     batch: int
@@ -44,16 +44,17 @@ class Experiment:
     def __post_init__(self) -> None:
         check_budget(self.epochs, self.batch, self.boosting)
 
-    def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None) -> Trial:
+    def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None, tell: Tell = silent) -> Trial:
         """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt.
 
         folder   where the data is looked for
         threads  None for all cores; what is learned does not depend on it
+        tell     is told how far recordings are made ready, where there are any
         """
         if not 0 <= seed < 2**32:
             raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
-        train = loaders.load(self.dataset, "train", folder=folder)
-        test = loaders.load(self.dataset, "test", folder=folder)
+        parts = (loaders.load(self.dataset, split, folder=folder) for split in ("train", "test"))
+        train, test = (self.encoder.prepared(part, threads=threads, tell=tell) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
         return Trial(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)

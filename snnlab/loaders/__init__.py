@@ -1,0 +1,11 @@
+"""A dataset card into samples: finding the files, checking them, reading them; downloading only when asked.
+
+parts.py has the one call for all formats, and each format has a file of its own. tonic enters here and nowhere else.
+"""
+
+from snnlab.loaders.download import fetch
+from snnlab.loaders.files import Check, Place, verify, where
+from snnlab.loaders.idx import read_idx
+from snnlab.loaders.parts import load
+
+__all__ = ["Check", "Place", "fetch", "load", "read_idx", "verify", "where"]
