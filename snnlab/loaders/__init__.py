@@ -3,8 +3,9 @@
 parts.py has the one call for all formats, and each format has a file of its own. tonic enters here and nowhere else.
 """
 
-from snnlab.loaders.download import fetch
-from snnlab.loaders.files import Check, Place, verify, where
+from snnlab.loaders.checks import Check, verify
+from snnlab.loaders.fetching import fetch
+from snnlab.loaders.files import Place, where
 from snnlab.loaders.idx import read_idx
 from snnlab.loaders.parts import load
 

@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from snnlab import cards
 from snnlab.cards import DataFile, Dataset
@@ -28,25 +28,9 @@ class Place:
     searched: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class Check:
-    """What is known of a file after reading it: `state` is "ok", "bad" or "missing", `reason` says why it is not ok."""
-
-    file: str
-    path: Path | None
-    state: str
-    reason: str = ""
-
-
 def where(name: str | Path, *, folder: Path | None = None) -> tuple[Place, ...]:
-    """Where each file of a dataset lies; empty for a dataset that ships with a package."""
+    """Where each file of a dataset lies, or each of its folders; empty for a dataset that ships with a package."""
     return tuple(places(cards.dataset(name), folder))
-
-
-def verify(name: str | Path, *, folder: Path | None = None) -> tuple[Check, ...]:
-    """Read every file of a dataset and hold it against its card; empty for a dataset that ships with a package."""
-    card = cards.dataset(name)
-    return tuple(check(card.files[place.file], place) for place in places(card, folder))
 
 
 # Finding ---------------------------------------------------------------------------------------------------------
@@ -66,15 +50,18 @@ def roots(folder: Path | None) -> tuple[Path, ...]:
 
 
 def places(card: Dataset, folder: Path | None) -> Iterator[Place]:
-    """Where each file on the card lies."""
+    """Where each file on the card lies; of recordings, where the file or folder of each part does."""
     searched = tuple(root / below for root in roots(folder) for below in folders(card))
+    for part in dict.fromkeys(split.path for split in card.splits.values() if split.path):
+        yield Place(part, next((path for place in searched if (path := below(place, part))), None), searched)
     for file in card.files:
         # the archive first, because it is what a download mends
         found = (path for below in searched for path in (below / f"{file}.gz", below / file) if path.is_file())
         yield Place(file, next(found, None), searched)
 
 
-def _nowhere(place: Place) -> str:
+def nowhere(place: Place) -> str:
+    """That a file was not found, and where it was looked for."""
     return f"not found in {', '.join(map(str, place.searched))}"
 
 
@@ -83,35 +70,52 @@ def folders(card: Dataset) -> tuple[str, ...]:
     return card.folders or (card.id,)
 
 
+def below(folder: Path, path: str) -> Path | None:
+    """What lies at `path` below a folder, upper and lower case being the same; None where nothing does."""
+    for name in PurePosixPath(path).parts:
+        if (exact := folder / name).exists():
+            folder = exact
+            continue
+        if not folder.is_dir():
+            return None
+        alike = sorted(entry for entry in folder.iterdir() if entry.name.lower() == name.lower())
+        if not alike:
+            return None
+        folder = alike[0]
+    return folder
+
+
 def find(card: Dataset, file: str, folder: Path | None) -> Path:
-    """The path of one file. Raises Refused where it is not there."""
+    """The path of one file, or of a part. Raises Refused, saying what to put where, if it is not there."""
     place = next(place for place in places(card, folder) if place.file == file)
     if place.path is None:
         right = f"set SNNLAB_DATA to the folder that holds it, or give --data, or run `snnlab data fetch {card.id}`"
-        raise Refused(f"{card.id}: {file}", _nowhere(place), right)
+        raise Refused(f"{card.id}: {file}", nowhere(place), card.obtain or right)
     return place.path
 
 
 # Checking --------------------------------------------------------------------------------------------------------
 
 
-def check_sum(path: Path, content: bytearray, file: DataFile) -> None:
-    """Raises Refused for content that is not what the card says."""
-    # of the plain content, so that an archive that somebody packed again is as good as the published one
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise Refused(path, f"content has sha256 {found}", f"the card says {file.sha256}: get the file anew")
+def check_sum(path: Path, content: bytearray, file: DataFile) -> str:
+    """What could not be checked, for want of a published digest; empty where all was.
 
-
-def check(file: DataFile, place: Place) -> Check:
-    """What is to be said of one file."""
-    if place.path is None:
-        return Check(file.name, None, "missing", _nowhere(place))
-    try:
-        check_sum(place.path, content_of(place.path, file.bytes), file)
-    except Refused as refusal:
-        return Check(file.name, place.path, "bad", "; ".join(filter(None, (refusal.found, refusal.right))))
-    return Check(file.name, place.path, "ok")
+    Raises Refused for content that is not what the card says.
+    """
+    if len(content) != file.bytes:
+        raise Refused(path, f"{len(content)} bytes of content", f"the card says {file.bytes}: get the file anew")
+    if file.sha256:
+        # of the plain content, so that an archive that somebody packed again is as good as the published one
+        found = hashlib.sha256(content).hexdigest()
+        if found != file.sha256:
+            raise Refused(path, f"content has sha256 {found}", f"the card says {file.sha256}: get the file anew")
+        return ""
+    if path.suffix == ".gz" and file.sha256_gz:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != file.sha256_gz:
+            raise Refused(path, f"sha256 {found}", f"the card says {file.sha256_gz}: get the file anew")
+        return ""
+    return "its size is right; nobody has published a digest of it"
 
 
 def content_of(path: Path, most: int) -> bytearray:
