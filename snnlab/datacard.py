@@ -22,6 +22,12 @@ FORMATS = {
 }
 """What a card's `format` may say."""
 
+NAMINGS = {
+    "fsdd": "<digit>_<speaker>_<take>.wav, all in one folder; takes 0 to 4 are the test part",
+    "ti46": "<speaker>/<word><speaker><session>t<token>, as on LDC's disc, .wav or .sph, in any case",
+}
+"""What a card's `naming` may say: how the files of sounds are called."""
+
 TIME_UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0}
 """What a card's `time_unit` may say, in microseconds."""
 
@@ -103,6 +109,7 @@ class Dataset:
     sensor: tuple[int, ...]  # of events: width, height, polarities, as tonic's sensor_size
     time_unit: str  # of events in the files; loaders hand out microseconds
     rate: int  # of sound, in Hz
+    naming: str  # of the files of sounds: a key of NAMINGS
     folders: tuple[str, ...]  # where the files may lie below the data folder, most likely first
     mirrors: tuple[str, ...]  # folders on the net that hold the files, each as <name>.gz
     files: Mapping[str, DataFile]
@@ -162,6 +169,9 @@ def _measures(page: Page) -> dict[str, Any]:
             raise page.refuse(key, found, f"a card of format {format_!r} gives its {_MEASURE[format_]}")
     if fields["rate"] < 0:
         raise page.refuse("rate", f"found {fields['rate']}", "needs samples in a second")
+    fields["naming"] = page.text("naming", "")
+    if fields["naming"] not in (NAMINGS if fields["rate"] else {""}):
+        raise page.refuse("naming", f"found {fields['naming']!r}", f"sounds need one of {', '.join(NAMINGS)}")
     fields["time_unit"] = page.text("time_unit", "")
     if (fields["time_unit"] in TIME_UNITS) != bool(fields["sensor"]) or len(fields["sensor"]) not in (0, 3):
         right = f"events have a sensor of width, height, polarities and one of {', '.join(TIME_UNITS)}; others neither"

@@ -172,6 +172,7 @@ def test_good_cards_are_read_into_values() -> None:
         (EVENTS, 'time_unit = "us"', 'time_unit = "min"', "time_unit: found 'min' with sensor"),
         (EVENTS, '"NMNIST"', '"os.system"', "tonic: found 'os.system'; needs the name of one of tonic's classes"),
         (EVENTS, 'format = "nmnist-bin"\ntonic = "NMNIST"', 'format = "tonic"', "tonic: missing"),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\nnaming = "ti46"', "naming: found 'ti46'; sounds need one of"),
         (EVENTS, 'path = "Train"', 'path = "../Train"', "path: found '../Train'; needs a path below"),
         (EVENTS, 'path = "Train"', "", "path: found ''; a file or a folder"),
         (EVENTS, 'keep = ["Train/*/*.bin"]', 'keep = ["/*"]', "keep: found '/*'; needs a path below"),
