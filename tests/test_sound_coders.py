@@ -18,7 +18,7 @@ from snnlab.sound.coder import Coder
 from snnlab.sound.levels import Levels
 from snnlab.spikes import Spikes
 
-CODERS = [Bsa(), Levels()]
+CODERS = [Bsa(), Levels(hold=10)]
 
 
 def cochleagrams(highest: float) -> st.SearchStrategy[np.ndarray]:

@@ -5,6 +5,7 @@ from snnlab.plots.curve import learning_curve
 from snnlab.plots.raster import raster
 from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
 from snnlab.plots.results import accuracies
+from snnlab.plots.sound import cochleagram
 from snnlab.plots.spike_counts import counts
 from snnlab.plots.style import STYLE, check_path, figure, save, style
 from snnlab.plots.traces import traces
@@ -14,6 +15,7 @@ __all__ = [
     "STYLE",
     "accuracies",
     "check_path",
+    "cochleagram",
     "confusion",
     "counts",
     "cv_histogram",

@@ -51,8 +51,9 @@ class Bsa:
     @property
     def kernel(self) -> NDArray[np.float64]:
         """What one spike stands for (taps,); its sum is 1."""
-        shape = np.exp(-((np.arange(self.taps) - self.taps / 2) ** 2) / self.spread)
-        return shape / shape.sum()
+        # by the C library, as NumPy's exponentials differ in their last bit from processor to processor
+        shape = [math.exp(-((i - self.taps / 2) ** 2) / self.spread) for i in range(self.taps)]
+        return np.array(shape) / math.fsum(shape)
 
     def neurons(self, channels: int) -> int:
         """How many neurons speak for so many channels: one for each."""

@@ -70,7 +70,7 @@ def as_spikes(raster: NDArray[np.uint8], steps: int, dt: float) -> Spikes:
 
 @cache
 def kernel() -> ctypes.CDLL:
-    """The coders in C++; each operation is rounded by itself, so that every machine finds the same spikes."""
+    """The coders in C++; each operation is rounded by itself, so that compilers make no difference."""
     source = (files("snnlab.sound") / "coder.cpp").read_text(encoding="utf-8")
     made = library(source, name="coder", flags=["-ffp-contract=off"])
     array, i64, f64 = np.ctypeslib.ndpointer, ctypes.c_int64, ctypes.c_double

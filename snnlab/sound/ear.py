@@ -70,7 +70,7 @@ def smoothing(rate: int, decimation: int, tau_factor: float = 3.0) -> NDArray[np
 
 @cache
 def kernel() -> ctypes.CDLL:
-    """The ears in C++; each operation is rounded by itself, so that every machine hears the same."""
+    """The ears in C++; each operation is rounded by itself, so that compilers make no difference."""
     source = (files("snnlab.sound") / "ear.cpp").read_text(encoding="utf-8")
     made = library(source, name="ear", flags=["-ffp-contract=off"])
     array, i64 = np.ctypeslib.ndpointer(np.float64, flags="C"), ctypes.c_int64

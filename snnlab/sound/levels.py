@@ -19,7 +19,8 @@ class Levels:
 
     level  by how much a channel of the cochleagram moves from one spike to the next; Lyon's ear reaches about 3e-4,
            envelopes of a Gammatone 0.3
-    hold   time steps for which each frame is held
+    hold   time steps for which each frame is held; frames of a step each, as of ``Lyon(12500, 20)``, have spikes when
+           the sound moves, longer ones only when a frame begins
 
     A channel remembers the level it last told, 0 at the beginning. In each step, if the signal is at least one level
     above it, the channel's ON neuron fires and the level told rises by one; if it is at least one below, OFF fires and
@@ -29,8 +30,8 @@ class Levels:
     Raises Refused for values that make no code.
     """
 
-    level: float = 1e-5
-    hold: int = 10
+    level: float = 2e-5
+    hold: int = 1
 
     def __post_init__(self) -> None:
         check_hold("Levels", self.hold)
