@@ -4,7 +4,38 @@ Every draw has its own place in one stream of random numbers, so what is drawn d
 or the number of threads, and a run that is resumed sees the spikes it would have seen.
 """
 
-from snnlab.encode.encoder import TEST, TRAIN, Encoder, Tell, silent
-from snnlab.encode.poisson import Poisson
+from typing import Any
 
-__all__ = ["TEST", "TRAIN", "Encoder", "Poisson", "Tell", "silent"]
+from snnlab.encode.current import Current
+from snnlab.encode.delta import Delta
+from snnlab.encode.encoder import TEST, TRAIN, Encoder
+from snnlab.encode.latency import Latency
+from snnlab.encode.poisson import Poisson
+from snnlab.encode.population import Population
+from snnlab.encode.regular import Regular
+from snnlab.encode.sensor import Sensor
+
+ENCODERS: dict[str, type[Any]] = {
+    "current": Current,
+    "delta": Delta,
+    "latency": Latency,
+    "poisson": Poisson,
+    "population": Population,
+    "regular": Regular,
+    "sensor": Sensor,
+}
+"""The encoders by name, as ``--set encoder=latency`` takes it."""
+
+__all__ = [
+    "ENCODERS",
+    "TEST",
+    "TRAIN",
+    "Current",
+    "Delta",
+    "Encoder",
+    "Latency",
+    "Poisson",
+    "Population",
+    "Regular",
+    "Sensor",
+]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from snnlab.errors import Refused
-from snnlab.samples import Images, Samples
+from snnlab.packed import Grid, Tell, silent
+from snnlab.samples import Images, Packed, Samples
 from snnlab.spikes import Spikes
 
 TRAIN, TEST = 0, 1
@@ -16,13 +16,6 @@ TRAIN, TEST = 0, 1
 
 WORD = 1 << 32
 """Seeds, epochs, streams and the numbers of samples are below it."""
-
-Tell = Callable[[int, int], object]
-"""Is told how many samples are prepared, and of how many."""
-
-
-def silent(done: int, total: int) -> None:
-    """A `Tell` that keeps it to itself."""
 
 
 class Encoder(Protocol):
@@ -64,6 +57,17 @@ def images(samples: Samples) -> Images:
         raise Refused("encode: numbers", f"{numbers.dtype} {numbers.shape}", right)
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < WORD:
         raise Refused("encode: numbers", f"found {numbers.min()}..{numbers.max()}", f"needs 0..{WORD - 1}")
+    return samples
+
+
+def packed(samples: Samples, grid: Grid) -> Packed:
+    """The samples, being spikes on this grid. Raises Refused for anything else."""
+    if not isinstance(samples, Packed):
+        found = f"{type(samples).__name__} of {samples.dataset}"
+        raise Refused("encode: samples", found, "needs what the encoder's `prepared` gives")
+    if (samples.steps, samples.dt, samples.shape) != (grid.steps, grid.dt, grid.shape or samples.shape):
+        found = f"{samples.steps} steps of {samples.dt:g} s, shape {samples.shape}"
+        raise Refused("encode: samples", found, f"this encoder has {grid.steps} of {grid.dt:g} s, shape {grid.shape}")
     return samples
 
 

@@ -12,9 +12,10 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.encode.encoder import TRAIN, WORD, Tell, check_draw, images, silent
+from snnlab.encode.encoder import TRAIN, WORD, check_draw, images
 from snnlab.errors import Refused
 from snnlab.native import library
+from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snnlab import cards, loaders
 from snnlab.augment import Elastic
-from snnlab.encode import Encoder, Tell, silent
+from snnlab.encode import ENCODERS, Current, Encoder, Poisson
 from snnlab.errors import Refused, one_of
-from snnlab.experiments.options import changed, flat
+from snnlab.experiments.options import changed, flat, read
 from snnlab.network import Layers
+from snnlab.packed import Tell, silent
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial, check_budget
 
@@ -61,19 +62,48 @@ class Experiment:
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""
-        used = (cards.dataset(self.dataset), cards.cell(self.network.cell))
-        return {card.path: card.digest for card in used}
+        cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
+        data = cards.dataset(self.dataset)
+        return {data.path: data.digest} | {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+
+    @property
+    def encoding(self) -> str:
+        """The name of the encoder in ENCODERS; that of its class where it is another."""
+        names = {kind: name for name, kind in ENCODERS.items()}
+        return names.get(type(self.encoder), type(self.encoder).__name__)
 
     def options(self) -> dict[str, Any]:
-        """Everything that can be changed, by dotted name."""
-        return flat(self, skip=_TOLD_APART)
+        """Everything that can be changed, by dotted name; `encoder` is its name, left out where that is "poisson"."""
+        named = {} if isinstance(self.encoder, Poisson) else {"encoder": self.encoding}
+        return named | flat(self, skip=_TOLD_APART)
 
     def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
-        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`."""
-        known = self.options()
+        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`.
+
+        `encoder` chooses one of ENCODERS, which takes over the options that the one before has too; those of the new
+        one may be changed beside it.
+        """
+        changes = dict(changes)
         experiment = self
+        if "encoder" in changes:
+            experiment = self._encoded(changes.pop("encoder"), f"{where} encoder")
+        known = experiment.options()
         for name, value in changes.items():
             if name not in known:
                 raise Refused(f"{where} {name}", "no such option", one_of(name, known))
             experiment = changed(experiment, name, value, f"{where} {name}")
         return experiment
+
+    def _encoded(self, given: Any, where: str) -> Experiment:
+        name = read(given, str, where)
+        if name == self.encoding:
+            return self
+        if name not in ENCODERS:
+            raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
+        kind = ENCODERS[name]
+        had: set[str] = {field.name for field in fields(self.encoder)} if is_dataclass(self.encoder) else set()
+        kept = {field.name: getattr(self.encoder, field.name) for field in fields(kind) if field.name in had}
+        try:
+            return replace(self, encoder=kind(**kept))
+        except Refused as refusal:
+            raise Refused(where, f"{name}: {refusal}") from refusal

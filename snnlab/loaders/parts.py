@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.errors import Refused, one_of
-from snnlab.loaders import digits, idx
-from snnlab.samples import Samples
+from snnlab.loaders import digits, idx, nmnist
+from snnlab.samples import Files, Samples
 
 _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "idx": idx.images,
     "scikit-learn": digits.images,
+    "nmnist-bin": nmnist.recordings,
 }
+_PARTIAL = frozenset({"nmnist-bin"})  # formats of which a part may be there in part
+_READERS: Mapping[str, Callable[[Files], Iterator[NDArray[np.void]]]] = {nmnist.READER: nmnist.read}
 
 
 def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples:
     """One part of a dataset, by the id of its card (or the path of a card), with every checksum verified.
 
     Files are looked for below `folder`; without one, below $SNNLAB_DATA and then below the user's data folder.
-    Images come with their values; recordings as the files that an encoder will read.
+    Images come with their values; recordings as the files that an encoder will read, and where they lie in a file
+    each, there may be fewer than the card says: those that are there.
+
     Raises Refused for files that are missing, truncated, altered or not what the card says.
     """
     card = cards.dataset(name)
@@ -29,7 +37,17 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
         raise Refused(f"{card.path}: splits", f"no part {split!r}", one_of(split, card.splits))
     samples = _FORMATS[card.format](card, split, folder)
     expected = card.splits[split].samples
-    if len(samples) != expected:
+    if len(samples) != expected and not (card.format in _PARTIAL and len(samples) < expected):
         found = f"{len(samples)} in the files"
         raise Refused(f"{card.path}: splits.{split}.samples", found, f"the card says {expected}")
     return samples.frozen()
+
+
+def events(samples: Files) -> Iterator[NDArray[np.void]]:
+    """The events of one recording after another, see `snnlab.samples.EVENT`.
+
+    Raises Refused for recordings of no events, and for a file that is spoilt.
+    """
+    if samples.reader not in _READERS:
+        raise Refused(f"{samples.dataset}: format", f"found {samples.reader!r}", one_of(samples.reader, _READERS))
+    return _READERS[samples.reader](samples)
