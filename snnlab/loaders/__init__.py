@@ -7,6 +7,6 @@ from snnlab.loaders.checks import Check, verify
 from snnlab.loaders.fetching import fetch
 from snnlab.loaders.files import Place, where
 from snnlab.loaders.idx import read_idx
-from snnlab.loaders.parts import load
+from snnlab.loaders.parts import events, load
 
-__all__ = ["Check", "Place", "fetch", "load", "read_idx", "verify", "where"]
+__all__ = ["Check", "Place", "events", "fetch", "load", "read_idx", "verify", "where"]

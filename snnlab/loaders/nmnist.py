@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snnlab.cards import Dataset
 from snnlab.errors import Refused
-from snnlab.loaders.files import folders, roots
+from snnlab.loaders.files import find
 from snnlab.samples import EVENT, Files
 
 SIDE = 34
@@ -35,7 +35,7 @@ def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
     Raises Refused for no recordings, for one that is there under two digits, and for files that are none.
     """
     part = card.splits[split]
-    place = _place(card, part.path, folder)
+    place = find(card, part.path, folder)
     found = dict[int, str]()
     for digit in _digits(place, card.classes):
         for name in _listed(place / digit):
@@ -118,15 +118,6 @@ def _check(path: Path, column: NDArray[np.integer], row: NDArray[np.integer], ti
 
 
 # Finding ---------------------------------------------------------------------------------------------------------
-
-
-def _place(card: Dataset, below: str, folder: Path | None) -> Path:
-    places = [root / part / below for root in roots(folder) for part in folders(card)]
-    for place in places:
-        if place.is_dir():
-            return place
-    right = "set SNNLAB_DATA to the folder that holds it, or give --data"
-    raise Refused(f"{card.id}: {below}", f"no folder {', '.join(map(str, places))}", right)
 
 
 def _digits(place: Path, classes: tuple[str, ...]) -> list[str]:

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.errors import Refused, one_of
-from snnlab.loaders import digits, idx, nmnist
+from snnlab.loaders import audio, digits, idx, nmnist
 from snnlab.samples import Files, Samples
 
 _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "idx": idx.images,
     "scikit-learn": digits.images,
     "nmnist-bin": nmnist.recordings,
+    "audio": audio.recordings,
 }
-_PARTIAL = frozenset({"nmnist-bin"})  # formats of which a part may be there in part
+_PARTIAL = frozenset({"nmnist-bin", "audio"})  # formats of which a part may be there in part
 _READERS: Mapping[str, Callable[[Files], Iterator[NDArray[np.void]]]] = {nmnist.READER: nmnist.read}
 
 
@@ -35,6 +36,8 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
     card = cards.dataset(name)
     if split not in card.splits:
         raise Refused(f"{card.path}: splits", f"no part {split!r}", one_of(split, card.splits))
+    if card.format not in _FORMATS:
+        raise Refused(f"{card.path}: format", f"found {card.format!r}", one_of(card.format, _FORMATS))
     samples = _FORMATS[card.format](card, split, folder)
     expected = card.splits[split].samples
     if len(samples) != expected and not (card.format in _PARTIAL and len(samples) < expected):
