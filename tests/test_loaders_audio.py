@@ -34,7 +34,7 @@ def sphere(samples: np.ndarray, rate: int = 12500, coding: str = "pcm") -> bytes
 
 
 def tone(number: int) -> np.ndarray:
-    return np.round(8000 * np.sin(np.arange(500 + number % 7) / (3 + number % 11))).astype(np.int16)
+    return np.round(8000 * np.sin(np.arange(3000 + number % 7) / (3 + number % 11))).astype(np.int16)
 
 
 class Disc:

@@ -35,12 +35,17 @@ def images(card: Dataset, split: str, folder: Path | None) -> Images:
         raise Refused(images_at, f"images of {values.shape[1:]}", f"{card.path} says shape {list(card.shape)}")
     if len(values) != len(labels):
         raise Refused(labels_at, f"{len(labels)} labels", f"{images_at} has {len(values)} images")
-    if labels.size and labels.max() >= len(card.classes):
-        raise Refused(labels_at, f"label {labels.max()}", f"{card.path} has {len(card.classes)} classes")
+    first, after = card.first_label, card.first_label + len(card.classes)
+    if labels.size and not first <= labels.min() <= labels.max() < after:
+        wrong = labels.max() if labels.max() >= after else labels.min()
+        right = f"{card.path} has {len(card.classes)} classes" + f" from {first} on" * (first > 0)
+        raise Refused(labels_at, f"label {wrong}", right)
+    if card.transposed:
+        values = values.swapaxes(1, 2)
     return Images(
         values=values.reshape(len(values), -1),
         peak=255,
-        labels=labels.astype(np.int64),
+        labels=labels.astype(np.int64) - card.first_label,
         numbers=np.arange(len(values), dtype=np.int64),
         shape=card.shape,
         classes=card.classes,

@@ -14,14 +14,32 @@ from snnlab.errors import Refused, one_of
 from snnlab.loaders import audio, digits, idx, nmnist
 from snnlab.samples import Files, Samples
 
+
+def _of_tonic(card: Dataset, split: str, folder: Path | None) -> Samples:
+    # imported here, because tonic takes a second and need not be installed
+    from snnlab.loaders import tonics
+
+    return tonics.recordings(card, split, folder)
+
+
+def _read_by_tonic(samples: Files) -> Iterator[NDArray[np.void]]:
+    from snnlab.loaders import tonics
+
+    return tonics.read(samples)
+
+
 _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "idx": idx.images,
     "scikit-learn": digits.images,
     "nmnist-bin": nmnist.recordings,
     "audio": audio.recordings,
+    "tonic": _of_tonic,
 }
 _PARTIAL = frozenset({"nmnist-bin", "audio"})  # formats of which a part may be there in part
-_READERS: Mapping[str, Callable[[Files], Iterator[NDArray[np.void]]]] = {nmnist.READER: nmnist.read}
+_READERS: Mapping[str, Callable[[Files], Iterator[NDArray[np.void]]]] = {
+    nmnist.READER: nmnist.read,
+    **dict.fromkeys(("tonic-SHD", "tonic-SSC", "tonic-NTIDIGITS18", "tonic-DVSGesture"), _read_by_tonic),
+}
 
 
 def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples:
