@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
 from snnlab.native import library
-from snnlab.spikes import Spikes
+from snnlab.spikes import Spikes, offsets_of
 
 _HIGHEST = 100_000  # time steps of a sample
 
@@ -63,9 +63,10 @@ def coded(frames: ArrayLike, frame: float, hold: int, steps: int | None) -> NDAr
 
 def as_spikes(raster: NDArray[np.uint8], steps: int, dt: float) -> Spikes:
     """One sample's raster (steps it has, neurons), cut off or followed by silence to be of `steps` steps."""
-    dense = np.zeros((1, steps, raster.shape[1]), dtype=bool)
-    dense[0, : len(raster)] = raster[:steps]
-    return Spikes.from_dense(dense, dt)
+    size = raster.shape[1]
+    fired = np.flatnonzero(raster[:steps])
+    per_step = np.bincount(fired // size, minlength=steps)
+    return Spikes((fired % size).astype(np.int32), offsets_of(per_step[None]), size, dt)
 
 
 @cache

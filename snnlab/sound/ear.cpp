@@ -11,11 +11,23 @@
 namespace {
 
 using i64 = std::int64_t;
-using Row = std::vector<double>;
 
 constexpr double kGone = 1e-200;  // a state below it is silence; numbers much smaller are computed very slowly
 constexpr i64 kSweep = 64;        // samples between two looks for such states
 constexpr double kLoudest = 0.9;  // what a gain control takes away at most
+
+// Memory that begins where a vector register's share of it does.
+template <class T>
+struct Aligned {
+    using value_type = T;
+    static constexpr std::align_val_t kLine{64};
+    T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
+    void deallocate(T* at, std::size_t) { ::operator delete(at, kLine); }
+    bool operator==(const Aligned&) const { return true; }
+    bool operator!=(const Aligned&) const { return false; }
+};
+
+using Row = std::vector<double, Aligned<double>>;
 
 void sweep(double* state, i64 size) {
     for (i64 k = 0; k < size; ++k) state[k] = std::fabs(state[k]) < kGone ? 0.0 : state[k];
@@ -60,33 +72,59 @@ private:
     Row first_, second_, ring_;
 };
 
-// One stage of automatic gain control: each channel is turned down by what it and its neighbours were of late.
-class Gain {
+// Half-wave rectification, then four stages of automatic gain control: in each, a channel is turned down by what it and
+// its neighbours were of late.
+class Control {
 public:
-    Gain(double target, double epsilon, i64 size)
-        : drive_(epsilon / target), spread_((1.0 - epsilon) / 3.0), size_(size),
-          state_(std::size_t(size + 2)), next_(std::size_t(size + 2)) {}
+    // `numbers` holds target and epsilon of each stage.
+    Control(const double* numbers, i64 size)
+        : numbers_(numbers), size_(size), stride_((size + 2 * kHalo + kHalo - 1) / kHalo * kHalo),
+          state_(std::size_t(kStages * stride_)), next_(std::size_t(kStages * stride_)) {}
 
     void step(double* __restrict x) {
-        const double* __restrict s = state_.data() + 1;
-        double* __restrict t = next_.data() + 1;
+        const Stage a = stage(0), b = stage(1), c = stage(2), d = stage(3);
+#pragma GCC ivdep
         for (i64 i = 0; i < size_; ++i) {
-            x[i] *= 1.0 - s[i];
-            const double moved = x[i] * drive_ + spread_ * (s[i - 1] + s[i] + s[i + 1]);
-            t[i] = moved > kLoudest ? kLoudest : moved;
+            const double wave = x[i] > 0.0 ? x[i] : 0.0;
+            x[i] = d.turned_down(c.turned_down(b.turned_down(a.turned_down(wave, i), i), i), i);
         }
         // set now, not when they are read: a vector that was just written in part must be waited for
-        t[-1] = t[0], t[size_] = t[size_ - 1];
+        for (double* t : {a.next, b.next, c.next, d.next}) t[-1] = t[0], t[size_] = t[size_ - 1];
         std::swap(state_, next_);
     }
 
-    void rest() { sweep(state_.data(), size_ + 2); }
+    void rest() { sweep(state_.data(), kStages * stride_); }
 
 private:
-    double drive_, spread_;
-    i64 size_;
-    Row state_, next_;  // with a cell beyond either end
+    static constexpr i64 kStages = 4, kHalo = 8;  // cells before the first channel, of which the last is read
+
+    struct Stage {
+        double drive, spread;
+        const double* state;
+        double* next;
+
+        double turned_down(double x, i64 i) const {
+            x *= 1.0 - state[i];
+            const double moved = x * drive + spread * (state[i - 1] + state[i] + state[i + 1]);
+            next[i] = moved > kLoudest ? kLoudest : moved;
+            return x;
+        }
+    };
+
+    Stage stage(i64 k) {
+        const double target = numbers_[2 * k], epsilon = numbers_[2 * k + 1];
+        const i64 begin = k * stride_ + kHalo;
+        return {epsilon / target, (1.0 - epsilon) / 3.0, state_.data() + begin, next_.data() + begin};
+    }
+
+    const double* numbers_;
+    i64 size_, stride_;
+    Row state_, next_;
 };
+
+void rectify(Row& x) {
+    for (double& value : x) value = std::max(value, 0.0);
+}
 
 // The low-pass before decimation, and what it let through at the end of each frame; a frame of one sample is kept as it
 // is.
@@ -158,11 +196,10 @@ private:
 extern "C" {
 
 // Both give 0, and 1 where memory ran out; `out` is (frames, channels).
-int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* sections, i64 size, const double* gains,
-                i64 stages, i64 difference, const double* filter, double* out) try {
+int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* sections, i64 size, const double* numbers,
+                i64 controlled, i64 difference, const double* filter, double* out) try {
     Cascade cascade(sections, size);
-    std::vector<Gain> control;
-    for (i64 k = 0; k < stages; ++k) control.emplace_back(gains[2 * k], gains[2 * k + 1], size);
+    Control control(numbers, size);
     Frames kept(filter, decimation, size, 2, out);
     Row x(std::size_t(size), 0.0), sharp(std::size_t(size), 0.0);
     const i64 samples = frames * decimation;
@@ -170,11 +207,9 @@ int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* s
         cascade.round(d, d + 1 < samples ? sound[d + 1] : 0.0, x.data());
         const i64 n = d - size + 1;
         if (n < 0) continue;
-        for (double& value : x) value = std::max(value, 0.0);
         if (n % decimation == 0) x[0] = x[1] = 0.0;
-        for (Gain& gain : control) gain.step(x.data());
-        if (n % kSweep == 0)
-            for (Gain& gain : control) gain.rest();
+        controlled ? control.step(x.data()) : rectify(x);
+        if (n % kSweep == 0) control.rest();
         if (difference) subtract_neighbours(x.data(), sharp.data(), size);
         kept.step(n, difference ? sharp.data() : x.data());
     }

@@ -72,8 +72,8 @@ class Lyon:
         out = np.empty((len(values) // self.decimation, len(centres)))
         gains = np.array([(target, 1 - np.exp(-1 / (tau * self.rate))) for tau, target in _GAINS.items()])
         failed = kernel().snnlab_lyon(
-            values, len(out), self.decimation, sections, sections.shape[1], gains, len(gains) * self.control,
-            self.difference, smoothing(self.rate, self.decimation), out,
+            values, len(out), self.decimation, sections, sections.shape[1], gains, self.control, self.difference,
+            smoothing(self.rate, self.decimation), out,
         )  # fmt: skip
         if failed:
             raise MemoryError("no memory for a cochleagram")
