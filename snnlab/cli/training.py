@@ -68,7 +68,8 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change an option; repeatable. `snnlab experiments EXPERIMENT` lists them.",
+            help="Change an option; repeatable. `snnlab experiments EXPERIMENT` lists them. "
+            "encoder=NAME takes another encoder, as in encoder=latency.",
         ),
     ] = None,
     epochs: Annotated[

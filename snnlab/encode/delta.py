@@ -56,7 +56,7 @@ class Delta:
         check_draw(seed, epoch, stream, threads)
         channels = math.prod(self._shape(batch)[1:])
         code = Levels(self.level, self.hold)
-        signals = batch.values.reshape(len(batch), -1, channels) / batch.peak
+        signals = batch.values.reshape(len(batch), batch.values.shape[1] // channels, channels) / batch.peak
         parts = [code.encode(signal, frame=self.hold * self.dt, steps=self.steps) for signal in signals]
         if not parts:
             return Spikes(np.empty(0, np.int32), np.empty((0, self.steps + 1), np.int64), 2 * channels, self.dt)

@@ -106,7 +106,10 @@ def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: in
     if experiment != note["experiment"]:
         raise Refused(path, f"a run of {note['experiment']!r}", f"not of {experiment!r}: choose another --out")
     kept = _experiment(run, note)
-    asked = kept.with_options(changes).options()
+    changed = kept.with_options(changes)
+    if changed.encoding != kept.encoding:
+        raise _differs(path, "--set encoder", changed.encoding, kept.encoding)
+    asked = changed.options()
     for name, value in kept.options().items():
         if asked[name] != value:
             raise _differs(path, f"--set {name}", asked[name], value)
