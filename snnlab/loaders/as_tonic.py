@@ -51,10 +51,18 @@ def as_tonic(
     if samples.reader != audio.READER:
         rows, columns, polarities = samples.shape
         return Recordings(samples, events, (columns, rows, polarities), **transforms)
-    ear = ear or Lyon(rate=card.rate, decimation=round(card.rate * _FRAME))
+    ear = ear or default_ear(name)
     coder = coder or Bsa()
     size = (coder.neurons(len(ear.centres)), 1, 1)
     return Recordings(samples, lambda some: spoken(some, ear, coder), size, **transforms)
+
+
+def default_ear(name: str | Path) -> Lyon:
+    """Lyon's ear for the sounds of a dataset, with frames of 16 ms. Raises Refused for a dataset of no sounds."""
+    card = cards.dataset(name)
+    if not card.rate:
+        raise Refused(f"{card.id}: format", f"found {card.format!r}", "an ear needs sounds")
+    return Lyon(rate=card.rate, decimation=round(card.rate * _FRAME))
 
 
 def spoken(samples: Files, ear: Ear, coder: Bsa) -> Iterator[NDArray[np.void]]:

@@ -1,4 +1,4 @@
-"""Cochleagram: what an ear hears, channel by channel, over time."""
+"""Sound as a wave, and as a cochleagram: what an ear hears, channel by channel, over time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
 from snnlab.plots.frame import time_axis, whole_numbers
+from snnlab.plots.style import INK
 
 
 def cochleagram(
@@ -54,3 +55,14 @@ def _frequency_axis(ax: Axes, centres: NDArray[np.float64], channels: int) -> No
     apart = [k for k, row in enumerate(rows) if k + 1 == len(rows) or abs(rows[k + 1] - row) > channels / 15]
     ax.set_yticks([rows[k] for k in apart], [f"{shown[k] / 1000:g}" for k in apart])
     ax.set_ylabel("frequency (kHz)")
+
+
+def wave(values: ArrayLike, ax: Axes, *, rate: int) -> Axes:
+    """A sound (samples,) over time, full scale being 1. Raises Refused for what is no sound."""
+    heard = np.asarray(values, dtype=float)
+    if heard.ndim != 1 or not heard.size or not np.isfinite(heard).all():
+        raise Refused("wave", f"values of shape {heard.shape}", "needs finite (samples,)")
+    scale = time_axis(ax, len(heard) / rate)
+    ax.plot(np.arange(len(heard)) / rate * scale, heard, color=INK, linewidth=0.5)
+    ax.set_ylabel("sound")
+    return ax
