@@ -159,7 +159,9 @@ class _Draft:
         self.file.seek(begin)
         crc = 0
         for part in parts:
-            content = np.ascontiguousarray(part, dtype=np.dtype(dtype).newbyteorder("<")).data.cast("B")
+            content = (
+                np.ascontiguousarray(part, dtype=np.dtype(dtype).newbyteorder("<")).reshape(-1).view(np.uint8).data
+            )
             crc = zlib.crc32(content, crc)
             self.file.write(content)
         self.arrays[name] = {"dtype": dtype, "shape": shape, "begin": begin, "crc32": crc}
