@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from test_loaders_fetch import RECORDINGS, Recordings
 from toy_dataset import IMAGES, Toy
 
 from snnlab import cli, portraits
+from snnlab.encode import Sensor
 from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -45,7 +48,9 @@ def test_missing_parts_give_exit_code_1(
     assert snnlab("data", command, "ti46-letters", "--data", tmp_path, monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out.splitlines()
     assert "ti_alpha/test: " in said[1]
-    assert command == "where" or said[-1].endswith("ok: 2 of 6,656 recordings; nobody has published digests of them")
+    assert command == "where" or said[-1].endswith(
+        "ok: 2 of 6,656 recordings can be read; nobody has published digests of them"
+    )
 
 
 def test_fetching_says_what_is_new_and_then_that_all_is_there(
@@ -121,3 +126,24 @@ def test_a_sound_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     disc.path("ti_alpha", "train", "f1", "0A", "se", 0).write_bytes(b"")
     with pytest.raises(Refused, match=r"0af1set0\.wav: an empty file"):
         portraits.draw_samples("ti46-letters", "train", tmp_path / "x.png", folder=tmp_path)
+
+
+def test_packing_recordings_counts_them_and_their_spikes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, number in (("Train", 1), ("Train", 2), ("Test", 1)):
+        recording = tmp_path / "nmnist" / split / "7" / f"{number:05}.bin"
+        recording.parent.mkdir(parents=True, exist_ok=True)
+        recording.write_bytes(bytes([3, 4, 0x80, 0, 100, 5, 6, 0, 1, 0]))
+    chosen = replace(EXPERIMENTS["hm2bp-digits"], dataset="nmnist", encoder=Sensor(steps=10, dt=1e-3))
+    monkeypatch.setitem(EXPERIMENTS, "mine", chosen)
+    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "cache"))
+    words = ("data", "pack", "mine", "--data", tmp_path)
+    assert snnlab(*words, monkeypatch=monkeypatch) == 0
+    train, test = capsys.readouterr().out.splitlines()
+    assert train.startswith("nmnist train: 2 recordings, 4 spikes in 10 steps of 1 ms, ")
+    assert test.startswith("nmnist test: 1 recordings, 2 spikes in 10 steps of 1 ms, ")
+    made = sorted((tmp_path / "cache").rglob("*.spikes"))
+    assert len(made) == 2
+    assert snnlab(*words, "--set", "encoder.steps=20", monkeypatch=monkeypatch) == 0
+    assert len(sorted((tmp_path / "cache").rglob("*.spikes"))) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -113,7 +114,25 @@ def test_missing_utterances_are_allowed_and_said(disc: Disc) -> None:
     disc.path("ti_alpha", "train", "m8", "0Q", "se", 1).unlink()
     assert len(load("ti46-letters", "train", disc.data)) == 103
     found = {check.file: check.reason for check in loaders.verify("ti46-letters", folder=disc.data)}
-    assert found["ti_alpha/train"] == "103 of 4,160 recordings; nobody has published digests of them"
+    assert found["ti_alpha/train"] == "103 of 4,160 recordings can be read; nobody has published digests of them"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file"),
+        (sphere(tone(0), rate=16000), "16000 samples per second; needs 12500"),
+        (sphere(tone(0)).replace(b"channel_count -i 1", b"channel_count -i 2"), "truncated|2 channels"),
+        (sphere(tone(0), coding="pcm,embedded-shorten-v2.00"), "compressed by shorten .*; unpack it first"),
+        (sphere(tone(0))[:-100], "it is truncated"),
+        (sphere(tone(0)[:0]), "no samples"),
+    ],
+)
+def test_an_utterance_that_cannot_be_used_is_found(content: bytes, said: str, disc: Disc) -> None:
+    disc.path("ti_alpha", "test", "m8", "0Q", "s1", 1).write_bytes(content)
+    found = {check.file: check for check in loaders.verify("ti46-letters", folder=disc.data)}
+    assert (found["ti_alpha/train"].state, found["ti_alpha/test"].state) == ("ok", "bad")
+    assert re.search(rf"0qm8s1t1\.wav: .*({said})", found["ti_alpha/test"].reason)
 
 
 def test_without_the_disc_the_refusal_says_what_to_put_where(tmp_path: Path) -> None:

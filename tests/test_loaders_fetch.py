@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import resource
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -260,7 +261,8 @@ def test_the_digits_ship_with_a_package_and_have_no_files() -> None:
 
 # An archive --------------------------------------------------------------------------------------------------------
 
-RECORDINGS = {f"Train/{digit}/{number:05}.bin": bytes([digit, number]) * 5 for digit in (0, 1) for number in (1, 2)}
+# two events each
+RECORDINGS = {f"Train/{number % 2}/{number:05}.bin": bytes([1, number, 0, 0, number] * 2) for number in (1, 2, 3, 4)}
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -316,7 +318,7 @@ def recordings(tmp_path: Path) -> Iterator[Recordings]:
 def test_an_archive_is_downloaded_checked_and_unpacked(recordings: Recordings) -> None:
     loaders.fetch(recordings.card, folder=recordings.data)
     assert recordings.there() == RECORDINGS
-    assert names(recordings.data) == ["00001.bin", "00001.bin", "00002.bin", "00002.bin", "train.zip"]
+    assert names(recordings.data) == ["00001.bin", "00002.bin", "00003.bin", "00004.bin", "train.zip"]
     states = {check.file: check.state for check in loaders.verify(recordings.card, folder=recordings.data)}
     assert states == {"Train": "ok", "train.zip": "ok"}
     assert loaders.fetch(recordings.card, folder=recordings.data) == ()
@@ -339,13 +341,64 @@ def test_a_spoilt_archive_is_downloaded_anew(recordings: Recordings) -> None:
 
 
 def test_a_part_of_the_recordings_is_counted_and_fetching_completes_it(recordings: Recordings) -> None:
-    lying = recordings.data / "toy" / "Train" / "1" / "00002.bin"
+    lying = recordings.data / "toy" / "Train" / "1" / "00003.bin"
     lying.parent.mkdir(parents=True)
-    lying.write_bytes(RECORDINGS["Train/1/00002.bin"])
+    lying.write_bytes(RECORDINGS["Train/1/00003.bin"])
     (check,) = loaders.verify(recordings.card, folder=recordings.data)
-    assert (check.state, check.reason) == ("ok", "1 of 4 recordings; nobody has published digests of them")
+    assert (check.state, check.reason) == ("ok", "1 of 4 recordings can be read; nobody has published digests of them")
     loaders.fetch(recordings.card, folder=recordings.data)
     assert recordings.there() == RECORDINGS
+
+
+def test_an_archive_that_is_not_unpacked_yet_is_pointed_out(recordings: Recordings) -> None:
+    (recordings.data / "toy").mkdir(parents=True)
+    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
+    hint = r"train\.zip is there: `snnlab data fetch toy` unpacks it"
+    with pytest.raises(Refused, match=hint):
+        loaders.load(recordings.card, "train", folder=recordings.data)
+    missing, archive = loaders.verify(recordings.card, folder=recordings.data)
+    assert (missing.state, archive.state) == ("missing", "ok")
+    assert "unpacks it" in missing.reason
+
+
+def test_recordings_that_cannot_be_decoded_are_found(recordings: Recordings) -> None:
+    loaders.fetch(recordings.card, folder=recordings.data)
+    spoilt = recordings.data / "toy" / "Train" / "0" / "00004.bin"
+    spoilt.write_bytes(spoilt.read_bytes()[:-1])
+    check, _ = loaders.verify(recordings.card, folder=recordings.data)
+    assert check.state == "bad"
+    assert "00004.bin: 9 bytes, and an event has 5" in check.reason
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_files_of_an_archive_without_a_digest_are_held_against_the_listing(recordings: Recordings, right: bool) -> None:
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(RECORDINGS.items())]
+    listed = hashlib.sha256("".join(lines).encode() if right else b"other").hexdigest()
+    text = recordings.card.read_text(encoding="utf-8")
+    text = text.replace(f'md5 = "{hashlib.md5(recordings.body).hexdigest()}"\n', "")
+    listing = f'\n[listing]\npattern = "Train/*/*.bin"\nfiles = 4\nsha256 = "{listed}"\n'
+    recordings.card.write_text(text + listing, encoding="utf-8")
+    if right:
+        loaders.fetch(recordings.card, folder=recordings.data)
+        assert recordings.there() == RECORDINGS
+        assert loaders.fetch(recordings.card, folder=recordings.data) == ()
+        return
+    with pytest.raises(Refused, match=r"train\.zip: some of the files are not those of the release"):
+        loaders.fetch(recordings.card, folder=recordings.data)
+    assert recordings.there() == {}
+
+
+def test_a_full_disk_is_a_refusal_and_what_has_come_is_gone_on_with(net: Net, tmp_path: Path) -> None:
+    """A limit on the size of files, as a process may have, fails as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(Refused, match="File too large; name a folder that can be written to"):
+            download.download(wanted(net, "ranges"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert names(tmp_path) == ["file.bin.part"]
+    assert download.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
 
 
 def test_data_that_must_be_bought_is_never_downloaded_and_says_what_to_put_where(tmp_path: Path) -> None:

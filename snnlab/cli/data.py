@@ -55,7 +55,7 @@ def where(name: Name = None, data: Folder = None) -> None:
 def verify(name: Name = None, data: Folder = None) -> None:
     """Check the files of a dataset. Reads each and compares it with its card; the exit code is 1 if one differs.
 
-    Recordings are counted; a part of them is as good as all.
+    Recordings that nobody has published digests of are decoded and counted; a part of them will do.
 
     \b
     snnlab data verify mnist
@@ -119,15 +119,15 @@ def pack(
 
     chosen = named(experiment).with_options(changes_of(set_ or [], None))
     for split in ("train", "test"):
-        samples = loaders.load(chosen.dataset, split, folder=data)
+        samples = loaders.load(chosen.source(split), split, folder=data)
         with interruptible("nothing was kept of this part"), bars.preparing(f"packing {split}", len(samples)) as tell:
             ready = chosen.encoder.prepared(samples, tell=tell)
         if not isinstance(ready, Packed):
-            print(f"{chosen.dataset} {split}: {len(samples)} images, which are turned into spikes as they are used")
+            print(f"{samples.dataset} {split}: {len(samples)} images, which are turned into spikes as they are used")
             continue
         size = ready.ids.nbytes + ready.counts.nbytes + ready.starts.nbytes
         print(
-            f"{chosen.dataset} {split}: {len(ready)} recordings, {len(ready.ids):,} spikes in {ready.steps} steps of "
+            f"{samples.dataset} {split}: {len(ready)} recordings, {len(ready.ids):,} spikes in {ready.steps} steps of "
             f"{ready.dt * 1e3:g} ms, {size / 1e6:.1f} MB"
         )
 

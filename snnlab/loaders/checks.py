@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from snnlab import cards
 from snnlab.cards import Archive, DataFile, Dataset, Listing
 from snnlab.errors import Refused
+from snnlab.loaders.audio import READER
 from snnlab.loaders.download import digests_of
-from snnlab.loaders.files import Place, check_sum, content_of, nowhere, places
+from snnlab.loaders.files import Place, archives, check_sum, content_of, nowhere, packed_at, places
+from snnlab.loaders.parts import events, samples_of
+from snnlab.samples import Files
+from snnlab.sound.files import read
 
 
 @dataclass(frozen=True)
@@ -31,48 +34,65 @@ class Check:
 def verify(name: str | Path, *, folder: Path | None = None) -> tuple[Check, ...]:
     """Read every file of a dataset and hold it against its card; empty for a dataset that ships with a package.
 
-    Recordings are counted, and compared with the card's listing where it has one; archives that still lie there are
-    checked as well.
+    Recordings that nobody has published digests of are decoded and counted; a part of them will do. Archives that lie
+    there are checked as well.
     """
     card = cards.dataset(name)
-    checks = [check(card, place) for place in places(card, folder)]
-    checks += [check_archive(archive, path) for archive, path in archives(card, folder)]
+    found = tuple(places(card, folder))
+    checks = [check(card, place, folder) for place in found]
+    if found:
+        checks += [check_archive(archive, path) for archive, path in archives(card, found[0].searched)]
     return tuple(checks)
 
 
-def check(card: Dataset, place: Place) -> Check:
+def check(card: Dataset, place: Place, folder: Path | None) -> Check:
     """What is to be said of one file of a card, or of the file or folder of one of its parts."""
     if place.path is None:
-        return Check(place.file, None, "missing", nowhere(place))
+        packed = packed_at(card, place)
+        hint = f"; {packed} is there: `snnlab data fetch {card.id}` unpacks it" if packed else ""
+        return Check(place.file, None, "missing", nowhere(place) + hint)
     if place.file in card.files:
         return _check_file(card.files[place.file], place.path)
     if card.listing is not None and card.listing.sha256:
-        return _check_listing(card.listing, place, place.path)
-    wanted = sum(split.samples for split in card.splits.values() if split.path == place.file)
-    if place.path.is_file():
-        return Check(
-            place.file, place.path, "ok", "nobody has published a digest of it" * (not _is_archive(card, place))
-        )
-    found = sum(path.suffix.lower() in SUFFIXES[card.format] for path in place.path.rglob("*"))
-    if not found:
-        right = f"no {' or '.join(sorted(SUFFIXES[card.format]))} files below it"
-        return Check(place.file, place.path, "bad", right)
+        wrong = differs(card.listing, place.path.parents[len(Path(place.file).parts) - 1])
+        return Check(place.file, place.path, "bad" if wrong else "ok", wrong)
+    return _check_recordings(card, place, folder)
+
+
+def differs(listing: Listing, root: Path) -> str:
+    """What is different from a listing about the files below a folder; empty where nothing is."""
+    names = sorted(path.relative_to(root).as_posix() for path in root.glob(listing.pattern))
+    if len(names) != listing.files:
+        return f"{len(names):,} files; the card says {listing.files:,}"
+    lines = "".join(f"{hashlib.sha256((root / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
+    if hashlib.sha256(lines.encode()).hexdigest() != listing.sha256:
+        return "some of the files are not those of the release that the card names"
+    return ""
+
+
+def _check_recordings(card: Dataset, place: Place, folder: Path | None) -> Check:
+    """Every recording of the parts that lie at one place, decoded."""
+    wanted = found = 0
+    try:
+        for name, split in card.splits.items():
+            if split.path == place.file:
+                samples = samples_of(card, name, folder)
+                wanted, found = wanted + split.samples, found + len(samples)
+                if isinstance(samples, Files):
+                    _decode(card, samples)
+    except Refused as refusal:
+        return Check(place.file, place.path, "bad", str(refusal))
     many = f"{found:,}" if found == wanted else f"{found:,} of {wanted:,}"
-    return Check(place.file, place.path, "ok", f"{many} recordings; nobody has published digests of them")
+    return Check(place.file, place.path, "ok", f"{many} recordings can be read; nobody has published digests of them")
 
 
-SUFFIXES = {"nmnist-bin": {".bin"}, "audio": {".wav", ".sph"}, "tonic": {".npy"}}
-"""How the names of recordings end, by format."""
-
-
-def archives(card: Dataset, folder: Path | None) -> Iterator[tuple[Archive, Path]]:
-    """The archives of a card that lie where its files are looked for."""
-    place = next(places(card, folder), None)
-    for archive in card.archives.values():
-        found = (below / archive.name for below in (place.searched if place else ()))
-        path = next((path for path in found if path.is_file()), None)
-        if path is not None:
-            yield archive, path
+def _decode(card: Dataset, samples: Files) -> None:
+    if samples.reader == READER:
+        for path in samples.paths():
+            read(path, rate=card.rate)
+        return
+    for _ in events(samples):
+        pass
 
 
 def check_archive(archive: Archive, path: Path) -> Check:
@@ -89,25 +109,9 @@ def check_archive(archive: Archive, path: Path) -> Check:
     return Check(archive.name, path, "ok", "" if digests else "nobody has published a digest of it")
 
 
-def _is_archive(card: Dataset, place: Place) -> bool:
-    return place.path is not None and place.path.name in card.archives
-
-
 def _check_file(file: DataFile, path: Path) -> Check:
     try:
         unknown = check_sum(path, content_of(path, file.bytes), file)
     except Refused as refusal:
         return Check(file.name, path, "bad", "; ".join(filter(None, (refusal.found, refusal.right))))
     return Check(file.name, path, "ok", unknown)
-
-
-def _check_listing(listing: Listing, place: Place, path: Path) -> Check:
-    """Every file that the pattern finds, listed as sha256sum would, against the card's digest of that list."""
-    root = path.parents[len(Path(place.file).parts) - 1]
-    names = sorted(path.relative_to(root).as_posix() for path in root.glob(listing.pattern))
-    if len(names) != listing.files:
-        return Check(place.file, path, "bad", f"{len(names):,} files; the card says {listing.files:,}")
-    lines = "".join(f"{hashlib.sha256((root / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
-    if hashlib.sha256(lines.encode()).hexdigest() != listing.sha256:
-        return Check(place.file, path, "bad", "some of the files are not those of the release that the card names")
-    return Check(place.file, path, "ok")

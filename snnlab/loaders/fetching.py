@@ -12,7 +12,7 @@ from snnlab.cards import Archive, DataFile, Dataset
 from snnlab.errors import Refused
 from snnlab.loaders import checks
 from snnlab.loaders.download import Tell, Wanted, download
-from snnlab.loaders.files import folders, places, roots
+from snnlab.loaders.files import archives, folders, places, roots
 from snnlab.loaders.unpack import unpack
 
 _MOST = 64 << 30  # bytes of an archive whose size nobody has published
@@ -41,7 +41,7 @@ def fetch(name: str | Path, *, folder: Path | None = None, tell: Tell | None = N
 
 def _lacking(card: Dataset, folder: Path | None) -> Iterator[DataFile]:
     for place in places(card, folder):
-        if checks.check(card, place).state != "ok":
+        if checks.check(card, place, folder).state != "ok":
             yield card.files[place.file]
 
 
@@ -54,10 +54,8 @@ def _gzipped(card: Dataset, file: DataFile) -> Wanted:
 
 def _there(card: Dataset, archive: Archive, folder: Path | None) -> bool:
     """Whether what an archive holds lies where it is looked for already."""
-    if card.files:
-        return all(checks.check(card, place).state == "ok" for place in places(card, folder))
-    if card.listing is not None:
-        return all(checks.check(card, place).state == "ok" for place in places(card, folder))
+    if card.files or card.listing is not None:
+        return all(checks.check(card, place, folder).state == "ok" for place in places(card, folder))
     patterns = archive.keep or (archive.name,)
     for place in places(card, folder):
         if place.file == PurePosixPath(patterns[0]).parts[0]:
@@ -75,8 +73,8 @@ def _unpacked(
     card: Dataset, archive: Archive, folder: Path | None, target: Path, tell: Tell | None
 ) -> tuple[Path, ...]:
     """What an archive holds, downloaded unless a right one lies there; the archive stays, to be checked later."""
-    lying = dict((one.name, path) for one, path in checks.archives(card, folder))
-    path = lying.get(archive.name)
+    searched = next(iter(places(card, folder))).searched
+    path = {one.name: path for one, path in archives(card, searched)}.get(archive.name)
     if path is None or checks.check_archive(archive, path).state != "ok":
         digests = {name: value for name, value in (("sha256", archive.sha256), ("md5", archive.md5)) if value}
         wanted = Wanted(archive.name, archive.mirrors, digests, most=archive.bytes or _MOST)
@@ -85,4 +83,6 @@ def _unpacked(
         return (path,)
     into = path.parent if os.access(path.parent, os.W_OK) else target
     count = None if tell is None else lambda done, total: tell(f"unpacking {archive.name}", done, total)
-    return unpack(path, into, archive.keep, archive.strip, count)
+    listing = card.listing
+    differs = None if listing is None else lambda root: checks.differs(listing, root)
+    return unpack(path, into, archive.keep, archive.strip, differs=differs, tell=count)

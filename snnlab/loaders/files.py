@@ -6,12 +6,12 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from snnlab import cards
-from snnlab.cards import DataFile, Dataset
+from snnlab.cards import Archive, DataFile, Dataset
 from snnlab.errors import Refused
 from snnlab.folders import data_folder
 
@@ -90,8 +90,29 @@ def find(card: Dataset, file: str, folder: Path | None) -> Path:
     place = next(place for place in places(card, folder) if place.file == file)
     if place.path is None:
         right = f"set SNNLAB_DATA to the folder that holds it, or give --data, or run `snnlab data fetch {card.id}`"
+        if packed := packed_at(card, place):
+            right = f"{packed} is there: `snnlab data fetch {card.id}` unpacks it"
         raise Refused(f"{card.id}: {file}", nowhere(place), card.obtain or right)
     return place.path
+
+
+def archives(card: Dataset, searched: Iterable[Path]) -> Iterator[tuple[Archive, Path]]:
+    """The archives of a card that lie in any of these folders."""
+    for archive in card.archives.values():
+        path = next((path for place in searched if (path := place / archive.name).is_file()), None)
+        if path is not None:
+            yield archive, path
+
+
+def packed_at(card: Dataset, place: Place) -> Path | None:
+    """The archive that holds a file, or the files of a part, that were not found themselves."""
+    for archive, path in archives(card, place.searched):
+        inside = [str(PurePosixPath(one).relative_to(archive.strip or ".")) for one in archive.keep]
+        if any(
+            PurePosixPath(one).parts[0] == place.file or PurePosixPath(f"{place.file}.gz").match(one) for one in inside
+        ):
+            return path
+    return None
 
 
 # Checking --------------------------------------------------------------------------------------------------------

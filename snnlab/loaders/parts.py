@@ -56,12 +56,17 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
         raise Refused(f"{card.path}: splits", f"no part {split!r}", one_of(split, card.splits))
     if card.format not in _FORMATS:
         raise Refused(f"{card.path}: format", f"found {card.format!r}", one_of(card.format, _FORMATS))
-    samples = _FORMATS[card.format](card, split, folder)
+    samples = samples_of(card, split, folder)
     expected = card.splits[split].samples
     if len(samples) != expected and not (card.format in _PARTIAL and len(samples) < expected):
         found = f"{len(samples)} in the files"
         raise Refused(f"{card.path}: splits.{split}.samples", found, f"the card says {expected}")
     return samples.frozen()
+
+
+def samples_of(card: Dataset, split: str, folder: Path | None) -> Samples:
+    """One part of a dataset, or what there is of it."""
+    return _FORMATS[card.format](card, split, folder)
 
 
 def events(samples: Files) -> Iterator[NDArray[np.void]]:

@@ -33,9 +33,17 @@ class _Member:
 
 
 def unpack(
-    archive: Path, folder: Path, keep: tuple[str, ...], strip: str = "", tell: Tell | None = None
+    archive: Path,
+    folder: Path,
+    keep: tuple[str, ...],
+    strip: str = "",
+    *,
+    differs: Callable[[Path], str] | None = None,
+    tell: Tell | None = None,
 ) -> tuple[Path, ...]:
     """The members whose path matches one of `keep` as files in `folder`, the folder `strip` left away; their paths.
+
+    differs  says what is wrong with the folder that holds them before they are moved; empty where nothing is
 
     Nothing appears under its name before all of the archive has been read. Raises Refused for what is no archive,
     is damaged, holds none of these, or is not to be trusted: members outside the folder, links, more members or far
@@ -53,6 +61,8 @@ def unpack(
                 _write(archive, member, aside / place)
                 if tell is not None:
                     tell(number + 1, len(chosen))
+            if differs is not None and (wrong := differs(aside)):
+                raise Refused(archive, wrong, "is it the archive as published? Delete it, and it will be fetched anew")
             return tuple(_move(aside / place, folder / place) for place in places)
     except OSError as error:
         right = "needs an archive that can be read, and a folder that can be written to"
