@@ -96,12 +96,16 @@ void count(const Trains& trains, i64 samples, i64 steps, i64* offsets, i64 threa
     }
 }
 
-// Neurons come in ascending order, so each step's do. The last entry of a sample is where the next begins, and no step.
+// Neurons come in ascending order, so each step's do. Offsets count on while a step fills up, until each is where the
+// next step begins; then they are moved back.
 template <class Trains>
-void place(const Trains& trains, i64 samples, i64 steps, const i64* offsets, i32* ids, i64 threads) {
+void place(const Trains& trains, i64 samples, i64 steps, i64* offsets, i32* ids, i64 threads) {
     share(samples, threads, [&](i64 sample) {
-        std::vector<i64> at(offsets + sample * (steps + 1), offsets + (sample + 1) * (steps + 1));
-        trains.walk(sample, [&](i64 step, i32 neuron) { ids[at[std::size_t(step)]++] = neuron; });
+        i64* const at = offsets + sample * (steps + 1);
+        const i64 first = at[0];
+        trains.walk(sample, [&](i64 step, i32 neuron) { ids[at[step]++] = neuron; });
+        std::copy_backward(at, at + steps, at + steps + 1);
+        at[0] = first;
     });
 }
 
