@@ -58,7 +58,7 @@ class Camera:
     The image is a screen of luminance ``1 + (ink - 1) * (value / peak)^gamma`` with 1 all around. A pixel at (x, y)
     sees ``I(x - right(t), y - down(t))``, where I is the screen behind the lens, known at whole pixels and interpolated
     from four of them in between. Its photoreceptor follows the logarithm of that, ``dV/dt = (ln I - V) / lag``. An
-    event is ON when V has risen by `on` above what it was at the end of the pixel's last refractory period, and OFF when
+    event is ON when V has risen by `on` above what it was after the pixel's last refractory period, and OFF when
     it has fallen by `off` below. So works the pixel of Lichtsteiner, Posch, Delbruck (IEEE JSSC 43, 2008), with its
     mismatch; the sensor of N-MNIST has change detectors of this kind (Posch, Matolin, Wohlgenannt, IEEE JSSC 46, 2011).
     Events that nothing causes come on top, as in the simulator v2e (Hu, Liu, Delbruck, CVPR Workshops 2021).

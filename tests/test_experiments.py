@@ -63,7 +63,9 @@ def test_the_digits_are_a_network_for_their_64_pixels_and_10_classes(finished: P
 def test_the_digests_are_those_of_the_cards(name: str) -> None:
     experiment = EXPERIMENTS[name]
     expected = {
-        f"datasets/{experiment.dataset}.toml": cards.dataset(experiment.dataset).digest,
+        **{
+            f"datasets/{one}.toml": cards.dataset(one).digest for one in {experiment.dataset, experiment.source("test")}
+        },
         "models/lif_exp_euler.toml": cards.cell("lif_exp_euler").digest,
     }
     assert experiment.digests() == expected
@@ -84,7 +86,7 @@ def leaves(value: Any, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name: str) -> None:
     experiment = EXPERIMENTS[name]
-    fixed = {"name", "summary", "reference", "reported", "dataset", "rule.threads"}
+    fixed = {"name", "summary", "reference", "reported", "dataset", "tested_on", "rule.threads"}
     named = set() if isinstance(experiment.encoder, Poisson) else {"encoder"}
     assert set(experiment.options()) == leaves(experiment) - fixed | named
 
@@ -187,6 +189,13 @@ def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) ->
         assert refused.where == "here"
     else:
         assert type(found) is float and math.isfinite(found)
+
+
+def test_an_experiment_may_be_tested_on_another_dataset_than_it_learns_from() -> None:
+    experiment = replace(EXPERIMENTS["hm2bp-digits"], tested_on="mnist")
+    assert [experiment.source(split) for split in ("train", "test")] == ["digits", "mnist"]
+    assert "datasets/mnist.toml" in experiment.digests()
+    assert replace(experiment, tested_on="").source("test") == "digits"
 
 
 # Another encoder ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from snnlab.encode.current import Current
 from snnlab.encode.delta import Delta
 from snnlab.encode.encoder import TEST, TRAIN, Encoder
+from snnlab.encode.filmed import Filmed
 from snnlab.encode.latency import Latency
 from snnlab.encode.poisson import Poisson
 from snnlab.encode.population import Population
@@ -33,6 +34,7 @@ __all__ = [
     "Current",
     "Delta",
     "Encoder",
+    "Filmed",
     "Latency",
     "Poisson",
     "Population",

@@ -17,16 +17,18 @@ from snnlab.packed import Tell, silent
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial, check_budget
 
-_TOLD_APART = ("name", "summary", "reference", "reported", "dataset")  # what an experiment is, not how it is run
+# what an experiment is, not how it is run
+_TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on")
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A published result, and what it takes to reproduce it.
 
-    reported  the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
-    augment   what is done to training images, anew in every epoch; nothing unless said otherwise
-    boosting  strength, see rules/boosting.py; 0 for samples that all count alike, 0.05 in the authors' code of HM2-BP
+    reported   the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
+    tested_on  the dataset whose part "test" it is tested on, where that is another than the one it learns from
+    augment    what is done to training images, anew in every epoch; nothing unless said otherwise
+    boosting   strength, see rules/boosting.py; 0 for samples that all count alike, 0.05 in the authors' code of HM2-BP
     """
 
     name: str
@@ -41,6 +43,7 @@ class Experiment:
     batch: int
     augment: Elastic = Elastic()
     boosting: float = 0.0
+    tested_on: str = ""
 
     def __post_init__(self) -> None:
         check_budget(self.epochs, self.batch, self.boosting)
@@ -54,7 +57,7 @@ class Experiment:
         """
         if not 0 <= seed < 2**32:
             raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
-        parts = (loaders.load(self.dataset, split, folder=folder) for split in ("train", "test"))
+        parts = (loaders.load(self.source(split), split, folder=folder) for split in ("train", "test"))
         train, test = (self.encoder.prepared(part, threads=threads, tell=tell) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
@@ -63,8 +66,12 @@ class Experiment:
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""
         cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
-        data = cards.dataset(self.dataset)
-        return {data.path: data.digest} | {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+        data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
+        return data | {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+
+    def source(self, split: str) -> str:
+        """The dataset that one part of the data is taken from."""
+        return self.tested_on if split == "test" and self.tested_on else self.dataset
 
     @property
     def encoding(self) -> str:
