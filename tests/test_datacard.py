@@ -128,6 +128,14 @@ def test_sensors_and_checksums_are_those_of_tonic(name: str) -> None:
     assert {archive.md5 for archive in card.archives.values()} == listed - {None}
 
 
+@pytest.mark.parametrize("name", SHELF)
+def test_the_documentation_has_the_numbers_of_every_card(name: str) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (row,) = (line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
+    splits = cards.dataset(name).splits
+    assert f"{splits['train'].samples:,} / {splits['test'].samples:,}" in row
+
+
 # Good and bad cards ------------------------------------------------------------------------------------------------
 
 
