@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import resource
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -189,6 +191,23 @@ def test_two_downloads_of_one_file_do_not_meet(net: Net, tmp_path: Path) -> None
     net.handler.over.set()
     first.join(20)
     assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+def test_a_download_that_is_killed_leaves_nothing_under_its_name_and_is_gone_on_with(net: Net, tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from snnlab.loaders.download import Wanted, download
+download(Wanted("file.bin", ({net.url("silent", "file.bin")!r},), {SUMS!r}, {len(BODY)}), Path({str(tmp_path)!r}))
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], cwd=Path(loaders.__file__).parents[2])
+    part = tmp_path / "file.bin.part"
+    while child.poll() is None and not (part.exists() and part.stat().st_size >= 1 << 16):
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    assert names(tmp_path) == ["file.bin.part"]
+    assert download.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
+    assert net.handler.asked[-1].startswith("bytes=")
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(net: Net, tmp_path: Path) -> None:
