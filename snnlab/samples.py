@@ -45,6 +45,10 @@ class Samples:
         chosen = which if isinstance(which, slice) else np.asarray(which)
         return replace(self, **{name: getattr(self, name)[chosen] for name in self._each})
 
+    def census(self) -> dict[str, Any]:
+        """How many samples these are, and a digest of which ones: recordings come and go."""
+        return {"number": len(self), "which": _digest(self.numbers.tolist(), self.labels.tolist())}
+
     def frozen(self) -> Self:
         """The same samples; their arrays can be changed no more."""
         for name in self._each:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,13 +152,14 @@ def train(trial: Trial, run: Run, *, between: float = BETWEEN_CHECKPOINTS) -> It
     between  seconds from one checkpoint to the next; there is one at the end of every epoch besides
 
     Raises Refused when weights or moments stop being finite, and leaves the checkpoints written before; where the run
-    cannot be written; and as `restored` does.
+    cannot be written; for a run that was begun with other samples; and as `restored` does.
     """
     with run.locked():
         yield from _train(trial, run, between)
 
 
 def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
+    _check_samples(trial, run)
     state, progress = restored(trial, run)
     run.write_metrics(progress.rows)
     if not run.checkpoints():
@@ -180,6 +181,21 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
         run.save(state, progress)
         saved = time.monotonic()
         yield Report(progress, state, batches, progress.rows[-1])
+
+
+def census(trial: Trial) -> dict[str, Any]:
+    """Which samples are learned from and tested on; a run's experiment.json may keep it as `samples`."""
+    return {"train": trial.train.census(), "test": trial.test.census()}
+
+
+def _check_samples(trial: Trial, run: Run) -> None:
+    """Refuse to go on with other samples than the run was begun with, where it says which."""
+    begun, now = run.experiment.get("samples"), census(trial)
+    if begun is None or begun == now:
+        return
+    found = ", ".join(f"{part}: {told['number']}" for part, told in now.items())
+    right = f"{run.path} was begun with others: put them back as they were, or train into another run"
+    raise Refused("samples", found, right)
 
 
 def _epoch(trial: Trial, state: State, progress: Progress, run: Run) -> Generator[State, None, None]:

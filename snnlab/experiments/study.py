@@ -13,7 +13,7 @@ from snnlab.experiments.experiment import Experiment
 from snnlab.experiments.options import shown
 from snnlab.rules.rule import State
 from snnlab.runs import Progress, Run, versions
-from snnlab.train import Trial, restored, start
+from snnlab.train import Trial, census, restored, start
 
 _KEYS = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
 
@@ -43,7 +43,7 @@ class Study:
         """
         trial = experiment.trial(seed=seed, folder=folder, threads=threads)
         start(trial)
-        return cls(Run.create(path, _note(experiment, seed, folder)), experiment, trial)
+        return cls(Run.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial)
 
     @classmethod
     def open(
