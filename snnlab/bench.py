@@ -158,7 +158,7 @@ def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], thr
     return Row(
         experiment=experiment.name,
         seed=plan.seed,
-        changes={name: value for name, value in options.items() if value != usual[name]},
+        changes={name: value for name, value in options.items() if name not in usual or value != usual[name]},
         options=options,
         cards=experiment.digests(),
         network="-".join(map(str, layers)),

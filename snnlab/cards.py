@@ -13,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from snnlab import grammar
+from snnlab import datacard, grammar
+from snnlab.datacard import Archive, DataFile, Dataset, Listing, Split
 from snnlab.errors import Refused, one_of
 from snnlab.grammar import Equation, GrammarError
 from snnlab.page import Page, ids, shelf
 
-__all__ = ["METHODS", "Cell", "Compartment", "DataFile", "Dataset", "Split", "Synapse", "cell", "dataset", "datasets",
-           "models", "shelf", "synapse"]  # fmt: skip
+__all__ = ["METHODS", "Archive", "Cell", "Compartment", "DataFile", "Dataset", "Listing", "Split", "Synapse", "cell",
+           "dataset", "datasets", "models", "shelf", "synapse"]  # fmt: skip
 
 METHODS = frozenset({"exact", "euler", "exponential_euler", "rk2", "rk4", "heun"})
 """Integration schemes, by Brian2's names; the scheme is part of the model."""
@@ -83,45 +84,6 @@ class Synapse:
     path: str
 
 
-@dataclass(frozen=True)
-class DataFile:
-    """One original file; it may lie gzipped or plain. Digests are SHA-256."""
-
-    name: str  # without .gz
-    bytes: int  # of the plain file
-    sha256: str  # of the plain file
-    sha256_gz: str  # of the archive as published
-
-
-@dataclass(frozen=True)
-class Split:
-    """One part of a dataset: how many samples, and the files that hold them."""
-
-    samples: int
-    images: str
-    labels: str
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Where data comes from, what is in it, and under which licence."""
-
-    id: str
-    name: str
-    summary: str
-    reference: str
-    licence: str
-    format: str  # "idx": LeCun's idx files; "scikit-learn": shipped inside that package
-    classes: tuple[str, ...]
-    shape: tuple[int, ...]
-    folders: tuple[str, ...]  # where the files may lie below the data folder, most likely first
-    mirrors: tuple[str, ...]
-    files: Mapping[str, DataFile]
-    splits: Mapping[str, Split]
-    digest: str
-    path: str
-
-
 def models() -> dict[str, Cell | Synapse]:
     """Every card on the models shelf, by id."""
     return {name: _model(name) for name in ids("models")}
@@ -150,8 +112,7 @@ def synapse(name: str | Path) -> Synapse:
 
 def dataset(name: str | Path) -> Dataset:
     """The dataset card with this id, or the one in this .toml file. Raises Refused."""
-    page = Page.read("datasets", name)
-    return page.close(Dataset, _dataset_fields(page))
+    return datacard.read(Page.read("datasets", name))
 
 
 def _model(name: str | Path) -> Cell | Synapse:
@@ -165,16 +126,6 @@ def _model(name: str | Path) -> Cell | Synapse:
 
 
 # Reading a card, field by field --------------------------------------------------------------------------------------
-
-
-def _head(page: Page) -> dict[str, Any]:
-    head = {key: page.text(key) for key in ("name", "summary", "reference")}
-    for key, value in head.items():
-        if not value:
-            raise page.refuse(key, "empty", "every card says what it is and cites its source")
-        if not value.isprintable():
-            raise page.refuse(key, f"found {value!r}", "needs one line of plain text")
-    return head | {"id": page.id, "digest": page.digest, "path": page.path}
 
 
 def _body(page: Page, outside: set[str]) -> tuple[dict[str, Any], set[str]]:
@@ -202,7 +153,7 @@ def _cell_fields(page: Page) -> dict[str, Any]:
     if not states:
         raise page.refuse("equations", "no differential equation", "a cell needs at least one 'dx/dt = ...'")
     _check_compartments(page, compartments, {equation.name for equation in equations}, body["parameters"])
-    fields = _head(page) | body | _firing(page, _stored(equations), names)
+    fields = page.head() | body | _firing(page, _stored(equations), names)
     fields |= {"compartments": MappingProxyType(compartments), "method": page.text("method"), "dt": page.text("dt")}
     if fields["method"] not in METHODS:
         raise page.refuse("method", f"found {fields['method']!r}", one_of(fields["method"], METHODS))
@@ -283,49 +234,8 @@ def _example(page: Page, compartments: Mapping[str, Compartment]) -> Mapping[str
 def _synapse_fields(page: Page) -> dict[str, Any]:
     body, _ = _body(page, {"v"})
     variables = {equation.name for equation in body["equations"]}
-    fields = _head(page) | body | {"on_spike": page.text("on_spike"), "current": page.text("current")}
+    fields = page.head() | body | {"on_spike": page.text("on_spike"), "current": page.text("current")}
     for key, known in (("on_spike", _stored(body["equations"])), ("current", variables)):
         if fields[key] not in known:
             raise page.refuse(key, f"found {fields[key]!r}", one_of(fields[key], known))
     return fields
-
-
-def _dataset_fields(page: Page) -> dict[str, Any]:
-    if page.text("kind") != "dataset":
-        raise page.refuse("kind", f"found {page.table['kind']!r}", "needs 'dataset'")
-    fields = _head(page) | {key: page.text(key) for key in ("licence", "format")}
-    if fields["format"] not in ("idx", "scikit-learn"):
-        raise page.refuse("format", f"found {fields['format']!r}", "needs 'idx' or 'scikit-learn'")
-    fields |= {key: page.texts(key) for key in ("classes", "folders", "mirrors")}
-    shape = page.take("shape", list)
-    if not shape or not all(type(side) is int and side > 0 for side in shape):
-        raise page.refuse("shape", f"found {shape!r}", "needs a list of positive whole numbers")
-    fields["shape"] = tuple(shape)
-    fields["files"] = MappingProxyType({name: _data_file(name, part) for name, part in page.pages("files").items()})
-    fields["splits"] = MappingProxyType(
-        {name: _split(part, fields["files"]) for name, part in page.pages("splits").items()}
-    )
-    return fields
-
-
-def _data_file(name: str, part: Page) -> DataFile:
-    # a name that climbed out of the data folder would be written to by a download
-    if Path(name).name != name or name in ("", ".", "..") or "\\" in name:
-        raise Refused(part.path, "not a plain file name")
-    digests = {key: part.text(key).lower() for key in ("sha256", "sha256_gz")}
-    for key, value in digests.items():
-        if len(value) != 64 or set(value) - set("0123456789abcdef"):
-            raise part.refuse(key, f"found {value!r}", "needs 64 hexadecimal digits")
-    return part.close(partial(DataFile, name), {"bytes": part.take("bytes", int)} | digests)
-
-
-def _split(part: Page, known: Mapping[str, DataFile]) -> Split:
-    fields = {
-        "samples": part.take("samples", int),
-        "images": part.text("images", ""),
-        "labels": part.text("labels", ""),
-    }
-    for key in ("images", "labels"):
-        if known and fields[key] not in known:
-            raise part.refuse(key, f"found {fields[key]!r}", one_of(fields[key], known))
-    return part.close(Split, fields)

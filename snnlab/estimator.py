@@ -19,10 +19,10 @@ from snnlab.encode import TEST, TRAIN, Poisson
 from snnlab.engine import cores
 from snnlab.equations import seconds
 from snnlab.errors import Refused
-from snnlab.loaders import Samples
 from snnlab.network import Layers
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch, State
+from snnlab.samples import Images
 from snnlab.train import Trial, learn, start
 
 _COUNT = "needs a whole number, at least 1"
@@ -174,7 +174,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.loss_curve_, self.n_iter_, self.samples_seen_ = [], 0, 0
         self.state_ = start(self._trial(self._samples(values[:1], classes[:1])))
 
-    def _trial(self, samples: Samples) -> Trial:
+    def _trial(self, samples: Images) -> Trial:
         dt = seconds(self.dt, "SpikingClassifier.dt")
         rule = HM2BP(
             learning_rate=self.learning_rate,
@@ -206,7 +206,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         )
         return layers.circuit((self.n_features_in_ * (2 if self.on_off else 1),), sizes[-1], dt)
 
-    def _samples(self, values: NDArray[Any], labels: NDArray[Any]) -> Samples:
+    def _samples(self, values: NDArray[Any], labels: NDArray[Any]) -> Images:
         """X in levels of intensity, y as numbers into the classes, each sample with a number of its own."""
         for label in np.setdiff1d(labels, self.classes_)[:1].tolist():
             raise Refused("y", f"class {label!r}", f"the classes are {self.classes_.tolist()}")
@@ -215,7 +215,17 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         levels = _levels(values, self.feature_range_)
         if self.on_off:
             levels = np.hstack([levels, _PEAK - levels])
-        return Samples(levels, np.searchsorted(self.classes_, labels), numbers, levels.shape[1:], names, _PEAK, "X", "")
+        places = np.searchsorted(self.classes_, labels)
+        return Images(
+            values=levels,
+            peak=_PEAK,
+            labels=places,
+            numbers=numbers,
+            shape=levels.shape[1:],
+            classes=names,
+            dataset="X",
+            split="",
+        )
 
     def _in_order(self, trial: Trial) -> Iterator[Batch]:
         epoch = self.n_iter_ + 1

@@ -84,6 +84,16 @@ class Page:
                 raise self.refuse(key, f"found {value!r}", "needs a list of texts")
         return tuple(values)
 
+    def head(self) -> dict[str, Any]:
+        """What every card begins with: its name, a summary and its source; and where the card is."""
+        head = {key: self.text(key) for key in ("name", "summary", "reference")}
+        for key, value in head.items():
+            if not value:
+                raise self.refuse(key, "empty", "every card says what it is and cites its source")
+            if not value.isprintable():
+                raise self.refuse(key, f"found {value!r}", "needs one line of plain text")
+        return head | {"id": self.id, "digest": self.digest, "path": self.path}
+
     def mapping(self, key: str) -> Mapping[str, str]:
         values = self.take(key, dict, {})
         for name, value in values.items():
@@ -112,4 +122,4 @@ class Page:
         return card(**fields)
 
 
-_WORDS = {str: "text", int: "a whole number", list: "a list", dict: "a table"}
+_WORDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}

@@ -159,12 +159,14 @@ def _weights(study: Study, state: State) -> Path:
 def _as_images(weights: NDArray[np.floating], shape: tuple[int, ...]) -> tuple[NDArray[np.floating], tuple[int, int]]:
     """Weights (inputs, neurons) or kernels as (pixels, neurons), and the rows and columns of an image of them.
 
-    shape  of the layer before; the channels of a kernel are put side by side, those of an image stay where they are
+    shape  of the layer before; channels are put side by side
     """
+    if weights.ndim == 2 and len(shape) == 3:
+        weights = weights.reshape(*shape, -1)
     if weights.ndim == 4:
         rows, columns, channels, number = weights.shape
         return weights.transpose(0, 2, 1, 3).reshape(-1, number), (rows, channels * columns)
-    return weights, (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, shape[0])
+    return weights, (shape[0], shape[1]) if len(shape) == 2 else (1, math.prod(shape))
 
 
 def _raster(study: Study, recording: Recording, told: str) -> Path:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from snnlab.encode import ENCODERS
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import shown
 from snnlab.results import Row, key_of, plain
@@ -67,10 +68,14 @@ def _differs(row: Row) -> str:
     """In which options and cards a row is not the experiment that has its name today."""
     if row.experiment not in EXPERIMENTS:
         return "an experiment of another version"
-    now = EXPERIMENTS[row.experiment]
+    now, found = EXPERIMENTS[row.experiment], []
+    encoder = row.options.get("encoder")
+    if isinstance(encoder, str) and encoder in ENCODERS and encoder != now.encoding:
+        now = now.with_options({"encoder": encoder})
+        found.append(f"encoder={encoder}")
     options = plain(now.options())
-    found = [f"{name}={shown(_value(row.options[name]))}" for name in row.options
-             if name in options and row.options[name] != options[name]]  # fmt: skip
+    found += [f"{name}={shown(_value(row.options[name]))}" for name in row.options
+              if name in options and row.options[name] != options[name]]  # fmt: skip
     found += [f"without {name}" for name in options if name not in row.options]
     found += [f"with {name}" for name in row.options if name not in options]
     if row.cards != now.with_options({k: v for k, v in row.changes.items() if k in options}).digests():

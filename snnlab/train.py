@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from snnlab.augment import Elastic
 from snnlab.circuit import Circuit
 from snnlab.cost import Cost, cost
-from snnlab.encode import TEST, TRAIN
+from snnlab.encode import TEST, TRAIN, Encoder
 from snnlab.engine import cores
 from snnlab.errors import Refused
-from snnlab.loaders import Samples
 from snnlab.rules import boosting
 from snnlab.rules.rule import Batch, Rule, Score, State
 from snnlab.runs import Progress, Run
+from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
 
 BETWEEN_CHECKPOINTS = 20.0
@@ -31,27 +31,6 @@ BETWEEN_CHECKPOINTS = 20.0
 _TESTED = 100  # samples at a time; changes no answer
 _AHEAD = 2  # batches that wait to be learned from
 _Made = TypeVar("_Made")
-
-
-class Encoder(Protocol):
-    """Turns samples into spikes, the same for the same numbers whatever the batch."""
-
-    def encode(
-        self,
-        values: NDArray[np.uint8],
-        peak: int,
-        indices: NDArray[np.int64],
-        *,
-        seed: int,
-        epoch: int,
-        stream: int,
-        threads: int,
-    ) -> Spikes:
-        """The spikes of `values` (samples, features) with full intensity `peak`; `indices` (samples,) number them.
-
-        stream   tells training from testing, see encode.py
-        threads  as many as may be used; no spike depends on it
-        """
 
 
 def check_budget(epochs: int, batch: int, boosting: float) -> None:
@@ -68,6 +47,7 @@ class Trial:
     """All that determines what is learned.
 
     rule      works on as many threads as the trial, whatever its own
+    train     and test: what the encoder's `prepared` gives
     batch     samples that are learned from at once
     threads   None for all cores; what is learned does not depend on it
     augment   what is done to training images, anew in every epoch
@@ -104,15 +84,17 @@ class Trial:
 
     def encode(self, samples: Samples, epoch: int, stream: int) -> Spikes:
         """The spikes that stand for some samples in this epoch."""
-        return self.encoder.encode(
-            samples.values,
-            samples.peak,
-            samples.numbers,
-            seed=self.seed,
-            epoch=epoch,
-            stream=stream,
-            threads=self.threads or cores(),
-        )
+        threads = self.threads or cores()
+        return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream, threads=threads)
+
+    def augmented(self, samples: Samples, epoch: int) -> Samples:
+        """The samples as this epoch shows them. Raises Refused where there is something to be done to no images."""
+        if self.augment.idle:
+            return samples
+        if not isinstance(samples, Images):
+            raise Refused("augment", f"samples of {samples.dataset} are no images", "leave them as they are")
+        seen = self.augment.distort(samples.values, samples.shape, samples.numbers, seed=self.seed, epoch=epoch)
+        return replace(samples, values=seen)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Places of the training samples as this epoch takes them; depends on seed and epoch alone."""
@@ -127,8 +109,7 @@ class Trial:
         for start in range(first * self.batch, len(order), self.batch):
             places = order[start : start + self.batch]
             samples = self.train.take(places)
-            seen = self.augment.distort(samples.values, samples.shape, samples.numbers, seed=self.seed, epoch=epoch)
-            spikes = self.encode(replace(samples, values=seen), epoch, TRAIN)
+            spikes = self.encode(self.augmented(samples, epoch), epoch, TRAIN)
             counts = None if weights is None else weights[places]
             yield Batch(spikes, samples.labels, epoch, self.epochs, counts)
 
@@ -171,13 +152,14 @@ def train(trial: Trial, run: Run, *, between: float = BETWEEN_CHECKPOINTS) -> It
     between  seconds from one checkpoint to the next; there is one at the end of every epoch besides
 
     Raises Refused when weights or moments stop being finite, and leaves the checkpoints written before; where the run
-    cannot be written; and as `restored` does.
+    cannot be written; for a run that was begun with other samples; and as `restored` does.
     """
     with run.locked():
         yield from _train(trial, run, between)
 
 
 def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
+    _check_samples(trial, run)
     state, progress = restored(trial, run)
     run.write_metrics(progress.rows)
     if not run.checkpoints():
@@ -199,6 +181,21 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
         run.save(state, progress)
         saved = time.monotonic()
         yield Report(progress, state, batches, progress.rows[-1])
+
+
+def census(trial: Trial) -> dict[str, Any]:
+    """Which samples are learned from and tested on; a run's experiment.json may keep it as `samples`."""
+    return {"train": trial.train.census(), "test": trial.test.census()}
+
+
+def _check_samples(trial: Trial, run: Run) -> None:
+    """Refuse to go on with other samples than the run was begun with, where it says which."""
+    begun, now = run.experiment.get("samples"), census(trial)
+    if begun is None or begun == now:
+        return
+    found = ", ".join(f"{part}: {told['number']}" for part, told in now.items())
+    right = f"{run.path} was begun with others: put them back as they were, or train into another run"
+    raise Refused("samples", found, right)
 
 
 def _epoch(trial: Trial, state: State, progress: Progress, run: Run) -> Generator[State, None, None]:
@@ -255,6 +252,7 @@ def start(trial: Trial) -> State:
     """The network before learning. Raises Refused for a circuit that the rule cannot train, and for no images where
     images are to be augmented."""
     trial.augment.check(trial.train.shape)
+    trial.augmented(trial.train.take(slice(0)), 0)
     with np.errstate(over="ignore", invalid="ignore"):
         state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
     if trial.boosting:

@@ -26,5 +26,5 @@ def mnist_folder() -> Path:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """A small dataset in idx files, and no other data in reach."""
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
-    monkeypatch.setattr(loaders, "data_folder", lambda: tmp_path / "own data")
+    monkeypatch.setattr("snnlab.loaders.files.data_folder", lambda: tmp_path / "own data")
     return Toy(tmp_path)

@@ -16,10 +16,10 @@ from snnlab.circuit import Circuit, Population, Projection, Source, layered
 from snnlab.encode import Poisson
 from snnlab.errors import Refused
 from snnlab.estimator import SpikingClassifier
-from snnlab.loaders import Samples
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch, State
 from snnlab.runs import Run
+from snnlab.samples import Images
 from snnlab.spikes import Spikes
 from snnlab.train import Trial, evaluate, start, train
 from snnlab.weights import Convolution, Pooling
@@ -61,17 +61,27 @@ def step(inputs: Spikes, labels: Any, circuit: Circuit | None = None) -> State:
 
 
 def encode(values: NDArray[Any], numbers: Any = (0, 1)) -> Spikes:
-    return Poisson(steps=STEPS).encode(values, 255, np.asarray(numbers), seed=0)
+    given = replace(samples(), values=values, numbers=np.asarray(numbers))
+    return Poisson(steps=STEPS).encode(given, seed=0)
 
 
-def samples(values: Any = None, labels: Any = (0, 1, 2, 0)) -> Samples:
+def samples(values: Any = None, labels: Any = (0, 1, 2, 0)) -> Images:
     """Four samples of four features, or others."""
     given = np.arange(16, dtype=np.uint8).reshape(4, 4) * 15 if values is None else values
     numbers = np.arange(len(given), dtype=np.int64)
-    return Samples(given, np.asarray(labels, dtype=np.int64), numbers, (2, 2), ("a", "b", "c"), 255, "toy", "")
+    return Images(
+        values=given,
+        peak=255,
+        labels=np.asarray(labels, dtype=np.int64),
+        numbers=numbers,
+        shape=(2, 2),
+        classes=("a", "b", "c"),
+        dataset="toy",
+        split="",
+    )
 
 
-def trial(train: Samples | None = None, test: Samples | None = None, **more: Any) -> Trial:
+def trial(train: Images | None = None, test: Images | None = None, **more: Any) -> Trial:
     rest = {"epochs": 1, "batch": 2, "seed": 0, "threads": 1} | more
     parts = (samples() if part is None else part for part in (train, test))
     return Trial(HM2BP(), chain(), Poisson(steps=STEPS), *parts, **rest)
@@ -104,7 +114,7 @@ def test_labels_that_are_not_one_for_each_sample_are_refused(labels: list[Any]) 
 
 
 def test_sample_numbers_that_are_not_one_for_each_sample_are_refused() -> None:
-    refused(lambda: encode(np.ones((2, 4), np.uint8), [0, 1, 2]), "encode: indices", "(3,)", "(2,)")
+    refused(lambda: encode(np.ones((2, 4), np.uint8), [0, 1, 2]), "encode: numbers", "(3,)", "(2,)")
 
 
 def test_images_that_are_not_laid_out_in_rows_are_refused() -> None:
@@ -290,8 +300,8 @@ def test_the_classifier_takes_images_of_any_depth() -> None:
 
 
 def test_values_above_the_peak_are_refused() -> None:
-    values = np.full((2, 4), 17, np.uint8)
-    work = lambda: Poisson(steps=STEPS).encode(values, 16, np.arange(2), seed=0)  # noqa: E731
+    bright = replace(samples(), values=np.full((4, 4), 17, np.uint8), peak=16)
+    work = lambda: Poisson(steps=STEPS).encode(bright, seed=0)  # noqa: E731
     refused(work, "encode: values", "found 17", "up to the peak, 16")
 
 

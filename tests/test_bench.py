@@ -78,6 +78,15 @@ def test_what_is_done_is_not_done_again(file: Path) -> None:
     assert len(read(file)) == len({row.key for row in read(file)}) == 4
 
 
+def test_the_changes_of_a_row_make_its_experiment_again_with_its_encoder(file: Path) -> None:
+    options = OPTIONS | {"encoder": "latency", "encoder.form": "log", "encoder.steps": "50"}
+    (row,) = run(file, 1, options)
+    assert isinstance(row, Row)
+    again = EXPERIMENTS["hm2bp-digits"].with_options(row.changes)
+    assert again == EXPERIMENTS["hm2bp-digits"].with_options(options)
+    assert run(file, 1, options) == []
+
+
 def test_a_row_cut_off_while_it_was_written_is_made_again_from_its_run(file: Path) -> None:
     run(file, 2)
     first, second = read(file)

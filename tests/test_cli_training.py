@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from small_recordings import Recordings
 from small_run import COMMAND, ENVIRONMENT, WORDS, fields, note, refusal, same_bits, snnlab, trained
 
 from snnlab import certify
@@ -113,6 +114,20 @@ def test_on_a_terminal_bars_show_speed_and_accuracy(monkeypatch: pytest.MonkeyPa
     assert len(re.findall("^epoch ", out, re.MULTILINE)) == 20
     code, _, _ = snnlab(capsys, "certify", "run", "--samples", 2)
     assert code == 0 and "2/2" in screen.getvalue()
+
+
+def test_some_of_the_recordings_are_learned_from_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Caught
+) -> None:
+    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "cache"))
+    recordings = Recordings(tmp_path / "data")
+    recordings.some(30)
+    recordings.some(10, "Test")
+    smaller = ["network.hidden=6", "encoder.pool=4", "encoder.steps=60", "encoder.dt=6e-3"]
+    words = ["train", "hm2bp-nmnist", "--data", recordings.data, "--epochs", 2, "--out", tmp_path / "run"]
+    code, out, _ = snnlab(capsys, *words, *(f"--set={option}" for option in smaller))
+    assert code == 0
+    assert out.startswith("hm2bp-nmnist, seed 0: 30 of 60000 samples, tested on 10 of 10000, 2 epochs\n")
 
 
 def test_epochs_can_be_added(tmp_path: Path, capsys: Caught) -> None:

@@ -27,6 +27,7 @@ from snnlab.errors import Refused
 from snnlab.estimator import SpikingClassifier
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch
+from snnlab.samples import Images
 from snnlab.spikes import Spikes
 
 QUICK: dict[str, Any] = {"hidden": (30,), "steps": 60, "target": 12, "other": 2, "margin": 1, "random_state": 3}
@@ -141,7 +142,10 @@ def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any],
     circuit = layered(Source("input", 64), layers, "synapse", 1e-3)
     levels = np.rint(X / 16 * 255).astype(np.uint8)
     numbers = np.arange(1, 49)
-    spikes = Poisson(60, 1e-3, 0.3).encode(levels, 255, numbers, seed=one.seed_, epoch=1, stream=TRAIN)
+    images = Images(
+        values=levels, peak=255, numbers=numbers, labels=y, shape=(64,), classes=("0",), dataset="X", split=""
+    )
+    spikes = Poisson(60, 1e-3, 0.3).encode(images, seed=one.seed_, epoch=1, stream=TRAIN)
     rule = HM2BP(learning_rate=0.03, target=12, other=2, margin=1)
     state, _ = rule.step(circuit, before, Batch(spikes, y.astype(np.int64), 1))
     assert state.steps == one.state_.steps == 2
@@ -222,9 +226,9 @@ def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> Non
     seen: list[NDArray[np.uint8]] = []
     encode = Poisson.encode
 
-    def watch(self: Poisson, values: NDArray[np.uint8], *rest: Any, **more: Any) -> Spikes:
-        seen.append(values)
-        return encode(self, values, *rest, **more)
+    def watch(self: Poisson, samples: Images, **more: Any) -> Spikes:
+        seen.append(samples.values)
+        return encode(self, samples, **more)
 
     monkeypatch.setattr(Poisson, "encode", watch)
     values = np.array([[-1.0, 0.0, 0.1, 0.25, 0.5, 1.0]])

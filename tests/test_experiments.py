@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from small_run import EXPERIMENT, begun, trained
 
 from snnlab import cards, page
+from snnlab.encode import ENCODERS, Latency, Poisson
 from snnlab.engine import Precision
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS, Experiment
@@ -63,7 +64,9 @@ def test_the_digits_are_a_network_for_their_64_pixels_and_10_classes(finished: P
 def test_the_digests_are_those_of_the_cards(name: str) -> None:
     experiment = EXPERIMENTS[name]
     expected = {
-        f"datasets/{experiment.dataset}.toml": cards.dataset(experiment.dataset).digest,
+        **{
+            f"datasets/{one}.toml": cards.dataset(one).digest for one in {experiment.dataset, experiment.source("test")}
+        },
         "models/lif_exp_euler.toml": cards.cell("lif_exp_euler").digest,
     }
     assert experiment.digests() == expected
@@ -84,8 +87,9 @@ def leaves(value: Any, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name: str) -> None:
     experiment = EXPERIMENTS[name]
-    fixed = {"name", "summary", "reference", "reported", "dataset", "rule.threads"}
-    assert set(experiment.options()) == leaves(experiment) - fixed
+    fixed = {"name", "summary", "reference", "reported", "dataset", "tested_on", "rule.threads"}
+    named = set() if isinstance(experiment.encoder, Poisson) else {"encoder"}
+    assert set(experiment.options()) == leaves(experiment) - fixed | named
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -233,6 +237,83 @@ def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) ->
         assert refused.where == "here"
     else:
         assert type(found) is float and math.isfinite(found)
+
+
+def test_an_experiment_may_be_tested_on_another_dataset_than_it_learns_from() -> None:
+    experiment = replace(EXPERIMENTS["hm2bp-digits"], tested_on="mnist")
+    assert [experiment.source(split) for split in ("train", "test")] == ["digits", "mnist"]
+    assert "datasets/mnist.toml" in experiment.digests()
+    assert replace(experiment, tested_on="").source("test") == "digits"
+
+
+# Another encoder ------------------------------------------------------------------------------------------------------
+
+OF_IMAGES = ["current", "delta", "latency", "poisson", "population", "regular"]
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_an_experiment_takes_any_encoder_by_name_and_leaves_it_the_grid_of_time(name: str) -> None:
+    changed = EXPERIMENT.with_options({"encoder": name})
+    assert type(changed.encoder) is ENCODERS[name]
+    assert (changed.encoder.steps, changed.encoder.dt) == (60, 1e-3)
+    assert replace(changed, encoder=EXPERIMENT.encoder) == EXPERIMENT
+    assert EXPERIMENT.with_options(json.loads(json.dumps(changed.options()))) == changed
+    assert changed.with_options({"encoder": "poisson", "encoder.brightest": 1 / 5.5}) == EXPERIMENT
+
+
+def test_an_encoder_and_its_options_may_come_in_any_order() -> None:
+    """Of these, Poisson has no form; `encoder.steps` is of both."""
+    options = {"encoder.form": "log", "encoder.steps": "33", "encoder": "latency", "encoder.least": "0.2"}
+    assert EXPERIMENT.with_options(options).encoder == Latency(steps=33, form="log", least=0.2)
+    assert "encoder" not in EXPERIMENT.options() and EXPERIMENT.with_options(options).options()["encoder"] == "latency"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"encoder": "latencies"}, "--set encoder: found 'latencies'; did you mean 'latency'"),
+        ({"encoder": 7}, "--set encoder: found 7; needs text"),
+        ({"encoder": ["latency"]}, "--set encoder: .* needs text"),
+        ({"encoder.form": "log"}, "--set encoder.form: no such option"),
+        ({"encoder": "latency", "encoder.brightest": "1"}, "--set encoder.brightest: no such option"),
+        ({"encoder": "population", "encoder.fields": "2"}, "--set encoder.fields: found 2; needs a whole number"),
+    ],
+)
+def test_an_encoder_that_cannot_be_is_refused_by_name(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        EXPERIMENT.with_options(options)
+
+
+def test_an_encoder_that_cannot_have_the_grid_is_refused() -> None:
+    odd = EXPERIMENT.with_options({"encoder.dt": 1.5e-6})
+    with pytest.raises(Refused, match="--set encoder: sensor: Sensor.dt"):
+        odd.with_options({"encoder": "sensor"})
+
+
+@pytest.mark.parametrize(("name", "inputs"), [("latency", 64), ("population", 64 * 6), ("delta", 2 * 8)])
+def test_a_run_with_another_encoder_opens_again_with_as_many_inputs_as_it_has(
+    name: str, inputs: int, tmp_path: Path
+) -> None:
+    study = begun(tmp_path / "run", experiment=EXPERIMENT.with_options({"encoder": name, "epochs": 1}))
+    for _ in train(study.trial, study.run):
+        pass
+    again = Study.open(tmp_path / "run")
+    assert again.experiment == study.experiment
+    assert again.trial.circuit.sources[0].size == inputs
+    with pytest.raises(Refused, match=f"--set encoder: found poisson; .* has {name}"):
+        check_same(tmp_path / "run", "hm2bp-digits", {"encoder": "poisson"}, None)
+    check_same(tmp_path / "run", "hm2bp-digits", {"encoder": name}, None)
+
+
+def test_a_run_of_poisson_is_not_taken_up_with_another_encoder(finished: Path) -> None:
+    check_same(finished, "hm2bp-digits", {"encoder": "poisson"}, None)
+    with pytest.raises(Refused, match="--set encoder: found regular; .* has poisson"):
+        check_same(finished, "hm2bp-digits", {"encoder": "regular"}, None)
+
+
+def test_the_card_of_an_encoding_cell_is_one_that_the_experiment_is_made_of() -> None:
+    changed = EXPERIMENT.with_options({"encoder": "current"})
+    assert changed.digests() == EXPERIMENT.digests() | {"models/lif_exp.toml": cards.cell("lif_exp").digest}
 
 
 # Studies --------------------------------------------------------------------------------------------------------------

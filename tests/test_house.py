@@ -258,6 +258,7 @@ def test_imports_run_downstairs(copy: Path) -> None:
         ("rules/planted.py", "from brian2 import ms", "snnlab.rules.planted -> brian2"),
         ("plots/planted.py", "import brian2", "snnlab.plots.planted -> brian2"),
         ("equations.py", "import matplotlib.pyplot", "snnlab.equations -> matplotlib"),
+        ("encode/planted.py", "import tonic", "snnlab.encode.planted -> tonic"),
         ("rules/planted.py", "import snnlab.simulate", "snnlab.rules.planted -> snnlab.simulate"),
         ("helpers.py", "", "snnlab.helpers"),
     ],

@@ -117,7 +117,7 @@ def test_files_are_found_below_snnlab_data_and_in_the_users_data_folder(
     assert len(loaders.load(toy.card, "all")) == 5
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("SNNLAB_DATA", str(tmp_path / "empty"))
-    monkeypatch.setattr(loaders, "data_folder", lambda: toy.data)
+    monkeypatch.setattr("snnlab.loaders.files.data_folder", lambda: toy.data)
     assert len(loaders.load(toy.card, "all")) == 5
     monkeypatch.delenv("SNNLAB_DATA")
     assert len(loaders.load(toy.card, "all")) == 5

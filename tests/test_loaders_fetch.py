@@ -1,11 +1,18 @@
-"""Downloads come whole or not at all."""
+"""Downloads come whole or not at all, and go on where they stopped."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import resource
+import subprocess
+import sys
+import time
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -13,66 +20,219 @@ from toy_dataset import IMAGES, LABELS, Toy, packed
 
 from snnlab import loaders
 from snnlab.errors import Refused
+from snnlab.loaders import download
+from snnlab.loaders.download import Wanted
+
+BODY = np.random.default_rng(0).bytes(200_000)
+SUMS = {name: hashlib.new(name, BODY).hexdigest() for name in ("sha256", "md5")}
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """A web server that serves the toy's files well below /good and badly elsewhere."""
+    """A web server: /<how it behaves>/<file>. It keeps every request's Range in `asked`."""
 
-    toy: Toy
+    content: Callable[[str], bytes]
+    asked: list[str]
+    over: Event
 
     def do_GET(self) -> None:
         _, how, name = self.path.split("/")
-        body = packed(self.toy.contents[name.removesuffix(".gz")])
+        body, wanted = type(self).content(name), self.headers.get("Range", "")
+        type(self).asked.append(wanted)
         if how == "missing":
             self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        elif how == "elsewhere":
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/passwd")
+            self.end_headers()
+        elif how in ("ranges", "lies") and wanted:
+            begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            said = begin if how == "ranges" else 0
+            if begin >= len(body):
+                self.send_error(416)
+                return
+            self.answer(206, body[begin:], len(body) - begin, f"bytes {said}-{len(body) - 1}/{len(body)}")
+        elif how == "endless":
+            self.answer(200, body * 2, None)
+        elif how == "silent":
+            self.answer(200, body[:150_000], len(body))
+            self.wfile.flush()
+            type(self).over.wait(20)
+        else:
+            spoilt = {"wrong": b"?" * len(body), "cut": body[: len(body) // 2], "empty": b""}
+            self.answer(200, spoilt.get(how, body), 0 if how == "empty" else len(body))
+
+    def answer(self, status: int, body: bytes, length: int | None, content_range: str = "") -> None:
+        self.send_response(status)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        if content_range:
+            self.send_header("Content-Range", content_range)
         self.end_headers()
-        self.wfile.write({"good": body, "wrong": b"?" * len(body), "cut": body[: len(body) // 2]}[how])
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
+class Net:
+    """A running server of one kind of content."""
+
+    def __init__(self, content: Callable[[str], bytes]) -> None:
+        made = {"content": staticmethod(content), "asked": [], "over": Event()}
+        self.handler: type[Mirror] = type("OneMirror", (Mirror,), made)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler)
+        self.thread = Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
+        self.thread.start()
+
+    def url(self, how: str, name: str = "") -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/{how}/{name}"
+
+    def close(self) -> None:
+        self.handler.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    made = Net(lambda name: BODY)
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def mirror(toy: Toy) -> Iterator[Callable[..., None]]:
     """Puts mirrors that behave in these ways on the card of a dataset that is not there yet."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("ToyMirror", (Mirror,), {"toy": toy}))
-    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
+    made = Net(lambda name: packed(toy.contents[name.removesuffix(".gz")]))
 
     def use(*how: str) -> None:
         for file in toy.contents:
             (toy.place / file).unlink()
-        toy.mirrors = [f"http://127.0.0.1:{server.server_port}/{way}/" for way in how]
+        toy.mirrors = [made.url(way) for way in how]
         toy.write_card()
 
     yield use
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    made.close()
 
 
-def names(toy: Toy) -> list[str]:
-    return sorted(path.name for path in toy.data.rglob("*") if path.is_file())
+def wanted(net: Net, *how: str, most: int = len(BODY)) -> Wanted:
+    return Wanted("file.bin", tuple(net.url(way, "file.bin") for way in how), SUMS, most)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+# One file ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["missing", "wrong", "cut", "empty", "elsewhere", "endless", "lies"])
+def test_where_one_mirror_fails_the_next_one_serves(net: Net, tmp_path: Path, first: str) -> None:
+    path = download.download(wanted(net, first, "ranges"), tmp_path)
+    assert path.read_bytes() == BODY
+    assert names(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize("how", ["missing", "wrong", "empty", "elsewhere", "endless"])
+def test_what_is_not_the_file_leaves_nothing(net: Net, tmp_path: Path, how: str) -> None:
+    with pytest.raises(Refused, match=r"file\.bin: http://127.0.0.1.*run it again to go on") as refused:
+        download.download(wanted(net, how), tmp_path)
+    assert "\n" not in str(refused.value)
+    assert names(tmp_path) == []
+
+
+def test_a_download_that_stops_in_the_middle_goes_on_from_there(net: Net, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="stopped after 100000 bytes"):
+        download.download(wanted(net, "cut"), tmp_path)
+    assert names(tmp_path) == ["file.bin.part"]
+    assert download.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
+    assert net.handler.asked == ["", "bytes=100000-"]
+    assert names(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize("how", ["whole", "lies"])
+def test_a_mirror_that_cannot_go_on_begins_anew(net: Net, tmp_path: Path, how: str) -> None:
+    (tmp_path / "file.bin.part").write_bytes(BODY[:5000])
+    assert download.download(wanted(net, how, "whole"), tmp_path).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("part", [b"?" * 5000, b"?" * len(BODY), b"?" * (2 * len(BODY)), BODY])
+def test_a_part_that_spoils_the_file_is_thrown_away(net: Net, tmp_path: Path, part: bytes) -> None:
+    (tmp_path / "file.bin.part").write_bytes(part)
+    assert download.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_mirror_that_falls_silent_is_left_and_what_it_gave_is_kept(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_SECONDS", 0.2)
+    assert download.download(wanted(net, "silent", "ranges"), tmp_path).read_bytes() == BODY
+    assert net.handler.asked[1].startswith("bytes=")
+
+
+def test_progress_is_told_up_to_the_last_byte(net: Net, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    download.download(wanted(net, "whole"), tmp_path, lambda *now: told.append(now))
+    assert told[-1] == ("file.bin", len(BODY), len(BODY))
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+
+def test_two_downloads_of_one_file_do_not_meet(net: Net, tmp_path: Path) -> None:
+    first = Thread(target=lambda: download.download(wanted(net, "silent", "whole"), tmp_path), daemon=True)
+    first.start()
+    while not (tmp_path / "file.bin.part").exists() or (tmp_path / "file.bin.part").stat().st_size == 0:
+        time.sleep(0.01)
+        if not first.is_alive():
+            break
+    with pytest.raises(Refused, match=r"file\.bin\.part: another process downloads it"):
+        download.download(wanted(net, "whole"), tmp_path)
+    net.handler.over.set()
+    first.join(20)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+def test_a_download_that_is_killed_leaves_nothing_under_its_name_and_is_gone_on_with(net: Net, tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from snnlab.loaders.download import Wanted, download
+download(Wanted("file.bin", ({net.url("silent", "file.bin")!r},), {SUMS!r}, {len(BODY)}), Path({str(tmp_path)!r}))
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], cwd=Path(loaders.__file__).parents[2])
+    part = tmp_path / "file.bin.part"
+    while child.poll() is None and not (part.exists() and part.stat().st_size >= 1 << 16):
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    assert names(tmp_path) == ["file.bin.part"]
+    assert download.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
+    assert net.handler.asked[-1].startswith("bytes=")
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(net: Net, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    with pytest.raises(Refused, match="taken.*name a folder that can be written to"):
+        download.download(wanted(net, "whole"), tmp_path / "taken")
+
+
+def test_without_the_net_the_refusal_names_the_address(tmp_path: Path) -> None:
+    gone = Wanted("file.bin", ("http://127.0.0.1:9/file.bin",), SUMS, len(BODY))
+    with pytest.raises(Refused, match=r"file\.bin: http://127.0.0.1:9/file.bin: .*by hand$"):
+        download.download(gone, tmp_path)
+    assert names(tmp_path) == []
+
+
+# A dataset ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", ["missing", "wrong", "cut"])
-def test_where_one_mirror_fails_the_next_one_serves(toy: Toy, mirror: Callable[..., None], first: str) -> None:
-    mirror(first, "good")
+def test_the_files_of_a_dataset_come_from_any_mirror(toy: Toy, mirror: Callable[..., None], first: str) -> None:
+    mirror(first, "ranges")
     paths = loaders.fetch(toy.card, folder=toy.data)
     assert paths == (toy.place / "pictures-idx3.gz", toy.place / "answers-idx1.gz")
-    assert names(toy) == ["answers-idx1.gz", "pictures-idx3.gz"]
+    assert names(toy.data) == ["answers-idx1.gz", "pictures-idx3.gz"]
     assert np.array_equal(toy.load().labels, LABELS)
-
-
-@pytest.mark.parametrize("how", ["missing", "wrong", "cut"])
-def test_a_failed_download_is_refused_and_leaves_nothing(toy: Toy, mirror: Callable[..., None], how: str) -> None:
-    mirror(how)
-    with pytest.raises(Refused, match=rf"^toy: pictures-idx3.gz: http://127.0.0.1:\d+/{how}/pictures-idx3.gz: "):
-        loaders.fetch(toy.card, folder=toy.data)
-    assert names(toy) == []
 
 
 def test_what_is_there_already_is_not_downloaded(toy: Toy, mirror: Callable[..., None]) -> None:
@@ -111,8 +271,157 @@ def test_loading_never_downloads(toy: Toy, mirror: Callable[..., None]) -> None:
     mirror("good")
     with pytest.raises(Refused, match="not found"):
         toy.load()
-    assert names(toy) == []
+    assert names(toy.data) == []
 
 
 def test_the_digits_ship_with_a_package_and_have_no_files() -> None:
     assert (loaders.where("digits"), loaders.verify("digits"), loaders.fetch("digits")) == ((), (), ())
+
+
+# An archive --------------------------------------------------------------------------------------------------------
+
+# two events each
+RECORDINGS = {f"Train/{number % 2}/{number:05}.bin": bytes([1, number, 0, 0, number] * 2) for number in (1, 2, 3, 4)}
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+class Recordings:
+    """A dataset of four recordings in an archive: its card, and the net that has it."""
+
+    def __init__(self, folder: Path, how: str = "ranges") -> None:
+        self.body = zipped(RECORDINGS | {"Train/README.txt": b"read me"})
+        self.net = Net(lambda name: self.body)
+        self.card, self.data = folder / "toy.toml", folder / "data"
+        self.card.write_text(
+            f"""
+            kind = "dataset"
+            name = "Toy"
+            summary = "Four recordings"
+            reference = "none"
+            licence = "CC0"
+            format = "nmnist-bin"
+            classes = ["0", "1"]
+            sensor = [34, 34, 2]
+            time_unit = "us"
+            folders = ["toy"]
+            [splits.train]
+            samples = 4
+            path = "Train"
+            [archives."train.zip"]
+            md5 = "{hashlib.md5(self.body).hexdigest()}"
+            mirrors = ["{self.net.url(how, "train.zip")}"]
+            keep = ["Train/*/*.bin"]
+            """,
+            encoding="utf-8",
+        )
+
+    def there(self) -> dict[str, bytes]:
+        root = self.data / "toy"
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.bin")}
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Iterator[Recordings]:
+    made = Recordings(tmp_path)
+    yield made
+    made.net.close()
+
+
+def test_an_archive_is_downloaded_checked_and_unpacked(recordings: Recordings) -> None:
+    loaders.fetch(recordings.card, folder=recordings.data)
+    assert recordings.there() == RECORDINGS
+    assert names(recordings.data) == ["00001.bin", "00002.bin", "00003.bin", "00004.bin", "train.zip"]
+    states = {check.file: check.state for check in loaders.verify(recordings.card, folder=recordings.data)}
+    assert states == {"Train": "ok", "train.zip": "ok"}
+    assert loaders.fetch(recordings.card, folder=recordings.data) == ()
+
+
+def test_an_archive_that_lies_there_is_unpacked_without_the_net(recordings: Recordings) -> None:
+    (recordings.data / "toy").mkdir(parents=True)
+    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
+    loaders.fetch(recordings.card, folder=recordings.data)
+    assert recordings.there() == RECORDINGS
+    assert recordings.net.handler.asked == []
+
+
+def test_a_spoilt_archive_is_downloaded_anew(recordings: Recordings) -> None:
+    (recordings.data / "toy").mkdir(parents=True)
+    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body[:-100] + b"?" * 100)
+    assert loaders.verify(recordings.card, folder=recordings.data)[1].state == "bad"
+    loaders.fetch(recordings.card, folder=recordings.data)
+    assert recordings.there() == RECORDINGS
+
+
+def test_a_part_of_the_recordings_is_counted_and_fetching_completes_it(recordings: Recordings) -> None:
+    lying = recordings.data / "toy" / "Train" / "1" / "00003.bin"
+    lying.parent.mkdir(parents=True)
+    lying.write_bytes(RECORDINGS["Train/1/00003.bin"])
+    (check,) = loaders.verify(recordings.card, folder=recordings.data)
+    assert (check.state, check.reason) == ("ok", "1 of 4 recordings can be read; nobody has published digests of them")
+    loaders.fetch(recordings.card, folder=recordings.data)
+    assert recordings.there() == RECORDINGS
+
+
+def test_an_archive_that_is_not_unpacked_yet_is_pointed_out(recordings: Recordings) -> None:
+    (recordings.data / "toy").mkdir(parents=True)
+    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
+    hint = r"train\.zip is there: `snnlab data fetch toy` unpacks it"
+    with pytest.raises(Refused, match=hint):
+        loaders.load(recordings.card, "train", folder=recordings.data)
+    missing, archive = loaders.verify(recordings.card, folder=recordings.data)
+    assert (missing.state, archive.state) == ("missing", "ok")
+    assert "unpacks it" in missing.reason
+
+
+def test_recordings_that_cannot_be_decoded_are_found(recordings: Recordings) -> None:
+    loaders.fetch(recordings.card, folder=recordings.data)
+    spoilt = recordings.data / "toy" / "Train" / "0" / "00004.bin"
+    spoilt.write_bytes(spoilt.read_bytes()[:-1])
+    check, _ = loaders.verify(recordings.card, folder=recordings.data)
+    assert check.state == "bad"
+    assert "00004.bin: 9 bytes, and an event has 5" in check.reason
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_files_of_an_archive_without_a_digest_are_held_against_the_listing(recordings: Recordings, right: bool) -> None:
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(RECORDINGS.items())]
+    listed = hashlib.sha256("".join(lines).encode() if right else b"other").hexdigest()
+    text = recordings.card.read_text(encoding="utf-8")
+    text = text.replace(f'md5 = "{hashlib.md5(recordings.body).hexdigest()}"\n', "")
+    listing = f'\n[listing]\npattern = "Train/*/*.bin"\nfiles = 4\nsha256 = "{listed}"\n'
+    recordings.card.write_text(text + listing, encoding="utf-8")
+    if right:
+        loaders.fetch(recordings.card, folder=recordings.data)
+        assert recordings.there() == RECORDINGS
+        assert loaders.fetch(recordings.card, folder=recordings.data) == ()
+        return
+    with pytest.raises(Refused, match=r"train\.zip: some of the files are not those of the release"):
+        loaders.fetch(recordings.card, folder=recordings.data)
+    assert recordings.there() == {}
+
+
+def test_a_full_disk_is_a_refusal_and_what_has_come_is_gone_on_with(net: Net, tmp_path: Path) -> None:
+    """A limit on the size of files, as a process may have, fails as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(Refused, match="File too large; name a folder that can be written to"):
+            download.download(wanted(net, "ranges"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert names(tmp_path) == ["file.bin.part"]
+    assert download.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
+
+
+def test_data_that_must_be_bought_is_never_downloaded_and_says_what_to_put_where(tmp_path: Path) -> None:
+    with pytest.raises(
+        Refused, match=r"ti46-letters: .*cannot be downloaded; get LDC93S9 .*ti_alpha.* into the folder"
+    ):
+        loaders.fetch("ti46-letters", folder=tmp_path)

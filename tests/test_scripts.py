@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snnlab import cards
+from snnlab import cards, loaders
 from snnlab.simulate import simulate
 from snnlab.spikes import Spikes
 from snnlab.statistics import irregularity
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition"]
+SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "encoders"]
 
 
-def said_by(script: str, folder: Path) -> str:
+def said_by(script: str, folder: Path, *words: str) -> str:
     """What a script prints; it must have drawn a picture."""
     picture = folder / "picture.png"
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--plot", str(picture)]
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--plot", str(picture), *words]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, cwd=folder, env={"PYTHONPATH": str(ROOT), **environment()}
     )
@@ -90,3 +90,18 @@ def test_inhibition_of_the_dendrite_silences_the_bursts(tmp_path: Path) -> None:
     assert found, said
     assert int(found[1]) > 5
     assert int(found[2]) == 0
+
+
+@pytest.mark.slow
+def test_one_digit_is_seen_by_every_encoder_in_its_own_way(tmp_path: Path) -> None:
+    """Counts that follow from the image alone: one spike for each pixel above 1 %, and the sum of all intensities."""
+    said = said_by("encoders", tmp_path, "--dataset", "digits").splitlines()[:-1]
+    found = {line[:24].strip(): [int(word) for word in re.findall(r"\d+", line[24:])] for line in said}
+    values = loaders.load("digits", "test").values[0] / 16
+    assert [neurons for neurons, _ in found.values()] == [64] * 6 + [64 * 6, 2 * 8]
+    assert found["latency"][1] == np.count_nonzero(values)
+    assert found["latency, form=log"][1] < np.count_nonzero(values)
+    expected = 399 * values / 5.5
+    assert abs(found["regular"][1] - expected.sum()) <= np.count_nonzero(values)
+    assert found["regular, phase=same"][1] == pytest.approx(np.floor(expected).sum(), abs=3)
+    assert abs(found["poisson"][1] - expected.sum()) < 5 * math.sqrt((expected * (1 - values / 5.5)).sum())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_results import ROW
 
@@ -29,6 +29,7 @@ def cells(rows: list[Row]) -> list[dict[str, str]]:
     return [dict(zip(HEAD, one, strict=True)) for one in table(lines(rows))]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
 def test_mean_and_deviation_are_those_of_the_standard_library(accuracies: list[float]) -> None:
     rows = [row_of("hm2bp-mnist", accuracy, seed) for seed, accuracy in enumerate(accuracies)]
@@ -52,6 +53,12 @@ def test_options_that_differ_have_a_line_of_their_own_named_by_them() -> None:
     plain_, changed = cells(rows)
     assert (plain_["experiment"], plain_["seeds"]) == ("hm2bp-digits", "3")
     assert (changed["experiment"], changed["seeds"]) == ("hm2bp-digits, rule.self_term=false, epochs=3", "2")
+
+
+def test_another_encoder_is_named_by_its_name_and_by_what_is_not_its_own_custom() -> None:
+    options = {"encoder": "latency", "encoder.form": "log", "epochs": 3}
+    (line,) = cells([row_of("hm2bp-digits", 0.9, 0, **options)])
+    assert line["experiment"] == "hm2bp-digits, encoder=latency, encoder.form=log, epochs=3"
 
 
 def test_rows_of_other_cards_or_versions_are_not_averaged_with_those_of_today() -> None:

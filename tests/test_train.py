@@ -139,6 +139,22 @@ def test_the_command_killed_at_random_moments_goes_on_to_the_same_bits(tmp_path:
     assert same_bits(tmp_path / "killed", tmp_path / "whole")
 
 
+def test_a_run_does_not_go_on_with_other_samples(tmp_path: Path) -> None:
+    """Recordings come and go; the same number of others, and others to be tested on, are seen as well."""
+    study = begun(tmp_path / "run")
+    trial = study.trial
+    next(train(trial, study.run))
+    others = [
+        replace(trial, train=trial.train.take(slice(1, None))),
+        replace(trial, train=trial.train.take(slice(None, None, -1))),
+        replace(trial, test=trial.test.take(slice(1, None))),
+    ]
+    for other in others:
+        with pytest.raises(Refused, match=r"^samples: train: \d+, test: \d+; .*run was begun with others"):
+            next(train(other, study.run))
+    assert next(train(trial, Study.open(study.run.path, threads=1).run)).progress.batch == 1
+
+
 # Augmented ------------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import loaders
+from snnlab.samples import Images
 
 IMAGES = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3)
 LABELS = np.array([0, 1, 2, 1, 0], dtype=np.uint8)
@@ -50,6 +51,7 @@ class Toy:
             name = "Toy"
             summary = "Five samples"
             reference = "none"
+            source = "https://example.org/toy"
             licence = "CC0"
             format = "idx"
             classes = ["a", "b", "c"]
@@ -74,5 +76,7 @@ class Toy:
         self.put(file)
         self.write_card()
 
-    def load(self) -> loaders.Samples:
-        return loaders.load(self.card, "all", folder=self.data)
+    def load(self) -> Images:
+        samples = loaders.load(self.card, "all", folder=self.data)
+        assert isinstance(samples, Images)
+        return samples

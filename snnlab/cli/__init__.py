@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-folder = typer.Typer(help="Find, check and download datasets.")
+folder = typer.Typer(help="Find, check, download and draw datasets.")
 app.command()(cells.models)
 app.command()(cells.simulate)
 app.command()(training.experiments)
@@ -40,6 +40,8 @@ folder.command("list")(data.list_all)
 folder.command()(data.where)
 folder.command()(data.verify)
 folder.command()(data.fetch)
+folder.command()(data.pack)
+folder.command()(data.show)
 
 
 @app.callback(invoke_without_command=True)

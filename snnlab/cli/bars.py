@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from snnlab.train import Report, Trial
@@ -27,6 +27,32 @@ def counter(what: str, total: int) -> Iterator[Callable[[], object]]:
     with _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bars:
         bar = bars.add_task(what, total=total)
         yield lambda: bars.advance(bar)
+
+
+@contextmanager
+def preparing(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar, and the function that is told how many are done, and of how many."""
+    with _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bars:
+        bar = bars.add_task(what, total=total)
+        yield lambda done, of: bars.update(bar, completed=done, total=of)
+
+
+@contextmanager
+def transfers() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each file, and the function that is told its name, how much is done, and of how much (0: unknown)."""
+    with _progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}")) as bars:
+        known: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in known:
+                known[name] = bars.add_task(name, told="")
+            unpacking = name.startswith("unpacking")
+            told = (
+                f"{done}/{total}" if unpacking else f"{done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f}" if total else "")
+            )
+            bars.update(known[name], completed=done, total=total or None, told=told)
+
+        yield show
 
 
 @contextmanager

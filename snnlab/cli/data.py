@@ -1,17 +1,23 @@
-"""Where the data is, and whether it is whole."""
+"""Where the data is, whether it is whole, how to get it, and what it looks like."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from snnlab import cards
-from snnlab.cli import printed
+from snnlab.cards import Dataset
+from snnlab.cli import bars, printed
+from snnlab.cli.stopping import interruptible
 
 Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; all of them if left out.")]
+One = Annotated[str, typer.Argument(metavar="NAME", help="A dataset.")]
+
+_LISTED = 20  # new files that are printed one by one
 
 
 def list_all(data: Folder = None) -> None:
@@ -23,7 +29,7 @@ def list_all(data: Folder = None) -> None:
     rows = []
     for card in cards.datasets().values():
         samples = " + ".join(f"{split.samples} {name}" for name, split in card.splits.items())
-        rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card.id, data)])
+        rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card, data)])
     printed.table(["id", "name", "samples", "licence", "where"], rows)
 
 
@@ -49,6 +55,8 @@ def where(name: Name = None, data: Folder = None) -> None:
 def verify(name: Name = None, data: Folder = None) -> None:
     """Check the files of a dataset. Reads each and compares it with its card; the exit code is 1 if one differs.
 
+    Recordings that nobody has published digests of are decoded and counted; a part of them will do.
+
     \b
     snnlab data verify mnist
     """
@@ -66,12 +74,14 @@ def verify(name: Name = None, data: Folder = None) -> None:
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset.")],
+    name: One,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Put it there, not in $SNNLAB_DATA.")
     ] = None,
 ) -> None:
     """Download a dataset. Only files that are not there already; no other command uses the network.
+
+    What was stopped is gone on with. An archive that lies there already is unpacked.
 
     \b
     snnlab data fetch mnist
@@ -79,25 +89,78 @@ def fetch(
     from snnlab import loaders
 
     card = cards.dataset(name)
-    new = loaders.fetch(name, folder=data)
-    for path in new:
-        print(path)
+    with interruptible("run it again to go on"), bars.transfers() as tell:
+        new = loaders.fetch(name, folder=data, tell=tell)
+    if len(new) <= _LISTED:
+        for path in new:
+            print(path)
+    for folder, files in Counter(path.parent.parent for path in new).items() if len(new) > _LISTED else ():
+        print(f"{folder}: {files} files")
     if not new:
-        print(f"{name}: ships with scikit-learn" if not card.files else f"{name}: all files are there already")
+        shipped = card.format == "scikit-learn"
+        print(f"{name}: ships with scikit-learn" if shipped else f"{name}: all files are there already")
+
+
+def pack(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="One of `snnlab experiments`.")],
+    data: Folder = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change an option; repeatable.")
+    ] = None,
+) -> None:
+    """Turn the recordings of an experiment into spikes. Kept in the cache folder, so that training starts at once.
+
+    \b
+    snnlab data pack hm2bp-nmnist
+    """
+    from snnlab import loaders
+    from snnlab.cli.training import changes_of, named
+    from snnlab.samples import Packed
+
+    chosen = named(experiment).with_options(changes_of(set_ or [], None))
+    for split in ("train", "test"):
+        samples = loaders.load(chosen.source(split), split, folder=data)
+        with interruptible("nothing was kept of this part"), bars.preparing(f"packing {split}", len(samples)) as tell:
+            ready = chosen.encoder.prepared(samples, tell=tell)
+        if not isinstance(ready, Packed):
+            print(f"{samples.dataset} {split}: {len(samples)} images, which are turned into spikes as they are used")
+            continue
+        size = ready.ids.nbytes + ready.counts.nbytes + ready.starts.nbytes
+        print(
+            f"{samples.dataset} {split}: {len(ready)} recordings, {len(ready.ids):,} spikes in {ready.steps} steps of "
+            f"{ready.dt * 1e3:g} ms, {size / 1e6:.1f} MB"
+        )
+
+
+def show(
+    name: One,
+    plot: Annotated[Path, typer.Option("--plot", metavar="FILE", help="A .png, .pdf or .svg file.")],
+    part: Annotated[str, typer.Option("--part", metavar="PART", help="As in `snnlab data list`.")] = "test",
+    sample: Annotated[int, typer.Option("--sample", metavar="N", help="The sample, counted from 0.")] = 0,
+    data: Folder = None,
+) -> None:
+    """Draw samples of a dataset: images, a camera's events over time, or a sound beside its spikes.
+
+    \b
+    snnlab data show nmnist --sample 3 --plot digit.png
+    """
+    from snnlab.portraits import draw_samples
+
+    print(draw_samples(name, part, plot, sample=sample, folder=data))
 
 
 def _chosen(name: str | None) -> list[str]:
     return [name] if name is not None else list(cards.datasets())
 
 
-def _place(name: str, data: Path | None) -> str:
+def _place(card: Dataset, data: Path | None) -> str:
     from snnlab import loaders
 
-    places = loaders.where(name, folder=data)
+    places = loaders.where(card.id, folder=data)
     if not places:
         return "ships with scikit-learn"
     folders = sorted({str(place.path.parent) for place in places if place.path})
     missing = sum(place.path is None for place in places)
     if not folders:
-        return "not found"
-    return ", ".join(folders) + (f", {missing} of {len(places)} files missing" if missing else "")
+        return "not found" + (", must be bought" if card.obtain else "")
+    return ", ".join(folders) + (f", {missing} of {len(places)} missing" if missing else "")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from snnlab.experiments import Experiment
     from snnlab.experiments.study import Study
     from snnlab.runs import Progress
+    from snnlab.train import Trial
 
 RunAt = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the data, if not $SNNLAB_DATA.")]
@@ -60,7 +61,8 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change an option; repeatable. `snnlab experiments EXPERIMENT` lists them.",
+            help="Change an option; repeatable. `snnlab experiments EXPERIMENT` lists them. "
+            "encoder=NAME takes another encoder, as in encoder=latency.",
         ),
     ] = None,
     epochs: Annotated[
@@ -301,8 +303,20 @@ def _beginning(study: Study, out: Path) -> str:
     trial, (_, progress) = study.trial, study.restored()
     if progress.epoch > trial.epochs:
         return f"{out} has had its {_epochs(trial.epochs)}: nothing to do; a larger --epochs would go on"
-    what = f"{study.experiment.name}, seed {trial.seed}: {len(trial.train)} samples, {_epochs(trial.epochs)}"
+    what = f"{study.experiment.name}, seed {trial.seed}: {_samples(trial)}, {_epochs(trial.epochs)}"
     return what + (f", going on after {_trained(progress)}" if progress.rows or progress.batch else "")
+
+
+def _samples(trial: Trial) -> str:
+    """How many samples are learned from; and of how many, and how many are tested on, where some are missing."""
+    from snnlab import cards
+
+    parts = (trial.train, trial.test)
+    told = [cards.dataset(part.dataset).splits[part.split].samples for part in parts]
+    if all(len(part) == whole for part, whole in zip(parts, told, strict=True)):
+        return f"{len(trial.train)} samples"
+    train, test = (f"{len(part)} of {whole}" for part, whole in zip(parts, told, strict=True))
+    return f"{train} samples, tested on {test}"
 
 
 def _paid(cost: Cost) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
-from snnlab.engine.engine import Precision, Response, cores, pack_raster, run
+from snnlab.engine.engine import Precision, Response, pack_raster, run
 from snnlab.engine.traces import Credit, products, transition
+from snnlab.native import cores
 
 __all__ = [
     "Credit",

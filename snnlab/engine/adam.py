@@ -9,8 +9,9 @@ from typing import cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.engine.engine import REAL, Precision, address, compiled, cores
+from snnlab.engine.engine import REAL, Precision, address, compiled
 from snnlab.errors import Refused
+from snnlab.native import cores
 
 _ARRAYS = ("weights", "first", "second", "gradient")
 

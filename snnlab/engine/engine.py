@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from snnlab.circuit import Circuit, Population, Projection, Source
 from snnlab.engine.codegen import CellCode, generate
 from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused, one_of
+from snnlab.native import cores
 from snnlab.spikes import Spikes, offsets_of
 from snnlab.weights import Convolution, listed
 
@@ -117,11 +117,6 @@ def feed_forward(circuit: Circuit) -> list[Population]:
         done |= {one.name for one in ready}
         waiting = [one for one in waiting if one.name not in done]
     return order
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def pack_raster(spikes: Spikes) -> NDArray[np.uint64]:

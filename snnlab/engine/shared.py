@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from snnlab.circuit import Projection
 from snnlab.engine import engine
-from snnlab.engine.engine import REAL, Precision, Response, address, as_type, cores, synapses
+from snnlab.engine.engine import REAL, Precision, Response, address, as_type, synapses
 from snnlab.equations import delay_steps
+from snnlab.native import cores
 from snnlab.spikes import Spikes
 from snnlab.weights import Convolution
 

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from snnlab.circuit import Number, Population, Projection
 from snnlab.engine import engine, shared
 from snnlab.engine.codegen import CellCode, generate
-from snnlab.engine.engine import REAL, Precision, Response, address, as_type, cores
+from snnlab.engine.engine import REAL, Precision, Response, address, as_type
 from snnlab.equations import delay_steps, seconds
 from snnlab.errors import Refused
+from snnlab.native import cores
 from snnlab.spikes import Spikes
 from snnlab.weights import outer
 

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snnlab import cards, loaders
 from snnlab.augment import Elastic
-from snnlab.encode import Poisson
+from snnlab.encode import ENCODERS, Current, Encoder, Poisson
 from snnlab.errors import Refused, one_of
-from snnlab.experiments.options import changed, explained, flat
+from snnlab.experiments.options import changed, explained, flat, read
 from snnlab.network import Layers
+from snnlab.packed import Tell, silent
 from snnlab.rules.rule import Rule
 from snnlab.train import Trial, check_budget
 
-_TOLD_APART = ("name", "summary", "reference", "reported", "dataset")  # what an experiment is, not how it is run
+# what an experiment is, not how it is run
+_TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on")
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A published result, and what it takes to reproduce it.
 
-    reported  the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
-    augment   what is done to training images, anew in every epoch; nothing unless said otherwise
-    epochs    passes over the training set
-    batch     samples that are learned from at once
-    boosting  how fast samples that were answered wrongly come to count for more, see rules/boosting.py; 0 for samples
-              that all count alike, 0.05 in the authors' code of HM2-BP
+    reported   the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
+    tested_on  the dataset whose part "test" it is tested on, where that is another than the one it learns from
+    augment    what is done to training images, anew in every epoch; nothing unless said otherwise
+    epochs     passes over the training set
+    batch      samples that are learned from at once
+    boosting   how fast samples that were answered wrongly come to count for more, see rules/boosting.py; 0 for samples
+               that all count alike, 0.05 in the authors' code of HM2-BP
     """
 
     name: str
@@ -37,49 +40,86 @@ class Experiment:
     reported: float | None
     dataset: str
     network: Layers
-    encoder: Poisson
+    encoder: Encoder
     rule: Rule
     epochs: int
     batch: int
     augment: Elastic = Elastic()
     boosting: float = 0.0
+    tested_on: str = ""
 
     def __post_init__(self) -> None:
         check_budget(self.epochs, self.batch, self.boosting)
 
-    def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None) -> Trial:
+    def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None, tell: Tell = silent) -> Trial:
         """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt.
 
         folder   where the data is looked for
         threads  None for all cores; what is learned does not depend on it
+        tell     is told how far recordings are made ready, where there are any
         """
         if not 0 <= seed < 2**32:
             raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
-        train = loaders.load(self.dataset, "train", folder=folder)
-        test = loaders.load(self.dataset, "test", folder=folder)
+        parts = (loaders.load(self.source(split), split, folder=folder) for split in ("train", "test"))
+        train, test = (self.encoder.prepared(part, threads=threads, tell=tell) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
         return Trial(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""
-        used = (cards.dataset(self.dataset), cards.cell(self.network.cell))
-        return {card.path: card.digest for card in used}
+        cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
+        data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
+        return data | {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+
+    def source(self, split: str) -> str:
+        """The dataset that one part of the data is taken from."""
+        return self.tested_on if split == "test" and self.tested_on else self.dataset
+
+    @property
+    def encoding(self) -> str:
+        """The name of the encoder in ENCODERS; that of its class where it is another."""
+        names = {kind: name for name, kind in ENCODERS.items()}
+        return names.get(type(self.encoder), type(self.encoder).__name__)
 
     def options(self) -> dict[str, Any]:
-        """Everything that can be changed, by dotted name."""
-        return flat(self, skip=_TOLD_APART)
+        """Everything that can be changed, by dotted name; `encoder` is its name, left out where that is "poisson"."""
+        named = {} if isinstance(self.encoder, Poisson) else {"encoder": self.encoding}
+        return named | flat(self, skip=_TOLD_APART)
 
     def explanations(self) -> dict[str, str]:
         """What each of the options is, by the same names."""
-        return explained(self, skip=_TOLD_APART)
+        of_encoder = f"how samples become spikes; one of {', '.join(ENCODERS)}, where the samples are of its kind"
+        told = {"encoder": of_encoder} | explained(self, skip=_TOLD_APART)
+        return {name: told[name] for name in self.options()}
 
     def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
-        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`."""
-        known = self.options()
+        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`.
+
+        `encoder` chooses one of ENCODERS, which takes over the options that the one before has too; those of the new
+        one may be changed beside it.
+        """
+        changes = dict(changes)
         experiment = self
+        if "encoder" in changes:
+            experiment = self._encoded(changes.pop("encoder"), f"{where} encoder")
+        known = experiment.options()
         for name, value in changes.items():
             if name not in known:
                 raise Refused(f"{where} {name}", "no such option", one_of(name, known))
             experiment = changed(experiment, name, value, f"{where} {name}")
         return experiment
+
+    def _encoded(self, given: Any, where: str) -> Experiment:
+        name = read(given, str, where)
+        if name == self.encoding:
+            return self
+        if name not in ENCODERS:
+            raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
+        kind = ENCODERS[name]
+        had: set[str] = {field.name for field in fields(self.encoder)} if is_dataclass(self.encoder) else set()
+        kept = {field.name: getattr(self.encoder, field.name) for field in fields(kind) if field.name in had}
+        try:
+            return replace(self, encoder=kind(**kept))
+        except Refused as refusal:
+            raise Refused(where, f"{name}: {refusal}") from refusal

@@ -13,7 +13,7 @@ from snnlab.experiments.experiment import Experiment
 from snnlab.experiments.options import shown
 from snnlab.rules.rule import State
 from snnlab.runs import Progress, Run, versions
-from snnlab.train import Trial, restored, start
+from snnlab.train import Trial, census, restored, start
 
 _KEYS = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
 
@@ -43,7 +43,7 @@ class Study:
         """
         trial = experiment.trial(seed=seed, folder=folder, threads=threads)
         start(trial)
-        return cls(Run.create(path, _note(experiment, seed, folder)), experiment, trial)
+        return cls(Run.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial)
 
     @classmethod
     def open(
@@ -106,7 +106,10 @@ def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: in
     if experiment != note["experiment"]:
         raise Refused(path, f"a run of {note['experiment']!r}", f"not of {experiment!r}: choose another --out")
     kept = _experiment(run, note)
-    asked = kept.with_options(changes).options()
+    changed = kept.with_options(changes)
+    if changed.encoding != kept.encoding:
+        raise _differs(path, "--set encoder", changed.encoding, kept.encoding)
+    asked = changed.options()
     for name, value in kept.options().items():
         if asked[name] != value:
             raise _differs(path, f"--set {name}", asked[name], value)

@@ -2,9 +2,12 @@
 
 from snnlab.plots.confusion import confusion
 from snnlab.plots.curve import learning_curve
+from snnlab.plots.events import event_frames, event_raster
+from snnlab.plots.images import images
 from snnlab.plots.raster import raster
 from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
 from snnlab.plots.results import accuracies
+from snnlab.plots.sound import cochleagram, wave
 from snnlab.plots.spike_counts import counts
 from snnlab.plots.style import STYLE, check_path, figure, save, style
 from snnlab.plots.traces import traces
@@ -14,11 +17,15 @@ __all__ = [
     "STYLE",
     "accuracies",
     "check_path",
+    "cochleagram",
     "confusion",
     "counts",
     "cv_histogram",
+    "event_frames",
+    "event_raster",
     "figure",
     "histogram",
+    "images",
     "learning_curve",
     "population_rate",
     "raster",
@@ -26,5 +33,6 @@ __all__ = [
     "save",
     "style",
     "traces",
+    "wave",
     "weight_images",
 ]

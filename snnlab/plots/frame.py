@@ -60,9 +60,10 @@ def whole_numbers() -> MaxNLocator:
     return MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
 
 
-def legend_above(ax: Axes) -> None:
+def legend_above(ax: Axes, *, markerscale: float = 1.0) -> None:
     """A legend in one line above the Axes, on the right, where it can hide no data."""
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=6, frameon=False)
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=6, frameon=False,
+              markerscale=markerscale)  # fmt: skip
 
 
 def notice(ax: Axes, text: str) -> None:

@@ -1,5 +1,5 @@
 // Grey levels into spikes: a draw for every bright pixel and step, each from its own place in a stream of random
-// numbers. What is drawn is defined in encode.py; this file draws it fast.
+// numbers. What is drawn is defined in poisson.py; this file draws it fast.
 #include <algorithm>
 #include <atomic>
 #include <cstdint>

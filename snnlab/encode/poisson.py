@@ -1,8 +1,4 @@
-"""Images into spikes.
-
-Every draw has its own place in one stream of random numbers, so what is drawn does not depend on the batch, the order
-or the number of threads, and a run that is resumed sees the spikes it would have seen.
-"""
+"""Images into spikes at random: the rate code of HM2-BP."""
 
 from __future__ import annotations
 
@@ -16,14 +12,12 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.encode.encoder import TRAIN, WORD, check_draw, images
 from snnlab.errors import Refused
 from snnlab.native import library
+from snnlab.packed import Tell, silent
+from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
-
-TRAIN, TEST = 0, 1
-"""Streams for the two parts of a dataset: sample 7 of one is not drawn with the numbers of sample 7 of the other."""
-
-_WORD = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -57,69 +51,43 @@ class Poisson:
         if not 0 <= self.brightest <= 1:
             raise Refused("Poisson.brightest", f"found {self.brightest!r}", "needs a probability, 0 to 1")
 
-    def encode(
-        self,
-        values: NDArray[np.uint8],
-        peak: int,
-        indices: NDArray[np.int64],
-        *,
-        seed: int,
-        epoch: int = 0,
-        stream: int = TRAIN,
-        threads: int = 1,
-    ) -> Spikes:
-        """The spikes of a batch: `values` (samples, features) with full intensity `peak`, on `threads` threads.
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+        """The images as they are. Raises Refused for what is none."""
+        return images(samples)
 
-        `indices` (samples,) are the samples' numbers within their dataset. Raises Refused for anything else.
-        """
+    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+        """The spikes of a batch of images, on `threads` threads. Raises Refused for anything else."""
         epoch = epoch if self.fresh else 0
-        _check_batch(values, peak, indices)
-        for name, number in (("seed", seed), ("epoch", epoch), ("stream", stream)):
-            if not 0 <= number < _WORD:
-                raise Refused(f"encode: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")
-        if threads < 1:
-            raise Refused("encode: threads", f"found {threads}", "needs at least 1")
-        samples, features = values.shape
-        offsets = np.empty((samples, self.steps + 1), dtype=np.int64)
+        batch = images(samples)
+        check_draw(seed, epoch, stream, threads)
+        values, numbers = np.ascontiguousarray(batch.values), np.ascontiguousarray(batch.numbers)
+        count, features = values.shape
+        offsets = np.empty((count, self.steps + 1), dtype=np.int64)
         kernel = _kernel()
         drawn = kernel.snnlab_draw(
-            np.ascontiguousarray(values), np.ascontiguousarray(indices), samples, features,
-            _thresholds(self.brightest, peak), seed, stream, epoch, self.steps, offsets, threads,
+            values, numbers, count, features, _thresholds(self.brightest, batch.peak), seed, stream, epoch, self.steps,
+            offsets, threads,
         )  # fmt: skip
         if not drawn:
-            raise MemoryError(f"spikes of {samples} samples in {self.steps} steps: take smaller batches")
+            raise MemoryError(f"spikes of {count} samples in {self.steps} steps: take smaller batches")
         try:
-            ids = np.empty(int(offsets[-1, -1]) if samples else 0, dtype=np.int32)
+            ids = np.empty(int(offsets[-1, -1]) if count else 0, dtype=np.int32)
             kernel.snnlab_collect(drawn, ids)
         finally:
             kernel.snnlab_release(drawn)
         return Spikes(ids, offsets, features, self.dt)
 
 
-def _check_batch(values: NDArray[np.uint8], peak: int, indices: NDArray[np.int64]) -> None:
-    if values.dtype != np.uint8 or values.ndim != 2:
-        raise Refused("encode: values", f"{values.dtype} {values.shape}", "needs uint8 (samples, features)")
-    if not 1 <= peak <= 255:
-        raise Refused("encode: peak", f"found {peak}", "needs the value of full intensity, 1 to 255")
-    if values.size and values.max() > peak:
-        raise Refused("encode: values", f"found {values.max()}", f"needs values up to the peak, {peak}")
-    if indices.dtype != np.int64 or indices.shape != values.shape[:1]:
-        right = f"needs int64 ({len(values)},), one number for each sample"
-        raise Refused("encode: indices", f"{indices.dtype} {indices.shape}", right)
-    if indices.size and not 0 <= indices.min() <= indices.max() < _WORD:
-        raise Refused("encode: indices", f"found {indices.min()}..{indices.max()}", f"needs 0..{_WORD - 1}")
-
-
 @cache
 def _thresholds(brightest: float, peak: int) -> NDArray[np.uint64]:
     """What a random number must be below for a pixel of each value to fire; worked out exactly, then rounded once."""
-    exact = [_WORD * Fraction(brightest) * min(value, peak) / peak for value in range(256)]
+    exact = [WORD * Fraction(brightest) * min(value, peak) / peak for value in range(256)]
     return np.array([round(threshold) for threshold in exact], dtype=np.uint64)
 
 
 @cache
 def _kernel() -> ctypes.CDLL:
-    kernel = library((files("snnlab") / "encode.cpp").read_text(encoding="utf-8"), name="encode")
+    kernel = library((files("snnlab.encode") / "poisson.cpp").read_text(encoding="utf-8"), name="encode")
 
     def array(dtype: type[np.generic]) -> type:
         return np.ctypeslib.ndpointer(dtype, flags="C")

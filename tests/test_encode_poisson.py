@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from snnlab import encode, loaders
-from snnlab.encode import TEST, TRAIN, Poisson
+from snnlab import loaders
+from snnlab.encode import TEST, TRAIN, Poisson, poisson
 from snnlab.errors import Refused
+from snnlab.samples import Images
 from snnlab.spikes import Spikes
 
 RARE = 1e-6
@@ -37,6 +38,15 @@ def philox(counter: tuple[Any, ...], key: tuple[int, int], rounds: int = 10) -> 
         c0, c1, c2, c3 = (b >> 32) ^ c1 ^ k0, b & low, (a >> 32) ^ c3 ^ k1, a & low
         k0, k1 = (k0 + 0x9E3779B9) & low, (k1 + 0xBB67AE85) & low
     return c0, c1, c2, c3
+
+
+def grey(values: NDArray[Any], peak: int, numbers: NDArray[Any]) -> Images:
+    """Images of these values, in which nothing else is of interest."""
+    names = ("a",)
+    labels = np.zeros(len(values), dtype=np.int64)
+    return Images(
+        values=values, peak=peak, numbers=numbers, labels=labels, shape=(), classes=names, dataset="grey", split=""
+    )
 
 
 def half_words(pixel: NDArray[np.uint64], step: int, sample: int, epoch: int, key: tuple[int, int], block: int) -> Any:
@@ -83,7 +93,7 @@ KNOWN = [
 
 def kernel_philox(counter: tuple[int, ...], key: tuple[int, int]) -> tuple[int, ...]:
     words = np.array(counter, dtype=np.uint32)
-    encode._kernel().snnlab_philox(words, *key)
+    poisson._kernel().snnlab_philox(words, *key)
     return tuple(words.tolist())
 
 
@@ -119,7 +129,9 @@ def test_the_kernel_draws_what_the_definition_says(data: st.DataObject) -> None:
     values[rng.random(values.shape) < draw(st.floats(0, 1))] = 0
     indices = rng.integers(0, 2**32, samples, dtype=np.int64)
     seed, epoch, stream = draw(words), draw(words), draw(words)
-    spikes = code.encode(values, peak, indices, seed=seed, epoch=epoch, stream=stream, threads=draw(st.integers(1, 3)))
+    spikes = code.encode(
+        grey(values, peak, indices), seed=seed, epoch=epoch, stream=stream, threads=draw(st.integers(1, 3))
+    )
     expected, _ = by_definition(code, values, peak, indices, seed, epoch, stream)
     assert spikes == Spikes.from_dense(expected, code.dt)
 
@@ -129,7 +141,7 @@ def test_draws_that_the_lower_half_decides_are_right_as_well() -> None:
     values = np.random.default_rng(0).integers(0, 256, (2, 784)).astype(np.uint8)
     expected, close = by_definition(code, values, 255, indices, 1, 2, 0)
     assert close >= 5, "the test should see the rare branch"
-    assert code.encode(values, 255, indices, seed=1, epoch=2) == Spikes.from_dense(expected, code.dt)
+    assert code.encode(grey(values, 255, indices), seed=1, epoch=2) == Spikes.from_dense(expected, code.dt)
 
 
 @settings(deadline=None)
@@ -142,7 +154,7 @@ def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch
     values = np.full((1, 41), 1, np.uint8)
     fires = [
         Poisson(steps=31, brightest=chance / 2**32)
-        .encode(values, 1, np.array([sample]), seed=seed, epoch=epoch)
+        .encode(grey(values, 1, np.array([sample])), seed=seed, epoch=epoch)
         .dense()
         for chance in (number, number + 1)
     ]
@@ -151,13 +163,13 @@ def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch
 
 def test_thresholds_are_the_published_probabilities_to_32_bits() -> None:
     """p = pixel / (5.5 * 255), rounded to a multiple of 2^-32."""
-    ours = encode._thresholds(Poisson().brightest, 255)
+    ours = poisson._thresholds(Poisson().brightest, 255)
     assert ours.tolist() == [round(Fraction(2, 11) * value / 255 * 2**32) for value in range(256)]
 
 
 def test_the_defaults_are_the_published_ones() -> None:
     """400 steps of 1 ms; the authors begin to draw in step 1."""
-    spikes = Poisson().encode(np.full((3, 50), 255, np.uint8), 255, np.arange(3), seed=0)
+    spikes = Poisson().encode(grey(np.full((3, 50), 255, np.uint8), 255, np.arange(3)), seed=0)
     assert (spikes.steps, spikes.dt, spikes.size) == (400, 1e-3, 50)
     assert not spikes.dense()[:, 0].any()
     assert spikes.dense()[:, 1].any()
@@ -165,17 +177,17 @@ def test_the_defaults_are_the_published_ones() -> None:
 
 def test_probability_one_always_fires_and_zero_never() -> None:
     values = np.array([[0, 255, 0, 255, 255]], dtype=np.uint8)
-    always = Poisson(steps=50, brightest=1.0).encode(values, 255, np.array([9]), seed=4)
+    always = Poisson(steps=50, brightest=1.0).encode(grey(values, 255, np.array([9])), seed=4)
     assert np.array_equal(always.counts(), [[0, 49, 0, 49, 49]])
-    never = Poisson(steps=50, brightest=0.0).encode(values, 255, np.array([9]), seed=4)
+    never = Poisson(steps=50, brightest=0.0).encode(grey(values, 255, np.array([9])), seed=4)
     assert len(never) == 0
 
 
 def test_a_dim_dataset_has_its_own_peak() -> None:
     """The value 16 of the digits, whose peak is 16, is as bright as 255 where the peak is 255."""
     code, indices = Poisson(), np.arange(4)
-    dim = code.encode(np.full((4, 64), 16, np.uint8), 16, indices, seed=0)
-    assert dim == code.encode(np.full((4, 64), 255, np.uint8), 255, indices, seed=0)
+    dim = code.encode(grey(np.full((4, 64), 16, np.uint8), 16, indices), seed=0)
+    assert dim == code.encode(grey(np.full((4, 64), 255, np.uint8), 255, indices), seed=0)
 
 
 # Of what the draw is, and is not, a function -----------------------------------------------------------------------
@@ -186,23 +198,23 @@ SHORT = Poisson(steps=45)
 
 
 def test_threads_do_not_change_the_spikes() -> None:
-    once = SHORT.encode(BATCH, 255, PLACES, seed=1, threads=1)
+    once = SHORT.encode(grey(BATCH, 255, PLACES), seed=1, threads=1)
     for threads in (2, 3, 64):
-        assert SHORT.encode(BATCH, 255, PLACES, seed=1, threads=threads) == once
+        assert SHORT.encode(grey(BATCH, 255, PLACES), seed=1, threads=threads) == once
 
 
 @settings(deadline=None, max_examples=40)
 @given(order=st.lists(st.integers(0, 23), max_size=30))
 def test_a_sample_is_drawn_the_same_in_any_batch(order: list[int]) -> None:
-    whole = SHORT.encode(BATCH, 255, PLACES, seed=1)
-    some = SHORT.encode(BATCH[order], 255, PLACES[order], seed=1, threads=2)
+    whole = SHORT.encode(grey(BATCH, 255, PLACES), seed=1)
+    some = SHORT.encode(grey(BATCH[order], 255, PLACES[order]), seed=1, threads=2)
     for row, sample in enumerate(order):
         assert some.sample(row) == whole.sample(sample)
 
 
 def test_a_longer_sample_begins_like_a_shorter_one() -> None:
     short, long = (
-        replace(SHORT, steps=steps).encode(BATCH, 255, PLACES, seed=1).dense() for steps in (SHORT.steps, 101)
+        replace(SHORT, steps=steps).encode(grey(BATCH, 255, PLACES), seed=1).dense() for steps in (SHORT.steps, 101)
     )
     assert np.array_equal(long[:, : SHORT.steps], short)
 
@@ -210,25 +222,25 @@ def test_a_longer_sample_begins_like_a_shorter_one() -> None:
 @pytest.mark.parametrize("change", [{"seed": 2}, {"epoch": 1}, {"stream": TEST}])
 def test_seed_epoch_and_stream_each_give_other_spikes(change: dict[str, int]) -> None:
     usual = {"seed": 1, "epoch": 0, "stream": TRAIN}
-    assert SHORT.encode(BATCH, 255, PLACES, **usual) == SHORT.encode(BATCH, 255, PLACES, **usual)
-    assert SHORT.encode(BATCH, 255, PLACES, **(usual | change)) != SHORT.encode(BATCH, 255, PLACES, **usual)
+    assert SHORT.encode(grey(BATCH, 255, PLACES), **usual) == SHORT.encode(grey(BATCH, 255, PLACES), **usual)
+    assert SHORT.encode(grey(BATCH, 255, PLACES), **(usual | change)) != SHORT.encode(grey(BATCH, 255, PLACES), **usual)
 
 
 def test_spikes_that_are_drawn_once_are_those_of_epoch_zero_for_ever() -> None:
-    first = SHORT.encode(BATCH, 255, PLACES, seed=1, epoch=0)
+    first = SHORT.encode(grey(BATCH, 255, PLACES), seed=1, epoch=0)
     once = replace(SHORT, fresh=False)
-    assert all(once.encode(BATCH, 255, PLACES, seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
+    assert all(once.encode(grey(BATCH, 255, PLACES), seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
 
 
 def test_values_may_be_any_view_of_memory() -> None:
-    expected = SHORT.encode(np.ascontiguousarray(BATCH[::2, ::3]), 255, PLACES[:12].copy(), seed=0)
-    assert SHORT.encode(BATCH[::2, ::3], 255, PLACES[:12], seed=0) == expected
+    expected = SHORT.encode(grey(np.ascontiguousarray(BATCH[::2, ::3]), 255, PLACES[:12].copy()), seed=0)
+    assert SHORT.encode(grey(BATCH[::2, ::3], 255, PLACES[:12]), seed=0) == expected
 
 
 def test_mnist_has_as_many_spikes_as_its_pixels_promise(mnist_folder: Any) -> None:
     """Sum of p over pixels and the 399 steps that are drawn, within five standard deviations."""
     samples = loaders.load("mnist", "test", folder=mnist_folder).take(slice(0, 200))
-    spikes = Poisson().encode(samples.values, samples.peak, samples.numbers, seed=0, stream=TEST)
+    spikes = Poisson().encode(samples, seed=0, stream=TEST)
     p = samples.values / (5.5 * 255)
     assert abs(len(spikes) - 399 * p.sum()) < 5 * np.sqrt(399 * (p * (1 - p)).sum())
 
@@ -245,7 +257,7 @@ def rate_p_value(counts: NDArray[np.int64], draws: int, p: NDArray[np.float64]) 
 def grey_counts(code: Poisson, seed: int) -> tuple[NDArray[np.int64], int]:
     """How often a pixel of each value 1..255 fired, over 600 samples of 400 steps."""
     values = np.tile(np.arange(1, 256, dtype=np.uint8), (600, 1))
-    spikes = code.encode(values, 255, np.arange(600), seed=seed)
+    spikes = code.encode(grey(values, 255, np.arange(600)), seed=seed)
     return spikes.counts().sum(axis=0), 600 * (code.steps - 1)
 
 
@@ -266,7 +278,7 @@ def test_the_rate_test_sees_a_probability_that_is_one_per_cent_off() -> None:
 def test_spikes_per_sample_spread_as_a_binomial() -> None:
     """Equal pixels: the count of a sample is binomial over pixels and steps, tested in its mean and in its variance."""
     code, p = Poisson(steps=101, brightest=0.15), 0.15
-    counts = code.encode(np.full((2000, 50), 255, np.uint8), 255, np.arange(2000), seed=3).counts().sum(axis=1)
+    counts = code.encode(grey(np.full((2000, 50), 255, np.uint8), 255, np.arange(2000)), seed=3).counts().sum(axis=1)
     assert rate_p_value(counts, 50 * 100, np.full(2000, p)) > RARE
 
 
@@ -278,7 +290,7 @@ def bright(samples: int = 60, seed: int = 0, **where: int) -> NDArray[np.bool_]:
     code = Poisson(steps=401, brightest=P, fresh=True)
     values = np.full((samples, 64), 255, np.uint8)
     first = where.pop("first", 0)
-    return code.encode(values, 255, np.arange(first, first + samples), seed=seed, **where).dense()[:, 1:]
+    return code.encode(grey(values, 255, np.arange(first, first + samples)), seed=seed, **where).dense()[:, 1:]
 
 
 def joint_p_value(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -356,9 +368,9 @@ def test_a_code_that_cannot_be_is_refused(values: dict[str, Any], field: str) ->
         ({"peak": 0}, "encode: peak: found 0"),
         ({"peak": 256}, "encode: peak: found 256"),
         ({"peak": 16}, "encode: values: found 255; needs values up to the peak, 16"),
-        ({"indices": PLACES.astype(np.int32)}, r"encode: indices: int32 \(24,\); needs int64"),
-        ({"indices": PLACES[:3]}, r"encode: indices: int64 \(3,\); needs int64 \(24,\)"),
-        ({"indices": PLACES - 60000}, "encode: indices: found -"),
+        ({"numbers": PLACES.astype(np.int32)}, r"encode: numbers: int32 \(24,\); needs int64"),
+        ({"numbers": PLACES[:3]}, r"encode: numbers: int64 \(3,\); needs int64 \(24,\)"),
+        ({"numbers": PLACES - 60000}, "encode: numbers: found -"),
         ({"seed": -1}, "encode: seed: found -1; needs 0 to 4294967295"),
         ({"seed": 2**32}, "encode: seed: found 4294967296"),
         ({"epoch": -1}, "encode: epoch"),
@@ -367,6 +379,8 @@ def test_a_code_that_cannot_be_is_refused(values: dict[str, Any], field: str) ->
     ],
 )
 def test_a_batch_that_cannot_be_is_refused(change: dict[str, Any], line: str) -> None:
-    usual: dict[str, Any] = {"values": BATCH, "peak": 255, "indices": PLACES, "seed": 0}
+    usual: dict[str, Any] = {"values": BATCH, "peak": 255, "numbers": PLACES, "seed": 0}
+    given = usual | change
+    samples = grey(given.pop("values"), given.pop("peak"), given.pop("numbers"))
     with pytest.raises(Refused, match=line):
-        SHORT.encode(**(usual | change))
+        SHORT.encode(samples, **given)

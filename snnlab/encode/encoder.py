@@ -1,0 +1,80 @@
+"""What an encoder is: samples in, spikes out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from snnlab.errors import Refused
+from snnlab.packed import Grid, Tell, silent
+from snnlab.samples import Images, Packed, Samples
+from snnlab.spikes import Spikes
+
+TRAIN, TEST = 0, 1
+"""Streams for the two parts of a dataset: sample 7 of one is not drawn with the numbers of sample 7 of the other."""
+
+WORD = 1 << 32
+"""Seeds, epochs, streams and the numbers of samples are below it."""
+
+
+class Encoder(Protocol):
+    """Turns samples into spikes, the same for the same numbers whatever the batch."""
+
+    @property
+    def dt(self) -> float:
+        """Seconds per step of the spikes."""
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
+        """What `encode` takes, made once from what a loader gives: images as they are, recordings packed into spikes.
+
+        threads  as many as may be used, None for all cores
+
+        Raises Refused for samples of a kind that cannot be encoded this way, and for recordings that are spoilt.
+        """
+
+    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+        """The spikes of some samples that were prepared.
+
+        stream   tells training from testing: TRAIN or TEST
+        threads  as many as may be used; no spike depends on it
+        """
+
+
+def images(samples: Samples) -> Images:
+    """The samples, being images whose values make sense. Raises Refused for anything else."""
+    if not isinstance(samples, Images):
+        raise Refused("encode: samples", f"{type(samples).__name__} of {samples.dataset}", "needs images")
+    values, peak, numbers = samples.values, samples.peak, samples.numbers
+    if values.dtype != np.uint8 or values.ndim != 2:
+        raise Refused("encode: values", f"{values.dtype} {values.shape}", "needs uint8 (samples, features)")
+    if not 1 <= peak <= 255:
+        raise Refused("encode: peak", f"found {peak}", "needs the value of full intensity, 1 to 255")
+    if values.size and values.max() > peak:
+        raise Refused("encode: values", f"found {values.max()}", f"needs values up to the peak, {peak}")
+    if numbers.dtype != np.int64 or numbers.shape != values.shape[:1]:
+        right = f"needs int64 ({len(values)},), one number for each sample"
+        raise Refused("encode: numbers", f"{numbers.dtype} {numbers.shape}", right)
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() < WORD:
+        raise Refused("encode: numbers", f"found {numbers.min()}..{numbers.max()}", f"needs 0..{WORD - 1}")
+    return samples
+
+
+def packed(samples: Samples, grid: Grid) -> Packed:
+    """The samples, being spikes on this grid. Raises Refused for anything else."""
+    if not isinstance(samples, Packed):
+        found = f"{type(samples).__name__} of {samples.dataset}"
+        raise Refused("encode: samples", found, "needs what the encoder's `prepared` gives")
+    if (samples.steps, samples.dt, samples.shape) != (grid.steps, grid.dt, grid.shape or samples.shape):
+        found = f"{samples.steps} steps of {samples.dt:g} s, shape {samples.shape}"
+        raise Refused("encode: samples", found, f"this encoder has {grid.steps} of {grid.dt:g} s, shape {grid.shape}")
+    return samples
+
+
+def check_draw(seed: int, epoch: int, stream: int, threads: int) -> None:
+    """Raises Refused for numbers that no random number can be drawn by, and for no threads."""
+    for name, number in (("seed", seed), ("epoch", epoch), ("stream", stream)):
+        if not 0 <= number < WORD:
+            raise Refused(f"encode: {name}", f"found {number}", f"needs 0 to {WORD - 1}")
+    if threads < 1:
+        raise Refused("encode: threads", f"found {threads}", "needs at least 1")

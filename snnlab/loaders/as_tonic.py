@@ -1,0 +1,76 @@
+"""Any dataset of recordings as a dataset of tonic's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import cards
+from snnlab.errors import Refused
+from snnlab.loaders import audio
+from snnlab.loaders.parts import events, load
+from snnlab.samples import EVENT, Files
+from snnlab.sound.bsa import Bsa
+from snnlab.sound.ear import Ear
+from snnlab.sound.files import read
+from snnlab.sound.lyon import Lyon
+
+if TYPE_CHECKING:
+    from snnlab.loaders.tonics import Recordings
+
+_FRAME = 0.016  # seconds, as HM2-BP decimated the cochleagrams of TI46
+
+
+def as_tonic(
+    name: str | Path,
+    split: str,
+    *,
+    folder: Path | None = None,
+    ear: Ear | None = None,
+    coder: Bsa | None = None,
+    **transforms: Callable[..., Any],
+) -> Recordings:
+    """One part of a dataset of recordings as a `tonic.Dataset`: its items are events and the number of the class.
+
+    Events have the fields x, y, p and t, with t in microseconds. Those of a sound are the spikes of its channels: x is
+    the channel, p is 1; they come from an `ear`, Lyon's with frames of 16 ms if left out, and a `coder`, BSA if left
+    out. `transforms` are tonic's: transform, target_transform, transforms.
+
+    Raises Refused for a dataset of images, where tonic is not installed, and where `load` does.
+    """
+    from snnlab.loaders.tonics import Recordings
+
+    card = cards.dataset(name)
+    samples = load(name, split, folder=folder)
+    if not isinstance(samples, Files):
+        raise Refused(f"{card.id}: format", f"{card.format}: images", "tonic's datasets are of events")
+    if samples.reader != audio.READER:
+        rows, columns, polarities = samples.shape
+        return Recordings(samples, events, (columns, rows, polarities), **transforms)
+    ear = ear or default_ear(name)
+    coder = coder or Bsa()
+    size = (coder.neurons(len(ear.centres)), 1, 1)
+    return Recordings(samples, lambda some: spoken(some, ear, coder), size, **transforms)
+
+
+def default_ear(name: str | Path) -> Lyon:
+    """Lyon's ear for the sounds of a dataset, with frames of 16 ms. Raises Refused for a dataset of no sounds."""
+    card = cards.dataset(name)
+    if not card.rate:
+        raise Refused(f"{card.id}: format", f"found {card.format!r}", "an ear needs sounds")
+    return Lyon(rate=card.rate, decimation=round(card.rate * _FRAME))
+
+
+def spoken(samples: Files, ear: Ear, coder: Bsa) -> Iterator[NDArray[np.void]]:
+    """The spikes of one sound after another as events of channels. Raises Refused for a sound that is spoilt."""
+    for path in samples.paths():
+        frames = ear.cochleagram(read(path, rate=ear.rate).values)
+        spikes = coder.encode(frames, frame=ear.frame)
+        found = np.zeros(len(spikes.ids), dtype=EVENT)
+        steps = np.repeat(np.arange(spikes.steps), np.diff(spikes.offsets[0], append=len(spikes.ids))[: spikes.steps])
+        found["x"], found["p"], found["t"] = spikes.ids, True, np.round(steps * spikes.dt * 1e6)
+        yield found

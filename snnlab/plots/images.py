@@ -1,0 +1,42 @@
+"""Images side by side, as a dataset has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from snnlab.errors import Refused
+from snnlab.plots.frame import notice
+
+_GAP = 0.12  # of an image, between two of them
+
+
+def images(values: ArrayLike, ax: Axes, *, labels: Sequence[str] = (), columns: int = 10, peak: float = 255) -> Axes:
+    """Images (images, rows, columns) in lines of `columns`, `peak` being black on white, a label below each.
+
+    Raises Refused for what are no images, and for another number of labels.
+    """
+    array = np.asarray(values)
+    if array.ndim != 3 or (array.size and not np.isfinite(array).all()):
+        raise Refused("images", f"values of shape {array.shape}", "needs finite (images, rows, columns)")
+    if labels and len(labels) != len(array):
+        raise Refused("images", f"{len(labels)} labels for {len(array)} images", "needs one for each")
+    ax.set_axis_off()
+    if not len(array):
+        notice(ax, "no images")
+        return ax
+    _, height, width = array.shape
+    across, down = width * (1 + _GAP), height * (1 + 2 * _GAP + 0.25 * bool(labels))
+    for number, image in enumerate(array):
+        left, top = (number % columns) * across, (number // columns) * down
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=peak, extent=(left, left + width, top + height, top))
+        if labels:
+            ax.text(left + width / 2, top + height * (1 + _GAP / 2), labels[number], ha="center", va="top")
+    lines = -(-len(array) // columns)
+    ax.set_xlim(0, min(len(array), columns) * across - width * _GAP)
+    ax.set_ylim(lines * down, 0)
+    ax.set_aspect("equal")
+    return ax

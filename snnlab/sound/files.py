@@ -1,0 +1,228 @@
+"""Sound files into samples: RIFF WAV and NIST SPHERE, decoded by libsndfile, checked before and after."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from snnlab.errors import Refused
+
+_CODINGS = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_RATES = range(1000, 384_001)
+_LOUDEST = 10.0  # times full scale: floats beyond it were written in another unit
+_RATIO = 10_000  # a conversion by a ratio of larger numbers would take a filter of more than 200,000 taps
+_CHUNKS = 1000  # chunks of a RIFF file that are looked through for its samples
+_FIELD = re.compile(r"(\w+) -(?:i|r|s\d+) (.*)")
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """One channel of sound: float64 `values` (samples,), full scale 1, at `rate` samples per second."""
+
+    values: NDArray[np.float64]
+    rate: int
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.values) / self.rate
+
+    def at(self, rate: int) -> Sound:
+        """The sound at another rate, by a polyphase filter (scipy.signal.resample_poly).
+
+        Raises Refused for a rate that is not in a ratio of numbers up to 10,000 to that of the sound.
+        """
+        common = math.gcd(rate, self.rate)
+        up, down = rate // common, self.rate // common
+        if rate not in _RATES or max(up, down) > _RATIO:
+            raise Refused("Sound.at", f"{self.rate} Hz to {rate} Hz", f"needs a ratio of numbers up to {_RATIO}")
+        return self if up == down else Sound(resample_poly(self.values, up, down), rate)
+
+
+def read(path: str | Path, *, rate: int | None = None, resample: bool = False, longest: float = 60.0) -> Sound:
+    """The sound in a RIFF WAV or NIST SPHERE file, of any suffix: PCM, floats, mu-law or A-law, one channel.
+
+    rate      samples per second that are needed; any, if left out
+    resample  whether a sound of another rate is converted to it, instead of refused
+    longest   seconds beyond which a file is refused
+
+    Raises Refused for what is not such a file, is truncated, empty, compressed, or contradicts itself, for several
+    channels, another rate, and samples that are not finite.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise Refused(path, "no such file" if not path.exists() else "not a file", "needs a WAV or SPHERE file")
+        with path.open("rb") as file:
+            promised = _promised(path, file)
+        sound = _decoded(path, promised, longest)
+    except OSError as error:
+        raise Refused(path, f"cannot be read: {error.strerror or error}", "needs a file that is readable") from error
+    if rate is None or sound.rate == rate:
+        return sound
+    if not resample:
+        raise Refused(path, f"{sound.rate} samples per second", f"needs {rate}; convert it, or have it resampled")
+    return sound.at(rate)
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """What a header says of the samples that follow it."""
+
+    frames: int
+    channels: int
+    rate: int
+    checksum: int | None = None  # of 16-bit samples, modulo 2^16
+
+
+def _promised(path: Path, file: BinaryIO) -> _Promise:
+    head = file.read(16)
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return _riff(path, file)
+    if head[:8] == b"NIST_1A\n":
+        return _sphere(path, file)
+    if head[:4] == b"ajkg":
+        raise Refused(path, "a file compressed by shorten", "unpack it first: shorten -x FILE")
+    found = f"begins with {head[:8]!r}" if head else "an empty file"
+    raise Refused(path, found, "needs a RIFF WAV or a NIST SPHERE file")
+
+
+# RIFF ---------------------------------------------------------------------------------------------------------------
+
+
+def _riff(path: Path, file: BinaryIO) -> _Promise:
+    size, place, form = file.seek(0, 2), 12, None
+    for _ in range(_CHUNKS):
+        file.seek(place)
+        header = file.read(8)
+        if len(header) < 8:
+            break
+        name, length = header[:4], int.from_bytes(header[4:], "little")
+        if name == b"fmt ":
+            form = _form(path, file.read(16))
+        if name == b"data":
+            _check_room(path, length, size - place - 8)
+            if form is None:
+                raise Refused(path, "samples before their format", "needs a fmt chunk before the data chunk")
+            channels, rate, frame = form
+            return _Promise(length // frame, channels, rate)
+        place += 8 + length + length % 2
+    raise Refused(path, f"no samples in {size} bytes", "the file is truncated, or no sound: copy it again")
+
+
+def _form(path: Path, chunk: bytes) -> tuple[int, int, int]:
+    """Channels, rate, and bytes of all channels at one time."""
+    if len(chunk) < 16:
+        raise Refused(path, "a header that ends within its format", "the file is truncated: copy it again")
+    _, channels, rate, bytes_a_second, frame, bits = struct.unpack("<HHIIHH", chunk)
+    if not frame or frame != channels * math.ceil(bits / 8) or bytes_a_second != rate * frame:
+        found = (
+            f"{channels} channels of {bits} bits at {rate} Hz in {bytes_a_second} bytes per second, {frame} at a time"
+        )
+        raise Refused(path, f"its header contradicts itself: {found}", "write it anew: sox IN.wav OUT.wav")
+    return channels, rate, frame
+
+
+# SPHERE -------------------------------------------------------------------------------------------------------------
+
+
+def _sphere(path: Path, file: BinaryIO) -> _Promise:
+    fields, begin = _header(path, file)
+    coding = fields.get("sample_coding", "pcm").lower()
+    if "shorten" in coding:
+        raise Refused(
+            path, f"samples compressed by shorten ({coding})", "unpack it first: sph2pipe -f rif IN.sph OUT.wav"
+        )
+    if coding not in ("pcm", "ulaw", "mu-law", "alaw"):
+        raise Refused(path, f"samples coded as {coding!r}", "needs pcm, ulaw or alaw: convert it to WAV")
+    frames, channels, rate, width = (
+        _number(path, fields, name) for name in ("sample_count", "channel_count", "sample_rate", "sample_n_bytes")
+    )
+    _check_room(path, frames * channels * width, file.seek(0, 2) - begin)
+    summed = coding == "pcm" and width == 2 and "sample_checksum" in fields
+    return _Promise(frames, channels, rate, _number(path, fields, "sample_checksum") if summed else None)
+
+
+def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], int]:
+    """The fields of a SPHERE header, and where the samples begin."""
+    file.seek(8)
+    length = file.read(8).strip()
+    if not length.isdigit() or not 1024 <= int(length) <= 1 << 16:
+        raise Refused(path, f"a SPHERE header of {length!r} bytes", "needs 1024 bytes, or some more")
+    text = file.read(int(length) - 16).decode("latin-1")
+    lines, end, _ = text.partition("end_head")
+    if not end:
+        raise Refused(path, "a SPHERE header without end_head", "the file is truncated or damaged: copy it again")
+    fields: dict[str, str] = {}
+    for line in lines.splitlines():
+        found = _FIELD.fullmatch(line.strip())
+        if found and fields.setdefault(found[1], found[2].strip()) != found[2].strip():
+            raise Refused(path, f"{found[1]} said twice in its header", "the file is damaged: copy it again")
+    return fields, int(length)
+
+
+def _number(path: Path, fields: dict[str, str], name: str) -> int:
+    text = fields.get(name, "")
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        found = f"{name} {text!r}" if text else f"no {name} in its header"
+        raise Refused(path, found, "a SPHERE header says it in whole numbers: copy the file again")
+    return int(text)
+
+
+# Both ---------------------------------------------------------------------------------------------------------------
+
+
+def _check_room(path: Path, promised: int, left: int) -> None:
+    if promised > left:
+        raise Refused(
+            path, f"{max(left, 0)} bytes of samples, its header promises {promised}", "it is truncated: copy it again"
+        )
+
+
+def _decoded(path: Path, promised: _Promise, longest: float) -> Sound:
+    """The samples as promised. Raises Refused where the file does not keep its promises."""
+    if promised.channels != 1:
+        raise Refused(path, f"{promised.channels} channels", "needs one: choose it with sox IN.wav OUT.wav remix 1")
+    if promised.rate not in _RATES:
+        raise Refused(path, f"{promised.rate} samples per second", f"needs {_RATES[0]} to {_RATES[-1]}")
+    if not promised.frames:
+        raise Refused(path, "no samples", "needs a sound")
+    if promised.frames > longest * promised.rate:
+        raise Refused(path, f"{promised.frames / promised.rate:.1f} s of sound", f"needs at most {longest:g} s")
+    try:
+        with soundfile.SoundFile(path) as file:
+            told = (file.channels, file.samplerate)
+            if told != (promised.channels, promised.rate) or file.subtype not in _CODINGS:
+                found = f"{file.subtype} of {told[0]} channels at {told[1]} Hz"
+                raise Refused(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(_CODINGS)}")
+            # libsndfile reads on where a SPHERE file has more than its header says
+            values = file.read(promised.frames, dtype="float64")
+    except soundfile.SoundFileError as error:
+        reason = getattr(error, "error_string", str(error)).rstrip(".")
+        raise Refused(path, f"cannot be decoded: {reason}", "needs PCM, floats, mu-law or A-law") from error
+    return Sound(_checked(path, values, promised), promised.rate)
+
+
+def _checked(path: Path, values: NDArray[np.float64], promised: _Promise) -> NDArray[np.float64]:
+    if len(values) != promised.frames:
+        found = f"{len(values)} samples, its header promises {promised.frames}"
+        raise Refused(path, found, "the file is truncated or damaged: copy it again")
+    if not np.isfinite(values).all():
+        raise Refused(path, "samples that are not finite", "needs numbers")
+    loudest = float(np.abs(values).max())
+    if loudest > _LOUDEST:
+        raise Refused(path, f"samples up to {loudest:.3g} times full scale", "floats need a full scale of 1")
+    if promised.checksum is not None:
+        total = int((values * 32768).astype(np.int64).sum()) % 65536
+        if total != promised.checksum:
+            raise Refused(path, f"samples that sum to {total}, not {promised.checksum}", "it is damaged: copy it again")
+    return values

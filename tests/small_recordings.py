@@ -1,0 +1,96 @@
+"""Recordings in the layout of N-MNIST for the tests: written, read and binned a second time, slowly."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import loaders
+from snnlab.samples import Files
+
+Event = tuple[int, int, int, int]  # column, row, polarity, microseconds
+
+
+def as_bytes(events: Sequence[Event]) -> bytes:
+    """The 40 bits of each event, as the dataset's page describes them, put together as text."""
+    bits = "".join(f"{x:08b}{y:08b}{p:01b}{t:023b}" for x, y, p, t in events)
+    return int("1" + bits, 2).to_bytes(1 + 5 * len(events), "big")[1:]
+
+
+def from_bytes(content: bytes) -> list[Event]:
+    """The events, one after another; a row of 240 moves the time of itself and of all that follow by 8192 us."""
+    found, later = [], 0
+    for first in range(0, len(content), 5):
+        x, y, signed = struct.unpack(">BBI", content[first : first + 2] + b"\0" + content[first + 2 : first + 5])
+        if y == 240:
+            later += 8192
+        else:
+            found.append((x, y, signed >> 23, (signed & 0x7FFFFF) + later))
+    return found
+
+
+def events_of(recording: NDArray[Any]) -> list[Event]:
+    return [tuple(map(int, event)) for event in recording[["x", "y", "p", "t"]].tolist()]  # type: ignore[misc]
+
+
+def some_events(seed: int, number: int = 60) -> list[Event]:
+    rng = np.random.default_rng(seed)
+    times = np.sort(rng.integers(0, 330_000, number))
+    return [(*map(int, rng.integers(0, 34, 2)), int(rng.integers(2)), int(t)) for t in times]  # type: ignore[misc]
+
+
+def path_of_picture(t: int) -> tuple[float, float]:
+    """Pixels right and down: three straight ways of 105 ms, (0, 0) to (3.5, 7) to (7, 0) to (0, 0); then it stands."""
+    corners = [(0.0, 0.0), (3.5, 7.0), (7.0, 0.0), (0.0, 0.0)]
+    leg = min(t // 105_000, 2)
+    share = min((t - 105_000 * leg) / 105_000, 1.0)
+    here, there = corners[leg], corners[leg + 1]
+    return here[0] + share * (there[0] - here[0]), here[1] + share * (there[1] - here[1])
+
+
+def spikes_by_definition(
+    events: Sequence[Event], *, steps: int, dt_us: int, stabilise: bool, polarities: bool, pool: int, side: int = 34
+) -> set[tuple[int, int]]:
+    """The pairs (step, neuron), event by event."""
+    found = set()
+    for x, y, p, t in events:
+        if stabilise:
+            right, down = path_of_picture(t)
+            x, y = x + 4 - math.floor(right + 0.5), y + 2 - math.floor(down + 0.5)
+        step = math.ceil(t / dt_us) + 1
+        if 0 <= x < side and 0 <= y < side and step < steps:
+            columns = math.ceil(side / pool)
+            pixel = y // pool * columns + x // pool
+            found.add((step, 2 * pixel + p if polarities else pixel))
+    return found
+
+
+class Recordings:
+    """A data folder with recordings that a test may add to and spoil."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def put(self, digit: int | str, name: str, content: bytes | Sequence[Event], split: str = "Train") -> Path:
+        path = self.data / "nmnist" / split / str(digit) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else as_bytes(content))
+        return path
+
+    def some(self, number: int, split: str = "Train") -> list[list[Event]]:
+        """So many recordings, of the digits in turn."""
+        written = [some_events(seed, 5 + 20 * seed % 90) for seed in range(number)]
+        for k, events in enumerate(written):
+            self.put(k % 10, f"{3 * k + 1:05}.bin", events, split)
+        return written
+
+    def load(self, split: str = "train") -> Files:
+        files = loaders.load("nmnist", split, folder=self.data)
+        assert isinstance(files, Files)
+        return files

@@ -1,0 +1,241 @@
+"""A dataset card says where data comes from and how to know it, or which field is wrong."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from snnlab import cards, datacard
+from snnlab.errors import Refused
+from snnlab.page import Page
+
+IMAGES = """
+kind = "dataset"
+name = "Toy"
+summary = "What it is."
+reference = "Somebody, 1998"
+licence = "CC0"
+format = "idx"
+classes = ["a", "b"]
+shape = [2, 3]
+folders = ["toy"]
+mirrors = ["https://example.org/toy/"]
+[splits.train]
+samples = 5
+images = "pictures"
+labels = "answers"
+[files.pictures]
+bytes = 46
+[files.answers]
+bytes = 13
+"""
+EVENTS = """
+kind = "dataset"
+name = "Toy events"
+summary = "What it is."
+reference = "Somebody, 2015"
+licence = "CC0"
+format = "nmnist-bin"
+tonic = "NMNIST"
+classes = ["a", "b"]
+sensor = [34, 34, 2]
+time_unit = "us"
+[splits.train]
+samples = 5
+path = "Train"
+[archives."train.zip"]
+md5 = "20959b8e626244a1b502305a9e6e2031"
+mirrors = ["https://example.org/train.zip"]
+keep = ["Train/*/*.bin"]
+[listing]
+pattern = "Train/*/*.bin"
+files = 5
+"""
+SHELF = sorted(cards.datasets())
+
+
+def read(text: str) -> datacard.Dataset:
+    return datacard.read(Page("mine.toml", tomllib.loads(text), id="mine"))
+
+
+# The shelf ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() -> None:
+    papers = {"mnist", "nmnist", "ti46-digits", "ti46-letters"}
+    relatives = "fashion-mnist kmnist emnist-balanced emnist-letters fsdd shd ssc ntidigits dvs-gesture digits"
+    assert set(SHELF) == papers | set(relatives.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "train", "test", "measure"),
+    [
+        # what the papers and pages of the datasets say of them
+        ("mnist", 10, 60_000, 10_000, (28, 28)),
+        ("fashion-mnist", 10, 60_000, 10_000, (28, 28)),
+        ("kmnist", 10, 60_000, 10_000, (28, 28)),
+        ("emnist-balanced", 47, 112_800, 18_800, (28, 28)),
+        ("emnist-letters", 26, 124_800, 20_800, (28, 28)),
+        ("nmnist", 10, 60_000, 10_000, (34, 34, 2)),
+        ("ti46-digits", 10, 16 * 10 * 10, 16 * 10 * 16, 12_500),
+        ("ti46-letters", 26, 16 * 26 * 10, 16 * 26 * 16, 12_500),
+        ("fsdd", 10, 10 * 6 * 45, 10 * 6 * 5, 8_000),
+        ("shd", 20, 8_156, 2_264, (700, 1, 1)),
+        ("ssc", 35, 75_466, 20_382, (700, 1, 1)),
+        ("ntidigits", 11, 2_464, 2_486, (64, 1, 1)),
+        ("dvs-gesture", 11, 1_077, 264, (128, 128, 2)),
+    ],
+)
+def test_a_card_has_the_published_numbers(name: str, classes: int, train: int, test: int, measure: object) -> None:
+    card = cards.dataset(name)
+    assert (len(card.classes), card.splits["train"].samples, card.splits["test"].samples) == (classes, train, test)
+    assert (card.shape or card.sensor or card.rate) == measure
+
+
+@pytest.mark.parametrize("name", [name for name in SHELF if cards.dataset(name).format == "idx"])
+def test_the_sizes_of_idx_files_follow_from_their_samples(name: str) -> None:
+    """A header of four bytes and four for each axis, then a byte for each pixel or label."""
+    card = cards.dataset(name)
+    for split in card.splits.values():
+        assert card.files[split.images].bytes == 4 * (2 + len(card.shape)) + split.samples * math.prod(card.shape)
+        assert card.files[split.labels].bytes == 8 + split.samples
+
+
+@pytest.mark.parametrize("name", SHELF)
+def test_what_can_be_downloaded_can_be_checked_and_what_cannot_says_how_to_get_it(name: str) -> None:
+    card = cards.dataset(name)
+    downloads = bool(card.mirrors) or any(archive.mirrors for archive in card.archives.values())
+    assert downloads != bool(card.obtain) or card.format == "scikit-learn"
+    for archive in card.archives.values():
+        assert archive.md5 or archive.sha256 or (card.listing and card.listing.sha256)
+    if card.mirrors:
+        assert all(file.sha256 or file.sha256_gz for file in card.files.values())
+
+
+@pytest.mark.parametrize("name", [name for name in SHELF if cards.dataset(name).tonic])
+def test_sensors_and_checksums_are_those_of_tonic(name: str) -> None:
+    tonic = pytest.importorskip("tonic")
+    card = cards.dataset(name)
+    theirs = getattr(tonic.datasets, card.tonic)
+    assert card.sensor == theirs.sensor_size
+    listed = {getattr(theirs, key) for key in dir(theirs) if key.endswith("md5")}
+    assert {archive.md5 for archive in card.archives.values()} == listed - {None}
+
+
+@pytest.mark.parametrize("name", SHELF)
+def test_the_documentation_has_the_numbers_of_every_card(name: str) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (row,) = (line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
+    splits = cards.dataset(name).splits
+    assert f"{splits['train'].samples:,} / {splits['test'].samples:,}" in row
+
+
+# Good and bad cards ------------------------------------------------------------------------------------------------
+
+
+def test_good_cards_are_read_into_values() -> None:
+    images, events = read(IMAGES), read(EVENTS)
+    assert (images.first_label, images.transposed, images.time_unit, images.listing) == (0, False, "", None)
+    assert images.files["pictures"].sha256 == ""
+    assert (events.sensor, events.time_unit, events.archives["train.zip"].keep) == (
+        (34, 34, 2),
+        "us",
+        ("Train/*/*.bin",),
+    )
+    assert events.listing is not None
+    assert events.listing.files == 5
+
+
+@pytest.mark.parametrize(
+    ("card", "old", "new", "said"),
+    [
+        (IMAGES, '"dataset"', '"cell"', "kind: found 'cell'; needs 'dataset'"),
+        (IMAGES, '"idx"', '"idz"', "format: found 'idz'; did you mean 'idx'"),
+        (IMAGES, "shape = [2, 3]", "", "shape: missing; a card of format 'idx' gives its shape"),
+        (IMAGES, "[2, 3]", "[2, 0]", "shape: found [2, 0]; needs a list of positive"),
+        (IMAGES, "[2, 3]", "[2, 3]\nrate = 8000", "rate: found 8000; a card of format 'idx' gives its shape"),
+        (IMAGES, '["a", "b"]', '["a", "a"]', "classes: found ['a', 'a']; needs a list of names, each once"),
+        (IMAGES, '["a", "b"]', "[]", "classes: found []"),
+        (IMAGES, '"toy"', '"../toy"', "folders: found '../toy'; needs a path below the data folder"),
+        (IMAGES, '"toy"', '"/etc"', "folders: found '/etc'; needs a path below"),
+        (IMAGES, "https://example.org/toy/", "file:///etc/", "mirrors: found 'file:///etc/'; needs an address"),
+        (IMAGES, "https://example.org/toy/", "https://a b/", "mirrors: found 'https://a b/'; needs an address"),
+        (IMAGES, "[files.pictures]", '[files."a/b"]', "files.a/b: not a plain file name"),
+        (IMAGES, "[files.pictures]", '[files."..\\\\x"]', "files...\\x: not a plain file name"),
+        (IMAGES, "[files.pictures]", '[files.".."]', "files...: not a plain file name"),
+        (IMAGES, "[files.pictures]", '[files.""]', "files.: not a plain file name"),
+        (IMAGES, "bytes = 46", "bytes = -1", "files.pictures: bytes: found -1; cannot be negative"),
+        (IMAGES, "bytes = 46", 'bytes = 46\nsha256 = "ab"', "sha256: found 'ab'; needs 64 hexadecimal digits"),
+        (IMAGES, 'images = "pictures"', 'images = "picture"', "images: found 'picture'; did you mean 'pictures'"),
+        (IMAGES, 'labels = "answers"', 'labels = "answers"\npath = "x"', "path: found 'x'"),
+        (IMAGES, "samples = 5", "samples = true", "samples: found True; needs a whole number"),
+        (IMAGES, 'licence = "CC0"', 'licence = "CC0"\nlicense = "CC0"', "license: unknown key; did you mean 'licence'"),
+        (EVENTS, "sensor = [34, 34, 2]", "sensor = [34, 34]", "time_unit: found 'us' with sensor [34, 34]"),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "min"', "time_unit: found 'min' with sensor"),
+        (EVENTS, '"NMNIST"', '"os.system"', "tonic: found 'os.system'; needs the name of one of tonic's classes"),
+        (EVENTS, 'format = "nmnist-bin"\ntonic = "NMNIST"', 'format = "tonic"', "tonic: missing"),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\nnaming = "ti46"', "naming: found 'ti46'; sounds need one of"),
+        (EVENTS, 'path = "Train"', 'path = "../Train"', "path: found '../Train'; needs a path below"),
+        (EVENTS, 'path = "Train"', "", "path: found ''; a file or a folder"),
+        (EVENTS, 'keep = ["Train/*/*.bin"]', 'keep = ["/*"]', "keep: found '/*'; needs a path below"),
+        (EVENTS, '"20959b8e626244a1b502305a9e6e2031"', '"2095"', "md5: found '2095'; needs 32 hexadecimal"),
+        (
+            EVENTS,
+            'md5 = "20959b8e626244a1b502305a9e6e2031"',
+            'mirror = "x"',
+            "mirror: unknown key; did you mean 'mirrors'",
+        ),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\nfirst_label = 1', "transposed: found; only idx files need it"),
+        (EVENTS, "[splits.train]\nsamples = 5\npath", "path", "splits: missing; a dataset has at least one part"),
+    ],
+)
+def test_a_bad_card_is_refused_by_field(card: str, old: str, new: str, said: str) -> None:
+    assert old in card
+    with pytest.raises(Refused) as refused:
+        read(card.replace(old, new, 1))
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_plain_download_without_any_checksum_is_refused() -> None:
+    bare = EVENTS.replace('md5 = "20959b8e626244a1b502305a9e6e2031"', "").replace('keep = ["Train/*/*.bin"]', "")
+    with pytest.raises(Refused, match="archives.train.zip: md5: no checksum"):
+        read(bare)
+
+
+LEAVES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(["idx", "tonic", "NMNIST", "us", "train", "../x", "https://example.org/", "Train/*", "pictures"]),
+    st.integers(),
+    st.booleans(),
+    st.floats(),
+)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+)
+FIELDS = sorted(
+    set(tomllib.loads(IMAGES)) | set(tomllib.loads(EVENTS)) | {"rate", "first_label", "transposed", "other"}
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(card=st.sampled_from([IMAGES, EVENTS]), field=st.sampled_from(FIELDS), value=VALUES)
+@example(IMAGES, "files", {"..": {"bytes": 1}})
+@example(IMAGES, "files", {"": {"bytes": 1}})
+@example(EVENTS, "archives", {"a:b": {"md5": "0" * 32}})
+@example(EVENTS, "listing", {"pattern": "..", "files": 1})
+def test_whatever_a_field_holds_nothing_but_a_refusal_comes_out(card: str, field: str, value: Any) -> None:
+    table = tomllib.loads(card) | {field: value}
+    try:
+        found = datacard.read(Page("mine.toml", table, id="mine"))
+    except Refused as refusal:
+        assert str(refusal).startswith("mine.toml: ")
+        return
+    places = [*found.folders, *found.files, *found.archives, *(split.path for split in found.splits.values())]
+    assert all(".." not in Path(place).parts and not Path(place).is_absolute() for place in places)

@@ -1,0 +1,58 @@
+"""Recordings held beside each other: the lines and dots are the numbers that were given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.patches import StepPatch
+
+from snnlab.errors import Refused
+from snnlab.plots import figure
+from snnlab.plots.camera import agreement, beside, panels
+
+
+def test_lines_have_the_heights_they_were_given_and_differ_by_colour_and_by_dashes() -> None:
+    _, axes = figure()
+    ax = beside([1, 2, 4], {"recordings": [3.0, 1.0, 2.0], "model": [1.0, 1.0, 5.0]}, axes[0, 0])
+    one, other = ax.get_lines()
+    np.testing.assert_array_equal(one.get_xydata(), [[1, 3], [2, 1], [4, 2]])
+    np.testing.assert_array_equal(other.get_ydata(), [1, 1, 5])
+    assert one.get_color() != other.get_color() and one.get_linestyle() != other.get_linestyle()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["recordings", "model"]
+    assert ax.get_ylim()[0] == 0
+
+
+def test_heights_of_bins_are_drawn_as_steps_between_their_edges() -> None:
+    _, axes = figure()
+    ax = beside([0, 10, 20], {"model": [4.0, 2.0]}, axes[0, 0])
+    (patch,) = (patch for patch in ax.patches if isinstance(patch, StepPatch))
+    np.testing.assert_array_equal(patch.get_data().values, [4, 2])
+    np.testing.assert_array_equal(patch.get_data().edges, [0, 10, 20])
+
+
+def test_equal_numbers_lie_on_the_line() -> None:
+    _, axes = figure()
+    ax = agreement([1.0, 5.0], [1.0, 4.0], axes[0, 0])
+    dots, line = ax.get_lines()
+    np.testing.assert_array_equal(dots.get_xydata(), [[1, 1], [5, 4]])
+    np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
+    assert ax.get_xlim() == ax.get_ylim() and ax.get_xlim()[1] > 5
+
+
+def test_an_axes_stretches_over_the_places_that_have_its_name() -> None:
+    made, axes = panels([["a", "a"], ["b", "c"]], size=(8, 6), heights=(1, 2))
+    made.draw_without_rendering()
+    assert set(axes) == {"a", "b", "c"}
+    assert axes["a"].get_position().width > 1.8 * axes["b"].get_position().width
+    assert axes["b"].get_position().height > 1.5 * axes["a"].get_position().height
+
+
+def test_numbers_that_cannot_be_held_beside_each_other_are_refused() -> None:
+    _, axes = figure()
+    with pytest.raises(Refused, match="model of shape"):
+        beside([1, 2, 3], {"model": [1.0]}, axes[0, 0])
+    with pytest.raises(Refused, match="0 lines"):
+        beside([1, 2, 3], {}, axes[0, 0])
+    for one, other in (([1.0], [1.0, 2.0]), ([], [])):
+        with pytest.raises(Refused, match="numbers of shapes"):
+            agreement(one, other, axes[0, 0])
