@@ -2,6 +2,8 @@
 
 import math
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -363,3 +365,14 @@ def test_the_model_fires_where_and_when_the_recordings_of_the_same_images_do(bot
     swapped = [np.corrcoef(a.ravel(), b[:, ::-1].ravel())[0, 1] for a, b in zip(real, made, strict=True)]
     assert np.median(same_image) > 0.88
     assert np.median(another) < 0.6 and np.median(swapped) < 0.6
+
+
+def test_the_report_holds_both_beside_each_other_and_draws_them(both, tmp_path: Path) -> None:
+    script, drawn = Path(__file__).resolve().parents[1] / "scripts" / "camera_model.py", tmp_path / "camera.png"
+    command = [sys.executable, str(script), "--part", "test", "--plot", str(drawn)]
+    environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    mean = sum(len(events) for events in both[0]) / len(both[0])
+    assert f"| events, mean | {mean:.0f} |" in done.stdout
+    assert drawn.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
