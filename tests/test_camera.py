@@ -220,8 +220,8 @@ def test_background_events_are_poisson_and_mostly_on() -> None:
     pixels = np.concatenate(made)
     for name in ("x", "y"):
         per_line = np.bincount(pixels[name], minlength=34)
-        least, most = poisson.ppf([FALSE_ALARM / 68, 1 - FALSE_ALARM / 68], total / 34)
-        assert least <= per_line.min() and per_line.max() <= most
+        fewest, many = poisson.ppf([FALSE_ALARM / 68, 1 - FALSE_ALARM / 68], total / 34)
+        assert fewest <= per_line.min() and per_line.max() <= many
     # the same test finds a rate that is off by 3 %
     assert not least <= poisson.ppf(0.5, 1.03 * mean) <= most
 
