@@ -63,7 +63,7 @@ class Camera:
     mismatch; the sensor of N-MNIST has change detectors of this kind (Posch, Matolin, Wohlgenannt, IEEE JSSC 46, 2011).
     Events that nothing causes come on top, as in the simulator v2e (Hu, Liu, Delbruck, CVPR Workshops 2021).
 
-    The values were chosen to meet statistics of 800 recordings of N-MNIST, see scripts/camera_model.py. There a digit's
+    The values were chosen to meet statistics of 800 recordings of N-MNIST, see docs/camera.md. There a digit's
     edge makes OFF events where it comes and ON events where it goes, as a dark digit does; and no refractory period
     above 0.1 ms can be seen.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,28 @@ def path_of_picture(t: int) -> tuple[float, float]:
 
 
 def spikes_by_definition(
-    events: Sequence[Event], *, steps: int, dt_us: int, stabilise: bool, polarities: bool, pool: int, side: int = 34
+    events: Sequence[Event],
+    *,
+    steps: int,
+    dt_us: int,
+    stabilise: bool,
+    centre: bool,
+    polarities: bool,
+    pool: int,
+    side: int = 34,
 ) -> set[tuple[int, int]]:
     """The pairs (step, neuron), event by event."""
-    found = set()
+    found, still = set(), []
     for x, y, p, t in events:
-        if stabilise:
-            right, down = path_of_picture(t)
-            x, y = x + 4 - math.floor(right + 0.5), y + 2 - math.floor(down + 0.5)
+        right, down = path_of_picture(t) if stabilise else (4, 2)
+        still.append((x + 4 - math.floor(right + 0.5), y + 2 - math.floor(down + 0.5), p, t))
+    moved = [0, 0]
+    inside = [event for event in still if 0 <= event[0] < side and 0 <= event[1] < side]
+    if centre and inside:
+        means = [Fraction(sum(event[axis] for event in inside), len(inside)) for axis in (0, 1)]
+        moved = [math.floor(Fraction(side - 1, 2) - mean + Fraction(1, 2)) for mean in means]
+    for x, y, p, t in still:
+        x, y = x + moved[0], y + moved[1]
         step = math.ceil(t / dt_us) + 1
         if 0 <= x < side and 0 <= y < side and step < steps:
             columns = math.ceil(side / pool)

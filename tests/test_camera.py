@@ -2,6 +2,8 @@
 
 import math
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,8 +220,8 @@ def test_background_events_are_poisson_and_mostly_on() -> None:
     pixels = np.concatenate(made)
     for name in ("x", "y"):
         per_line = np.bincount(pixels[name], minlength=34)
-        least, most = poisson.ppf([FALSE_ALARM / 68, 1 - FALSE_ALARM / 68], total / 34)
-        assert least <= per_line.min() and per_line.max() <= most
+        fewest, many = poisson.ppf([FALSE_ALARM / 68, 1 - FALSE_ALARM / 68], total / 34)
+        assert fewest <= per_line.min() and per_line.max() <= many
     # the same test finds a rate that is off by 3 %
     assert not least <= poisson.ppf(0.5, 1.03 * mean) <= most
 
@@ -363,3 +365,14 @@ def test_the_model_fires_where_and_when_the_recordings_of_the_same_images_do(bot
     swapped = [np.corrcoef(a.ravel(), b[:, ::-1].ravel())[0, 1] for a, b in zip(real, made, strict=True)]
     assert np.median(same_image) > 0.88
     assert np.median(another) < 0.6 and np.median(swapped) < 0.6
+
+
+def test_the_report_holds_both_beside_each_other_and_draws_them(both, tmp_path: Path) -> None:
+    script, drawn = Path(__file__).resolve().parents[1] / "scripts" / "camera_model.py", tmp_path / "camera.png"
+    command = [sys.executable, str(script), "--part", "test", "--plot", str(drawn)]
+    environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    mean = sum(len(events) for events in both[0]) / len(both[0])
+    assert f"| events, mean | {mean:.0f} |" in done.stdout
+    assert drawn.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

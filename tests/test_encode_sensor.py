@@ -45,20 +45,21 @@ any_events = st.lists(
     steps=st.sampled_from([1, 2, 100, 540, 600]),
     dt_us=st.sampled_from([1, 600, 777, 5000]),
     stabilise=st.booleans(),
+    centre=st.booleans(),
     polarities=st.booleans(),
     pool=st.sampled_from([1, 2, 4, 5, 40]),
 )
 def test_spikes_are_what_the_definition_says(
-    batch: list[list[Event]], steps: int, dt_us: int, stabilise: bool, polarities: bool, pool: int
+    batch: list[list[Event]], steps: int, dt_us: int, stabilise: bool, centre: bool, polarities: bool, pool: int
 ) -> None:
     """Event by event in plain numbers; events may come in any order."""
-    code = Sensor(steps, dt_us * 1e-6, stabilise, polarities, pool)
+    code = Sensor(steps, dt_us * 1e-6, stabilise, centre, polarities, pool)
     spikes = code.spikes([as_array(events) for events in batch], SHAPE)
     assert (spikes.samples, spikes.steps) == (len(batch), steps)
     assert spikes.size == (2 if polarities else 1) * (-(-34 // pool)) ** 2
     for k, events in enumerate(batch):
         expected = spikes_by_definition(
-            events, steps=steps, dt_us=dt_us, stabilise=stabilise, polarities=polarities, pool=pool
+            events, steps=steps, dt_us=dt_us, stabilise=stabilise, centre=centre, polarities=polarities, pool=pool
         )
         assert pairs(spikes, k) == expected
         assert len(spikes.sample(k)) == len(expected)
@@ -164,6 +165,17 @@ def test_events_are_moved_where_tonic_moves_them(nmnist: Files) -> None:
         assert len(expected) <= len(ours) <= 1.02 * len(events)
 
 
+def test_a_centred_recording_is_where_it_would_be_had_the_camera_been_moved(nmnist: Files) -> None:
+    """By whole pixels, as long as nothing leaves the sensor; without centring the two differ."""
+    events = next(iter(loaders.events(nmnist)))
+    events = events[(np.abs(events["x"] - 16) < 10) & (np.abs(events["y"] - 16) < 10)]
+    moved = events.copy()
+    moved["x"] += 2
+    moved["y"] -= 1
+    for code, same in ((Sensor(centre=True), True), (Sensor(), False)):
+        assert (code.spikes([events], SHAPE) == code.spikes([moved], SHAPE)) is same
+
+
 # Packed ----------------------------------------------------------------------------------------------------------
 
 
@@ -190,7 +202,15 @@ def test_packed_recordings_are_the_recordings(recordings: Recordings) -> None:
 def test_another_code_is_packed_apart(recordings: Recordings) -> None:
     recordings.some(3)
     files = recordings.load()
-    codes = [Sensor(), Sensor(pool=2), Sensor(stabilise=False), Sensor(polarities=False), Sensor(dt=500e-6), Sensor(99)]
+    codes = [
+        Sensor(),
+        Sensor(pool=2),
+        Sensor(stabilise=False),
+        Sensor(polarities=False),
+        Sensor(centre=True),
+        Sensor(dt=500e-6),
+        Sensor(99),
+    ]
     for code in codes:
         assert code.encode(code.prepared(files), seed=0) == code.spikes(loaders.events(files), SHAPE)
     assert len(list((recordings.data.parent / "cache" / "packed").iterdir())) == len(codes)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_loaders_audio import Disc, tone
 
 from snnlab import loaders
@@ -110,6 +112,24 @@ def test_a_spoilt_file_is_refused(content: bytes | tuple[str, object], said: str
     with pytest.raises(Refused, match=said) as refused:
         list(loaders.events(recordings("shd", "test", tmp_path)))
     assert "\n" not in str(refused.value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_with_changed_bytes_is_read_or_refused(data: st.DataObject, tmp_path: Path) -> None:
+    path = tmp_path / "SHD" / "shd_test.h5"
+    heidelberg(path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        for one in loaders.events(recordings("shd", "test", tmp_path)):
+            assert (one["x"] < 700).all()
+            assert (np.diff(one["t"]) >= 0).all()
+    except Refused as refusal:
+        assert str(path) in str(refusal)
+        assert "\n" not in str(refusal)
 
 
 def test_another_file_under_the_name_is_refused(tmp_path: Path) -> None:

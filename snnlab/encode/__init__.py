@@ -8,6 +8,7 @@ from typing import Any
 
 from snnlab.encode.current import Current
 from snnlab.encode.delta import Delta
+from snnlab.encode.ear import Ear
 from snnlab.encode.encoder import TEST, TRAIN, Encoder
 from snnlab.encode.filmed import Filmed
 from snnlab.encode.latency import Latency
@@ -19,6 +20,7 @@ from snnlab.encode.sensor import Sensor
 ENCODERS: dict[str, type[Any]] = {
     "current": Current,
     "delta": Delta,
+    "ear": Ear,
     "latency": Latency,
     "poisson": Poisson,
     "population": Population,
@@ -33,6 +35,7 @@ __all__ = [
     "TRAIN",
     "Current",
     "Delta",
+    "Ear",
     "Encoder",
     "Filmed",
     "Latency",

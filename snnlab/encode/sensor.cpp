@@ -36,6 +36,10 @@ struct Sensor {
     }
 };
 
+struct Pixel {
+    i64 x, y;
+};
+
 // Where an event belongs. Both answers hold for a while, and events mostly come in the order of time.
 struct Clock {
     const Sensor& sensor;
@@ -59,12 +63,27 @@ struct Spike {
     i32 step, neuron;
 };
 
-// The spikes of one sample, in the order of its events.
-void gather(const Sensor& sensor, const Event* event, const Event* end, std::vector<Spike>& found) {
-    found.clear();
+i64 floor_of(i64 number, i64 by) { return number / by - (number % by < 0); }
+
+// By how many pixels the mean of the events that stay on the sensor is to be moved, to come nearest to its middle.
+Pixel to_middle(const Sensor& sensor, const Event* event, const Event* end) {
+    i64 sum_x = 0, sum_y = 0, many = 0;
     for (Clock clock{sensor}; event < end; ++event) {
         clock.tell(event->t);
         const i64 x = event->x + clock.right, y = event->y + clock.down;
+        if (x < 0 || y < 0 || x >= sensor.width || y >= sensor.height) continue;
+        sum_x += x, sum_y += y, ++many;
+    }
+    if (!many) return {0, 0};
+    return {floor_of(sensor.width * many - 2 * sum_x, 2 * many), floor_of(sensor.height * many - 2 * sum_y, 2 * many)};
+}
+
+// The spikes of one sample, in the order of its events.
+void gather(const Sensor& sensor, Pixel moved, const Event* event, const Event* end, std::vector<Spike>& found) {
+    found.clear();
+    for (Clock clock{sensor}; event < end; ++event) {
+        clock.tell(event->t);
+        const i64 x = event->x + clock.right + moved.x, y = event->y + clock.down + moved.y;
         if (clock.step >= sensor.steps || x < 0 || y < 0 || x >= sensor.width || y >= sensor.height) continue;
         const i32 neuron = sensor.at_y[std::size_t(y)] + sensor.at_x[std::size_t(x)] + (sensor.signs && event->p);
         found.push_back({i32(clock.step), neuron});
@@ -89,7 +108,7 @@ extern "C" {
 // Spikes of all samples; the events of each begin at an address of their own. Gives back how many there are; -1 where
 // memory ran out. `ids` has room for as many as there are events, `offsets` is (samples, steps + 1).
 i64 snnlab_bin(const Event* const* events, const i64* lengths, i64 samples, i64 width, i64 height, i64 signs, i64 pool,
-               i64 steps, i64 step_us, i64 moves, const i64* from, const i64* right, const i64* down, i32* ids,
+               i64 centre, i64 steps, i64 step_us, i64 moves, const i64* from, const i64* right, const i64* down, i32* ids,
                i64* offsets) try {
     Sensor sensor{width, height, signs != 0, steps, step_us, moves, from, right, down, {}, {}};
     sensor.lay_out(pool);
@@ -98,7 +117,8 @@ i64 snnlab_bin(const Event* const* events, const i64* lengths, i64 samples, i64 
     std::vector<i64> place;
     i64 total = 0;
     for (i64 sample = 0; sample < samples; ++sample) {
-        gather(sensor, events[sample], events[sample] + lengths[sample], found);
+        const Event *const begin = events[sample], *const end = begin + lengths[sample];
+        gather(sensor, centre ? to_middle(sensor, begin, end) : Pixel{0, 0}, begin, end, found);
         sort(found, sorted, &Spike::neuron, neurons, place);
         sort(sorted, found, &Spike::step, std::size_t(steps), place);
         i64* const begins = offsets + sample * (steps + 1);

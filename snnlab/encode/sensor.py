@@ -37,11 +37,13 @@ class Sensor:
     steps       time steps of a sample; the first is silent, and what comes after the last is dropped
     dt          seconds per step, in whole microseconds. An event at `t` is a spike in step ``ceil(t / dt) + 1``
     stabilise   undo the saccades of N-MNIST: the picture is moved back along the published way, by whole pixels, and
-                to the middle of the sensor. Events that leave the sensor are dropped
+                to the middle of the sensor
+    centre      then move each recording by whole pixels, until the mean of its events on the sensor is nearest to the
+                middle. Not in HM2-BP; but N-MNIST's digits lie 0.8 pixels higher in the test part than in the other
     polarities  ON and OFF are two neurons of each pixel, 2 * pixel + 1 and 2 * pixel; without it they are one
     pool        side of the squares of pixels that are merged; at the far edges they may be smaller
 
-    Several events of a neuron in one step are one spike.
+    Several events of a neuron in one step are one spike. Events that come to lie off the sensor are dropped.
 
     Raises Refused for values that make no code.
     """
@@ -49,6 +51,7 @@ class Sensor:
     steps: int = 540
     dt: float = 600e-6
     stabilise: bool = True
+    centre: bool = False
     polarities: bool = True
     pool: int = 1
 
@@ -100,7 +103,7 @@ class Sensor:
         offsets = np.empty((len(given), self.steps + 1), dtype=np.int64)
         moves = self._moves if self.stabilise else np.zeros((3, 0), dtype=np.int64)
         found = _kernel().snnlab_bin(
-            addresses, lengths, len(given), shape[1], shape[0], self.polarities, self.pool, self.steps,
+            addresses, lengths, len(given), shape[1], shape[0], self.polarities, self.pool, self.centre, self.steps,
             round(self.dt * 1e6), moves.shape[1], *moves, ids, offsets,
         )  # fmt: skip
         if found < 0:
@@ -129,6 +132,6 @@ def _kernel() -> ctypes.CDLL:
     i64, longs = ctypes.c_int64, np.ctypeslib.ndpointer(np.int64, flags="C")
     kernel.snnlab_bin.restype = i64
     kernel.snnlab_bin.argtypes = [
-        longs, longs, *(i64,) * 8, *(longs,) * 3, np.ctypeslib.ndpointer(np.int32, flags="C"), longs,
+        longs, longs, *(i64,) * 9, *(longs,) * 3, np.ctypeslib.ndpointer(np.int32, flags="C"), longs,
     ]  # fmt: skip
     return kernel

@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     tested_on="nmnist",
     network=Layers(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
     encoder=Filmed(camera=Camera(play=0.4), sensor=Sensor(steps=540, dt=600e-6)),
-    rule=HM2BP(learning_rate=4e-3, decay="cosine"),
+    rule=HM2BP(learning_rate=1.2e-2, decay="cosine"),
     epochs=5,
     batch=64,
 )

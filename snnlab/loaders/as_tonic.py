@@ -14,13 +14,12 @@ from snnlab.errors import Refused
 from snnlab.loaders import audio
 from snnlab.loaders.parts import events, load
 from snnlab.samples import EVENT, Files
-from snnlab.sound.bsa import Bsa
-from snnlab.sound.ear import Ear
-from snnlab.sound.files import read
-from snnlab.sound.lyon import Lyon
 
 if TYPE_CHECKING:
     from snnlab.loaders.tonics import Recordings
+    from snnlab.sound.bsa import Bsa
+    from snnlab.sound.ear import Ear
+    from snnlab.sound.lyon import Lyon
 
 _FRAME = 0.016  # seconds, as HM2-BP decimated the cochleagrams of TI46
 
@@ -51,6 +50,8 @@ def as_tonic(
     if samples.reader != audio.READER:
         rows, columns, polarities = samples.shape
         return Recordings(samples, events, (columns, rows, polarities), **transforms)
+    from snnlab.sound.bsa import Bsa
+
     ear = ear or default_ear(name)
     coder = coder or Bsa()
     size = (coder.neurons(len(ear.centres)), 1, 1)
@@ -59,6 +60,9 @@ def as_tonic(
 
 def default_ear(name: str | Path) -> Lyon:
     """Lyon's ear for the sounds of a dataset, with frames of 16 ms. Raises Refused for a dataset of no sounds."""
+    # imported here as below, because most datasets are not heard and scipy.signal takes a second
+    from snnlab.sound.lyon import Lyon
+
     card = cards.dataset(name)
     if not card.rate:
         raise Refused(f"{card.id}: format", f"found {card.format!r}", "an ear needs sounds")
@@ -67,6 +71,8 @@ def default_ear(name: str | Path) -> Lyon:
 
 def spoken(samples: Files, ear: Ear, coder: Bsa) -> Iterator[NDArray[np.void]]:
     """The spikes of one sound after another as events of channels. Raises Refused for a sound that is spoilt."""
+    from snnlab.sound.files import read
+
     for path in samples.paths():
         frames = ear.cochleagram(read(path, rate=ear.rate).values)
         spikes = coder.encode(frames, frame=ear.frame)

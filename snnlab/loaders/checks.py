@@ -14,7 +14,6 @@ from snnlab.loaders.download import digests_of
 from snnlab.loaders.files import Place, archives, check_sum, content_of, nowhere, packed_at, places
 from snnlab.loaders.parts import events, samples_of
 from snnlab.samples import Files
-from snnlab.sound.files import read
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,9 @@ def _check_recordings(card: Dataset, place: Place, folder: Path | None) -> Check
 
 def _decode(card: Dataset, samples: Files) -> None:
     if samples.reader == READER:
+        # imported here, because it brings scipy.signal, which takes a second
+        from snnlab.sound.files import read
+
         for path in samples.paths():
             read(path, rate=card.rate)
         return

@@ -36,9 +36,7 @@ _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "tonic": _of_tonic,
 }
 _PARTIAL = frozenset({"nmnist-bin", "audio"})  # formats of which a part may be there in part
-_AS_FOUND = frozenset(
-    {"tonic"}
-)  # formats whose archives have digests, and sources that count their samples differently
+_AS_FOUND = frozenset({"tonic"})  # formats whose archives have digests; sources count their samples differently
 _READERS: Mapping[str, Callable[[Files], Iterator[NDArray[np.void]]]] = {
     nmnist.READER: nmnist.read,
     **dict.fromkeys(("tonic-SHD", "tonic-SSC", "tonic-NTIDIGITS18", "tonic-DVSGesture"), _read_by_tonic),

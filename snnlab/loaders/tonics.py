@@ -27,6 +27,9 @@ except ImportError as missing:
 READER = "tonic-"
 """What the names of these readers begin with; the name of tonic's class follows."""
 
+# what tonic, h5py and NumPy raise for a file that is not what they take it for
+_SPOILT = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError)
+
 Read = Callable[[Files], Iterator[NDArray[np.void]]]
 
 
@@ -128,7 +131,7 @@ def read(samples: Files) -> Iterator[NDArray[np.void]]:
             with np.errstate(invalid="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
                 events, _ = theirs[places[str(path)] if single else number]
-        except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
+        except _SPOILT as error:
             raise Refused(path, f"recording {number}: {error}", "get the file anew") from error
         yield _checked(path, number, events, samples.shape)
 
@@ -149,7 +152,7 @@ def _theirs(kind: str, split: str, path: Path) -> Any:
     part = {"split": split} if kind == "SSC" else {"train": split == "train"}
     try:
         return type(kind, (base,), found)(str(path.parent), **part, **single)
-    except (OSError, KeyError, ValueError) as error:
+    except _SPOILT as error:
         raise Refused(path, f"not a file of {kind}: {error}", "get the file anew") from error
 
 
@@ -164,8 +167,8 @@ def _listed(card: Dataset, path: Path, theirs: Any) -> tuple[list[str], NDArray[
             labels = [theirs.class_map[name.split("-")[-1]] for name in theirs._samples]
         else:
             with h5py.File(path, "r") as file:
-                labels = file["labels"][()].astype(np.int64).tolist()
-    except (OSError, KeyError, ValueError, AttributeError) as error:
+                labels = file["labels"][()].astype(np.int64).reshape(len(file["spikes/times"])).tolist()
+    except _SPOILT as error:
         raise Refused(path, f"no labels: {error}", "get the file anew") from error
     return [path.name] * len(labels), np.array(labels, dtype=np.int64)
 
@@ -174,7 +177,8 @@ def _classes(card: Dataset, path: Path, theirs: Any) -> tuple[str, ...]:
     """The names of the classes, as the files have them where they do."""
     if card.tonic not in ("SHD", "SSC"):
         return card.classes
-    names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in theirs.classes)
+    given = np.ravel(theirs.classes).tolist()
+    names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in given)
     if len(names) != len(card.classes):
         raise Refused(path, f"{len(names)} names of classes", f"{card.path} has {len(card.classes)}")
     return names
