@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tonic
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +121,6 @@ def test_what_can_be_downloaded_can_be_checked_and_what_cannot_says_how_to_get_i
 
 @pytest.mark.parametrize("name", [name for name in SHELF if cards.dataset(name).tonic])
 def test_sensors_and_checksums_are_those_of_tonic(name: str) -> None:
-    tonic = pytest.importorskip("tonic")
     card = cards.dataset(name)
     theirs = getattr(tonic.datasets, card.tonic)
     assert card.sensor == theirs.sensor_size

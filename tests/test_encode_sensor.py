@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from small_recordings import Event, Recordings, spikes_by_definition
+from tonic.datasets.nmnist import stabilize
 
 from snnlab import loaders
 from snnlab.encode import Poisson, Sensor
@@ -152,9 +153,8 @@ def test_a_picture_that_is_held_still_looks_more_like_its_image(nmnist: Files, i
 
 def test_events_are_moved_where_tonic_moves_them(nmnist: Files) -> None:
     """Its code is another rendering of the dataset authors'; it drops what is less than a pixel off the sensor, too."""
-    theirs = pytest.importorskip("tonic.datasets.nmnist").stabilize
     for events in list(loaders.events(nmnist))[::10]:
-        moved = theirs(events.astype([(name, np.int64) for name in ("x", "y", "p", "t")]))
+        moved = stabilize(events.astype([(name, np.int64) for name in ("x", "y", "p", "t")]))
         # a step for every microsecond would be many; each event alone is as good
         expected = {(t // 600, x, y) for x, y, t in zip(moved["x"], moved["y"], moved["t"], strict=True)}
         shifted = Sensor(steps=600).spikes([events], SHAPE)

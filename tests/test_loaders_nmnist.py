@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_recordings import Event, Recordings, as_bytes, events_of, from_bytes, some_events
+from tonic import io
 
 from snnlab import loaders
 from snnlab.errors import Refused
@@ -50,7 +51,6 @@ def test_an_overflown_clock_is_no_event_and_moves_the_later_ones(tmp_path: Path)
 
 def test_tonic_reads_the_same_events(nmnist: dict[str, Files], tmp_path: Path) -> None:
     """Of real recordings, and of one whose clock overflows."""
-    io = pytest.importorskip("tonic.io")
     (tmp_path / "a.bin").write_bytes(as_bytes([(1, 2, 1, 5000), (0, 240, 0, 10), (3, 4, 0, 20), (5, 6, 1, 40)]))
     for path in [tmp_path / "a.bin", *nmnist["train"].paths()[::20]]:
         theirs = io.read_mnist_file(str(path), dtype=np.dtype([(name, np.int64) for name in "xytp"]))

@@ -39,7 +39,7 @@ def as_tonic(
     the channel, p is 1; they come from an `ear`, Lyon's with frames of 16 ms if left out, and a `coder`, BSA if left
     out. `transforms` are tonic's: transform, target_transform, transforms.
 
-    Raises Refused for a dataset of images, where tonic is not installed, and where `load` does.
+    Raises Refused for a dataset of images, and where `load` does.
     """
     from snnlab.loaders.tonics import Recordings
 

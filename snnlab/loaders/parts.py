@@ -16,7 +16,7 @@ from snnlab.samples import Files, Samples
 
 
 def _of_tonic(card: Dataset, split: str, folder: Path | None) -> Samples:
-    # imported here, because tonic takes a second and need not be installed
+    # imported here, because tonic takes a second
     from snnlab.loaders import tonics
 
     return tonics.recordings(card, split, folder)

@@ -10,19 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import tonic
 from numpy.typing import NDArray
 
 from snnlab.cards import Dataset
 from snnlab.errors import Refused
 from snnlab.loaders.files import find
 from snnlab.samples import EVENT, Files
-
-try:
-    import h5py
-    import tonic
-except ImportError as missing:
-    raise Refused("tonic", f"not installed: {missing}", "pip install 'snnlab-brian[events]'") from missing
 
 READER = "tonic-"
 """What the names of these readers begin with; the name of tonic's class follows."""
