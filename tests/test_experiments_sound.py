@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from test_loaders_audio import DIGITS, LETTERS, Disc, sphere
 
+from snnlab.encode import Ear
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study
@@ -52,6 +53,7 @@ def test_ti46_is_trained_with_the_published_constants(
 ) -> None:
     """arXiv:1805.07866 and the configuration files of its successor, arXiv:1908.06378."""
     experiment = EXPERIMENTS[name]
+    assert isinstance(experiment.encoder, Ear)
     circuit = experiment.network.circuit(experiment.encoder.grid.shape, sizes[-1], experiment.encoder.dt)
     assert [node.size for node in circuit.nodes] == sizes
     assert [one.parameters["v_th"] for one in circuit.populations] == thresholds
