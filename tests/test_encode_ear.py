@@ -68,7 +68,7 @@ class Sounds:
 
 @pytest.fixture
 def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sounds:
-    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("snnlab.packed.cache_folder", lambda: tmp_path / "cache")  # kernels stay compiled
     return Sounds(tmp_path / "data")
 
 
@@ -140,7 +140,7 @@ def test_threads_change_no_spike(sounds: Sounds, tmp_path: Path, monkeypatch: py
     sounds.some(150)
     found = []
     for threads in (1, 4):
-        monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / f"cache of {threads}"))
+        monkeypatch.setattr("snnlab.packed.cache_folder", lambda own=tmp_path / f"cache of {threads}": own)
         found.append(EAR.encode(EAR.prepared(sounds.load(), threads=threads), seed=0))
     assert found[0] == found[1]
 
@@ -279,7 +279,7 @@ def test_the_spikes_of_spoken_digits_tell_which_digit_it_was(tmp_path: Path, mon
     root = os.environ.get("SNNLAB_DATA")
     if not root or any(place.path is None for place in loaders.where("fsdd", folder=Path(root))):
         pytest.skip("SNNLAB_DATA: no Free Spoken Digits")
-    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr("snnlab.packed.cache_folder", lambda: tmp_path)
     ear = Ear(rate=8000, decimation=128)
     train, test = (ear.prepared(loaders.load("fsdd", split, folder=Path(root))) for split in ("train", "test"))
 

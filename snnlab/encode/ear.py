@@ -44,7 +44,7 @@ class Ear:
     hold        time steps for which each frame is held
     gain        of BSA: what a cochleagram is multiplied by; 2000 is for Lyon's ear, about 15 for gammatones
     threshold   of BSA: by how much a spike must make the error smaller
-    level       of levels: how far apart they are; 2e-5 is for Lyon's ear, about 0.01 for gammatones
+    level       of levels: how far apart they are; 2e-5 is for Lyon's ear, about 0.02 for gammatones
 
     Raises Refused for values that make no ear and no code.
     """

@@ -1,15 +1,26 @@
 """The results that we reproduce, by name."""
 
-from snnlab.experiments import hm2bp_camera, hm2bp_digits, hm2bp_mnist, hm2bp_mnist_conv, hm2bp_nmnist
+from snnlab.experiments import (
+    hm2bp_camera,
+    hm2bp_digits,
+    hm2bp_fsdd,
+    hm2bp_mnist,
+    hm2bp_mnist_conv,
+    hm2bp_nmnist,
+    hm2bp_ti46,
+)
 from snnlab.experiments.experiment import Experiment
 from snnlab.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "hm2bp-camera": hm2bp_camera.EXPERIMENT,
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,
+    "hm2bp-fsdd": hm2bp_fsdd.EXPERIMENT,
     "hm2bp-mnist": hm2bp_mnist.EXPERIMENT,
     "hm2bp-mnist-conv": hm2bp_mnist_conv.EXPERIMENT,
     "hm2bp-nmnist": hm2bp_nmnist.EXPERIMENT,
+    "hm2bp-ti46-digits": hm2bp_ti46.DIGITS,
+    "hm2bp-ti46-letters": hm2bp_ti46.LETTERS,
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Layers"]

@@ -1,0 +1,25 @@
+"""HM2-BP on Free Spoken Digits, fully connected 64-400-10: the front end of TI46 on recordings that anybody can have.
+
+Ear and code are those of hm2bp-ti46-digits at the 8 kHz of these recordings. Here a step lasts as long as it was heard,
+1.6 ms, so that cells forget in 40 steps instead of 64, and targets are lower, as sounds are short: 0.4 s. Both were
+chosen, as the rate was, on takes 5 to 9 of each speaker, without which the network was then trained, and not on the
+test part. There is no published number for it.
+"""
+
+from snnlab.encode import Ear
+from snnlab.experiments.experiment import Experiment
+from snnlab.network import Layers
+from snnlab.rules.hm2bp import HM2BP
+
+EXPERIMENT = Experiment(
+    name="hm2bp-fsdd",
+    summary="Free Spoken Digits, Lyon's ear and BSA, 64-400-10, 700 steps of 1.6 ms, trained with HM2-BP",
+    reference="the rule and the front end are those of Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866",
+    reported=None,
+    dataset="fsdd",
+    network=Layers(cell="lif_exp_euler", hidden=("400",), v_th=(10.0, 8.0)),
+    encoder=Ear(steps=700, dt=1.6e-3, rate=8000, decimation=128),
+    rule=HM2BP(learning_rate=8e-3, decay="cosine", target=20, other=3, margin=3),
+    epochs=12,
+    batch=16,
+)
