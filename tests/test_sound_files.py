@@ -90,6 +90,14 @@ def test_sphere_is_read_in_either_byte_order_whatever_the_suffix(
     np.testing.assert_array_equal(read(file, rate=RATE).values, TONE / 32768)
 
 
+def test_a_sphere_header_is_a_field_on_each_line(file: Path) -> None:
+    """Another field that ends like one, or a value that holds one, says nothing of the samples."""
+    for other in ("my_sample_byte_format", "database_version"):
+        told = {"database_id": "-s4 TI46\n" + f"{other} -s30 sample_byte_format -s2 01", "sample_checksum": ""}
+        file.write_bytes(sphere(TONE.astype(">i2").tobytes(), **told))
+        np.testing.assert_array_equal(read(file).values, TONE / 32768)
+
+
 def test_what_follows_the_samples_is_no_sound(file: Path) -> None:
     file.write_bytes(BIG + b"\x12\x34" * 50)
     np.testing.assert_array_equal(read(file).values, TONE / 32768)
@@ -200,6 +208,11 @@ def test_a_rate_in_no_small_ratio_is_refused() -> None:
         (sphere(TONE.tobytes(), sample_coding="-s7 mpeg4x1"), "samples coded as 'mpeg4x1'"),
         (sphere(TONE.tobytes(), sample_checksum="-i 12345"), "samples that sum to"),
         (BIG.replace(b"sample_sig_bits -i 12", b"sample_rate -i 16000 "), "sample_rate said twice"),
+        (sphere(TONE.tobytes(), sample_byte_format=""), "no sample_byte_format in its header; needs 10 or 01"),
+        (sphere(TONE.tobytes(), sample_byte_format="-s2 11"), "sample_byte_format '11'; needs 10 or 01"),
+        (sphere(TONE.tobytes(), sample_n_bytes="-i 1"), "pcm in 1 bytes; needs 2"),
+        (BIG.replace(b"\nend_head", b"\nno end_head"), "a SPHERE header without end_head"),
+        (sphere(TONE.tobytes(), sample_coding="-s9 \x1b[2J" + "x" * 400), "samples coded as '\\x1b[2jxxx"),
     ],
 )
 def test_a_spoilt_file_is_refused_in_one_line(content: bytes, complaint: str, file: Path) -> None:

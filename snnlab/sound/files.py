@@ -1,4 +1,4 @@
-"""Sound files into samples: RIFF WAV and NIST SPHERE, decoded by libsndfile, checked before and after."""
+"""Sound files into samples: RIFF WAV and NIST SPHERE, decoded by libsndfile where they are more than 16-bit SPHERE."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _RATES = range(1000, 384_001)
 _LOUDEST = 10.0  # times full scale: floats beyond it were written in another unit
 _RATIO = 10_000  # a conversion by a ratio of larger numbers would take a filter of more than 200,000 taps
 _CHUNKS = 1000  # chunks of a RIFF file that are looked through for its samples
-_FIELD = re.compile(r"(\w+) -(?:i|r|s\d+) (.*)")
+_SPHERE = {"pcm": ("PCM_16", 2), "ulaw": ("ULAW", 1), "mu-law": ("ULAW", 1), "alaw": ("ALAW", 1)}
+_ORDERS = {"10": ">i2", "01": "<i2"}
+_FIELD = re.compile(r"(\w+) -(?:i|r|s\d+) (.*)", re.ASCII)
+_BLANK = " \t\r"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,10 @@ class _Promise:
     frames: int
     channels: int
     rate: int
-    checksum: int | None = None  # of 16-bit samples, modulo 2^16
+    subtype: str = ""  # in libsndfile's words, where it is known
+    begin: int = 0  # of 16-bit samples
+    order: str = ""  # of their bytes, as NumPy writes it
+    checksum: int | None = None  # of them, modulo 2^16
 
 
 def _promised(path: Path, file: BinaryIO) -> _Promise:
@@ -140,16 +146,25 @@ def _sphere(path: Path, file: BinaryIO) -> _Promise:
     coding = fields.get("sample_coding", "pcm").lower()
     if "shorten" in coding:
         raise Refused(
-            path, f"samples compressed by shorten ({coding})", "unpack it first: sph2pipe -f rif IN.sph OUT.wav"
+            path, f"samples compressed by shorten ({coding[:40]})", "unpack it first: sph2pipe -f rif IN.sph OUT.wav"
         )
-    if coding not in ("pcm", "ulaw", "mu-law", "alaw"):
-        raise Refused(path, f"samples coded as {coding!r}", "needs pcm, ulaw or alaw: convert it to WAV")
+    if coding not in _SPHERE:
+        raise Refused(path, f"samples coded as {coding[:40]!r}", "needs pcm, ulaw or alaw: convert it to WAV")
     frames, channels, rate, width = (
         _number(path, fields, name) for name in ("sample_count", "channel_count", "sample_rate", "sample_n_bytes")
     )
+    subtype, needed = _SPHERE[coding]
+    if width != needed:
+        raise Refused(path, f"{coding} in {width} bytes", f"needs {needed}: convert it to WAV")
     _check_room(path, frames * channels * width, file.seek(0, 2) - begin)
-    summed = coding == "pcm" and width == 2 and "sample_checksum" in fields
-    return _Promise(frames, channels, rate, _number(path, fields, "sample_checksum") if summed else None)
+    if coding != "pcm":
+        return _Promise(frames, channels, rate, subtype)
+    order = fields.get("sample_byte_format", "")
+    if order not in _ORDERS:
+        found = f"sample_byte_format {order[:40]!r}" if order else "no sample_byte_format in its header"
+        raise Refused(path, found, "needs 10 or 01: which byte of a sample comes first?")
+    checksum = _number(path, fields, "sample_checksum") if "sample_checksum" in fields else None
+    return _Promise(frames, channels, rate, subtype, begin, _ORDERS[order], checksum)
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], int]:
@@ -159,13 +174,13 @@ def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], int]:
     if not length.isdigit() or not 1024 <= int(length) <= 1 << 16:
         raise Refused(path, f"a SPHERE header of {length!r} bytes", "needs 1024 bytes, or some more")
     text = file.read(int(length) - 16).decode("latin-1")
-    lines, end, _ = text.partition("end_head")
-    if not end:
+    lines = [line.strip(_BLANK) for line in text.split("\n")]
+    if "end_head" not in lines:
         raise Refused(path, "a SPHERE header without end_head", "the file is truncated or damaged: copy it again")
     fields: dict[str, str] = {}
-    for line in lines.splitlines():
-        found = _FIELD.fullmatch(line.strip())
-        if found and fields.setdefault(found[1], found[2].strip()) != found[2].strip():
+    for line in lines[: lines.index("end_head")]:
+        found = _FIELD.fullmatch(line)
+        if found and fields.setdefault(found[1], found[2].strip(_BLANK)) != found[2].strip(_BLANK):
             raise Refused(path, f"{found[1]} said twice in its header", "the file is damaged: copy it again")
     return fields, int(length)
 
@@ -173,7 +188,7 @@ def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], int]:
 def _number(path: Path, fields: dict[str, str], name: str) -> int:
     text = fields.get(name, "")
     if not re.fullmatch(r"[0-9]{1,12}", text):
-        found = f"{name} {text!r}" if text else f"no {name} in its header"
+        found = f"{name} {text[:40]!r}" if text else f"no {name} in its header"
         raise Refused(path, found, "a SPHERE header says it in whole numbers: copy the file again")
     return int(text)
 
@@ -198,18 +213,31 @@ def _decoded(path: Path, promised: _Promise, longest: float) -> Sound:
         raise Refused(path, "no samples", "needs a sound")
     if promised.frames > longest * promised.rate:
         raise Refused(path, f"{promised.frames / promised.rate:.1f} s of sound", f"needs at most {longest:g} s")
+    values = _sixteen_bits(path, promised) if promised.order else _by_libsndfile(path, promised)
+    return Sound(_checked(path, values, promised), promised.rate)
+
+
+def _sixteen_bits(path: Path, promised: _Promise) -> NDArray[np.float64]:
+    """Samples of SPHERE; libsndfile guesses the order of bytes where it finds none, and takes any text for a field."""
+    with path.open("rb") as file:
+        file.seek(promised.begin)
+        return np.frombuffer(file.read(2 * promised.frames), promised.order) / 32768
+
+
+def _by_libsndfile(path: Path, promised: _Promise) -> NDArray[np.float64]:
     try:
         with soundfile.SoundFile(path) as file:
             told = (file.channels, file.samplerate)
-            if told != (promised.channels, promised.rate) or file.subtype not in _CODINGS:
+            right = [promised.subtype] if promised.subtype else _CODINGS
+            if told != (promised.channels, promised.rate) or file.subtype not in right:
                 found = f"{file.subtype} of {told[0]} channels at {told[1]} Hz"
-                raise Refused(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(_CODINGS)}")
-            # libsndfile reads on where a SPHERE file has more than its header says
-            values = file.read(promised.frames, dtype="float64")
+                raise Refused(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(right)}")
+            # it reads on where a SPHERE file has more than its header says
+            values: NDArray[np.float64] = file.read(promised.frames, dtype="float64")
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", str(error)).rstrip(".")
         raise Refused(path, f"cannot be decoded: {reason}", "needs PCM, floats, mu-law or A-law") from error
-    return Sound(_checked(path, values, promised), promised.rate)
+    return values
 
 
 def _checked(path: Path, values: NDArray[np.float64], promised: _Promise) -> NDArray[np.float64]:
