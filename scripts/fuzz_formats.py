@@ -1,0 +1,368 @@
+"""The formats that scripts/fuzz.py spoils: whole files, snnlab's reader, and a second one by hand for each.
+
+The readers by hand are slow and plain: byte by byte, and from the account of the format alone.
+"""
+
+import gzip
+import json
+import os
+import re
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnlab import packed
+from snnlab.loaders import idx, nmnist
+from snnlab.samples import Images
+from snnlab.sound import files as sounds
+from snnlab.spikes import Spikes
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format, and two readers of it.
+
+    starts   whole files
+    words    what a stranger might put into them
+    read     what snnlab finds in a file, in plain values; raises Refused
+    by_hand  what its bytes mean, in the same values; None where they mean nothing
+    repair   the same bytes with the check sums put right
+    beyond   words of a refusal that is right of any file: a library of others cannot do it
+    """
+
+    starts: Callable[[], list[bytes]]
+    words: tuple[bytes, ...]
+    read: Callable[[Path], Any]
+    by_hand: Callable[[bytes], Any]
+    repair: Callable[[bytes], bytes] = bytes
+    beyond: str = ""
+
+
+# Events of N-MNIST ---------------------------------------------------------------------------------------------------
+
+OVERFLOW = b"\0\xf0\0\0\0"
+
+
+def bin_starts():
+    rng, starts = np.random.default_rng(0), []
+    for number in (1, 12, 40):
+        times = np.sort(rng.integers(0, 1 << 18, number)).tolist()
+        events = [bytes(rng.integers(0, 34, 2).tolist()) + struct.pack(">I", t | t % 2 << 23)[1:] for t in times]
+        starts += [b"".join(events), b"".join([*events[:5], OVERFLOW, *events[5:], OVERFLOW, events[-1]])]
+    return starts
+
+
+def bin_read(path):
+    return nmnist.decode(path)[["x", "y", "p", "t"]].tolist()
+
+
+def bin_by_hand(content):
+    """Five bytes after five bytes; a row of 240 moves the time of all that follow by 8192 us."""
+    events, later = [], 0
+    if len(content) % 5:
+        return None
+    for at in range(0, len(content), 5):
+        x, y, high, middle, low = content[at : at + 5]
+        if y == 240:
+            later += 8192
+            continue
+        events.append((x, y, high > 127, high % 128 * 65536 + middle * 256 + low + later))
+        if x > 33 or y > 33 or (len(events) > 1 and events[-1][3] < events[-2][3]):
+            return None
+    return events or None
+
+
+# Arrays in idx -------------------------------------------------------------------------------------------------------
+
+MOST = 1 << 16
+
+
+def idx_starts():
+    rng, starts = np.random.default_rng(0), []
+    for shape in ((7,), (3, 4), (2, 3, 5), (40, 5, 5)):
+        starts.append(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rng.bytes(int(np.prod(shape))))
+    one, other = gzip.compress(starts[2][:20], mtime=0), gzip.compress(starts[2][20:], mtime=0)
+    bomb = gzip.compress(struct.pack(">HBBI", 0, 8, 1, 4 * MOST) + bytes(4 * MOST), mtime=0)
+    return [*starts, gzip.compress(starts[1], mtime=0), one + other + bytes(9), bomb]
+
+
+def idx_read(path):
+    return idx.read_idx(path, most=MOST).tolist()
+
+
+def idx_by_hand(content):
+    """Two zeros, type 8, the number of axes, each axis in four bytes, and the values, the last axis first."""
+    if content[:2] == b"\x1f\x8b":
+        content = inflated(content)
+    if content is None or len(content) > MOST or len(content) < 4 or content[:3] != b"\0\0\x08":
+        return None
+    axes = content[3]
+    if not 1 <= axes <= 8 or len(content) < 4 + 4 * axes:
+        return None
+    sides = [int.from_bytes(content[4 + 4 * k : 8 + 4 * k], "big") for k in range(axes)]
+    values = list(content[4 + 4 * axes :])
+    size = 1
+    for side in sides:
+        size *= side
+    if not size or size != len(values):
+        return None
+    for side in sides[:0:-1]:
+        values = [values[at : at + side] for at in range(0, len(values), side)]
+    return values
+
+
+def inflated(content):
+    """What RFC 1952 has in a file of one or more members, with zeros between them; None for a broken one."""
+    found = b""
+    while content:
+        if content[:3] != b"\x1f\x8b\x08" or len(content) < 10:
+            return None
+        flags, at = content[3], 10
+        if flags & 4:
+            at += 2 + int.from_bytes(content[at : at + 2], "little")
+        for flag in (8, 16):  # a name, a comment
+            if flags & flag:
+                at = content.find(0, at) + 1 or len(content)
+        at += flags & 2
+        stream = zlib.decompressobj(-15)
+        try:
+            part = stream.decompress(content[at:])
+        except zlib.error:
+            return None
+        found, rest = found + part, stream.unused_data
+        if not stream.eof or rest[:8] != struct.pack("<II", zlib.crc32(part), len(part)):
+            return None
+        content = rest[8:].lstrip(b"\0")
+    return found
+
+
+# Sounds in SPHERE ----------------------------------------------------------------------------------------------------
+
+
+def sphere_starts():
+    samples = [round(9000 * np.sin(k / 7)) for k in range(60)]
+    starts = []
+    for order, name in ((">", b"10"), ("<", b"01")):
+        data = struct.pack(f"{order}60h", *samples)
+        starts += [sphere(data, name, total) for total in (b"", b"sample_checksum -i %d\n" % (sum(samples) % 65536))]
+    law = bytes(range(100, 220))
+    told = b"sample_coding -s4 ulaw\nsample_n_bytes -i 1\nsample_count -i 120\nsample_byte_format -s1 1\n"
+    return [*starts, sphere(law, b"", told), sphere(law, b"", told.replace(b"ulaw", b"alaw"))]
+
+
+def sphere(data, order, more):
+    told = [b"NIST_1A\n   1024\ndatabase_id -s4 TI46\nchannel_count -i 1\nsample_rate -i 12500\n", more]
+    if order:
+        told.append(
+            b"sample_count -i 60\nsample_n_bytes -i 2\nsample_byte_format -s2 %s\nsample_coding -s3 pcm\n" % order
+        )
+    return b"".join([*told, b"sample_sig_bits -i 12\nend_head\n"]).ljust(1024) + data
+
+
+def sphere_read(path):
+    sound = sounds.read(path)
+    return sound.rate, (sound.values * 32768).tolist()
+
+
+def sphere_by_hand(content):
+    """A head of as many bytes as it says, a field on each line; samples of two bytes, or of one in a companding law."""
+    if content[:8] != b"NIST_1A\n" or not content[8:16].strip().isdigit():
+        return None
+    length = int(content[8:16])
+    lines = [line.strip(b" \t\r") for line in content[16:length].split(b"\n")]
+    fields = {}
+    for line in lines[: lines.index(b"end_head")] if b"end_head" in lines and 1024 <= length <= 65536 else ():
+        found = re.fullmatch(rb"([A-Za-z0-9_]+) -(i|r|s[0-9]+) (.*)", line)
+        value = found and found[3].strip(b" \t\r")
+        if found and fields.setdefault(found[1], value) != value:
+            return None
+    numbers = [fields.get(b"sample_" + name, b"") for name in (b"count", b"rate", b"n_bytes")]
+    if fields.get(b"channel_count") != b"1" or not all(re.fullmatch(rb"[0-9]{1,12}", number) for number in numbers):
+        return None
+    count, rate, width = map(int, numbers)
+    samples = content[length : length + count * width]
+    if len(samples) < count * width or not count or not 1000 <= rate <= 384000 or count > 60 * rate:
+        return None
+    values = sphere_samples(fields, samples, width)
+    return values and (rate, values)
+
+
+def sphere_samples(fields, samples, width):
+    coding, order = fields.get(b"sample_coding", b"pcm").lower(), fields.get(b"sample_byte_format")
+    if coding in (b"ulaw", b"mu-law", b"alaw") and width == 1:
+        return [alaw(code) if coding == b"alaw" else ulaw(code) for code in samples]
+    if coding != b"pcm" or width != 2 or order not in (b"10", b"01"):
+        return None
+    big = order == b"10"
+    codes = [samples[at + 1 - big] << 8 | samples[at + big] for at in range(0, len(samples), 2)]
+    values = [code - 65536 * (code > 32767) for code in codes]
+    return (
+        values
+        if fields.get(b"sample_checksum", b"%d" % (sum(values) % 65536)) == b"%d" % (sum(values) % 65536)
+        else None
+    )
+
+
+def ulaw(code):
+    """ITU-T G.711, in 16 bits."""
+    code ^= 0xFF
+    size = ((code % 16 << 3) + 132 << (code >> 4) % 8) - 132
+    return -size if code > 127 else size
+
+
+def alaw(code):
+    code ^= 0x55
+    segment, size = (code >> 4) % 8, code % 16 << 4
+    size = size + 264 << segment - 1 if segment else size + 8
+    return size if code > 127 else -size
+
+
+# Our cache -----------------------------------------------------------------------------------------------------------
+
+GRID = packed.Grid(7, 1e-3, (20, 20))
+SOURCE = Images(
+    labels=np.zeros(9, dtype=np.int64), numbers=np.arange(9), shape=(1,), classes=("a",), dataset="fuzz", split="all",
+    values=np.arange(9, dtype=np.uint8)[:, None], peak=255,
+)  # fmt: skip
+PIECES = ("ids", "counts", "starts")
+
+
+@cache
+def cache_starts():
+    """Two files that the cache wrote of the same samples, one with more spikes in a step than a byte counts."""
+    starts = []
+    for full in (0, 1):
+        fires = np.random.default_rng(full).random((9, GRID.steps, GRID.size)) < 0.01
+        fires[4, 3] |= bool(full)
+        spikes = Spikes.from_dense(fires, GRID.dt)
+        with tempfile.TemporaryDirectory() as folder:
+            kept, os.environ["SNNLAB_CACHE"] = os.environ.get("SNNLAB_CACHE"), folder
+            packed.pack(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
+            starts.append(next(Path(folder, "packed").iterdir()).read_bytes())
+            os.environ.pop("SNNLAB_CACHE") if kept is None else os.environ.update(SNNLAB_CACHE=kept)
+    return starts
+
+
+@cache
+def cache_key():
+    return json.loads(cache_starts()[0][20:4096])["key"]
+
+
+def cache_read(path):
+    spikes = packed.unpack(path, SOURCE, GRID, cache_key()).spikes()
+    ids, begins = spikes.ids.tolist(), spikes.offsets.tolist()
+    return [[ids[of:of_next] for of, of_next in zip(row, row[1:], strict=False)] for row in begins]
+
+
+def cache_by_hand(content):
+    """The account in the first lines of packed.py, number by number; the check sums are right, or it is nothing."""
+    try:
+        note, arrays = cache_pieces(content)
+        told = (note["key"], note["steps"], note["dt"], note["shape"], note["arrays"]["counts"]["shape"])
+        if told != (cache_key(), GRID.steps, GRID.dt, list(GRID.shape), [9, GRID.steps]) or len(arrays["starts"]) != 10:
+            return None
+    except (ValueError, LookupError, TypeError, AttributeError, struct.error):
+        return None
+    ids, counts = iter(arrays["ids"]), iter(arrays["counts"])
+    begins, found = [0], []
+    for _ in range(9):
+        found.append([[next(ids, -1) for _ in range(next(counts))] for _ in range(GRID.steps)])
+        begins.append(begins[-1] + sum(map(len, found[-1])))
+        if any(step != sorted(set(step)) or not {*step} <= {*range(GRID.size)} for step in found[-1]):
+            return None
+    return found if begins == arrays["starts"] and next(ids, None) is None else None
+
+
+def cache_pieces(content):
+    if content[:16] != b"snnlab packed 01" or len(content) < 4096:
+        raise ValueError("no packed spikes")
+    if content[16:20] != struct.pack("<I", zlib.crc32(content[20:4096])):
+        raise ValueError("another check sum")
+    note, arrays = json.loads(content[20:4096]), {}
+    if sorted(note["arrays"]) != sorted(PIECES):
+        raise ValueError("other arrays")
+    for name, told in note["arrays"].items():
+        if not {*map(type, [told["begin"], told["crc32"], *told["shape"]])} == {int} or told["begin"] % 64:
+            raise ValueError("no whole numbers")
+        letter = {"uint8": "B", "uint16": "H", "uint32": "I", "int64": "q"}[told["dtype"]]
+        if (letter == "q") != (name == "starts") or min(told["begin"], *told["shape"]) < 0:
+            raise ValueError("the wrong type")
+        form = f"<{int(np.prod(np.array(told['shape'], dtype=object)))}{letter}"
+        begin = told["begin"]
+        arrays[name] = list(struct.unpack_from(form, content, begin))
+        if zlib.crc32(content[begin : begin + struct.calcsize(form)]) != told["crc32"]:
+            raise ValueError("another check sum")
+    return note, arrays
+
+
+def cache_repaired(content):
+    """Check sums as a stranger would write them, as far as there still is a head."""
+    try:
+        note = json.loads(content[20:4096])
+        for told in note["arrays"].values():
+            size = int(np.prod(told["shape"])) * np.dtype(told["dtype"]).itemsize
+            told["crc32"] = zlib.crc32(content[told["begin"] : told["begin"] + size])
+        text = json.dumps(note).encode()
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        text = content[20:4096].rstrip()
+    text = text.ljust(4076)
+    return content[:16] + struct.pack("<I", zlib.crc32(text)) + text + content[4096:]
+
+
+SPHERE_WORDS = (
+    b"sample_coding -s3 pcm\n|sample_coding -s4 ulaw\n|sample_coding -s4 alaw\n|sample_coding -s10 pcm,shorten\n|"
+    b"sample_byte_format -s2 01\n|sample_byte_format -s2 10\n|sample_byte_format -s2 00\n|sample_checksum -i 0\n|"
+    b"sample_n_bytes -i 2\n|sample_n_bytes -i 1\n|sample_count -i 59\n|sample_rate -i 8000\n|channel_count -i 2\n|"
+    b"end_head\n|NIST_1A\n|-i|-r|-s2|\n| |\x1b[2J|;|x"
+)
+
+FORMATS = {
+    "bin": Format(bin_starts, (OVERFLOW, bytes(5), b"\xf0", b"\x7f\xff\xff"), bin_read, bin_by_hand),
+    "idx": Format(
+        idx_starts,
+        (
+            b"\0\0\x08\x01",
+            b"\0\0\x08\x03",
+            b"\0\0\x0d\x02",
+            b"\x1f\x8b\x08\0",
+            b"\x1f\x8b\x08\x1f",
+            bytes(4),
+            b"\xff" * 4,
+        ),
+        idx_read,
+        idx_by_hand,
+    ),
+    "sphere": Format(
+        sphere_starts,
+        tuple(SPHERE_WORDS.split(b"|")),
+        sphere_read,
+        sphere_by_hand,
+        beyond="cannot be decoded",
+    ),
+    "cache": Format(
+        cache_starts,
+        (
+            b'"uint8"',
+            b'"uint16"',
+            b'"uint32"',
+            b'"int64"',
+            b'"ids"',
+            b'"begin": 4096',
+            b"[7]",
+            b"1e400",
+            b"NaN",
+            b"null",
+            b"{}",
+        ),
+        cache_read,
+        cache_by_hand,
+        cache_repaired,
+    ),
+}
