@@ -34,7 +34,6 @@ class Format:
     read     what snnlab finds in a file, in plain values; raises Refused
     by_hand  what its bytes mean, in the same values; None where they mean nothing
     repair   the same bytes with the check sums put right
-    beyond   words of a refusal that is right of any file: a library of others cannot do it
     """
 
     starts: Callable[[], list[bytes]]
@@ -42,7 +41,6 @@ class Format:
     read: Callable[[Path], Any]
     by_hand: Callable[[bytes], Any]
     repair: Callable[[bytes], bytes] = bytes
-    beyond: str = ""
 
 
 # Events of N-MNIST ---------------------------------------------------------------------------------------------------
@@ -268,7 +266,7 @@ def cache_by_hand(content):
         told = (note["key"], note["steps"], note["dt"], note["shape"], note["arrays"]["counts"]["shape"])
         if told != (cache_key(), GRID.steps, GRID.dt, list(GRID.shape), [9, GRID.steps]) or len(arrays["starts"]) != 10:
             return None
-    except (ValueError, LookupError, TypeError, AttributeError, struct.error):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error):
         return None
     ids, counts = iter(arrays["ids"]), iter(arrays["counts"])
     begins, found = [0], []
@@ -344,7 +342,6 @@ FORMATS = {
         tuple(SPHERE_WORDS.split(b"|")),
         sphere_read,
         sphere_by_hand,
-        beyond="cannot be decoded",
     ),
     "cache": Format(
         cache_starts,

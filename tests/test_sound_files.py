@@ -93,7 +93,7 @@ def test_sphere_is_read_in_either_byte_order_whatever_the_suffix(
 def test_a_sphere_header_is_a_field_on_each_line(file: Path) -> None:
     """Another field that ends like one, or a value that holds one, says nothing of the samples."""
     for other in ("my_sample_byte_format", "database_version"):
-        told = {"database_id": "-s4 TI46\n" + f"{other} -s30 sample_byte_format -s2 01", "sample_checksum": ""}
+        told = {"database_id": f"channel_count -i 2\n{other} -s30 sample_byte_format -s2 01", "sample_checksum": ""}
         file.write_bytes(sphere(TONE.astype(">i2").tobytes(), **told))
         np.testing.assert_array_equal(read(file).values, TONE / 32768)
 

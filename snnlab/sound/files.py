@@ -1,10 +1,11 @@
-"""Sound files into samples: RIFF WAV and NIST SPHERE, decoded by libsndfile where they are more than 16-bit SPHERE."""
+"""Sound files into samples: RIFF WAV, decoded by libsndfile and checked before and after, and NIST SPHERE."""
 
 from __future__ import annotations
 
 import math
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,8 +22,6 @@ _RATES = range(1000, 384_001)
 _LOUDEST = 10.0  # times full scale: floats beyond it were written in another unit
 _RATIO = 10_000  # a conversion by a ratio of larger numbers would take a filter of more than 200,000 taps
 _CHUNKS = 1000  # chunks of a RIFF file that are looked through for its samples
-_SPHERE = {"pcm": ("PCM_16", 2), "ulaw": ("ULAW", 1), "mu-law": ("ULAW", 1), "alaw": ("ALAW", 1)}
-_ORDERS = {"10": ">i2", "01": "<i2"}
 _FIELD = re.compile(r"(\w+) -(?:i|r|s\d+) (.*)", re.ASCII)
 _BLANK = " \t\r"
 
@@ -84,10 +83,9 @@ class _Promise:
     frames: int
     channels: int
     rate: int
-    subtype: str = ""  # in libsndfile's words, where it is known
-    begin: int = 0  # of 16-bit samples
-    order: str = ""  # of their bytes, as NumPy writes it
-    checksum: int | None = None  # of them, modulo 2^16
+    begin: int = 0  # of the samples of SPHERE
+    kind: str = ""  # a key of _KINDS
+    checksum: int | None = None  # of 16-bit samples, modulo 2^16
 
 
 def _promised(path: Path, file: BinaryIO) -> _Promise:
@@ -148,23 +146,23 @@ def _sphere(path: Path, file: BinaryIO) -> _Promise:
         raise Refused(
             path, f"samples compressed by shorten ({coding[:40]})", "unpack it first: sph2pipe -f rif IN.sph OUT.wav"
         )
-    if coding not in _SPHERE:
+    if coding not in ("pcm", "ulaw", "mu-law", "alaw"):
         raise Refused(path, f"samples coded as {coding[:40]!r}", "needs pcm, ulaw or alaw: convert it to WAV")
     frames, channels, rate, width = (
         _number(path, fields, name) for name in ("sample_count", "channel_count", "sample_rate", "sample_n_bytes")
     )
-    subtype, needed = _SPHERE[coding]
+    needed = 2 if coding == "pcm" else 1
     if width != needed:
         raise Refused(path, f"{coding} in {width} bytes", f"needs {needed}: convert it to WAV")
     _check_room(path, frames * channels * width, file.seek(0, 2) - begin)
     if coding != "pcm":
-        return _Promise(frames, channels, rate, subtype)
+        return _Promise(frames, channels, rate, begin, coding)
     order = fields.get("sample_byte_format", "")
-    if order not in _ORDERS:
+    if order not in ("10", "01"):
         found = f"sample_byte_format {order[:40]!r}" if order else "no sample_byte_format in its header"
         raise Refused(path, found, "needs 10 or 01: which byte of a sample comes first?")
     checksum = _number(path, fields, "sample_checksum") if "sample_checksum" in fields else None
-    return _Promise(frames, channels, rate, subtype, begin, _ORDERS[order], checksum)
+    return _Promise(frames, channels, rate, begin, f"pcm {order}", checksum)
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], int]:
@@ -213,26 +211,50 @@ def _decoded(path: Path, promised: _Promise, longest: float) -> Sound:
         raise Refused(path, "no samples", "needs a sound")
     if promised.frames > longest * promised.rate:
         raise Refused(path, f"{promised.frames / promised.rate:.1f} s of sound", f"needs at most {longest:g} s")
-    values = _sixteen_bits(path, promised) if promised.order else _by_libsndfile(path, promised)
+    values = _of_sphere(path, promised) if promised.kind else _of_riff(path, promised)
     return Sound(_checked(path, values, promised), promised.rate)
 
 
-def _sixteen_bits(path: Path, promised: _Promise) -> NDArray[np.float64]:
-    """Samples of SPHERE; libsndfile guesses the order of bytes where it finds none, and takes any text for a field."""
+def _of_sphere(path: Path, promised: _Promise) -> NDArray[np.float64]:
+    """The samples; libsndfile would guess the order of bytes where none is said, and take any text for a field."""
+    dtype, meant = _KINDS[promised.kind]
     with path.open("rb") as file:
         file.seek(promised.begin)
-        return np.frombuffer(file.read(2 * promised.frames), promised.order) / 32768
+        codes = np.frombuffer(file.read(promised.frames * np.dtype(dtype).itemsize), dtype)
+    return meant(codes.astype(np.int64)) / 32768
 
 
-def _by_libsndfile(path: Path, promised: _Promise) -> NDArray[np.float64]:
+def _mu_law(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """ITU-T G.711 (1988), table 2, in 16 bits: eight segments, each twice as coarse as the one before."""
+    codes = codes ^ 0xFF
+    sizes = (((codes & 15) << 3) + 132 << (codes >> 4 & 7)) - 132
+    return np.where(codes > 127, -sizes, sizes)
+
+
+def _a_law(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """ITU-T G.711 (1988), table 1, in 16 bits: the first two segments are alike."""
+    codes = codes ^ 0x55
+    segments, sizes = codes >> 4 & 7, ((codes & 15) << 4) + 8
+    sizes = np.where(segments > 0, sizes + 256 << np.maximum(segments - 1, 0), sizes)
+    return np.where(codes > 127, sizes, -sizes)
+
+
+_KINDS: dict[str, tuple[str, Callable[[NDArray[np.int64]], NDArray[np.int64]]]] = {
+    "pcm 10": (">i2", np.asarray),
+    "pcm 01": ("<i2", np.asarray),
+    "ulaw": ("u1", _mu_law),
+    "mu-law": ("u1", _mu_law),
+    "alaw": ("u1", _a_law),
+}
+
+
+def _of_riff(path: Path, promised: _Promise) -> NDArray[np.float64]:
     try:
         with soundfile.SoundFile(path) as file:
             told = (file.channels, file.samplerate)
-            right = [promised.subtype] if promised.subtype else _CODINGS
-            if told != (promised.channels, promised.rate) or file.subtype not in right:
+            if told != (promised.channels, promised.rate) or file.subtype not in _CODINGS:
                 found = f"{file.subtype} of {told[0]} channels at {told[1]} Hz"
-                raise Refused(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(right)}")
-            # it reads on where a SPHERE file has more than its header says
+                raise Refused(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(_CODINGS)}")
             values: NDArray[np.float64] = file.read(promised.frames, dtype="float64")
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", str(error)).rstrip(".")
