@@ -29,7 +29,7 @@ from snnlab.spikes import Spikes
 class Format:
     """A format, and two readers of it.
 
-    starts   whole files
+    starts   whole files, and a few that are to be refused
     words    what a stranger might put into them
     read     what snnlab finds in a file, in plain values; raises Refused
     by_hand  what its bytes mean, in the same values; None where they mean nothing
@@ -88,7 +88,8 @@ def idx_starts():
         starts.append(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rng.bytes(int(np.prod(shape))))
     one, other = gzip.compress(starts[2][:20], mtime=0), gzip.compress(starts[2][20:], mtime=0)
     bomb = gzip.compress(struct.pack(">HBBI", 0, 8, 1, 4 * MOST) + bytes(4 * MOST), mtime=0)
-    return [*starts, gzip.compress(starts[1], mtime=0), one + other + bytes(9), bomb]
+    empty = struct.pack(">HBBI", 0, 8, 1, 0)
+    return [*starts, gzip.compress(starts[1], mtime=0), one + other + bytes(9), bomb, empty]
 
 
 def idx_read(path):
