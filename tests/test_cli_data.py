@@ -31,10 +31,16 @@ def test_the_list_has_every_dataset_and_where_it_is(
     assert snnlab("data", "list", "--data", tmp_path, monkeypatch=monkeypatch) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert {path.stem for path in (Path(cli.__file__).parents[2] / "datasets").iterdir()} < set(lines)
-    assert lines["ti46-letters"].endswith(str(tmp_path / "ti46" / "ti_alpha"))
+    there = str(tmp_path / "ti46" / "ti_alpha")
+    assert lines["ti46-letters"].endswith(f"{there}, 4 of 10,816 recordings")
+    assert "60,000 train + 10,000 test" in lines["nmnist"]
     assert lines["ti46-digits"].endswith("not found, must be bought")
     assert lines["mnist"].endswith("not found")
     assert lines["digits"].endswith("ships with scikit-learn")
+    (tmp_path / "ti46" / "ti_alpha" / "train" / "nobody").mkdir()
+    assert snnlab("data", "list", "--data", tmp_path, monkeypatch=monkeypatch) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["ti46-letters"].endswith("see `snnlab data verify ti46-letters`")
 
 
 @pytest.mark.parametrize("command", ["where", "verify"])

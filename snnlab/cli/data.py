@@ -12,6 +12,7 @@ from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.cli import bars, printed
 from snnlab.cli.stopping import interruptible
+from snnlab.errors import Refused
 
 Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; all of them if left out.")]
@@ -21,14 +22,14 @@ _LISTED = 20  # new files that are printed one by one
 
 
 def list_all(data: Folder = None) -> None:
-    """List the datasets, and where each is.
+    """List the datasets, and where each is. Of recordings in a file each, it says how many are there if not all are.
 
     \b
     snnlab data list
     """
     rows = []
     for card in cards.datasets().values():
-        samples = " + ".join(f"{split.samples} {name}" for name, split in card.splits.items())
+        samples = " + ".join(f"{split.samples:,} {name}" for name, split in card.splits.items())
         rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card, data)])
     printed.table(["id", "name", "samples", "licence", "where"], rows)
 
@@ -55,7 +56,9 @@ def where(name: Name = None, data: Folder = None) -> None:
 def verify(name: Name = None, data: Folder = None) -> None:
     """Check the files of a dataset. Reads each and compares it with its card; the exit code is 1 if one differs.
 
-    Recordings that nobody has published digests of are decoded and counted; a part of them will do.
+    Recordings are decoded and counted where only some are there, or where nobody has published digests of them; a part
+    will do. Not found so: a wrong label, as N-MNIST's are the names of its folders, and a recording of events that was
+    cut between two of them.
 
     \b
     snnlab data verify mnist
@@ -163,4 +166,19 @@ def _place(card: Dataset, data: Path | None) -> str:
     missing = sum(place.path is None for place in places)
     if not folders:
         return "not found" + (", must be bought" if card.obtain else "")
-    return ", ".join(folders) + (f", {missing} of {len(places)} missing" if missing else "")
+    told = f", {missing} of {len(places)} missing" if missing else _partly(card, data)
+    return ", ".join(folders) + told
+
+
+def _partly(card: Dataset, data: Path | None) -> str:
+    """How many recordings there are, where they lie in a file each and not all are there."""
+    from snnlab import loaders
+
+    if card.format not in ("nmnist-bin", "audio"):
+        return ""
+    try:
+        found = sum(len(loaders.load(card.id, split, folder=data)) for split in card.splits)
+    except Refused:
+        return f", not as it should be: see `snnlab data verify {card.id}`"
+    wanted = sum(split.samples for split in card.splits.values())
+    return f", {found:,} of {wanted:,} recordings" if found < wanted else ""
