@@ -242,11 +242,11 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
         Refused, match="^--set encoder: digits has images .*; this one needs sounds; for images: current, "
     ):
         EAR.prepared(loaders.load("digits", "test"))
-    with pytest.raises(Refused, match="^--set encoder: fsdd has recordings of another kind .*; this one needs sounds$"):
+    with pytest.raises(Refused, match="^--set encoder: fsdd has recordings of another kind; this one needs sounds$"):
         EAR.prepared(replace(files, reader="nmnist-bin"))
     with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
         EAR.encode(files, seed=0)
-    with pytest.raises(Refused, match="^--set encoder: fsdd has sounds .*; this one needs images; for sounds: ear$"):
+    with pytest.raises(Refused, match="^--set encoder: fsdd has sounds; this one needs images; for sounds: ear$"):
         Poisson().prepared(files)
 
 

@@ -64,7 +64,8 @@ def unfit(samples: Samples, needed: str) -> Refused:
     right = f"this one needs {needed}"
     if found in _OTHERS and found != needed:
         right += f"; for {found}: {_OTHERS[found]}"
-    return Refused("--set encoder", f"{samples.dataset} has {found} of shape {samples.shape}", right)
+    shape = f" of shape {samples.shape}" if samples.shape else ""
+    return Refused("--set encoder", f"{samples.dataset} has {found}{shape}", right)
 
 
 def images(samples: Samples) -> Images:
