@@ -83,8 +83,8 @@ class Camera:
     on, off        thresholds, in natural logarithms
     mismatch       spread of a pixel's thresholds, as a share; the same in all recordings of one `sensor`
     jitter         spread of a threshold from event to event, as a share
-    refractory     seconds after an event in which a pixel is blind
-    lag            seconds, the photoreceptor's time constant
+    refractory     seconds after an event in which a pixel is blind; 0 for none
+    lag            seconds, the photoreceptor's time constant; 0 for one that follows at once
     background     events per second and pixel that nothing causes
     background_on  the share of them that is ON: nearly all in this kind of sensor, because charge leaks (Nozaki,
                    Delbruck, IEEE TED 64, 2017)
@@ -124,7 +124,7 @@ class Camera:
         _check("duration", self.duration, self.step, 10.0)
         if len(self.right) != len(self.down) or len(self.right) < 2:
             found = f"{len(self.right)} places to the right and {len(self.down)} down"
-            raise Refused("Camera.right", found, "needs as many as Camera.down, at least 2")
+            raise Refused("Camera.right", found, "needs as many places as down, at least 2")
         for name in ("right", "down", "corner"):
             for place in getattr(self, name):
                 _check(name, place, -100.0, 100.0)

@@ -117,12 +117,12 @@ def dataset(name: str | Path) -> Dataset:
 
 def _model(name: str | Path) -> Cell | Synapse:
     page = Page.read("models", name)
-    match kind := page.text("kind"):
+    match kind := page.text("kind", ""):
         case "cell":
             return page.close(Cell, _cell_fields(page))
         case "synapse":
             return page.close(Synapse, _synapse_fields(page))
-    raise page.refuse("kind", f"found {kind!r}", "needs 'cell' or 'synapse'")
+    raise page.refuse("kind", f"found {kind!r}" if kind else "missing", 'needs kind = "cell" or kind = "synapse"')
 
 
 # Reading a card, field by field --------------------------------------------------------------------------------------

@@ -122,8 +122,8 @@ class Dataset:
 
 def read(page: Page) -> Dataset:
     """The dataset card on a page. Raises Refused."""
-    if page.text("kind") != "dataset":
-        raise page.refuse("kind", f"found {page.table['kind']!r}", "needs 'dataset'")
+    if (kind := page.text("kind", "")) != "dataset":
+        raise page.refuse("kind", f"found {kind!r}" if kind else "missing", 'needs kind = "dataset"')
     fields = page.head() | _words(page) | _measures(page)
     fields |= {"folders": _folders(page, "folders"), "mirrors": _addresses(page)}
     fields["files"] = MappingProxyType({name: _data_file(name, part) for name, part in page.pages("files").items()})

@@ -7,6 +7,7 @@ the simulator runs that model, and the engine generates its C++ from it.
 from __future__ import annotations
 
 import ast
+import logging
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ from snnlab.circuit import Number, Population, Projection, Receptor
 from snnlab.errors import Refused
 from snnlab.grammar import Equation, GrammarError
 
+# Brian2 has Python's warnings logged, each in two lines; they are shown as whoever runs this wants them shown.
+logging.captureWarnings(False)
 # An error reaches the person as our own one line, not as a request to report a bug of Brian2.
 brian2.prefs.logging.display_brian_error_message = False
 # Nor does a refused circuit, half made, deserve a warning for each of its objects that was never used.

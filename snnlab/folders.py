@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,13 +10,20 @@ import platformdirs
 
 from snnlab.errors import Refused
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def cache_place() -> Path:
+    """Where things are kept that can be made again: $SNNLAB_CACHE, or the user's cache folder; it need not exist."""
+    return Path(os.environ.get("SNNLAB_CACHE") or platformdirs.user_cache_dir("snnlab")).expanduser()
+
 
 def cache_folder() -> Path:
-    """The folder of things that can be made again: $SNNLAB_CACHE, or the user's cache folder. Made if missing.
+    """The folder of things that can be made again, see `cache_place`. Made if missing.
 
     Raises Refused where it cannot be made.
     """
-    folder = Path(os.environ.get("SNNLAB_CACHE") or platformdirs.user_cache_dir("snnlab")).expanduser()
+    folder = cache_place()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -26,6 +34,8 @@ def cache_folder() -> Path:
 def no_cache(folder: Path, error: OSError) -> Refused:
     """The refusal of a cache folder that could not be made, written or read."""
     reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        return Refused(f"cache folder {folder}", reason, "needs room; or set SNNLAB_CACHE to a folder elsewhere")
     return Refused(f"cache folder {folder}", reason, "set SNNLAB_CACHE to a folder that can be written to")
 
 

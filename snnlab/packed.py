@@ -15,6 +15,7 @@ It is kept under a key of all that it was made from, and a file that is not exac
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -49,7 +50,7 @@ _ALIGNED = 64
 _CHUNK = 64  # recordings that are read at once
 _CHECKED = 1 << 20  # entries that are looked at at once
 _TYPES = ("uint8", "uint16", "uint32", "int64")
-_AGAIN = "delete it, and it will be made anew"
+_DRAFT = ".spikes.part"
 
 
 def silent(done: int, total: int) -> None:
@@ -89,9 +90,10 @@ def pack(
     key = _key(samples, grid, recipe)
     folder = cache_folder() / "packed"
     path = folder / f"{samples.dataset}-{samples.split}-{key[:32]}.spikes"
-    if not path.is_file():
+    if not os.path.lexists(path):
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
             _write(path, _encoded(samples, encode, threads or cores(), tell), grid, key)
         except OSError as error:
             raise no_cache(folder, error) from error
@@ -106,12 +108,13 @@ def unpack(path: Path, samples: Files | Images, grid: Grid, key: str) -> Packed:
     note, arrays = _mapped(path)
     told = (note["key"], note["steps"], note["dt"], tuple(note["shape"]), len(arrays["counts"]))
     if told != (key, grid.steps, grid.dt, grid.shape, len(samples)):
-        raise Refused(path, "spikes of something else than its name says", _AGAIN)
+        raise _unfit(path, "holds other spikes than its name says, of another part, dataset or code")
     _check_spikes(path, **arrays, grid=grid)
     return Packed(
         **arrays,
         rows=np.arange(len(samples), dtype=np.int64),
         dt=grid.dt,
+        path=path,
         labels=samples.labels,
         numbers=samples.numbers,
         shape=grid.shape,
@@ -177,15 +180,40 @@ class _Draft:
 
 def _write(path: Path, batches: Iterator[Spikes], grid: Grid, key: str) -> None:
     """The file at `path`, under another name until it is whole: several processes may write it at once."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    file, draft = _begun(path)
+    with file:  # and with it the lock, until it has its name
+        try:
             _fill(_Draft(file), batches, grid, key)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # what went wrong before is what is to be told
+            draft.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what went wrong before is what is to be told
+                draft.unlink()
+            raise
+
+
+def _begun(path: Path) -> tuple[IO[bytes], Path]:
+    """A new file beside `path`, locked for as long as it is open."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=_DRAFT)
+        file = os.fdopen(handle, "wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except BaseException:
+            file.close()
             Path(name).unlink()
-        raise
+            raise
+        if os.fstat(file.fileno()).st_nlink:
+            return file, Path(name)
+        file.close()  # another process swept it away before it was locked
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what was left by processes that were killed while they wrote: what nobody has locked."""
+    for draft in folder.glob(f"*{_DRAFT}"):
+        # it is being written, has its name by now, or is another user's
+        with contextlib.suppress(BlockingIOError, FileNotFoundError, PermissionError), draft.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _fill(draft: _Draft, batches: Iterator[Spikes], grid: Grid, key: str) -> None:
@@ -216,12 +244,25 @@ def _smallest(most: int) -> str:
 # Opening ---------------------------------------------------------------------------------------------------------
 
 
+def _unfit(path: Path, found: str) -> Refused:
+    return Refused(path, found, "delete it, and it will be made anew")
+
+
+def _content(path: Path) -> NDArray[np.uint8]:
+    """The bytes of a file, mapped."""
+    if not path.is_file():
+        raise _unfit(path, "is a folder and no file" if path.is_dir() else "is no file")
+    try:
+        if not path.stat().st_size:
+            raise _unfit(path, "is empty")
+        return np.memmap(path, dtype=np.uint8, mode="r")
+    except OSError as error:
+        raise _unfit(path, f"cannot be read: {error.strerror or error}") from error
+
+
 def _mapped(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The note and the arrays of a file, each as long as the note says and with the right check sum."""
-    try:
-        content = np.memmap(path, dtype=np.uint8, mode="r")
-    except (OSError, ValueError) as error:  # ValueError for an empty file
-        raise Refused(path, str(error), _AGAIN) from error
+    content = _content(path)
     note = _note(path, bytes(content[:_HEAD]))
     arrays = {}
     for name, told in note["arrays"].items():
@@ -229,9 +270,11 @@ def _mapped(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         begin, length = told["begin"], math.prod(told["shape"]) * dtype.itemsize
         part = np.asarray(content[begin : begin + length])
         if len(part) < length:
-            raise Refused(path, f"{len(content)} bytes, {name} end at {begin + length}: cut short", _AGAIN)
+            raise _unfit(
+                path, f"is cut short: it has {len(content):,} bytes and lacks {begin + length - len(content):,}"
+            )
         if zlib.crc32(part.data) != told["crc32"]:
-            raise Refused(path, f"{name} are not what was written", _AGAIN)
+            raise _unfit(path, "is damaged: its spikes are not those that were written")
         arrays[name] = part.view(dtype).reshape(told["shape"])
     return note, arrays
 
@@ -239,16 +282,18 @@ def _mapped(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 def _note(path: Path, head: bytes) -> dict[str, Any]:
     """What the head says, being a head that this version writes."""
     if head[: len(_MAGIC)] != _MAGIC:
-        raise Refused(path, f"begins with {head[: len(_MAGIC)]!r}", f"packed spikes begin with {_MAGIC!r}")
+        raise _unfit(path, "does not begin as packed spikes do: it is damaged, or something else")
+    if len(head) < _HEAD:
+        raise _unfit(path, f"is cut short: it has {len(head):,} bytes, and its head alone {_HEAD:,}")
     text = head[len(_MAGIC) + 4 :]
-    if len(head) < _HEAD or zlib.crc32(text) != struct.unpack_from("<I", head, len(_MAGIC))[0]:
-        raise Refused(path, "a head that is not what was written", _AGAIN)
+    if zlib.crc32(text) != struct.unpack_from("<I", head, len(_MAGIC))[0]:
+        raise _unfit(path, "is damaged: its head is not what was written")
     try:
         note = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(path, f"a head that is no JSON: {error}", _AGAIN) from error
+        raise _unfit(path, f"has a head that is no JSON: {error}") from error
     if not _sound(note):
-        raise Refused(path, "a head that lacks what belongs there", _AGAIN)
+        raise _unfit(path, "has a head that lacks what belongs there")
     return dict(note)
 
 
@@ -280,13 +325,13 @@ def _check_spikes(path: Path, ids: NDArray[Any], counts: NDArray[Any], starts: N
     right = counts.shape[1] == grid.steps and starts.shape == (samples + 1,) and starts.dtype == np.int64
     right = right and ids.dtype.kind == counts.dtype.kind == "u"
     if not right or starts[0] != 0 or starts[-1] != len(ids) or (np.diff(starts) < 0).any():
-        raise Refused(path, "arrays that do not belong together", _AGAIN)
+        raise _unfit(path, "has arrays that do not belong together")
     at_once = max(1, _CHECKED // max(1, grid.steps))
     for first in range(0, samples, at_once):
         per_step = counts[first : first + at_once].astype(np.int64)
         begins = starts[first : first + len(per_step) + 1]
         if not np.array_equal(per_step.sum(axis=1), np.diff(begins)):
-            raise Refused(path, "samples that begin elsewhere than their counts say", _AGAIN)
+            raise _unfit(path, "has samples that begin elsewhere than their counts say")
         _check_ids(path, ids[begins[0] : begins[-1]], per_step.ravel(), grid.size)
 
 
@@ -294,10 +339,10 @@ def _check_ids(path: Path, ids: NDArray[Any], per_step: NDArray[np.int64], size:
     if not len(ids):
         return
     if ids.max() >= size:
-        raise Refused(path, f"neuron {ids.max()} of {size}", _AGAIN)
+        raise _unfit(path, f"has a spike of neuron {ids.max()}, where neurons are 0 to {size - 1}")
     rises = np.ones(len(ids), dtype=bool)
     np.greater(ids[1:], ids[:-1], out=rises[1:])
     begins = np.cumsum(per_step) - per_step
     rises[begins[per_step > 0]] = True
     if not rises.all():
-        raise Refused(path, "neurons of a step that are not in order", _AGAIN)
+        raise _unfit(path, "has neurons of a step that are not in order")

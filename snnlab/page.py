@@ -58,7 +58,10 @@ class Page:
             table = tomllib.loads(raw.decode("utf-8"))
         except OSError as error:
             raise Refused(shown, error.strerror or str(error), "needs a readable card") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise Refused(shown, f"not TOML: a byte that is not UTF-8 (at line {line})", "save it as UTF-8") from error
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise Refused(shown, f"not TOML: {error}") from error
         return cls(shown, table, hashlib.sha256(raw).hexdigest(), Path(shown).stem)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from snnlab import engine, plots
 from snnlab.cards import Cell
 from snnlab.circuit import Population
-from snnlab.encode import TEST
+from snnlab.encode import TEST, Ear, Encoder, Filmed, Sensor
 from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.experiments.study import Study
@@ -29,6 +29,7 @@ from snnlab.train import evaluate, start
 from snnlab.weights import Convolution, Pooling
 
 _IMAGES = 25  # neurons whose weights are shown
+_ROWS = 4  # from which weights are drawn as an image
 _OUTPUTS = 4  # neurons whose potentials are drawn
 _HIDDEN = {1: 4, 2: 3}  # and of each hidden layer, by how many there are
 _DEEP = 2  # where there are more
@@ -141,19 +142,29 @@ def _confusion(study: Study, state: State) -> Path:
 
 
 def _weights(study: Study, state: State) -> Path:
-    """Weights of the first layer that learns, and what learning made of them, of the neurons where that is most."""
+    """Weights of the first layer that learns, and what learning made of them, of the neurons where that is most.
+
+    They are drawn as images where the layer before has four rows at least, else as a matrix.
+    """
     trial, begun = study.trial, start(study.trial)
     number, first = next((k, one) for k, one in enumerate(trial.circuit.projections) if one.name in state.weights)
     before = trial.circuit.projections[number - 1].weights if number else None
     shape = before.out if isinstance(before, Pooling) else trial.test.shape
-    weights, image = _as_images(state.weights[first.name], shape)
-    change = weights - _as_images(begun.weights[first.name], shape)[0]
-    most = np.argsort(-np.linalg.norm(change, axis=0), kind="stable")[:_IMAGES]
+    weights = state.weights[first.name]
+    change = weights - begun.weights[first.name]
+    most = np.argsort(-np.linalg.norm(change.reshape(-1, change.shape[-1]), axis=0), kind="stable")[:_IMAGES]
     one = "kernel" if isinstance(first.weights, Convolution) else "neuron"
+    told = f": {first.pre} to {first.post}, the {one}s that learned most"
     figure, axes = plots.figure(1, 2, size=(8, 3.9))
     for ax, values, label in zip(axes[0], (weights, change), ("weight", "change since the start"), strict=True):
-        plots.weight_images(values, ax, shape=image, neurons=most, columns=5, label=label, one=one)
-    return _saved(study, figure, "weights", f": {first.pre} to {first.post}, the {one}s that learned most")
+        how: dict[str, Any] = {"neurons": most, "label": label, "one": one}
+        if values.ndim == 4 or (len(shape) > 1 and shape[0] >= _ROWS):
+            pixels, image = _as_images(values, shape)
+            columns = max(2, math.ceil(math.sqrt(len(most) * image[0] / image[1])))
+            plots.weight_images(pixels, ax, shape=image, columns=columns, **how)
+        else:
+            plots.weight_matrix(values, ax, **_rows(trial.encoder, shape, raw=number == 0), **how)
+    return _saved(study, figure, "weights", told + _beside(trial.encoder, weights, shape))
 
 
 def _as_images(weights: NDArray[np.floating], shape: tuple[int, ...]) -> tuple[NDArray[np.floating], tuple[int, int]]:
@@ -166,7 +177,26 @@ def _as_images(weights: NDArray[np.floating], shape: tuple[int, ...]) -> tuple[N
     if weights.ndim == 4:
         rows, columns, channels, number = weights.shape
         return weights.transpose(0, 2, 1, 3).reshape(-1, number), (rows, channels * columns)
-    return weights, (shape[0], shape[1]) if len(shape) == 2 else (1, math.prod(shape))
+    return weights, (shape[0], math.prod(shape[1:]))
+
+
+def _beside(encoder: Encoder, weights: NDArray[np.floating], shape: tuple[int, ...]) -> str:
+    """What stands side by side in each tile, if anything does."""
+    rows, channels = shape[0], shape[2] if len(shape) == 3 else 1
+    if channels == 1 or (weights.ndim == 2 and rows < _ROWS):
+        return ""
+    if channels == 2 and isinstance(encoder, Sensor | Filmed):
+        return "\nin each tile, OFF events on the left and ON events on the right"
+    return f"\nin each tile, {channels} channels side by side"
+
+
+def _rows(encoder: Encoder, shape: tuple[int, ...], *, raw: bool) -> dict[str, Any]:
+    """What the rows of a matrix of weights are: frequencies or channels, if of the input itself."""
+    if not raw or max(shape) != math.prod(shape):
+        return {"row": "input"}
+    if isinstance(encoder, Ear) and len(encoder.cochlea.centres) == math.prod(shape):
+        return {"centres": encoder.cochlea.centres}
+    return {}
 
 
 def _raster(study: Study, recording: Recording, told: str) -> Path:
@@ -176,7 +206,8 @@ def _raster(study: Study, recording: Recording, told: str) -> Path:
     for ax, name in zip(axes[:, 0], names, strict=True):
         with plots.style():
             plots.raster(recording.spikes[name], ax)
-            ax.set_title(f"{name}: {len(recording.spikes[name])} spikes of {recording.spikes[name].size} neurons")
+            many = len(recording.spikes[name])
+            ax.set_title(f"{name}: {many:,} spike{'' if many == 1 else 's'} of {recording.spikes[name].size:,} neurons")
     axes[-1, 0].set_ylabel("neuron (class)")
     return _saved(study, figure, "raster", told)
 

@@ -37,9 +37,10 @@ def draw_samples(name: str | Path, split: str, path: Path, *, sample: int = 0, f
     return plots.save(_sound(name, one) if samples.reader == "audio" else _events(one), path)
 
 
-def _title(samples: Files, many: str) -> str:
+def _title(samples: Files, number: int, what: str) -> str:
     file, label = str(samples.names[0]), samples.classes[int(samples.labels[0])]
-    return f"{samples.dataset}, {samples.split} part, number {samples.numbers[0]} ({file}): {label}; {many}"
+    many = f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{samples.dataset}, {samples.split} part, number {samples.numbers[0]} ({file}): label {label}; {many}"
 
 
 def _images(samples: Images, first: int) -> Any:
@@ -68,7 +69,7 @@ def _events(samples: Files) -> Any:
         if samples.shape[0] > 1:
             plots.event_frames(events, axes[0, 0], shape=samples.shape, frames=_FRAMES)
         plots.event_raster(events, axes[-1, 0], shape=samples.shape)
-        axes[0, 0].set_title(_title(samples, f"{len(events):,} events"))
+        axes[0, 0].set_title(_title(samples, len(events), "event"))
     return figure
 
 
@@ -87,5 +88,5 @@ def _sound(name: str | Path, samples: Files) -> Any:
             ax.set_xlim(*axes[2, 0].get_xlim())
         for ax in axes[:-1, 0]:
             ax.set_xlabel("")
-        axes[0, 0].set_title(_title(samples, f"{len(spikes):,} spikes"))
+        axes[0, 0].set_title(_title(samples, len(spikes), "spike"))
     return figure

@@ -121,6 +121,7 @@ class Packed(Samples):
     starts  int64 (rows + 1,)      where each row begins in `ids`
     rows    int64 (samples,)       the row of each sample
     dt      seconds per step
+    path    the file that they are in
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -128,6 +129,7 @@ class Packed(Samples):
     starts: NDArray[np.int64]
     rows: NDArray[np.int64]
     dt: float
+    path: Path
 
     _each: ClassVar[tuple[str, ...]] = (*Samples._each, "rows")
 

@@ -327,6 +327,10 @@ def test_images_and_numbers_that_cannot_be_filmed_are_refused() -> None:
         camera.events(replace(batch, numbers=batch.numbers - 1))
     with pytest.raises(Refused, match="threads"):
         camera.events(batch, threads=0)
+    with pytest.raises(
+        Refused, match="^Camera.right: 2 places .* and 32 down; needs as many places as down, at least 2$"
+    ):
+        Camera(right=(0.0, 1.0))
     with pytest.raises(Refused, match="Filmed.seed"):
         Filmed(seed=1 << 32)
 

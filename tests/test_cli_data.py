@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import pytest
+from rich.console import Console
 from test_loaders_audio import Disc
 from test_loaders_fetch import RECORDINGS, Recordings
 from toy_dataset import IMAGES, Toy
 
 from snnlab import cli, portraits
-from snnlab.encode import Sensor
+from snnlab.cli import bars
+from snnlab.encode import Filmed, Sensor
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 
@@ -31,10 +36,16 @@ def test_the_list_has_every_dataset_and_where_it_is(
     assert snnlab("data", "list", "--data", tmp_path, monkeypatch=monkeypatch) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert {path.stem for path in (Path(cli.__file__).parents[2] / "datasets").iterdir()} < set(lines)
-    assert lines["ti46-letters"].endswith(str(tmp_path / "ti46" / "ti_alpha"))
+    there = str(tmp_path / "ti46" / "ti_alpha")
+    assert lines["ti46-letters"].endswith(f"{there}, 4 of 10,816 recordings")
+    assert "60,000 train + 10,000 test" in lines["nmnist"]
     assert lines["ti46-digits"].endswith("not found, must be bought")
     assert lines["mnist"].endswith("not found")
     assert lines["digits"].endswith("ships with scikit-learn")
+    (tmp_path / "ti46" / "ti_alpha" / "train" / "nobody").mkdir()
+    assert snnlab("data", "list", "--data", tmp_path, monkeypatch=monkeypatch) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["ti46-letters"].endswith("see `snnlab data verify ti46-letters`")
 
 
 @pytest.mark.parametrize("command", ["where", "verify"])
@@ -77,9 +88,9 @@ def test_packing_images_says_that_there_is_nothing_to_keep(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert snnlab("data", "pack", "hm2bp-digits", monkeypatch=monkeypatch) == 0
-    train, test = capsys.readouterr().out.splitlines()
-    assert train == "digits train: 1437 images, which are turned into spikes as they are used"
-    assert test.startswith("digits test: 360 images")
+    said = capsys.readouterr().out.splitlines()
+    assert said[::2] == ["digits train: 1,437 images", "digits test: 360 images"]
+    assert said[1::2] == ["  turned into spikes as they are used, nothing to keep"] * 2
 
 
 @pytest.mark.parametrize("words", [["--sample", "-1"], ["--sample", "360"], ["--part", "tets"], ["--plot", "x.gif"]])
@@ -117,7 +128,10 @@ def test_events_of_a_camera_are_drawn(tmp_path: Path) -> None:
     recording.write_bytes(bytes([3, 4, 0x80, 0, 100, 5, 6, 0, 1, 0]))
     path = portraits.draw_samples("nmnist", "test", tmp_path / "x.svg", folder=tmp_path)
     text = path.read_text(encoding="utf-8")
-    assert "number 0 (7/00001.bin): 7; 2 events" in text.replace("<!-- ", "").replace(" -->", "")
+    assert "number 0 (7/00001.bin): label 7; 2 events" in text.replace("<!-- ", "").replace(" -->", "")
+    recording.write_bytes(bytes([3, 4, 0x80, 0, 100]))
+    text = portraits.draw_samples("nmnist", "test", tmp_path / "x.svg", folder=tmp_path).read_text(encoding="utf-8")
+    assert "label 7; 1 event " in text.replace("<!-- ", "").replace("-->", "")
 
 
 def test_a_sound_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
@@ -140,10 +154,95 @@ def test_packing_recordings_counts_them_and_their_spikes(
     monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "cache"))
     words = ("data", "pack", "mine", "--data", tmp_path)
     assert snnlab(*words, monkeypatch=monkeypatch) == 0
-    train, test = capsys.readouterr().out.splitlines()
-    assert train.startswith("nmnist train: 2 recordings, 4 spikes in 10 steps of 1 ms, ")
-    assert test.startswith("nmnist test: 1 recordings, 2 spikes in 10 steps of 1 ms, ")
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["nmnist train: 2 recordings", "  4 spikes in 10 steps of 1 ms"]
+    assert said[3:5] == ["nmnist test: 1 recordings", "  2 spikes in 10 steps of 1 ms"]
     made = sorted((tmp_path / "cache").rglob("*.spikes"))
-    assert len(made) == 2
+    # a head of 4,096 bytes; ids and counts, each filled up to 64; two rows and their end, or one
+    assert said[2::3] == [f"  made, {size} kB: {path}" for size, path in zip(["4.2", "4.2"], made[::-1], strict=True)]
+    assert snnlab(*words, monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.splitlines() == [line.replace("made", "there already") for line in said]
     assert snnlab(*words, "--set", "encoder.steps=20", monkeypatch=monkeypatch) == 0
     assert len(sorted((tmp_path / "cache").rglob("*.spikes"))) == 4
+
+
+def test_a_test_part_that_is_missing_is_told_before_any_image_is_filmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = replace(EXPERIMENTS["hm2bp-camera"], dataset="digits")
+    monkeypatch.setitem(EXPERIMENTS, "mine", chosen)
+    monkeypatch.setattr("snnlab.loaders.files.data_folder", lambda: tmp_path)
+    monkeypatch.setattr(Filmed, "prepared", None)
+    assert snnlab("data", "pack", "mine", "--data", tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr()
+    assert said.out == "mine: learns from digits; its test part needs nmnist\n"
+    assert "nmnist" in said.err
+
+
+def test_images_to_be_filmed_are_counted_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def spoilt(*_: object, **__: object) -> None:
+        raise Refused("camera", "out of film")
+
+    monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS["hm2bp-digits"], encoder=Filmed()))
+    monkeypatch.setattr(Filmed, "prepared", spoilt)
+    assert snnlab("data", "pack", "mine", monkeypatch=monkeypatch) == 2
+    assert capsys.readouterr().out == "digits train: 1,437 images, to be filmed by a modelled camera\n"
+
+
+# Where it is kept ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_where_names_the_cache_and_makes_none(
+    named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "mine") if named else "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if sys.platform != "linux" and not named:
+        pytest.skip("another default than the one of Linux")
+    assert snnlab("data", "where", "digits", monkeypatch=monkeypatch) == 0
+    place = tmp_path / ("mine" if named else "snnlab")
+    assert capsys.readouterr().out.splitlines()[-1] == f"cache: {place}"
+    assert not place.exists()
+
+
+# Progress --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "said"),
+    [
+        (0, 50, "filming: 0 of 60,000"),
+        (600, 30, "filming: 600 of 60,000, about 50 min left"),
+        (1200, 30, "filming: 1,200 of 60,000, about 25 min left"),
+        (59_000, 590, "filming: 59,000 of 60,000, less than a minute left"),
+    ],
+)
+def test_the_time_that_is_left_is_that_of_the_speed_so_far(done: int, seconds: float, said: str) -> None:
+    """20 a second leave 59,400 / 20 s = 49.5 min; twice as fast, 58,800 / 40 s = 24.5 min."""
+    told = bars.Preparation("filming", 60_000, show=lambda *_: None, begun=1000.0)
+    told(done, 60_000)
+    assert told.line(1000.0 + seconds) == said
+
+
+def test_where_no_terminal_is_lines_say_how_far_it_is_though_no_step_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: Queue[str] = Queue()
+
+    def line(told: bars.Preparation, now: float) -> str:
+        said.put(told.what)
+        return f"{told.what}!"
+
+    monkeypatch.setattr(bars, "_FIRST", 0.01)
+    monkeypatch.setattr(bars.Preparation, "line", line)
+    with bars.preparing("packing", 9):
+        assert [said.get(timeout=60) for _ in range(2)] == ["packing"] * 2
+    assert set(capsys.readouterr().err.splitlines()) == {"packing!"}
+    monkeypatch.setattr(bars, "Console", lambda **_: Console(file=StringIO(), force_terminal=True))
+    monkeypatch.setattr(bars, "Thread", None)
+    with bars.preparing("on a terminal", 9) as told:
+        told(3, 9)
+    assert capsys.readouterr().err == ""

@@ -155,7 +155,7 @@ def test_good_cards_are_read_into_values() -> None:
 @pytest.mark.parametrize(
     ("card", "old", "new", "said"),
     [
-        (IMAGES, '"dataset"', '"cell"', "kind: found 'cell'; needs 'dataset'"),
+        (IMAGES, '"dataset"', '"cell"', "kind: found 'cell'; needs kind = \"dataset\""),
         (IMAGES, '"idx"', '"idz"', "format: found 'idz'; did you mean 'idx'"),
         (IMAGES, "shape = [2, 3]", "", "shape: missing; a card of format 'idx' gives its shape"),
         (IMAGES, "[2, 3]", "[2, 0]", "shape: found [2, 0]; needs a list of positive"),

@@ -108,12 +108,12 @@ def test_several_spikes_of_a_cell_in_one_step_are_one() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"cell": "no_such"}, "no_such"),
+        ({"cell": "no_such"}, "^--set encoder.cell: no card 'no_such'; known: "),
         ({"cell": "ampa"}, "ampa"),
-        ({"compartment": "dendrite"}, "encoder.compartment: no compartment 'dendrite' on models/lif_exp.toml"),
-        ({"low": "2 mV"}, "encoder.low: found '2 mV'; needs a plain number"),
-        ({"cell": "lif", "low": "0 pA", "high": "5"}, "encoder.high: found '5'; needs a value in amp"),
-        ({"cell": "lif", "low": "little", "high": "5 pA"}, "encoder.low"),
+        ({"compartment": "dendrite"}, "^--set encoder.compartment: no compartment 'dendrite' on models/lif_exp.toml"),
+        ({"low": "2 mV"}, "^--set encoder.low: found '2 mV'; needs a plain number"),
+        ({"cell": "lif", "low": "0 pA", "high": "5"}, "^--set encoder.high: found '5'; needs a value in amp"),
+        ({"cell": "lif", "low": "little", "high": "5 pA"}, "^Current.low: 'little' is not a number"),
     ],
 )
 def test_what_is_not_on_the_card_is_refused_before_anything_is_encoded(options: dict[str, str], says: str) -> None:

@@ -61,13 +61,13 @@ def test_the_spikes_are_those_of_the_definition(values: list[list[int]], level: 
     """Send on delta, slowly: a channel tells one level in each step while it is that far from what it told."""
     expected = np.zeros((steps, 2, 2), dtype=bool)
     for channel in range(2):
-        sent = 0.0
+        sent = 0  # levels: a sum of them would be rounded
         for step in range(min(steps, hold * len(values))):
             now = values[step // hold][channel] / 255
-            if now - sent >= level:
-                expected[step, 0, channel], sent = True, sent + level
-            elif sent - now >= level:
-                expected[step, 1, channel], sent = True, sent - level
+            if now >= (sent + 1) * level:
+                expected[step, 0, channel], sent = True, sent + 1
+            elif now <= (sent - 1) * level:
+                expected[step, 1, channel], sent = True, sent - 1
     code = Delta(level=level, hold=hold, steps=steps)
     found = code.encode(grey(np.array([values])), seed=0).dense()[0].reshape(steps, 2, 2)
     assert np.array_equal(found, expected)
@@ -96,7 +96,8 @@ def test_the_shape_is_two_neurons_for_each_channel() -> None:
     ("options", "says"),
     [
         ({"steps": 0}, "Delta.steps: found 0"),
-        ({"level": 0.0}, "Delta.level: found 0.0; needs a number above 0"),
+        ({"level": 0.0}, "Delta.level: found 0.0; needs a number, 1e-9 to 1000"),
+        ({"level": 1e-300}, "Delta.level: found 1e-300; needs a number, 1e-9 to 1000"),
         ({"hold": 0}, "Delta.hold: found 0"),
     ],
 )

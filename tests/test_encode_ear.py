@@ -172,7 +172,9 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
     written = sounds.some(3)
     long = chirp(8, 6000)
     sounds.put(9, 5, long)
-    with pytest.warns(UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; encoder\.steps has room"):
+    with pytest.warns(
+        UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; a larger encoder\.steps keeps"
+    ):
         packed = EAR.prepared(sounds.load())
     spikes = EAR.encode(packed, seed=0)
     assert np.array_equal(spikes.dense()[3], by_hand(long, 300))
@@ -187,7 +189,8 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
 def test_another_rate_is_refused_unless_resampling_is_asked_for(sounds: Sounds) -> None:
     sound = chirp(2, 3000)
     path = sounds.put(0, 5, sound, rate=16000)
-    with pytest.raises(Refused, match=f"^{path}: 16000 samples per second; needs 8000; convert it"):
+    said = f"{path}: 16000 samples per second; encoder.rate is 8000: convert it, or --set encoder.resample=true"
+    with pytest.raises(Refused, match=f"^{said}$"):
         EAR.prepared(sounds.load())
     ear = replace(EAR, resample=True)
     expected = ear.spikes(Sound(sound / 32768, 16000).at(8000).values)
@@ -215,7 +218,7 @@ def spoilt(kind: str, sounds: Sounds) -> Path:
     ("kind", "said"),
     [
         ("stereo", "2 channels"),
-        ("rate", "11025 samples per second; needs 8000"),
+        ("rate", "11025 samples per second; encoder.rate is 8000"),
         ("empty", ""),
         ("cut", ""),
         ("short", "a sound of 100 samples; a frame needs 128"),
@@ -235,13 +238,15 @@ def test_a_spoilt_sound_among_good_ones_is_named_in_one_line(kind: str, said: st
 def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
     sounds.some(2)
     files = sounds.load()
-    with pytest.raises(Refused, match="encode: samples: Images of digits; needs recordings of sounds"):
+    with pytest.raises(
+        Refused, match="^--set encoder: digits has images .*; this one needs sounds; for images: current, "
+    ):
         EAR.prepared(loaders.load("digits", "test"))
-    with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs recordings of sounds"):
+    with pytest.raises(Refused, match="^--set encoder: fsdd has recordings of another kind; this one needs sounds$"):
         EAR.prepared(replace(files, reader="nmnist-bin"))
     with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
         EAR.encode(files, seed=0)
-    with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs images"):
+    with pytest.raises(Refused, match="^--set encoder: fsdd has sounds; this one needs images; for sounds: ear$"):
         Poisson().prepared(files)
 
 
@@ -262,6 +267,15 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
         ({"hold": 0}, "Bsa.hold"),
         ({"model": "gammatone", "channels": 0}, "Gammatone.channels"),
         ({"code": "levels", "level": -1.0}, "Levels.level"),
+        ({"code": "levels", "level": 1e-300}, "Levels.level"),
+        ({"gain": 1e300}, "Bsa.gain"),
+        # of a model and a code that are not asked for
+        ({"channels": 0}, "Gammatone.channels"),
+        ({"channels": -3}, "Gammatone.channels"),
+        ({"level": 0.0}, "Levels.level"),
+        ({"level": -1.0}, "Levels.level"),
+        ({"code": "levels", "gain": 0.0}, "Bsa.gain"),
+        ({"code": "levels", "threshold": 1.0}, "Bsa.threshold"),
     ],
 )
 def test_an_ear_that_cannot_be_is_refused(values: dict[str, Any], field: str) -> None:

@@ -114,6 +114,11 @@ def test_nothing_is_random(seed: int, epoch: int) -> None:
     assert Latency().encode(samples, seed=seed, epoch=epoch) == Latency().encode(samples, seed=0)
 
 
+def test_with_no_least_intensity_all_but_black_pixels_fire() -> None:
+    raster = Latency(least=0.0).encode(grey([[0, 1, 255]]), seed=0).dense()[0]
+    assert raster.sum(axis=0).tolist() == [0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -121,8 +126,12 @@ def test_nothing_is_random(seed: int, epoch: int) -> None:
         ({"dt": math.inf}, "Latency.dt: found inf"),
         ({"form": "Linear"}, "Latency.form: found 'Linear'; did you mean 'linear'"),
         ({"least": 1.0}, "Latency.least: found 1.0; needs an intensity"),
-        ({"least": 0.0, "form": "log"}, "Latency.least: found 0.0; .* above 0 where form is log"),
-        ({"tau": 0.0}, "Latency.tau: found 0.0; needs seconds above 0"),
+        (
+            {"least": 0.0, "form": "log"},
+            "Latency.least: found 0.0; needs an intensity, .* from 1e-6 on where form is log",
+        ),
+        ({"tau": 0.0}, "Latency.tau: found 0.0; needs seconds, 1e-9 to 1000"),
+        ({"tau": 1e300}, r"Latency.tau: found 1e\+300; needs seconds"),
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:

@@ -97,7 +97,8 @@ def test_the_fields_are_the_last_axis_of_the_shape() -> None:
         ({"steps": 0}, "Population.steps: found 0"),
         ({"fields": 2}, "Population.fields: found 2; needs a whole number, 3 to 1000"),
         ({"fields": 4.0}, "Population.fields: found 4.0"),
-        ({"beta": 0.0}, "Population.beta: found 0.0; needs a number above 0"),
+        ({"beta": 0.0}, "Population.beta: found 0.0; needs a number, 0.001 to 1000"),
+        ({"beta": 1e300}, r"Population.beta: found 1e\+300; needs a number, 0.001 to 1000"),
         ({"least": -0.1}, "Population.least: found -0.1; needs an excitation, 0 to 1"),
     ],
 )

@@ -178,7 +178,7 @@ def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
     [
         ({"steps": 0}, "Regular.steps: found 0; needs a whole number, at least 1"),
         ({"steps": 2.0}, "Regular.steps: found 2.0"),
-        ({"dt": 0.0}, "Regular.dt: found 0.0; needs seconds above 0"),
+        ({"dt": 0.0}, "Regular.dt: found 0.0; needs seconds, 1e-9 to 1000"),
         ({"dt": math.nan}, "Regular.dt: found nan"),
         ({"brightest": 1.1}, "Regular.brightest: found 1.1; needs spikes per step, 0 to 1"),
         ({"phase": "any"}, "Regular.phase: found 'any'; known: random, same"),

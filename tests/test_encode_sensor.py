@@ -16,7 +16,7 @@ from small_recordings import Event, Recordings, spikes_by_definition
 from tonic.datasets.nmnist import stabilize
 
 from snnlab import loaders
-from snnlab.encode import Poisson, Sensor
+from snnlab.encode import Filmed, Poisson, Sensor
 from snnlab.errors import Refused
 from snnlab.samples import EVENT, Files, Images
 from snnlab.spikes import Spikes
@@ -48,7 +48,7 @@ any_events = st.lists(
     stabilise=st.booleans(),
     centre=st.booleans(),
     polarities=st.booleans(),
-    pool=st.sampled_from([1, 2, 4, 5, 40]),
+    pool=st.sampled_from([1, 2, 4, 5, 34]),
 )
 def test_spikes_are_what_the_definition_says(
     batch: list[list[Event]], steps: int, dt_us: int, stabilise: bool, centre: bool, polarities: bool, pool: int
@@ -221,15 +221,33 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
 def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
     recordings.some(2)
     files, digits = recordings.load(), loaders.load("digits", "test")
-    with pytest.raises(Refused, match=r"encode: samples: Images of digits, shape \(8, 8\); needs recordings"):
+    with pytest.raises(
+        Refused,
+        match=r"^--set encoder: digits has images of shape \(8, 8\); this one needs recordings .*: current, ",
+    ):
         Sensor().prepared(digits)
     with pytest.raises(Refused, match=r"encode: samples: Files of nmnist; needs what the encoder's `prepared` gives"):
         Sensor().encode(files, seed=0)
     for work in (lambda: Poisson().prepared(files), lambda: Poisson().encode(files, seed=0)):
-        with pytest.raises(Refused, match="encode: samples: Files of nmnist; needs images"):
+        with pytest.raises(
+            Refused,
+            match=r"^--set encoder: nmnist has recordings of an event camera .*; this one needs images; .*: sensor$",
+        ):
             work()
-    with pytest.raises(Refused, match="has not the saccades of N-MNIST; set it to false"):
+    said = "--set encoder.stabilise: nmnist has not the saccades of N-MNIST; set it to false"
+    with pytest.raises(Refused, match=f"^{said}$"):
         Sensor().prepared(replace(files, reader="tonic"))
+
+
+def test_squares_larger_than_the_sensor_are_refused(recordings: Recordings) -> None:
+    recordings.some(2)
+    assert Sensor(pool=34).prepared(recordings.load()).shape == (1, 1, 2)
+    said = "found 35, and the sensor has 34 rows and 34 columns; needs 1 to 34"
+    with pytest.raises(Refused, match=f"^--set encoder.pool: {said}$"):
+        Sensor(pool=35).prepared(recordings.load())
+    for samples in (recordings.load(), loaders.load("digits", "test")):
+        with pytest.raises(Refused, match=f"^--set encoder.sensor.pool: {said}$"):
+            Filmed(sensor=Sensor(pool=35)).prepared(samples)
 
 
 def test_events_before_the_beginning_are_refused() -> None:

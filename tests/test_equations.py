@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import brian2
@@ -191,3 +193,14 @@ def test_exprel_is_filled_at_zero() -> None:
         brian2.Network(group).run(1 * brian2.ms, namespace={})
     rates = (group.v_[:] - [1.0, 2.0, 1.0 + 1e-9]) / 1e-3
     np.testing.assert_allclose(rates, [1.0, math.e - 1, 1.0], rtol=1e-8)
+
+
+def test_a_warning_is_shown_as_whoever_runs_this_asked_for_and_not_logged() -> None:
+    """Brian2 has all warnings logged, each in two lines; the control is Brian2 alone."""
+    said = {}
+    for module in ("snnlab.equations", "brian2"):
+        code = f"import warnings, {module}; warnings.formatwarning = lambda *_, **__: 'one\\n'; warnings.warn('two')"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        said[module] = found.stderr
+    assert said["snnlab.equations"] == "one\n"
+    assert "py.warnings" in said["brian2"]

@@ -191,6 +191,7 @@ def test_an_option_changes_itself_alone() -> None:
         ("rule", "1", "--set rule: no such option"),
         ("rule.threads", "1", "--set rule.threads: no such option"),
         ("name", "mine", "--set name: no such option"),
+        ("", "5", "^--set: found '=5'; needs NAME=VALUE, such as epochs=5$"),
         ("__class__", "1", "no such option"),
         ("rule.__init__", "1", "no such option"),
         ("rule.learning_rate", "fast", "--set rule.learning_rate: found 'fast'; needs a number"),
@@ -273,6 +274,24 @@ def test_an_encoder_and_its_options_may_come_in_any_order() -> None:
     [
         ({"encoder": "latencies"}, "--set encoder: found 'latencies'; did you mean 'latency'"),
         ({"encoder": 7}, "--set encoder: found 7; needs text"),
+        (
+            {"encoder": "filmed"},
+            "^--set encoder: found 'filmed'; only experiments that begin with it have it; known: curr",
+        ),
+        ({"encoder": "current", "encoder.low": "nan"}, "^--set encoder.low: 'nan' is not a number with a unit"),
+        (
+            {"encoder": "ear", "encoder.channels": "0"},
+            "^--set encoder.channels: found 0; needs a number of filters, 1 ",
+        ),
+        ({"encoder": "ear", "encoder.level": "0"}, "^--set encoder.level: found 0.0; needs a number, 1e-9 to 1000$"),
+        (
+            {"encoder": "latency", "encoder.least": "0", "encoder.form": "log"},
+            "^--set encoder.least: found 0.0; needs an intensity, 0 to below 1; from 1e-6 on where form is log$",
+        ),
+        (
+            {"encoder": "ear", "encoder.rate": "1000", "encoder.decimation": "1001"},
+            "^--set encoder.decimation: found 10",
+        ),
         ({"encoder": ["latency"]}, "--set encoder: .* needs text"),
         ({"encoder.form": "log"}, "--set encoder.form: no such option"),
         ({"encoder": "latency", "encoder.brightest": "1"}, "--set encoder.brightest: no such option"),
@@ -282,6 +301,30 @@ def test_an_encoder_and_its_options_may_come_in_any_order() -> None:
 def test_an_encoder_that_cannot_be_is_refused_by_name(options: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
         EXPERIMENT.with_options(options)
+
+
+def test_a_field_that_another_makes_wrong_is_named_beside_it() -> None:
+    experiment = EXPERIMENT.with_options({"encoder": "latency", "encoder.least": "0"})
+    with pytest.raises(Refused, match=r"^--set encoder.form: encoder.least: found 0.0; needs an intensity"):
+        experiment.with_options({"encoder.form": "log"})
+
+
+def test_options_that_bear_upon_one_another_are_changed_together() -> None:
+    way = {"encoder.camera.right": "0,1,2", "encoder.camera.down": "0,3,0"}
+    experiment = EXPERIMENTS["hm2bp-camera"]
+    camera = experiment.with_options(way).encoder.camera
+    assert (camera.right, camera.down) == ((0, 1, 2), (0, 3, 0))
+    for name, places in way.items():
+        with pytest.raises(Refused, match="^--set encoder.camera.(right|down): .* needs as many places as down"):
+            experiment.with_options({name: places})
+
+
+def test_the_encoder_of_films_has_a_name_and_words_of_its_own() -> None:
+    experiment = EXPERIMENTS["hm2bp-camera"]
+    assert experiment.options()["encoder"] == "filmed"
+    assert "filmed by encoder.camera" in experiment.explanations()["encoder"]
+    for name in ("filmed", "Filmed"):
+        assert experiment.with_options({"encoder": name}) == experiment
 
 
 def test_an_encoder_that_cannot_have_the_grid_is_refused() -> None:

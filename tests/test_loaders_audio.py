@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import shutil
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from snnlab import cards, loaders
 from snnlab.errors import Refused
-from snnlab.loaders import audio
+from snnlab.loaders import Check, audio
 from snnlab.samples import Files
 from snnlab.sound import files as sound
 
@@ -226,8 +227,13 @@ def test_another_digit_among_them_is_noticed(fsdd_folder: Path, tmp_path: Path) 
     recording.chmod(0o644)
     recording.write_bytes(recording.read_bytes()[:-2] + b"\0\1")
     assert loaders.verify("fsdd", folder=tmp_path)[0].state == "bad"
-    recording.unlink()
-    assert loaders.verify("fsdd", folder=tmp_path)[0].reason == "2,999 files; the card says 3,000"
+    recording.write_bytes(recording.read_bytes()[:-200])
+    assert "3_theo_7.wav: " in loaders.verify("fsdd", folder=tmp_path)[0].reason
+    shutil.copy(fsdd_folder / "fsdd" / "recordings" / recording.name, recording)
+    recording.rename(recording.with_name("3_THEO_7.WAV"))
+    assert loaders.verify("fsdd", folder=tmp_path)[0] == Check("recordings", recording.parent, "ok")
+    shutil.copy(recording.with_name("3_THEO_7.WAV"), recording.with_name("3_bob_7.wav"))
+    assert loaders.verify("fsdd", folder=tmp_path)[0].reason == "3,001 files; the card says 3,000"
 
 
 @pytest.fixture
@@ -258,3 +264,64 @@ def test_a_wav_with_another_name_is_refused(digits: Path, tmp_path: Path) -> Non
     (digits / "1_theo_00.wav").write_bytes(b"")
     with pytest.raises(Refused, match="an utterance that is there twice"):
         load("fsdd", "test", tmp_path)
+
+
+def wav(samples: np.ndarray, rate: int = 8000, channels: int = 1) -> bytes:
+    """A RIFF file as Microsoft's documentation lays it out: 16-bit samples after 44 bytes of header."""
+    data = samples.astype("<i2").tobytes()
+    head = struct.pack("<HHIIHH", 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
+    chunks = b"fmt " + struct.pack("<I", 16) + head + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def test_a_part_of_free_spoken_digits_is_decoded_and_counted_whatever_the_case(digits: Path, tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(digits.iterdir())):
+        path.write_bytes(wav(tone(number)))
+    (digits / "0_theo_0.wav").rename(digits / "0_THEO_0.WAV")
+    (digits / "._1_theo_4.wav").write_bytes(b"hidden by a Mac")
+    (check,) = loaders.verify("fsdd", folder=tmp_path)
+    assert (check.state, check.reason.partition(";")[0]) == ("ok", "12 of 3,000 recordings can be read")
+    assert load("fsdd", "test", tmp_path).names.tolist()[0] == "0_THEO_0.WAV"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file"),
+        (wav(tone(0))[:-100], "truncated"),
+        (wav(tone(0), channels=2), "2 channels"),
+        (wav(tone(0), rate=16000), "16000 samples per second; needs 8000"),
+        (None, "not a file"),
+    ],
+)
+def test_a_spoilt_recording_among_some_is_named(content: bytes | None, said: str, digits: Path, tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(digits.iterdir())):
+        path.write_bytes(wav(tone(number)))
+    spoilt = digits / "2_theo_49.wav"
+    spoilt.unlink()
+    if content is None:
+        spoilt.mkdir()
+    else:
+        spoilt.write_bytes(content)
+    (check,) = loaders.verify("fsdd", folder=tmp_path)
+    assert check.state == "bad"
+    assert re.search(rf"2_theo_49\.wav: .*{said}", check.reason)
+
+
+def test_a_take_that_nobody_spoke_is_refused_and_a_new_speaker_is_not(digits: Path, tmp_path: Path) -> None:
+    (digits / "1_bob_5.wav").write_bytes(b"")
+    assert "1_bob_5.wav" in load("fsdd", "train", tmp_path).names
+    (digits / "1_theo_50.wav").write_bytes(b"")
+    with pytest.raises(Refused, match=r"1_theo_50\.wav: take 50; takes are 0 to 49"):
+        load("fsdd", "train", tmp_path)
+
+
+@pytest.mark.parametrize(("split", "lacking"), [("test", "0 to 4"), ("train", "5 to 49")])
+def test_recordings_of_the_other_part_alone_are_said_to_be_that(
+    split: str, lacking: str, digits: Path, tmp_path: Path
+) -> None:
+    for path in digits.iterdir():
+        if (int(path.stem.split("_")[2]) < 5) == (split == "test"):
+            path.unlink()
+    with pytest.raises(Refused, match=f"no takes {lacking}, which are the {split} part, among 6 recordings"):
+        load("fsdd", split, tmp_path)

@@ -219,7 +219,7 @@ def test_only_the_check_sums_see_a_neuron_that_could_as_well_have_fired(cache: P
     content = bytearray(path.read_bytes())
     content[note["arrays"]["ids"]["begin"] + place] = ids[place]
     path.write_bytes(content)
-    with pytest.raises(Refused, match=rf"^{path}: ids are not what was written; delete it"):
+    with pytest.raises(Refused, match=rf"^{path}: is damaged: its spikes are not those that were written; delete it"):
         reopened()
     path.write_bytes(rewritten(note, {**arrays, "ids": ids}))
     assert reopened().spikes() != encode(images(9))
@@ -371,7 +371,7 @@ def test_a_full_disk_is_refused_and_nothing_is_left(cache: Path) -> None:
     one = started(cache, before)
     _, said = one.communicate("go\n", timeout=60)
     assert one.returncode == 1
-    assert said.startswith(f"cache folder {cache}: File too large; set SNNLAB_CACHE to a folder")
+    assert said.startswith(f"cache folder {cache}: File too large; needs room; or set SNNLAB_CACHE to a folder else")
     assert said.count("\n") == 1
     assert list(cache.iterdir()) == []
 

@@ -14,7 +14,9 @@ from hypothesis.extra.numpy import arrays
 from small_run import OPTIONS, begun
 
 from snnlab import pictures, plots
+from snnlab.encode import Ear, Sensor
 from snnlab.experiments import EXPERIMENTS
+from snnlab.samples import EVENT
 from snnlab.weights import Convolution, forward
 
 DEEP = OPTIONS | {"network.hidden": "3C3-P2-4C2-P2-12", "network.v_th": "2,1,2,1,2,2"}
@@ -58,6 +60,50 @@ def test_a_neuron_of_a_convolution_is_named_by_where_it_looks() -> None:
     (neuron,) = np.flatnonzero(forward(layer, image.reshape(1, -1))[0])
     assert pictures._place(int(neuron), layer.out) == "channel 2 at (4, 1)"
     assert pictures._place(17, ()) == "17"
+
+
+@pytest.mark.parametrize(("sign", "side"), [(0, "OFF"), (1, "ON")])
+def test_a_tile_of_a_cameras_weights_has_the_polarities_where_the_title_says(sign: int, side: str) -> None:
+    sensor, shape = Sensor(steps=10, dt=1e-3, stabilise=False, centre=False, pool=1), (34, 34, 2)
+    seen = sensor.spikes([np.array([(5, 7, bool(sign), 100)], dtype=EVENT)], shape)
+    weights = np.zeros((34 * 34 * 2, 1))
+    weights[seen.ids, 0] = 1.0
+    pixels, image = pictures._as_images(weights, shape)
+    ((row, column),) = np.argwhere(pixels.reshape(image))
+    assert (row, column % 34) == (7, 5)
+    told = pictures._beside(sensor, weights, shape)
+    assert f"{side} events on the {'left' if column < 34 else 'right'}" in told
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "drawn", "told"),
+    [
+        ("hm2bp-digits", {}, "weight_images", {"shape": (8, 8)}),
+        ("hm2bp-digits", {"encoder": "delta"}, "weight_matrix", {"row": "input"}),
+        ("hm2bp-digits", {"network.hidden": "3C3-P2-12", "network.v_th": "2,1,2,2"}, "weight_images",
+         {"shape": (3, 3), "one": "kernel"}),
+    ],
+)  # fmt: skip
+def test_weights_are_images_where_the_input_is_one_and_a_matrix_elsewhere(
+    experiment: str, options: dict[str, str], drawn: str, told: dict[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    chosen = EXPERIMENTS[experiment].with_options(OPTIONS | options)
+    study = begun(tmp_path / "run", experiment=chosen)
+    called: list[tuple[str, dict[str, Any]]] = []
+    for name in ("weight_images", "weight_matrix"):
+        monkeypatch.setattr(plots, name, lambda values, ax, name=name, **how: called.append((name, how)))
+    state, _ = study.restored()
+    pictures._weights(study, state)
+    assert [name for name, _ in called] == [drawn, drawn]
+    assert all(how.items() >= told.items() for _, how in called)
+
+
+def test_rows_of_an_ears_weights_are_frequencies_unless_it_has_two_neurons_for_each() -> None:
+    ear = Ear(rate=8000, decimation=128)
+    assert np.array_equal(pictures._rows(ear, (64,), raw=True)["centres"], ear.cochlea.centres)
+    assert pictures._rows(Ear(rate=8000, decimation=128, code="levels"), (128,), raw=True) == {}
+    assert pictures._rows(ear, (64,), raw=False) == {"row": "input"}
 
 
 @pytest.mark.slow

@@ -111,5 +111,6 @@ def test_a_wave_is_the_sound_over_time() -> None:
     (line,) = plots.wave(sound, axes[0, 0], rate=8000).get_lines()
     assert np.allclose(line.get_xdata(), np.arange(800) / 8)  # milliseconds
     assert np.array_equal(line.get_ydata(), sound)
+    assert axes[0, 0].get_ylabel() == "sound\n(full scale 1)"
     with pytest.raises(Refused, match="needs finite"):
         plots.wave([np.nan], axes[0, 0], rate=8000)

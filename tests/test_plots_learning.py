@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_a_single_epoch_is_a_visible_point_inside_the_axes(ax: Axes) -> None:
     assert all(line.get_marker() not in ("None", "", None) for line in ax.lines)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     assert left < 1 < right
-    assert bottom < 100 <= top
+    assert (bottom, top) == (0, 100)
     assert 1 in ax.get_xticks()
 
 
@@ -95,12 +96,79 @@ def test_each_tile_holds_the_weights_of_its_neuron(ax: Axes) -> None:
     weights = np.random.default_rng(0).normal(size=(12, 7))
     assert plots.weight_images(weights, ax, shape=(3, 4), neurons=[6, 0, 2, 5, 1], columns=2) is ax
     drawn = np.ma.filled(ax.images[0].get_array().astype(float), np.nan)  # type: ignore[union-attr]
-    assert drawn.shape == (3 * 3 + 2, 2 * 4 + 1)
+    band = drawn.shape[0] // 3 - 3  # above each of three rows of tiles
+    assert drawn.shape == (3 * (3 + band), 2 * 4 + 1) and band >= 1
     for place, neuron in enumerate([6, 0, 2, 5, 1]):
-        top, left = 4 * (place // 2), 5 * (place % 2)
+        top, left = band + (3 + band) * (place // 2), 5 * (place % 2)
         np.testing.assert_array_equal(drawn[top : top + 3, left : left + 4].ravel(), weights[:, neuron])
     assert np.isfinite(drawn).sum() == 12 * 5  # gaps and the empty tile show nothing
     assert words(ax) == ["6", "0", "2", "5", "1"]
+
+
+@pytest.mark.parametrize(("shape", "columns"), [((3, 4), 5), ((28, 28), 5), ((34, 68), 4)])
+def test_the_number_of_a_neuron_covers_no_weight_and_no_other_number(
+    shape: tuple[int, int], columns: int, tmp_path: Path
+) -> None:
+    figure, axes = plots.figure(1, 2, size=(8, 4))
+    ax = plots.weight_images(np.ones((shape[0] * shape[1], 25)), axes[0, 0], shape=shape, columns=columns)
+    plots.save(figure, tmp_path / "x.png", dpi=150)
+    drawn = np.ma.filled(ax.images[0].get_array().astype(float), np.nan)  # type: ignore[union-attr]
+    boxes = [text.get_tightbbox() for text in ax.texts]
+    assert len(boxes) == 25
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])  # type: ignore[union-attr, arg-type]
+    for box in boxes:
+        left, bottom, right, top = ax.transData.inverted().transform(box).ravel()  # type: ignore[arg-type]
+        covered = drawn[round(top) : max(round(bottom), round(top) + 1), max(round(left), 0) : round(right) + 1]
+        assert not np.isfinite(covered).any()
+
+
+def test_tiles_that_are_too_small_have_no_numbers() -> None:
+    _, axes = plots.figure(1, 2, size=(8, 4))
+    assert words(plots.weight_images(np.ones((784, 25)), axes[0, 0], columns=2)) == []
+
+
+def test_many_tiles_in_a_row_have_no_numbers_and_a_pixel_between_them(ax: Axes) -> None:
+    plots.weight_images(np.ones((6, 26)), ax, shape=(2, 3), columns=13)
+    drawn = np.ma.filled(ax.images[0].get_array().astype(float), np.nan)  # type: ignore[union-attr]
+    assert (drawn.shape, words(ax)) == ((2 * 2 + 1, 13 * 3 + 12), [])
+
+
+def test_a_matrix_of_weights_has_a_column_for_each_neuron_and_a_row_for_each_channel(ax: Axes) -> None:
+    weights = np.random.default_rng(0).normal(size=(64, 7))
+    assert plots.weight_matrix(weights, ax, neurons=[6, 0, 2], label="weight (nS)") is ax
+    np.testing.assert_array_equal(ax.images[0].get_array(), weights[:, [6, 0, 2]])  # type: ignore[arg-type]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["6", "0", "2"]
+    assert (ax.get_ylabel(), ax.child_axes[0].get_ylabel()) == ("channel", "weight (nS)")
+    assert ax.yaxis_inverted()  # the first channel is at the top
+    low, high = ax.images[0].get_clim()
+    assert low == -high  # type: ignore[operator]
+
+
+def test_a_matrix_of_an_ears_weights_has_frequencies_at_the_channels_that_have_them(ax: Axes) -> None:
+    centres = np.geomspace(4000, 100, 40)
+    plots.weight_matrix(np.zeros((40, 50)), ax, centres=centres)
+    told = {float(text.get_text()): row for row, text in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)}
+    assert set(told) == {0.2, 0.5, 1.0, 2.0}
+    for kilohertz, row in told.items():
+        assert abs(np.log(centres[int(row)] / (1000 * kilohertz))) == np.abs(np.log(centres / (1000 * kilohertz))).min()
+    assert (ax.get_ylabel(), list(ax.get_xticks())) == ("frequency (kHz)", [])
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "found"),
+    [
+        (np.zeros(4), {}, r"weight_matrix: weights of shape \(4,\)"),
+        (np.zeros((0, 4)), {}, "weights of shape"),
+        (np.full((2, 2), np.inf), {}, "not finite"),
+        (np.zeros((4, 2)), {"neurons": [2]}, "neuron 2 of 2"),
+        (np.zeros((4, 2)), {"centres": [100.0]}, "1 centres for 4 channels"),
+    ],
+)
+def test_weights_that_are_no_matrix_are_refused(
+    ax: Axes, weights: np.ndarray, options: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(Refused, match=found):
+        plots.weight_matrix(weights, ax, **options)
 
 
 def test_zero_has_the_middle_colour_and_the_bar_says_what_it_shows(ax: Axes) -> None:

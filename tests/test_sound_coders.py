@@ -242,11 +242,14 @@ def test_what_is_no_cochleagram_is_refused(
     ("made", "options", "complaint"),
     [
         (Bsa, {"gain": 0.0}, "Bsa.gain: found 0.0"),
+        (Bsa, {"gain": 1e300}, "Bsa.gain: found 1e+300; needs a number, 1e-06 to 1e+09"),
+        (Bsa, {"spread": 1e-300}, "Bsa.spread: found 1e-300; needs a number, 0.1 to 1e+06"),
         (Bsa, {"spread": math.nan}, "Bsa.spread: found nan"),
         (Bsa, {"threshold": 1.0}, "Bsa.threshold: found 1.0"),
         (Bsa, {"taps": 0}, "Bsa.taps: found 0"),
         (Bsa, {"hold": 2.5}, "Bsa.hold: found 2.5"),
         (Levels, {"level": -1.0}, "Levels.level: found -1.0"),
+        (Levels, {"level": 1e-300}, "Levels.level: found 1e-300; needs a number, 1e-9 to 1000"),
         (Levels, {"hold": 0}, "Levels.hold: found 0"),
     ],
 )

@@ -1,10 +1,14 @@
-"""Progress, on the screen only: bars go to stderr where it is a terminal, and nothing of them into a file."""
+"""Progress: bars on stderr where it is a terminal, and nothing of them in a file; of long preparations, lines there."""
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 if TYPE_CHECKING:
     from snnlab.train import Report, Trial
+
+_FIRST, _EVERY = 10.0, 30.0  # seconds before the first line of a preparation, and at most between two of them
 
 
 def waiting(what: str) -> AbstractContextManager[Any]:
@@ -29,12 +35,57 @@ def counter(what: str, total: int) -> Iterator[Callable[[], object]]:
         yield lambda: bars.advance(bar)
 
 
+@dataclass
+class Preparation:
+    """How far something is that takes long; to be told how many are done, and of how many."""
+
+    what: str
+    total: int
+    show: Callable[[int, int], object]
+    done: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+        self.show(done, total)
+
+    def line(self, now: float) -> str:
+        """The same in words, with the time that is left at the speed so far."""
+        said = f"{self.what}: {self.done:,} of {self.total:,}"
+        if not self.done:
+            return said
+        left = (now - self.begun) * (self.total - self.done) / self.done
+        return said + (f", about {math.ceil(left / 60)} min left" if left > 60 else ", less than a minute left")
+
+
 @contextmanager
-def preparing(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar, and the function that is told how many are done, and of how many."""
+def preparing(what: str, total: int) -> Iterator[Preparation]:
+    """A bar, or where stderr is no terminal a line there every half minute, and what is to be told how far it is."""
     with _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bars:
         bar = bars.add_task(what, total=total)
-        yield lambda done, of: bars.update(bar, completed=done, total=of)
+        told = Preparation(what, total, show=lambda done, of: bars.update(bar, completed=done, total=of))
+        with _lines(told) if bars.disable else nullcontext():
+            yield told
+
+
+@contextmanager
+def _lines(told: Preparation) -> Iterator[None]:
+    """Lines from a thread of their own: a single step of the work may take minutes."""
+    ended = Event()
+
+    def speak() -> None:
+        pause = _FIRST
+        while not ended.wait(pause):
+            print(told.line(time.monotonic()), file=sys.stderr, flush=True)
+            pause = min(pause + _FIRST, _EVERY)
+
+    thread = Thread(target=speak, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager

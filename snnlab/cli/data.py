@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,12 @@ from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.cli import bars, printed
 from snnlab.cli.stopping import interruptible
+from snnlab.errors import Refused
+from snnlab.folders import cache_place
+
+if TYPE_CHECKING:
+    from snnlab.encode import Encoder
+    from snnlab.samples import Samples
 
 Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; all of them if left out.")]
@@ -21,20 +27,20 @@ _LISTED = 20  # new files that are printed one by one
 
 
 def list_all(data: Folder = None) -> None:
-    """List the datasets, and where each is.
+    """List the datasets, and where each is. Of recordings in a file each, it says how many are there if not all are.
 
     \b
     snnlab data list
     """
     rows = []
     for card in cards.datasets().values():
-        samples = " + ".join(f"{split.samples} {name}" for name, split in card.splits.items())
+        samples = " + ".join(f"{split.samples:,} {name}" for name, split in card.splits.items())
         rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card, data)])
     printed.table(["id", "name", "samples", "licence", "where"], rows)
 
 
 def where(name: Name = None, data: Folder = None) -> None:
-    """Say where each file of a dataset is. The exit code is 1 if one is missing.
+    """Say where each file of a dataset is, and the cache. The exit code is 1 if a file is missing.
 
     \b
     snnlab data where mnist
@@ -49,13 +55,16 @@ def where(name: Name = None, data: Folder = None) -> None:
         for place in places:
             missing |= place.path is None
             print(f"{one}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
+    print(f"cache: {cache_place()}")
     raise typer.Exit(int(missing))
 
 
 def verify(name: Name = None, data: Folder = None) -> None:
     """Check the files of a dataset. Reads each and compares it with its card; the exit code is 1 if one differs.
 
-    Recordings that nobody has published digests of are decoded and counted; a part of them will do.
+    Recordings are decoded and counted where only some are there, or where nobody has published digests of them; a part
+    will do. Not found so: a wrong label, as N-MNIST's are the names of its folders, and a recording of events that was
+    cut between two of them.
 
     \b
     snnlab data verify mnist
@@ -108,28 +117,48 @@ def pack(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change an option; repeatable.")
     ] = None,
 ) -> None:
-    """Turn the recordings of an experiment into spikes. Kept in the cache folder, so that training starts at once.
+    """Turn the recordings of an experiment into spikes, and keep them, so that training starts at once.
+
+    They are kept in the folder packed of the cache: $SNNLAB_CACHE, or ~/.cache/snnlab. What is there already is not
+    made again, and any of it can be deleted. An experiment whose images are filmed (hm2bp-camera) is packed too.
 
     \b
     snnlab data pack hm2bp-nmnist
     """
     from snnlab import loaders
     from snnlab.cli.training import changes_of, named
-    from snnlab.samples import Packed
 
     chosen = named(experiment).with_options(changes_of(set_ or [], None))
-    for split in ("train", "test"):
-        samples = loaders.load(chosen.source(split), split, folder=data)
-        with interruptible("nothing was kept of this part"), bars.preparing(f"packing {split}", len(samples)) as tell:
-            ready = chosen.encoder.prepared(samples, tell=tell)
-        if not isinstance(ready, Packed):
-            print(f"{samples.dataset} {split}: {len(samples)} images, which are turned into spikes as they are used")
-            continue
-        size = ready.ids.nbytes + ready.counts.nbytes + ready.starts.nbytes
-        print(
-            f"{samples.dataset} {split}: {len(ready)} recordings, {len(ready.ids):,} spikes in {ready.steps} steps of "
-            f"{ready.dt * 1e3:g} ms, {size / 1e6:.1f} MB"
-        )
+    if chosen.tested_on:
+        print(f"{experiment}: learns from {chosen.source('train')}; its test part needs {chosen.source('test')}")
+    # both are looked for before the first is packed, which may take long
+    for samples in [loaders.load(chosen.source(split), split, folder=data) for split in ("train", "test")]:
+        _pack(samples, chosen.encoder)
+
+
+def _pack(samples: Samples, encoder: Encoder) -> None:
+    """Prints what there is to do before it is done, and then what there is and where."""
+    from snnlab.encode import Filmed
+    from snnlab.samples import Images, Packed
+
+    what, many = f"{samples.dataset} {samples.split}", f"{len(samples):,}"
+    if isinstance(samples, Images):
+        filmed = ", to be filmed by a modelled camera" if isinstance(encoder, Filmed) else ""
+        print(f"{what}: {many} images{filmed}", flush=True)
+    else:
+        print(f"{what}: {many} recordings", flush=True)
+    with interruptible("nothing was kept of this part"), bars.preparing(what, len(samples)) as told:
+        ready = encoder.prepared(samples, tell=told)
+    if not isinstance(ready, Packed):
+        print("  turned into spikes as they are used, nothing to keep")
+        return
+    print(f"  {len(ready.ids):,} spikes in {ready.steps} steps of {ready.dt * 1e3:g} ms")
+    print(f"  {'made' if told.done else 'there already'}, {_size(ready.path)}: {ready.path}")
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
 
 
 def show(
@@ -163,4 +192,19 @@ def _place(card: Dataset, data: Path | None) -> str:
     missing = sum(place.path is None for place in places)
     if not folders:
         return "not found" + (", must be bought" if card.obtain else "")
-    return ", ".join(folders) + (f", {missing} of {len(places)} missing" if missing else "")
+    told = f", {missing} of {len(places)} missing" if missing else _partly(card, data)
+    return ", ".join(folders) + told
+
+
+def _partly(card: Dataset, data: Path | None) -> str:
+    """How many recordings there are, where they lie in a file each and not all are there."""
+    from snnlab import loaders
+
+    if card.format not in ("nmnist-bin", "audio"):
+        return ""
+    try:
+        found = sum(len(loaders.load(card.id, split, folder=data)) for split in card.splits)
+    except Refused:
+        return f", not as it should be: see `snnlab data verify {card.id}`"
+    wanted = sum(split.samples for split in card.splits.values())
+    return f", {found:,} of {wanted:,} recordings" if found < wanted else ""

@@ -12,6 +12,7 @@ from snnlab import cards
 from snnlab.encode.encoder import TRAIN, check_draw, images
 from snnlab.encode.trains import Table, check_grid
 from snnlab.errors import Refused, one_of
+from snnlab.grammar import GrammarError, split_quantity
 from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
@@ -29,8 +30,8 @@ class Current:
     cell         id of the cell's card, or its path
     compartment  where the current enters
     low, high    currents of a black pixel and of one of full intensity, as text in the compartment's unit: "2.7 nA".
-                 The defaults are the rheobase of that cell, so that black is silent, and what makes it fire about as
-                 often as the brightest pixel of Poisson
+                 `low` may be the larger, and then the dark fire most. The defaults are the rheobase of that cell, so
+                 that black is silent, and what makes it fire about as often as the brightest pixel of Poisson
 
     All pixels of one value fire alike, so a cell for each value is simulated, in Brian2, once in a process. Several
     spikes of a cell in one step are one.
@@ -47,6 +48,11 @@ class Current:
 
     def __post_init__(self) -> None:
         check_grid("Current", self.steps, self.dt)
+        for name in ("low", "high"):
+            try:
+                split_quantity(getattr(self, name))
+            except GrammarError as error:
+                raise Refused(f"Current.{name}", str(error)) from error
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
         """The images as they are, the cells simulated. Raises Refused for what is no image, and for no such cell."""
@@ -62,7 +68,11 @@ class Current:
 
     def trains(self, peak: int) -> Table:
         """The train of each value, 0 to the peak. Raises Refused for what is not on the card."""
-        return _simulated(self, peak, cards.cell(self.cell).digest)
+        try:
+            card = cards.cell(self.cell)
+        except Refused as refusal:
+            raise Refused("--set encoder.cell", refusal.found, refusal.right) from refusal
+        return _simulated(self, peak, card.digest)
 
 
 @cache
@@ -75,12 +85,12 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
 
     card = cards.cell(layer.cell)
     if not card.threshold:
-        raise Refused("encoder.cell", f"{card.path} has no threshold", "needs a cell that fires")
+        raise Refused("--set encoder.cell", f"{card.path} has no threshold", "needs a cell that fires")
     if layer.compartment not in card.compartments:
         found = f"no compartment {layer.compartment!r} on {card.path}"
-        raise Refused("encoder.compartment", found, one_of(layer.compartment, card.compartments))
+        raise Refused("--set encoder.compartment", found, one_of(layer.compartment, card.compartments))
     unit = card.compartments[layer.compartment].unit
-    low, high = (si(value, unit, f"encoder.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
+    low, high = (si(value, unit, f"--set encoder.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
     finer = math.ceil(layer.dt / seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
     steps = layer.steps * finer
     currents = np.broadcast_to(low + (high - low) * np.arange(peak + 1) / peak, (steps, peak + 1))

@@ -26,7 +26,7 @@ class Delta:
 
     steps  time steps of a sample: rows that come later are cut off, and after the last there is silence
     dt     seconds per step
-    level  by how much a signal moves from one spike to the next; full intensity is 1
+    level  by how much a signal moves from one spike to the next, 1e-9 to 1000; full intensity is 1
     hold   steps for which each row is held. A neuron fires once in a step at most, so ``hold * level`` is the largest
            change from one row to the next that is told before the next one comes
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
 
-from snnlab.encode.encoder import TRAIN, packed
+from snnlab.encode.encoder import TRAIN, packed, unfit
 from snnlab.errors import Refused, one_of
 from snnlab.loaders.audio import READER
 from snnlab.packed import Grid, Tell, pack, silent
@@ -39,14 +39,16 @@ class Ear:
     rate        samples per second that the ear hears
     resample    convert sounds of another rate; otherwise they are refused
     decimation  samples per frame
-    channels    of a gammatone bank; Lyon's ear has as many as its rate asks for, 78 at 12.5 kHz and 64 at 8 kHz
+    channels    of a gammatone bank, 1 to 10000; Lyon's ear has as many as its rate asks for, 78 at 12.5 kHz and 64 at
+                8 kHz
     code        "bsa" or "levels", a neuron for each channel or two
     hold        time steps for which each frame is held
-    gain        of BSA: what a cochleagram is multiplied by; 2000 is for Lyon's ear, about 15 for gammatones
+    gain        of BSA: what a cochleagram is multiplied by, 1e-6 to 1e9; 2000 is for Lyon's ear, about 15 for
+                gammatones
     threshold   of BSA: by how much a spike must make the error smaller
-    level       of levels: how far apart they are; 2e-5 is for Lyon's ear, about 0.02 for gammatones
+    level       of levels: how far apart they are, 1e-9 to 1000; 2e-5 is for Lyon's ear, about 0.02 for gammatones
 
-    Raises Refused for values that make no ear and no code.
+    Raises Refused for values that make no ear and no code, also of the model and the code that are not asked for.
     """
 
     steps: int = 700
@@ -72,21 +74,34 @@ class Ear:
             raise Refused("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
         if type(self.resample) is not bool:
             raise Refused("Ear.resample", f"found {self.resample!r}", "needs True or False")
-        _ = self.cochlea, self.coder  # which refuse what makes none
+        # which refuse what makes none; those that are not asked for too, as the options are there to be changed
+        _ = self._lyon, self._gammatone, self._bsa, self._levels
 
-    @cached_property
+    @property
     def cochlea(self) -> Lyon | Gammatone:
         """What hears."""
-        if self.model == "lyon":
-            return Lyon(self.rate, self.decimation)
+        return self._lyon if self.model == "lyon" else self._gammatone
+
+    @property
+    def coder(self) -> Bsa | Levels:
+        """What turns the heard into spikes."""
+        return self._levels if self.code == "levels" else self._bsa
+
+    @cached_property
+    def _lyon(self) -> Lyon:
+        return Lyon(self.rate, self.decimation)
+
+    @cached_property
+    def _gammatone(self) -> Gammatone:
         return Gammatone(self.rate, self.decimation, self.channels)
 
     @cached_property
-    def coder(self) -> Bsa | Levels:
-        """What turns the heard into spikes."""
-        if self.code == "levels":
-            return Levels(self.level, self.hold)
+    def _bsa(self) -> Bsa:
         return Bsa(self.gain, self.hold, self.threshold)
+
+    @cached_property
+    def _levels(self) -> Levels:
+        return Levels(self.level, self.hold)
 
     @property
     def grid(self) -> Grid:
@@ -106,8 +121,7 @@ class Ear:
         if isinstance(samples, Packed):
             return packed(samples, self.grid)
         if not isinstance(samples, Files) or samples.reader != READER:
-            found = f"{type(samples).__name__} of {samples.dataset}"
-            raise Refused("encode: samples", found, "needs recordings of sounds")
+            raise unfit(samples, "sounds")
         cut: list[Path] = []  # appending is safe in many threads
 
         def encode(chunk: Files) -> Spikes:
@@ -116,7 +130,8 @@ class Ear:
         ready = pack(samples, encode, self.grid, self._recipe(), threads=threads, tell=tell)
         if cut:
             many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
-            warnings.warn(f"{samples.dataset} {samples.split}: {many}; encoder.steps has room for more", stacklevel=2)
+            right = "a larger encoder.steps keeps them whole"
+            warnings.warn(f"{samples.dataset} {samples.split}: {many}; {right}", stacklevel=2)
         return ready
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
@@ -133,11 +148,14 @@ class Ear:
 
     def _recorded(self, path: Path, cut: list[Path]) -> Spikes:
         """The spikes of the sound in a file, noted in `cut` if it is too long."""
-        sound = read(path, rate=self.rate, resample=self.resample)
+        sound = read(path)
+        if sound.rate != self.rate and not self.resample:
+            right = f"encoder.rate is {self.rate}: convert it, or --set encoder.resample=true"
+            raise Refused(path, f"{sound.rate} samples per second", right)
         if sound.duration > self.longest:
             cut.append(path)
         try:
-            return self.spikes(sound.values)
+            return self.spikes(sound.at(self.rate).values)
         except Refused as refusal:
             raise Refused(path, refusal.found, refusal.right) from refusal
 

@@ -7,8 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from snnlab.errors import Refused
+from snnlab.loaders.audio import READER
 from snnlab.packed import Grid, Tell, silent
-from snnlab.samples import Images, Packed, Samples
+from snnlab.samples import Files, Images, Packed, Samples
 from snnlab.spikes import Spikes
 
 TRAIN, TEST = 0, 1
@@ -41,10 +42,36 @@ class Encoder(Protocol):
         """
 
 
+_OTHERS = {
+    "images": "current, delta, latency, poisson, population or regular",
+    "sounds": "ear",
+    "recordings of an event camera": "sensor",
+}
+"""What samples may be, and the encoders for them."""
+
+
+def unfit(samples: Samples, needed: str) -> Refused:
+    """The refusal of samples by an encoder that needs others, with the encoders that would take them."""
+    found = "recordings of another kind"
+    if isinstance(samples, Images):
+        found = "images"
+    elif isinstance(samples, Files) and samples.reader == READER:
+        found = "sounds"
+    elif isinstance(samples, Files) and len(samples.shape) == 3 and samples.shape[2] == 2:
+        found = "recordings of an event camera"
+    elif isinstance(samples, Packed):
+        found = "spikes"
+    right = f"this one needs {needed}"
+    if found in _OTHERS and found != needed:
+        right += f"; for {found}: {_OTHERS[found]}"
+    shape = f" of shape {samples.shape}" if samples.shape else ""
+    return Refused("--set encoder", f"{samples.dataset} has {found}{shape}", right)
+
+
 def images(samples: Samples) -> Images:
     """The samples, being images whose values make sense. Raises Refused for anything else."""
     if not isinstance(samples, Images):
-        raise Refused("encode: samples", f"{type(samples).__name__} of {samples.dataset}", "needs images")
+        raise unfit(samples, "images")
     values, peak, numbers = samples.values, samples.peak, samples.numbers
     if values.dtype != np.uint8 or values.ndim != 2:
         raise Refused("encode: values", f"{values.dtype} {values.shape}", "needs uint8 (samples, features)")

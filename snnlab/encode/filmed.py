@@ -41,16 +41,21 @@ class Filmed:
 
         Raises Refused for what is neither, and where `Camera.events` or `Sensor.prepared` do.
         """
-        if not isinstance(samples, Images):
-            return self.sensor.prepared(samples, threads=threads, tell=tell)
-        shape = (*self.camera.shape, 2)
+        try:
+            if not isinstance(samples, Images):
+                return self.sensor.prepared(samples, threads=threads, tell=tell)
+            shape = (*self.camera.shape, 2)
+            grid = self.sensor.grid(shape)
+        except Refused as refusal:
+            where = refusal.where.replace("--set encoder.", "--set encoder.sensor.")
+            raise Refused(where, refusal.found, refusal.right) from refusal
         stream = TEST if samples.split == "test" else TRAIN
 
         def encode(chunk: Images) -> Spikes:
             return self.sensor.spikes(self.camera.events(chunk, seed=self.seed, stream=stream), shape)
 
         kept = replace(samples, dataset=f"{samples.dataset}-filmed")
-        return pack(kept, encode, self.sensor.grid(shape), {"Filmed": asdict(self)}, threads=threads, tell=tell)
+        return pack(kept, encode, grid, {"Filmed": asdict(self)}, threads=threads, tell=tell)
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of samples that were prepared; what is random about them was drawn then."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, get_args
@@ -29,8 +28,9 @@ class Latency:
     form    "linear": intensity x, 0 to 1, fires in the step nearest to ``(1 - x) * (steps - 1)``. "log": x charges a
             leaky integrator through its time constant, which reaches `least` at ``tau * ln(x / (x - least))``, and
             fires in the step in which that is; what is later than the last step never fires
-    least   intensities up to it never fire; black pixels are silent in any case
-    tau     the time constant, in seconds; of no effect on "linear"
+    least   intensities up to it never fire; black pixels are silent in any case, and with 0 they alone. "log" needs
+            1e-6 or more
+    tau     the time constant, 1e-9 to 1000 seconds; of no effect on "linear"
 
     Raises Refused for values that make no code.
     """
@@ -45,11 +45,11 @@ class Latency:
         check_grid("Latency", self.steps, self.dt)
         if self.form not in get_args(Form):
             raise Refused("Latency.form", f"found {self.form!r}", one_of(str(self.form), get_args(Form)))
-        if not 0 <= self.least < 1 or (self.form == "log" and not self.least):
-            right = "needs an intensity, 0 to 1; above 0 where form is log"
+        if not 0 <= self.least < 1 or (self.form == "log" and self.least < 1e-6):
+            right = "needs an intensity, 0 to below 1; from 1e-6 on where form is log"
             raise Refused("Latency.least", f"found {self.least!r}", right)
-        if not (math.isfinite(self.tau) and self.tau > 0):
-            raise Refused("Latency.tau", f"found {self.tau!r}", "needs seconds above 0")
+        if not 1e-9 <= self.tau <= 1e3:
+            raise Refused("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
         """The images as they are. Raises Refused for what is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.encode.encoder import TRAIN, WORD, check_draw, images
+from snnlab.encode.trains import check_grid
 from snnlab.errors import Refused
 from snnlab.native import library
 from snnlab.packed import Tell, silent
@@ -44,10 +44,7 @@ class Poisson:
     fresh: bool = True
 
     def __post_init__(self) -> None:
-        if type(self.steps) is not int or not 1 <= self.steps < 1 << 31:
-            raise Refused("Poisson.steps", f"found {self.steps!r}", "needs a whole number, at least 1")
-        if not (math.isfinite(self.dt) and self.dt > 0):
-            raise Refused("Poisson.dt", f"found {self.dt!r}", "needs seconds above 0")
+        check_grid("Poisson", self.steps, self.dt)
         if not 0 <= self.brightest <= 1:
             raise Refused("Poisson.brightest", f"found {self.brightest!r}", "needs a probability, 0 to 1")
 

@@ -24,7 +24,7 @@ class Population:
     steps   time steps of a sample
     dt      seconds per step
     fields  neurons of each pixel, at least 3; they are the last axis of the shape
-    beta    the larger, the narrower the fields; the authors tried 1 to 2 and used 1.5
+    beta    the larger, the narrower the fields, 0.001 to 1000; the authors tried 1 to 2 and used 1.5
     least   fields that are excited less never fire; the authors' neurons did not fire in the last tenth of the time
 
     With m fields over intensities from 0 to 1, field k = 0, 1, ... has its centre at ``(2 k - 1) / (2 (m - 2))``, so
@@ -44,8 +44,8 @@ class Population:
         check_grid("Population", self.steps, self.dt)
         if type(self.fields) is not int or not 3 <= self.fields <= 1000:
             raise Refused("Population.fields", f"found {self.fields!r}", "needs a whole number, 3 to 1000")
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise Refused("Population.beta", f"found {self.beta!r}", "needs a number above 0")
+        if not 1e-3 <= self.beta <= 1e3:
+            raise Refused("Population.beta", f"found {self.beta!r}", "needs a number, 0.001 to 1000")
         if not 0 <= self.least <= 1:
             raise Refused("Population.least", f"found {self.least!r}", "needs an excitation, 0 to 1")
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.encode.encoder import TRAIN, packed
+from snnlab.encode.encoder import TRAIN, packed, unfit
 from snnlab.errors import Refused
 from snnlab.loaders.parts import events as events_of
 from snnlab.native import library
@@ -41,7 +41,8 @@ class Sensor:
     centre      then move each recording by whole pixels, until the mean of its events on the sensor is nearest to the
                 middle. Not in HM2-BP; but N-MNIST's digits lie 0.8 pixels higher in the test part than in the other
     polarities  ON and OFF are two neurons of each pixel, 2 * pixel + 1 and 2 * pixel; without it they are one
-    pool        side of the squares of pixels that are merged; at the far edges they may be smaller
+    pool        side of the squares of pixels that are merged, at most that of the sensor; at the far edges they may be
+                smaller
 
     Several events of a neuron in one step are one spike. Events that come to lie off the sensor are dropped.
 
@@ -64,7 +65,10 @@ class Sensor:
             raise Refused("Sensor.dt", f"found {self.dt!r}", "needs seconds, a whole number of microseconds, up to 1")
 
     def grid(self, shape: tuple[int, ...]) -> Grid:
-        """What the spikes of a sensor of rows, columns and 2 polarities lie on."""
+        """What the spikes of a sensor of rows, columns and 2 polarities lie on. Raises Refused for a pool beyond it."""
+        if self.pool > max(shape[:2]):
+            found = f"found {self.pool}, and the sensor has {shape[0]} rows and {shape[1]} columns"
+            raise Refused("--set encoder.pool", found, f"needs 1 to {max(shape[:2])}")
         rows, columns = (-(-side // self.pool) for side in shape[:2])
         return Grid(self.steps, self.dt, (rows, columns, 2) if self.polarities else (rows, columns))
 
@@ -73,10 +77,10 @@ class Sensor:
         if isinstance(samples, Packed):
             return packed(samples, self._own(samples))
         if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
-            found = f"{type(samples).__name__} of {samples.dataset}, shape {samples.shape}"
-            raise Refused("encode: samples", found, "needs recordings of a sensor of rows, columns and 2 polarities")
+            raise unfit(samples, "recordings of an event camera")
         if self.stabilise and samples.reader != _STILL:
-            raise Refused("encoder.stabilise", f"{samples.dataset} has not the saccades of N-MNIST", "set it to false")
+            found = f"{samples.dataset} has not the saccades of N-MNIST"
+            raise Refused("--set encoder.stabilise", found, "set it to false")
 
         def encode(chunk: Files) -> Spikes:
             return self.spikes(events_of(chunk), samples.shape)

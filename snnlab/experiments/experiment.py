@@ -9,7 +9,7 @@ from typing import Any
 
 from snnlab import cards, loaders
 from snnlab.augment import Elastic
-from snnlab.encode import ENCODERS, Current, Encoder, Poisson
+from snnlab.encode import ENCODERS, Current, Encoder, Filmed, Poisson
 from snnlab.errors import Refused, one_of
 from snnlab.experiments.options import changed, explained, flat, read
 from snnlab.network import Layers
@@ -78,9 +78,9 @@ class Experiment:
 
     @property
     def encoding(self) -> str:
-        """The name of the encoder in ENCODERS; that of its class where it is another."""
+        """The name of the encoder in ENCODERS; that of its class, in small letters, where it is another."""
         names = {kind: name for name, kind in ENCODERS.items()}
-        return names.get(type(self.encoder), type(self.encoder).__name__)
+        return names.get(type(self.encoder), type(self.encoder).__name__.lower())
 
     def options(self) -> dict[str, Any]:
         """Everything that can be changed, by dotted name; `encoder` is its name, left out where that is "poisson"."""
@@ -90,6 +90,9 @@ class Experiment:
     def explanations(self) -> dict[str, str]:
         """What each of the options is, by the same names."""
         of_encoder = f"how samples become spikes; one of {', '.join(ENCODERS)}, where the samples are of its kind"
+        if isinstance(self.encoder, Filmed):
+            of_encoder = "how samples become spikes: images are filmed by encoder.camera, recordings are taken as they"
+            of_encoder += " are, and both pass through encoder.sensor; no other encoder takes both"
         told = {"encoder": of_encoder} | explained(self, skip=_TOLD_APART)
         return {name: told[name] for name in self.options()}
 
@@ -105,15 +108,19 @@ class Experiment:
             experiment = self._encoded(changes.pop("encoder"), f"{where} encoder")
         known = experiment.options()
         for name, value in changes.items():
+            if not name:
+                raise Refused(where, f"found '={value}'", "needs NAME=VALUE, such as epochs=5")
             if name not in known:
                 raise Refused(f"{where} {name}", "no such option", one_of(name, known))
-            experiment = changed(experiment, name, value, f"{where} {name}")
-        return experiment
+        return changed(experiment, changes, where)
 
     def _encoded(self, given: Any, where: str) -> Experiment:
         name = read(given, str, where)
-        if name == self.encoding:
+        if name in (self.encoding, type(self.encoder).__name__):  # older runs have a name that is the class's
             return self
+        if name == Filmed.__name__.lower():
+            known = f"only experiments that begin with it have it; known: {', '.join(ENCODERS)}"
+            raise Refused(where, f"found {name!r}", known)
         if name not in ENCODERS:
             raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
         kind = ENCODERS[name]

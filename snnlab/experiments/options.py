@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -59,17 +59,35 @@ def _said(kind: type) -> dict[str, str]:
     return {name: text.replace("``", "`") for name, text in found.items()}
 
 
-def changed(value: _Value, name: str, to: Any, where: str) -> _Value:
-    """The dataclass with the field of this dotted name set to `to`, which may be text. Raises Refused at `where`."""
-    field, _, rest = name.partition(".")
-    if rest:
-        inner = changed(getattr(value, field), rest, to, where)
-    else:
-        inner = read(to, get_type_hints(type(value))[field], where)
+def changed(value: _Value, changes: Mapping[str, Any], where: str, prefix: str = "") -> _Value:
+    """The dataclass with fields set by dotted name, all at once as one may bear upon another; texts are read.
+
+    Raises Refused at `where`, and the name of the field with `prefix` before it.
+    """
+    inner: dict[str, Any] = {}
+    for field, of_field in _by_field(changes).items():
+        if "" in of_field:
+            inner[field] = read(of_field[""], get_type_hints(type(value))[field], f"{where} {prefix}{field}")
+        else:
+            inner[field] = changed(getattr(value, field), of_field, where, f"{prefix}{field}.")
     try:
-        return replace(value, **{field: inner})  # type: ignore[type-var]
+        return replace(value, **inner)  # type: ignore[type-var]
     except Refused as refusal:
-        raise Refused(where, refusal.found, refusal.right) from refusal
+        said = refusal.where.rpartition(".")[2]
+        if said in inner:
+            raise Refused(f"{where} {prefix}{said}", refusal.found, refusal.right) from refusal
+        # a field that was right until the others were changed
+        of = f"{prefix}{said}: " if said in {field.name for field in fields(value)} else ""  # type: ignore[arg-type]
+        raise Refused(f"{where} {prefix}{next(iter(inner))}", f"{of}{refusal.found}", refusal.right) from refusal
+
+
+def _by_field(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The changes to each field; what is below it by the rest of the name, and the field itself by none."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, to in changes.items():
+        field, _, rest = name.partition(".")
+        found.setdefault(field, {})[rest] = to
+    return found
 
 
 def read(given: Any, kind: Any, where: str) -> Any:

@@ -33,8 +33,9 @@ class Check:
 def verify(name: str | Path, *, folder: Path | None = None) -> tuple[Check, ...]:
     """Read every file of a dataset and hold it against its card; empty for a dataset that ships with a package.
 
-    Recordings that nobody has published digests of are decoded and counted; a part of them will do. Archives that lie
-    there are checked as well.
+    Recordings are decoded and counted where there are only some of them, or where nobody has published digests; a part
+    of them will do. Decoding finds no label that is wrong, and no recording that lacks its last events or samples
+    without saying so. Archives that lie there are checked as well.
     """
     card = cards.dataset(name)
     found = tuple(places(card, folder))
@@ -52,25 +53,67 @@ def check(card: Dataset, place: Place, folder: Path | None) -> Check:
         return Check(place.file, None, "missing", nowhere(place) + hint)
     if place.file in card.files:
         return _check_file(card.files[place.file], place.path)
-    if card.listing is not None and card.listing.sha256:
-        wrong = differs(card.listing, place.path.parents[len(Path(place.file).parts) - 1])
-        return Check(place.file, place.path, "bad" if wrong else "ok", wrong)
-    return _check_recordings(card, place, folder)
+    if card.listing is None or not card.listing.sha256:
+        return _check_recordings(card, place, folder, "nobody has published digests of them")
+    root = _root(place.path, place.file)
+    many = len(_listed(card.listing, root))
+    if many < card.listing.files:
+        return _check_recordings(card, place, folder, "only all of them can be held against the release's digest")
+    wrong = differs(card.listing, root)
+    if not wrong:
+        return Check(place.file, place.path, "ok")
+    # a file that cannot be decoded is worth more than the news that one of thousands differs
+    spoilt = _check_recordings(card, place, folder, "")
+    return (
+        spoilt if spoilt.state == "bad" and many == card.listing.files else Check(place.file, place.path, "bad", wrong)
+    )
+
+
+def complete(card: Dataset, place: Place, folder: Path | None) -> bool:
+    """Whether a file of a card, or the recordings of one of its parts, are all there and right."""
+    if place.path is None or place.file in card.files or card.listing is None or not card.listing.sha256:
+        return check(card, place, folder).state == "ok"
+    return not differs(card.listing, _root(place.path, place.file))
 
 
 def differs(listing: Listing, root: Path) -> str:
-    """What is different from a listing about the files below a folder; empty where nothing is."""
-    names = sorted(path.relative_to(root).as_posix() for path in root.glob(listing.pattern))
+    """What is different from a listing about the files below a folder; empty where nothing is.
+
+    Names in upper case are as good as those in lower case. Raises Refused for a file that cannot be read.
+    """
+    names = _listed(listing, root)
     if len(names) != listing.files:
         return f"{len(names):,} files; the card says {listing.files:,}"
-    lines = "".join(f"{hashlib.sha256((root / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
-    if hashlib.sha256(lines.encode()).hexdigest() != listing.sha256:
-        return "some of the files are not those of the release that the card names"
-    return ""
+    digests = {name: _sha256(root / name) for name in names}
+    for written in (str, str.lower):
+        lines = sorted((written(name), digest) for name, digest in digests.items())
+        text = "".join(f"{digest}  {name}\n" for name, digest in lines)
+        if hashlib.sha256(text.encode()).hexdigest() == listing.sha256:
+            return ""
+    return "some of the files are not those of the release that the card names"
 
 
-def _check_recordings(card: Dataset, place: Place, folder: Path | None) -> Check:
-    """Every recording of the parts that lie at one place, decoded."""
+def _root(path: Path, file: str) -> Path:
+    """The folder below which `file` lies at `path`."""
+    return path.parents[len(Path(file).parts) - 1]
+
+
+def _listed(listing: Listing, root: Path) -> list[str]:
+    """The files that a listing is of, in upper or lower case, apart from those that systems hide."""
+    either = "".join(f"[{one.lower()}{one.upper()}]" if one.isalpha() else one for one in listing.pattern)
+    found = (path for path in root.glob(either) if not path.name.startswith(".") and path.is_file())
+    return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Refused(path, error.strerror or str(error), "needs a readable file") from error
+
+
+def _check_recordings(card: Dataset, place: Place, folder: Path | None, unknown: str) -> Check:
+    """Every recording of the parts that lie at one place, decoded; `unknown` is what that leaves open."""
     wanted = found = 0
     try:
         for name, split in card.splits.items():
@@ -82,7 +125,7 @@ def _check_recordings(card: Dataset, place: Place, folder: Path | None) -> Check
     except Refused as refusal:
         return Check(place.file, place.path, "bad", str(refusal))
     many = f"{found:,}" if found == wanted else f"{found:,} of {wanted:,}"
-    return Check(place.file, place.path, "ok", f"{many} recordings can be read; nobody has published digests of them")
+    return Check(place.file, place.path, "ok", f"{many} recordings can be read; {unknown}")
 
 
 def _decode(card: Dataset, samples: Files) -> None:

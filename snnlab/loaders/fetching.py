@@ -55,7 +55,7 @@ def _gzipped(card: Dataset, file: DataFile) -> Wanted:
 def _there(card: Dataset, archive: Archive, folder: Path | None) -> bool:
     """Whether what an archive holds lies where it is looked for already."""
     if card.files or card.listing is not None:
-        return all(checks.check(card, place, folder).state == "ok" for place in places(card, folder))
+        return all(checks.complete(card, place, folder) for place in places(card, folder))
     patterns = archive.keep or (archive.name,)
     for place in places(card, folder):
         if place.file == PurePosixPath(patterns[0]).parts[0]:

@@ -11,7 +11,7 @@ from snnlab.plots.sound import cochleagram, wave
 from snnlab.plots.spike_counts import counts
 from snnlab.plots.style import STYLE, check_path, figure, save, style
 from snnlab.plots.traces import traces
-from snnlab.plots.weights import weight_images
+from snnlab.plots.weights import weight_images, weight_matrix
 
 __all__ = [
     "STYLE",
@@ -35,4 +35,5 @@ __all__ = [
     "traces",
     "wave",
     "weight_images",
+    "weight_matrix",
 ]

@@ -72,7 +72,10 @@ def _axes(ax: Axes, epochs: NDArray[np.float64], levels: NDArray[np.float64]) ->
     ax.set_xlabel("epoch")
     ax.set_ylabel("accuracy (%)")
     ax.xaxis.set_major_locator(whole_numbers())
-    if levels.size:
+    if levels.size and epochs.size == 1:
+        ax.set_ylim(0.0, 100.0)  # there is no course of learning yet to look at closely
+        legend_above(ax)
+    elif levels.size:
         high = levels.max()
         low = min(levels.min(), high - 1.0)  # a percent at least, or noise looks like learning
         margin = 0.08 * (high - low)

@@ -8,8 +8,9 @@ import re
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from snnlab.errors import Refused
 from snnlab.grammar import SYMBOLS
 from snnlab.plots.style import GREY
 
@@ -53,6 +54,22 @@ def time_axis(ax: Axes, duration: float) -> float:
     if not _above_another(ax):
         ax.set_xlabel(with_unit("time", unit))
     return scale
+
+
+def frequency_axis(ax: Axes, centres: NDArray[np.float64], channels: int, where: str) -> None:
+    """Ticks on y at the channels nearest to round frequencies; `centres` in hertz, falling or rising.
+
+    Raises Refused for another number of centres than there are channels.
+    """
+    if centres.shape != (channels,):
+        raise Refused(where, f"{centres.size} centres for {channels} channels", "needs one for each")
+    round_ones = np.array([100, 200, 500, 1000, 2000, 5000, 10_000, 20_000])
+    shown = round_ones[(round_ones > centres.min()) & (round_ones < centres.max())]
+    rows = [int(np.abs(np.log(centres / frequency)).argmin()) for frequency in shown]
+    # the lowest channels stand too close together for a number each
+    apart = [k for k, row in enumerate(rows) if k + 1 == len(rows) or abs(rows[k + 1] - row) > channels / 15]
+    ax.set_yticks([rows[k] for k in apart], [f"{shown[k] / 1000:g}" for k in apart])
+    ax.set_ylabel("frequency (kHz)")
 
 
 def whole_numbers() -> MaxNLocator:

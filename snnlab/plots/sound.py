@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from snnlab.errors import Refused
-from snnlab.plots.frame import time_axis, whole_numbers
+from snnlab.plots.frame import frequency_axis, time_axis, whole_numbers
 from snnlab.plots.style import INK
 
 
 def cochleagram(
-    frames: ArrayLike, ax: Axes, *, frame: float, centres: ArrayLike | None = None, label: str = "heard"
+    frames: ArrayLike,
+    ax: Axes,
+    *,
+    frame: float,
+    centres: ArrayLike | None = None,
+    label: str = "heard (arbitrary units)",
 ) -> Axes:
     """A cochleagram (frames, channels) with `frame` seconds per frame, the last channel at the bottom.
 
@@ -36,25 +41,12 @@ def cochleagram(
         ax.set_ylabel("channel")
         ax.yaxis.set_major_locator(whole_numbers())
     else:
-        _frequency_axis(ax, np.asarray(centres, dtype=float), channels)
+        frequency_axis(ax, np.asarray(centres, dtype=float), channels, "cochleagram")
     bar = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
     powers = ScalarFormatter()
     powers.set_powerlimits((-2, 3))
     ax.figure.colorbar(image, cax=bar, label=label, format=powers)
     return ax
-
-
-def _frequency_axis(ax: Axes, centres: NDArray[np.float64], channels: int) -> None:
-    """Ticks at the channels nearest to round frequencies."""
-    if centres.shape != (channels,):
-        raise Refused("cochleagram", f"{centres.size} centres for {channels} channels", "needs one for each")
-    round_ones = np.array([100, 200, 500, 1000, 2000, 5000, 10_000, 20_000])
-    shown = round_ones[(round_ones > centres.min()) & (round_ones < centres.max())]
-    rows = [int(np.abs(np.log(centres / frequency)).argmin()) for frequency in shown]
-    # the lowest channels stand too close together for a number each
-    apart = [k for k, row in enumerate(rows) if k + 1 == len(rows) or abs(rows[k + 1] - row) > channels / 15]
-    ax.set_yticks([rows[k] for k in apart], [f"{shown[k] / 1000:g}" for k in apart])
-    ax.set_ylabel("frequency (kHz)")
 
 
 def wave(values: ArrayLike, ax: Axes, *, rate: int) -> Axes:
@@ -64,5 +56,5 @@ def wave(values: ArrayLike, ax: Axes, *, rate: int) -> Axes:
         raise Refused("wave", f"values of shape {heard.shape}", "needs finite (samples,)")
     scale = time_axis(ax, len(heard) / rate)
     ax.plot(np.arange(len(heard)) / rate * scale, heard, color=INK, linewidth=0.5)
-    ax.set_ylabel("sound")
+    ax.set_ylabel("sound\n(full scale 1)")
     return ax

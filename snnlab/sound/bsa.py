@@ -19,11 +19,12 @@ _LANES = 8  # channels that are coded side by side
 class Bsa:
     """Ben's Spiker Algorithm (Schrauwen and Van Campenhout, IJCNN 2003), with HM2-BP's numbers for TI46.
 
-    gain       what a cochleagram is multiplied by: 2000 is for Lyon's ear; about 15 suits envelopes of a Gammatone
+    gain       what a cochleagram is multiplied by, 1e-6 to 1e9: 2000 is for Lyon's ear; about 15 suits envelopes of a
+               Gammatone
     hold       time steps for which each frame is held
     threshold  by how much a spike must make the error smaller
     taps       length of the kernel in time steps
-    spread     of the kernel: its taps are ``exp(-(i - taps / 2)^2 / spread)``, scaled to a sum of 1
+    spread     of the kernel, 0.1 to 1e6: its taps are ``exp(-(i - taps / 2)^2 / spread)``, scaled to a sum of 1
 
     In each step and channel, a spike is set if the sum of absolute values over the steps that the kernel covers is
     smaller, by more than the threshold, with the kernel taken away than without; then it is taken away. The spike is
@@ -40,9 +41,9 @@ class Bsa:
 
     def __post_init__(self) -> None:
         check_hold("Bsa", self.hold)
-        for name, value in (("gain", self.gain), ("spread", self.spread)):
-            if not (math.isfinite(value) and value > 0):
-                raise Refused(f"Bsa.{name}", f"found {value!r}", "needs a number above 0")
+        for name, value, least, most in (("gain", self.gain, 1e-6, 1e9), ("spread", self.spread, 0.1, 1e6)):
+            if not least <= value <= most:
+                raise Refused(f"Bsa.{name}", f"found {value!r}", f"needs a number, {least:g} to {most:g}")
         if not 0 <= self.threshold < 1:
             raise Refused("Bsa.threshold", f"found {self.threshold!r}", "needs 0 to below 1, the sum of the kernel")
         if type(self.taps) is not int or not 1 <= self.taps <= 1000:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,8 @@ from snnlab.spikes import Spikes
 class Levels:
     """Level-crossing or send-on-delta code (M. Miskowicz, Sensors 6, 2006), with ON and OFF neurons for each channel.
 
-    level  by how much a channel of the cochleagram moves from one spike to the next; Lyon's ear reaches about 3e-4,
-           envelopes of a Gammatone 0.3
+    level  by how much a channel of the cochleagram moves from one spike to the next, 1e-9 to 1000; Lyon's ear reaches
+           about 3e-4, envelopes of a Gammatone 0.3
     hold   time steps for which each frame is held; frames of a step each, as of ``Lyon(12500, 20)``, have spikes when
            the sound moves, longer ones only when a frame begins
 
@@ -35,8 +34,8 @@ class Levels:
 
     def __post_init__(self) -> None:
         check_hold("Levels", self.hold)
-        if not (math.isfinite(self.level) and self.level > 0):
-            raise Refused("Levels.level", f"found {self.level!r}", "needs a number above 0")
+        if not 1e-9 <= self.level <= 1e3:
+            raise Refused("Levels.level", f"found {self.level!r}", "needs a number, 1e-9 to 1000")
 
     def neurons(self, channels: int) -> int:
         """How many neurons speak for so many channels: ON and OFF for each."""
