@@ -74,7 +74,11 @@ def spyx(threads):
 
 
 def norse(threads):
-    """SequentialState of Linear and LIF modules, which take all steps at once."""
+    """LIF cells in a loop over steps.
+
+    Its modules for all steps at once index a tensor in every step, and each of these gets a gradient as large as the
+    whole: at 400 steps they train at 5 samples/s where these do at 80.
+    """
     import norse.torch as snn
     import torch
 
@@ -82,14 +86,28 @@ def norse(threads):
     cell = snn.LIFParameters(
         tau_mem_inv=torch.tensor(1 / TAU_M), tau_syn_inv=torch.tensor(1 / TAU_S), v_th=torch.tensor(TAU_S / TAU_M)
     )
-    model = snn.SequentialState(
-        torch.nn.Linear(INPUTS, HIDDEN, bias=False),
-        snn.LIF(cell, dt=DT),
-        torch.nn.Linear(HIDDEN, CLASSES, bias=False),
-        snn.LIF(cell, dt=DT),
-    )
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.into = torch.nn.Linear(INPUTS, HIDDEN, bias=False)
+            self.hidden = snn.LIFCell(cell, dt=DT)
+            self.out = torch.nn.Linear(HIDDEN, CLASSES, bias=False)
+            self.output = snn.LIFCell(cell, dt=DT)
+
+        def forward(self, x):
+            return layer(self.output, self.out(layer(self.hidden, self.into(x))))
+
+    def layer(cells, currents):
+        state, spikes = None, []
+        for current in currents:
+            fired, state = cells(current, state)
+            spikes.append(fired)
+        return torch.stack(spikes)
+
     count_loss = torch.nn.CrossEntropyLoss()
-    return torch_step(model, lambda x: model(x)[0], lambda out, y: count_loss(out.sum(0), y), threads)
+    model = Network()
+    return torch_step(model, model, lambda out, y: count_loss(out.sum(0), y), threads)
 
 
 def snntorch(threads):
