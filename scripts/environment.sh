@@ -81,7 +81,7 @@ prepare() {
     for stamp in "installed$extras" "installed[dev]"; do
         if [ "$(cat ".venv/$stamp" 2>/dev/null)" = "$(fingerprint)" ]; then return; fi
     done
-    say "Installing snnlab and what it needs into .venv: about a minute, and 200 MB of downloads"
+    say "Installing snnlab and what it needs into .venv: about a minute, and 170 MB of downloads"
     if ! "$python" -m pip install --no-input --disable-pip-version-check --editable ".$extras" >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         stop "The installation failed; all it said is in $log"

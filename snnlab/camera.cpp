@@ -7,9 +7,9 @@
 #include <limits>
 #include <memory>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
+
+#include "parallel.hpp"
 
 namespace {
 
@@ -251,18 +251,6 @@ struct Batch {
             full = true;
         }
     }
-
-    // Work on up to `threads` threads; where the system grants fewer, those do it all.
-    void share(i64 threads) {
-        std::vector<std::thread> helpers;
-        helpers.reserve(std::size_t(std::min(threads, samples)));
-        try {
-            for (i64 k = 1; k < threads && k < samples; ++k) helpers.emplace_back(&Batch::work, this);
-        } catch (const std::system_error&) {
-        }
-        work();
-        for (std::thread& helper : helpers) helper.join();
-    }
 };
 
 }  // namespace
@@ -274,7 +262,7 @@ void* snnlab_record(const float* scenes, const double* paths, const u64* seeds, 
                     const float* off, const Sensor* sensor, i64* ends, i64 threads) try {
     auto batch = std::unique_ptr<Batch>(new Batch{sensor, scenes, on, off, paths, seeds, samples, {}});
     batch->events.resize(std::size_t(samples));
-    batch->share(threads);
+    on_threads(std::min(threads, samples), [&] { batch->work(); });
     if (batch->full) return nullptr;
     i64 end = 0;
     for (i64 k = 0; k < samples; ++k) ends[k] = end += i64(batch->events[std::size_t(k)].size());

@@ -16,7 +16,6 @@ from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr
 
 from snnlab.errors import Refused
@@ -163,6 +162,8 @@ class Camera:
 
     def way(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the image is at these seconds: pixels to the right and down (..., 2)."""
+        from scipy.interpolate import PchipInterpolator  # half a second, which only who films should wait for
+
         knots = self.every * np.arange(len(self.right))
         way = PchipInterpolator(knots, np.stack([self.right, self.down], axis=-1))
         return np.asarray(way(np.clip(time, 0.0, knots[-1])))

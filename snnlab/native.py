@@ -44,12 +44,12 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequence[str] = ()) -> ctypes.CDLL:
     """One C++ translation unit as a shared library in this process.
 
-    `include` holds the folders of its quoted headers, `flags` follow ``FLAGS``. The first call for a source compiles it
+    `include` holds the folders of its quoted headers beside this file's own, `flags` follow ``FLAGS``. The first call for a source compiles it
     (seconds), later calls and later processes load the file kept in the cache folder. `name` begins the file's name.
 
     Raises Refused where there is no compiler, where it fails, and where the cache folder cannot be written or run from.
     """
-    compiler = _compiler()
+    compiler, include = _compiler(), [*include, Path(__file__).parent]
     digest = hashlib.sha256()
     for part in (*compiler, _version(*compiler), *FLAGS, *flags, _processor(), source, *_headers(source, include)):
         digest.update(hashlib.sha256(part.encode()).digest())

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
+
+#include "parallel.hpp"
 
 namespace {
 
@@ -171,18 +171,6 @@ struct Batch {
         }
     }
 
-    // Work on up to `threads` threads; where the system grants fewer, those do it all.
-    void share(i64 threads) {
-        std::vector<std::thread> helpers;
-        helpers.reserve(std::size_t(std::min(threads, samples)));
-        try {
-            for (i64 k = 1; k < threads && k < samples; ++k) helpers.emplace_back(&Batch::work, this);
-        } catch (const std::system_error&) {
-        }
-        work();
-        for (std::thread& helper : helpers) helper.join();
-    }
-
     void join_up() {
         i64 start = 0;
         for (i64 sample = 0; sample < samples; ++sample) {
@@ -202,7 +190,7 @@ void* snnlab_draw(const u8* values, const i64* indices, i64 samples, i64 feature
     auto batch = std::unique_ptr<Batch>(
         new Batch{values, indices, samples, features, steps, thresholds, {seed, stream, epoch}, offsets, {}});
     batch->ids.resize(std::size_t(samples));
-    batch->share(threads);
+    on_threads(std::min(threads, samples), [&] { batch->work(); });
     if (batch->full) return nullptr;
     batch->join_up();
     return batch.release();

@@ -1,12 +1,10 @@
 // Spike trains that are known beforehand into the spikes of a batch: from a table, or evenly spaced. The Python beside
 // this file says what they are; here every train is walked twice, to count the spikes of each step and to place them.
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <numeric>
-#include <system_error>
-#include <thread>
-#include <vector>
+
+#include "parallel.hpp"
 
 namespace {
 
@@ -64,26 +62,10 @@ struct Regular {
     }
 };
 
-template <class Work>
-void share(i64 samples, i64 threads, Work work) {
-    std::atomic<i64> next{0};
-    auto take = [&] {
-        for (i64 sample; (sample = next++) < samples;) work(sample);
-    };
-    std::vector<std::thread> helpers;
-    helpers.reserve(std::size_t(std::min(threads, samples)));
-    try {
-        for (i64 k = 1; k < threads && k < samples; ++k) helpers.emplace_back(take);
-    } catch (const std::system_error&) {  // where the system grants fewer, those do it all
-    }
-    take();
-    for (std::thread& helper : helpers) helper.join();
-}
-
 // Where each step begins: offsets (samples, steps + 1), complete on return.
 template <class Trains>
 void count(const Trains& trains, i64 samples, i64 steps, i64* offsets, i64 threads) {
-    share(samples, threads, [&](i64 sample) {
+    parallel_for(samples, threads, [&](i64 sample) {
         i64* const seen = offsets + sample * (steps + 1);
         std::fill(seen, seen + steps + 1, 0);
         trains.walk(sample, [&](i64 step, i32) { ++seen[step + 1]; });
@@ -100,7 +82,7 @@ void count(const Trains& trains, i64 samples, i64 steps, i64* offsets, i64 threa
 // next step begins; then they are moved back.
 template <class Trains>
 void place(const Trains& trains, i64 samples, i64 steps, i64* offsets, i32* ids, i64 threads) {
-    share(samples, threads, [&](i64 sample) {
+    parallel_for(samples, threads, [&](i64 sample) {
         i64* const at = offsets + sample * (steps + 1);
         const i64 first = at[0];
         trains.walk(sample, [&](i64 step, i32 neuron) { ids[at[step]++] = neuron; });

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from snnlab.errors import Refused
 
@@ -47,7 +45,11 @@ class Sound:
         up, down = rate // common, self.rate // common
         if rate not in _RATES or max(up, down) > _RATIO:
             raise Refused("Sound.at", f"{self.rate} Hz to {rate} Hz", f"needs a ratio of numbers up to {_RATIO}")
-        return self if up == down else Sound(resample_poly(self.values, up, down), rate)
+        if up == down:
+            return self
+        from scipy.signal import resample_poly  # half a second, which whoever hears nothing should not wait for
+
+        return Sound(resample_poly(self.values, up, down), rate)
 
 
 def read(path: str | Path, *, rate: int | None = None, resample: bool = False, longest: float = 60.0) -> Sound:
@@ -249,6 +251,8 @@ _KINDS: dict[str, tuple[str, Callable[[NDArray[np.int64]], NDArray[np.int64]]]] 
 
 
 def _of_riff(path: Path, promised: _Promise) -> NDArray[np.float64]:
+    import soundfile  # loads libsndfile
+
     try:
         with soundfile.SoundFile(path) as file:
             told = (file.channels, file.samplerate)

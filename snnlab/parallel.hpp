@@ -1,0 +1,26 @@
+// Independent tasks on several threads. What a task computes must not depend on which thread runs it, or when.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+// `work` on so many threads at once, this one among them; where the system grants fewer, those must do it all.
+template <class Work> void on_threads(long threads, const Work& work) {
+    std::vector<std::thread> helpers;
+    helpers.reserve(std::max(threads, 1l));
+    try {
+        for (long k = 1; k < threads; ++k) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+    }
+    work();
+    for (auto& helper : helpers) helper.join();
+}
+
+template <class Task> void parallel_for(long tasks, long threads, const Task& task) {
+    std::atomic<long> next{0};
+    on_threads(std::min(threads, tasks), [&] {
+        for (long k = next++; k < tasks; k = next++) task(k);
+    });
+}
