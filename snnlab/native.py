@@ -44,8 +44,9 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequence[str] = ()) -> ctypes.CDLL:
     """One C++ translation unit as a shared library in this process.
 
-    `include` holds the folders of its quoted headers beside this file's own, `flags` follow ``FLAGS``. The first call for a source compiles it
-    (seconds), later calls and later processes load the file kept in the cache folder. `name` begins the file's name.
+    `include` holds the folders of its quoted headers beside this file's own, `flags` follow ``FLAGS``. The first call
+    for a source compiles it (seconds), later calls and later processes load the file kept in the cache folder. `name`
+    begins the file's name.
 
     Raises Refused where there is no compiler, where it fails, and where the cache folder cannot be written or run from.
     """
