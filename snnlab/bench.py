@@ -162,6 +162,7 @@ def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], thr
         options=options,
         cards=experiment.digests(),
         network="-".join(map(str, layers)),
+        samples={"train": len(trial.train), "test": len(trial.test)},
         epochs=rows[-1]["epoch"],
         test_accuracy=rows[-1]["test_accuracy"],
         train_accuracy=rows[-1]["train_accuracy"],

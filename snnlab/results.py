@@ -27,6 +27,7 @@ class Row:
     changes          options that differed from the experiment's own; `options` are all of them
     cards            path -> digest of the cards it was made of
     network          neurons of each layer, the input's first
+    samples          how many it learned from, "train", and was tested on, "test"
     *_curve          accuracy after each epoch
     cost             what a sample costs, as `snnlab.cost.Cost` has it
     wall_s           seconds of training and testing, over all epochs
@@ -43,6 +44,7 @@ class Row:
     options: dict[str, Any]
     cards: dict[str, Any]
     network: str
+    samples: dict[str, int]
     epochs: int
     test_accuracy: float
     train_accuracy: float
@@ -147,10 +149,10 @@ def _rows(path: Path, content: bytes) -> tuple[list[Row], int]:
     begins = _BEGINS.encode()
     if not (torn.startswith(begins) or begins.startswith(torn)):
         raise Refused(path, f"line {len(lines) + 1} is not a row", _RIGHT)
-    found: dict[str, Row] = {}
+    found: dict[tuple[str, str], Row] = {}
     for number, line in enumerate(lines, start=1):
         row = _row(f"{path}: line {number}", line)
-        found.setdefault(row.key, row)
+        found.setdefault((row.key, str(sorted(row.samples.items()))), row)
     return list(found.values()), len(content) - len(torn)
 
 
@@ -173,7 +175,7 @@ def _row(where: str, line: bytes) -> Row:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "dict[str, Any]": (dict,), "list[float]": (list,),
+    "str": (str,), "int": (int,), "float": (int, float), "dict[str, Any]": (dict,), "dict[str, int]": (dict,), "list[float]": (list,),
     "float | None": (int, float, type(None)),
 }  # fmt: skip
 _SHARES = ("test_accuracy", "train_accuracy", "reported")
@@ -187,6 +189,8 @@ def _fits(name: str, value: Any) -> bool:
         return False
     if isinstance(value, list):
         return all(type(one) in (int, float) and 0 <= one <= 1 for one in value)
+    if name == "samples":
+        return value.keys() == {"train", "test"} and all(type(one) is int and one > 0 for one in value.values())
     if name == "cost":
         spikes = value.get("spikes")
         counts = [value.get(key) for key in _COSTS] + list(spikes.values() if isinstance(spikes, dict) else [None])

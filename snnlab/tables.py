@@ -18,7 +18,7 @@ from snnlab.results import Row, key_of, plain
 
 @dataclass(frozen=True)
 class Line:
-    """All seeds of one experiment with the same options, on the same cards.
+    """All seeds of one experiment with the same options, on the same cards and as many samples.
 
     differs  what tells it from the experiment as it is today, empty for nothing
     """
@@ -49,14 +49,23 @@ class Line:
 
 
 def lines(rows: Sequence[Row]) -> list[Line]:
-    """A line for each experiment and each set of its options, by experiment; the experiment as it is comes first."""
-    groups: dict[str, list[Row]] = {}
+    """A line for each experiment, set of its options and number of samples, by experiment.
+
+    The experiment as it is comes first.
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault(key_of(row.experiment, row.options, row.cards, 0), []).append(row)
+        alike = key_of(row.experiment, row.options, row.cards, 0)
+        groups.setdefault((alike, _samples(row)), []).append(row)
+    sizes: dict[tuple[str, str], set[str]] = {}
+    for group in groups.values():
+        sizes.setdefault((group[0].experiment, _differs(group[0])), set()).add(_samples(group[0]))
     made: list[Line] = []
     seen: Counter[tuple[str, str]] = Counter()
     for group in groups.values():
         name, differs = group[0].experiment, _differs(group[0])
+        if len(sizes[name, differs]) > 1:
+            differs += f"{', ' if differs else ''}{_samples(group[0])} samples"
         seen[name, differs] += 1
         if seen[name, differs] > 1:  # of other cards than other cards
             differs += f" ({seen[name, differs]})"
@@ -87,8 +96,8 @@ def _value(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-HEAD = ["experiment", "network", "seeds", "epochs", "test accuracy", "paper", "spikes", "operations", "wall time",
-        "what the paper's number is"]  # fmt: skip
+HEAD = ["experiment", "network", "samples", "seeds", "epochs", "test accuracy", "paper", "spikes", "operations",
+        "wall time", "what the paper's number is"]  # fmt: skip
 
 
 def table(made: Sequence[Line]) -> list[list[str]]:
@@ -102,6 +111,7 @@ def _cells(line: Line) -> list[str]:
     return [
         line.name,
         last.network,
+        _samples(last),
         str(len(line.rows)),
         str(last.epochs),
         f"{100 * line.mean(lambda row: row.test_accuracy):.2f}{spread} %",
@@ -111,6 +121,10 @@ def _cells(line: Line) -> list[str]:
         duration(line.mean(lambda row: row.wall_s)),
         "" if last.reported is None else last.reference,
     ]
+
+
+def _samples(row: Row) -> str:
+    return f"{row.samples['train']:,} / {row.samples['test']:,}"
 
 
 COST_HEAD = ["experiment", "dense", "effective ACs", "activation sparsity", "connection sparsity", "parameters",
@@ -166,6 +180,7 @@ def _piped(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 _NOTES = """\
+- *samples*: learned from in each epoch / tested on.
 - *test accuracy*: of the last epoch, never of the best; mean over seeds ± standard deviation (n - 1). *paper* is the
   number reported there, and the last column says what it is.
 - *spikes*: fired by all layers for a test sample, the input's not among them. *operations*: spikes that cross a weight

@@ -17,7 +17,7 @@ from snnlab.results import Row, appending, key_of, plain, read
 DIGITS = EXPERIMENTS["hm2bp-digits"]
 ROW = Row(
     experiment="hm2bp-digits", seed=0, changes={}, options=plain(DIGITS.options()), cards=DIGITS.digests(),
-    network="64-100-10", epochs=2, test_accuracy=0.75, train_accuracy=0.5, test_curve=[0.9, 0.75],
+    network="64-100-10", samples={"train": 1437, "test": 360}, epochs=2, test_accuracy=0.75, train_accuracy=0.5, test_curve=[0.9, 0.75],
     train_curve=[0.25, 0.5], wall_s=12.0, train_samples_per_s=100.0, test_samples_per_s=200.0, reported=None,
     reference="a paper", threads=1, versions={"python": "3.11"}, machine={"cores": 2},
     cost={"spikes": {"hidden1": 400.0, "output": 50.0}, "input_spikes": 700.0, "dense": 4e5, "effective_acs": 2e4,
@@ -77,6 +77,7 @@ def test_a_file_of_something_else_is_refused_and_left_alone(text: str, file: Pat
     [
         {"seed": -1}, {"seed": "0"}, {"seed": True}, {"epochs": 0}, {"test_accuracy": 1.5}, {"test_accuracy": None},
         {"wall_s": float("nan")}, {"wall_s": -1.0}, {"reported": 98.8}, {"cost": {}}, {"options": []},
+        {"samples": {}}, {"samples": {"train": 1}}, {"samples": {"train": 1, "test": 0}},
         {"test_curve": [0.5, "0.75"]}, {"cost": ROW.cost | {"spikes": {"output": float("inf")}}},
     ],
     ids=str,
@@ -96,6 +97,9 @@ def test_an_accuracy_that_is_not_that_of_the_last_epoch_is_refused(file: Path) -
 def test_a_row_counts_once_however_often_it_stands_there(file: Path) -> None:
     file.write_text(ROW.line() + replace(ROW, wall_s=1.0).line(), encoding="utf-8")
     assert read(file) == [ROW]
+    other = replace(ROW, samples={"train": 800, "test": 80})
+    file.write_text(ROW.line() + other.line(), encoding="utf-8")
+    assert read(file) == [ROW, other]
 
 
 def test_rows_are_told_apart_by_experiment_options_cards_and_seed() -> None:

@@ -75,6 +75,16 @@ def test_rows_of_other_cards_or_versions_are_not_averaged_with_those_of_today() 
     assert len({one["experiment"] for one in cells(both)}) == 2
 
 
+def test_rows_of_a_part_of_the_data_are_not_averaged_with_those_of_all() -> None:
+    part = replace(row_of("hm2bp-nmnist", 0.5), samples={"train": 800, "test": 80})
+    whole = replace(row_of("hm2bp-nmnist", 0.9, 1), samples={"train": 60_000, "test": 10_000})
+    alone, both = cells([part]), cells([part, whole])
+    assert (alone[0]["experiment"], alone[0]["samples"]) == ("hm2bp-nmnist", "800 / 80")
+    assert [one["samples"] for one in both] == ["800 / 80", "60,000 / 10,000"]
+    assert [one["test accuracy"] for one in both] == ["50.00 %", "90.00 %"]
+    assert len({one["experiment"] for one in both}) == 2
+
+
 def test_the_page_has_the_table_and_the_figure() -> None:
     page = markdown(lines([row_of("hm2bp-mnist", 0.98, 0), row_of("hm2bp-mnist", 0.99, 1)]), "figures/results.png")
     assert "| 98.50 ± 0.71 % | 98.84 % |" in page
