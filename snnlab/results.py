@@ -175,8 +175,8 @@ def _row(where: str, line: bytes) -> Row:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "dict[str, Any]": (dict,), "dict[str, int]": (dict,), "list[float]": (list,),
-    "float | None": (int, float, type(None)),
+    "str": (str,), "int": (int,), "float": (int, float), "float | None": (int, float, type(None)),
+    "dict[str, Any]": (dict,), "dict[str, int]": (dict,), "list[float]": (list,),
 }  # fmt: skip
 _SHARES = ("test_accuracy", "train_accuracy", "reported")
 _COSTS = [field.name for field in fields(Cost) if field.name != "spikes"]

@@ -5,21 +5,43 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from toy_dataset import Toy
 
 from snnlab import loaders
 
+# how long an example takes says nothing on a machine that does other work besides
+hypothesis.settings.register_profile("snnlab", deadline=None)
+hypothesis.settings.load_profile("snnlab")
+
+
+def _data_with(dataset: str) -> Path:
+    """$SNNLAB_DATA, if it is set and has some of a dataset for each of its parts; else the test is skipped."""
+    root = os.environ.get("SNNLAB_DATA")
+    if not root:
+        pytest.skip(f"SNNLAB_DATA is not set: no {dataset}")
+    if any(place.path is None for place in loaders.where(dataset, folder=Path(root))):
+        pytest.skip(f"SNNLAB_DATA: no {dataset} below {root}")
+    return Path(root)
+
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The data folder that holds MNIST."""
-    root = os.environ.get("SNNLAB_DATA")
-    if not root:
-        pytest.skip("SNNLAB_DATA is not set: no MNIST")
-    if any(place.path is None for place in loaders.where("mnist", folder=Path(root))):
-        pytest.skip(f"SNNLAB_DATA: no MNIST below {root}")
-    return Path(root)
+    return _data_with("mnist")
+
+
+@pytest.fixture(scope="session")
+def nmnist_folder() -> Path:
+    """The data folder that holds recordings of N-MNIST."""
+    return _data_with("nmnist")
+
+
+@pytest.fixture(scope="session")
+def fsdd_folder() -> Path:
+    """The data folder that holds Free Spoken Digits."""
+    return _data_with("fsdd")
 
 
 @pytest.fixture

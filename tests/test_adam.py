@@ -27,7 +27,7 @@ def as_published(weights, gradients, rates, beta1=0.9, beta2=0.999, epsilon=1e-8
     return weights
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.sampled_from([(1,), (7, 3), (40, 1000), (8, 2, 5, 5)]),
     steps=st.integers(1, 12),

@@ -260,7 +260,7 @@ def test_another_seed_stream_or_number_makes_another_recording() -> None:
     assert not same(made, camera.events(replace(batch, numbers=batch.numbers + 1), seed=3))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 40), st.integers(1, 40), st.floats(-20, 20), st.floats(-20, 20), st.floats(0.02, 1),
     st.floats(0, 0.05), st.floats(0, 100), st.integers(0, 2**32 - 1),
@@ -339,14 +339,9 @@ def test_images_and_numbers_that_cannot_be_filmed_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[list[NDArray[np.void]], list[NDArray[np.void]]]:
+def both(nmnist_folder: Path, mnist_folder: Path) -> tuple[list[NDArray[np.void]], list[NDArray[np.void]]]:
     """The 80 recordings that are at hand of N-MNIST's test part, and what the camera makes of the same images."""
-    if not os.environ.get("SNNLAB_DATA"):
-        pytest.skip("needs SNNLAB_DATA with nmnist and mnist")
-    try:
-        real, shown = loaders.load("nmnist", "test"), loaders.load("mnist", "test")
-    except Refused as reason:
-        pytest.skip(str(reason))
+    real, shown = (loaders.load(*part, folder=mnist_folder) for part in (("nmnist", "test"), ("mnist", "test")))
     return list(loaders.events(real)), Camera().events(shown.take(real.numbers), seed=1, stream=1)
 
 

@@ -294,7 +294,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from([*GOOD, "other"]), value=VALUES)
 @example("equations", "dv/dt = __import__('os').system('true') : volt")
 @example("threshold", "v > v_th or exec('v')")

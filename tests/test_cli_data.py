@@ -7,6 +7,7 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from queue import Queue
+from time import sleep
 
 import numpy as np
 import pytest
@@ -156,7 +157,7 @@ def test_packing_recordings_counts_them_and_their_spikes(
     assert snnlab(*words, monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == ["nmnist train: 2 recordings", "  4 spikes in 10 steps of 1 ms"]
-    assert said[3:5] == ["nmnist test: 1 recordings", "  2 spikes in 10 steps of 1 ms"]
+    assert said[3:5] == ["nmnist test: 1 recording", "  2 spikes in 10 steps of 1 ms"]
     made = sorted((tmp_path / "cache").rglob("*.spikes"))
     # a head of 4,096 bytes; ids and counts, each filled up to 64; two rows and their end, or one
     assert said[2::3] == [f"  made, {size} kB: {path}" for size, path in zip(["4.2", "4.2"], made[::-1], strict=True)]
@@ -225,6 +226,35 @@ def test_the_time_that_is_left_is_that_of_the_speed_so_far(done: int, seconds: f
     told = bars.Preparation("filming", 60_000, show=lambda *_: None, begun=1000.0)
     told(done, 60_000)
     assert told.line(1000.0 + seconds) == said
+
+
+def test_a_part_that_begins_is_timed_from_its_own_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 s for the part before say nothing of a part whose first tenth takes 60 s: nine minutes are left."""
+    monkeypatch.setattr("time.monotonic", lambda: 2000.0)
+    told = bars.Preparation("filming", 0, show=lambda *_: None, begun=1000.0)
+    told(500, 500)
+    told(0, 100)
+    told(10, 100)
+    assert told.line(2060.0) == "filming: 10 of 100, about 9 min left"
+
+
+def test_before_training_it_is_told_how_many_samples_are_spikes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: Queue[str] = Queue()
+
+    def line(told: bars.Preparation, now: float) -> str:
+        said.put(f"{told.done} of {told.total}")
+        return "so many"
+
+    monkeypatch.setattr(bars, "_FIRST", 0.01)
+    monkeypatch.setattr(bars.Preparation, "line", line)
+    with bars.beginning() as tell:
+        sleep(0.1)  # nothing to be told, which is nothing to be waited for
+        assert said.empty()
+        tell(64, 800)
+        assert [said.get(timeout=60) for _ in range(2)] == ["64 of 800"] * 2  # for a terminal, and for a line
+    assert "so many" in capsys.readouterr().err
 
 
 def test_where_no_terminal_is_lines_say_how_far_it_is_though_no_step_ends(

@@ -171,7 +171,7 @@ def test_a_signal_ends_a_training_in_one_line_and_it_goes_on(number: int, code: 
     words = [*COMMAND, "train", *WORDS[:-1], "--out", "run"]
     with subprocess.Popen([*words, "--epochs", "5000"], **CHILD, cwd=tmp_path) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "hm2bp-digits, seed 0: 1437 samples, 5000 epochs\n"
+        assert child.stdout.readline() == "hm2bp-digits, seed 0: 1437 samples, 5,000 epochs\n"
         assert [child.stdout.readline()[:12] for _ in range(3)][-1] == "epoch    3/5"
         child.send_signal(number)
         _, said = child.communicate(timeout=60)

@@ -224,7 +224,7 @@ FIELDS = sorted(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(card=st.sampled_from([IMAGES, EVENTS]), field=st.sampled_from(FIELDS), value=VALUES)
 @example(IMAGES, "files", {"..": {"bytes": 1}})
 @example(IMAGES, "files", {"": {"bytes": 1}})

@@ -28,7 +28,7 @@ def told(code: Delta, values: NDArray[np.uint8], peak: int = 255) -> NDArray[np.
     return code.level * np.cumsum(raster[:, 0] - raster[:, 1], axis=0)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     values=st.lists(st.lists(st.integers(0, 200), min_size=3, max_size=3), min_size=1, max_size=8),
     level=st.floats(0.02, 1.5),
@@ -50,7 +50,7 @@ def test_the_test_of_reconstruction_sees_rows_that_are_held_too_briefly() -> Non
     assert np.abs(told(code, signal)[4::5] - signal / 255).max() > 0.4
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.lists(st.integers(0, 255), min_size=2, max_size=2), min_size=1, max_size=8),
     level=st.floats(0.02, 1.5),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -288,14 +287,13 @@ def test_an_ear_that_cannot_be_is_refused(values: dict[str, Any], field: str) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:fsdd")
-def test_the_spikes_of_spoken_digits_tell_which_digit_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spikes_of_spoken_digits_tell_which_digit_it_was(
+    fsdd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To a linear reader of spike counts, nine times in ten; from shuffled labels nothing can be learned."""
-    root = os.environ.get("SNNLAB_DATA")
-    if not root or any(place.path is None for place in loaders.where("fsdd", folder=Path(root))):
-        pytest.skip("SNNLAB_DATA: no Free Spoken Digits")
     monkeypatch.setattr("snnlab.packed.cache_folder", lambda: tmp_path)
     ear = Ear(rate=8000, decimation=128)
-    train, test = (ear.prepared(loaders.load("fsdd", split, folder=Path(root))) for split in ("train", "test"))
+    train, test = (ear.prepared(loaders.load("fsdd", split, folder=fsdd_folder)) for split in ("train", "test"))
 
     def counts(spikes: Spikes) -> NDArray[np.float64]:
         """Of each channel in each of ten parts of the time (samples, features)."""

@@ -42,7 +42,7 @@ def test_linear_times_by_hand() -> None:
     assert first(code, [7, 1], peak=8).tolist() == [1, 4]  # halves are the later step
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(steps=st.integers(1, 2000), peak=st.integers(1, 255), least=st.integers(0, 254))
 def test_linear_times_are_nearest_to_the_exact_ones(steps: int, peak: int, least: int) -> None:
     darkest = min(least, peak - 1)
@@ -91,7 +91,7 @@ def test_what_would_be_later_than_the_last_step_never_fires() -> None:
 # Of both -------------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     form=st.sampled_from(["linear", "log"]),
     steps=st.integers(1, 500),
@@ -107,7 +107,6 @@ def test_brighter_is_never_later(form: Any, steps: int, least: float, tau: float
     assert (found[256 - len(fires) :] >= 0).all()
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
 def test_nothing_is_random(seed: int, epoch: int) -> None:
     samples = grey([[0, 9, 100, 255]])

@@ -109,7 +109,6 @@ def test_philox_gives_the_published_answers(
 words = st.integers(0, 2**32 - 1)
 
 
-@settings(deadline=None)
 @given(counter=st.tuples(words, words, words, words), key=st.tuples(words, words))
 def test_philox_agrees_with_plain_integers(counter: tuple[int, ...], key: tuple[int, int]) -> None:
     assert kernel_philox(counter, key) == philox(counter, key)
@@ -118,7 +117,7 @@ def test_philox_agrees_with_plain_integers(counter: tuple[int, ...], key: tuple[
 # What is drawn -----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_the_kernel_draws_what_the_definition_says(data: st.DataObject) -> None:
     draw = data.draw
@@ -144,7 +143,6 @@ def test_draws_that_the_lower_half_decides_are_right_as_well() -> None:
     assert code.encode(grey(values, 255, indices), seed=1, epoch=2) == Spikes.from_dense(expected, code.dt)
 
 
-@settings(deadline=None)
 @given(seed=words, sample=words, epoch=words, pixel=st.integers(0, 40), step=st.integers(1, 30))
 def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch: int, pixel: int, step: int) -> None:
     """A probability of x / 2^32, where x is the number drawn, is just too small, and the next one is large enough."""
@@ -203,7 +201,7 @@ def test_threads_do_not_change_the_spikes() -> None:
         assert SHORT.encode(grey(BATCH, 255, PLACES), seed=1, threads=threads) == once
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(order=st.lists(st.integers(0, 23), max_size=30))
 def test_a_sample_is_drawn_the_same_in_any_batch(order: list[int]) -> None:
     whole = SHORT.encode(grey(BATCH, 255, PLACES), seed=1)

@@ -37,7 +37,7 @@ def test_wider_fields_fail_the_test_of_widths() -> None:
     assert not np.allclose(Population(beta=1.4).excitation(np.array(0.3)), Population().excitation(np.array(0.3)))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     steps=st.integers(1, 500),
     fields=st.integers(3, 20),

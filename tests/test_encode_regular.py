@@ -40,7 +40,7 @@ def steps_of(code: Regular, values: list[int], peak: int = 255, **draw: Any) -> 
     return [np.flatnonzero(dense[:, pixel]).tolist() for pixel in range(len(values))]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     steps=st.integers(1, 300),
     brightest=st.floats(0, 1),
@@ -67,7 +67,7 @@ def test_a_rate_of_one_in_n_fires_in_every_nth_step(every: int) -> None:
     assert np.abs(np.array(found) - np.arange(every, 400, every)[: len(found)]).max() <= (every & (every - 1) != 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(brightest=st.floats(0.01, 1), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
 def test_intervals_differ_by_one_step_at_most_and_are_as_long_as_the_rate_says(
     brightest: float, seed: int, epoch: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ any_events = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     batch=st.lists(any_events, max_size=4),
     steps=st.sampled_from([1, 2, 100, 540, 600]),
@@ -95,11 +94,8 @@ def test_a_square_of_pixels_is_one_neuron() -> None:
 
 
 @pytest.fixture(scope="session")
-def nmnist() -> Files:
-    root = os.environ.get("SNNLAB_DATA")
-    if not root or any(place.path is None for place in loaders.where("nmnist", folder=Path(root))):
-        pytest.skip("SNNLAB_DATA: no N-MNIST")
-    files = loaders.load("nmnist", "train", folder=Path(root))
+def nmnist(nmnist_folder: Path) -> Files:
+    files = loaders.load("nmnist", "train", folder=nmnist_folder)
     assert isinstance(files, Files)
     return files.take(slice(0, None, 8))
 

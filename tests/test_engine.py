@@ -74,7 +74,7 @@ def draw_circuit(rng, card, sizes, drive, **parameters):
 
 @pytest.mark.parametrize("card", CELLS)
 # without shrinking: each example builds a network in Brian2, and a failing one is printed whole
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.lists(st.integers(1, 90), min_size=2, max_size=4),

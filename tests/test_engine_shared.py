@@ -70,7 +70,7 @@ def differing(circuit: Circuit, spikes: Spikes) -> dict[str, int]:
     }
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
     card=st.sampled_from(["lif_exp", "lif_exp_euler"]),

@@ -62,7 +62,7 @@ def test_prefixes_are_those_of_the_si(symbol: str, prefix: float) -> None:
     assert equations.si(f"1 {symbol}S", "siemens", "here") == pytest.approx(prefix, rel=1e-15)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="mVnAsF uHz*/()-+0123456789.e^1", max_size=20))
 def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(GrammarError):
@@ -167,7 +167,6 @@ def test_a_code_target_holds_for_its_block_even_when_the_block_fails() -> None:
     assert brian2.prefs.codegen.target == before
 
 
-@settings(deadline=None)
 @given(st.floats(-800, 800))
 def test_exp_of_a_constant_is_the_c_librarys(x: float) -> None:
     exp = DEFAULT_FUNCTIONS["exp"].implementations[NumpyCodeGenerator].get_code(None)

@@ -327,6 +327,11 @@ def test_the_encoder_of_films_has_a_name_and_words_of_its_own() -> None:
         assert experiment.with_options({"encoder": name}) == experiment
 
 
+def test_no_other_encoder_takes_both_images_and_recordings() -> None:
+    with pytest.raises(Refused, match="encoder: found 'poisson', .* tested on recordings of nmnist; only 'filmed'"):
+        EXPERIMENTS["hm2bp-camera"].with_options({"encoder": "poisson"})
+
+
 def test_an_encoder_that_cannot_have_the_grid_is_refused() -> None:
     odd = EXPERIMENT.with_options({"encoder.dt": 1.5e-6})
     with pytest.raises(Refused, match="--set encoder: sensor: Sensor.dt"):

@@ -151,7 +151,7 @@ SOUP = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(SOUP)
 @example("v" * 4000)
 def test_an_expression_is_refused_or_tame(text: str) -> None:
@@ -177,7 +177,7 @@ CHECKS: list[Callable[[str], Any]] = [
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=SOUP)
 def test_nothing_but_a_refusal_comes_out(check: Callable[[str], Any], text: str) -> None:
     try:
@@ -279,7 +279,7 @@ def test_a_line_that_is_no_equation_is_refused(text: str) -> None:
         grammar.parse_equations(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     number=st.floats(allow_nan=False, allow_infinity=False),
     unit=st.sampled_from(["mV", "nA", "mS/cm**2", "1", "volt*second**-1"]),

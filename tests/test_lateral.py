@@ -40,7 +40,7 @@ def gamma_by_pairs(fired, label, w0, nu):
     return factors
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), t_ref=st.integers(0, 6), rate=st.floats(0.005, 0.3))
 def test_what_outputs_leave_on_one_another_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate):
     among, response, transition = outputs(seed=seed, t_ref=t_ref, rate=rate, samples=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import shutil
 import struct
@@ -192,16 +191,6 @@ def test_a_folder_that_is_no_speakers_is_refused(disc: Disc) -> None:
 
 
 # Free Spoken Digits ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def fsdd_folder() -> Path:
-    root = os.environ.get("SNNLAB_DATA")
-    if not root:
-        pytest.skip("SNNLAB_DATA is not set: no Free Spoken Digits")
-    if any(place.path is None for place in loaders.where("fsdd", folder=Path(root))):
-        pytest.skip(f"SNNLAB_DATA: no Free Spoken Digits below {root}")
-    return Path(root)
 
 
 def test_free_spoken_digits_have_the_official_parts(fsdd_folder: Path) -> None:

@@ -19,7 +19,7 @@ from snnlab import loaders
 from snnlab.errors import Refused
 
 bytes_of_any_shape = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=4, max_side=5))
-same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @same_folder

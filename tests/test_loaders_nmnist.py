@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ good = st.lists(
 ).map(lambda events: sorted(events, key=lambda event: event[3]))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(events=good)
 def test_events_are_what_was_written(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "written.bin"
@@ -135,7 +134,7 @@ def test_a_mutated_recording_is_refused_or_read_as_it_is(tmp_path: Path) -> None
     assert 1000 < read < 9000
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_refused_or_read_as_they_are(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"
@@ -215,11 +214,8 @@ def test_no_recordings_are_refused(recordings: Recordings) -> None:
 
 
 @pytest.fixture(scope="session")
-def nmnist() -> dict[str, Files]:
-    root = os.environ.get("SNNLAB_DATA")
-    if not root or any(place.path is None for place in loaders.where("nmnist", folder=Path(root))):
-        pytest.skip("SNNLAB_DATA: no N-MNIST")
-    parts = {split: loaders.load("nmnist", split, folder=Path(root)) for split in ("train", "test")}
+def nmnist(nmnist_folder: Path) -> dict[str, Files]:
+    parts = {split: loaders.load("nmnist", split, folder=nmnist_folder) for split in ("train", "test")}
     return {split: part for split, part in parts.items() if isinstance(part, Files)}
 
 

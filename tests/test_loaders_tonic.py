@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import h5py
@@ -126,7 +125,7 @@ def read_or_refused(folder: Path) -> bool:
     return True
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     times=st.lists(st.floats(width=16), max_size=6),
     units=st.lists(st.integers(0, 2**16 - 1), max_size=6),
@@ -140,7 +139,7 @@ def test_whatever_numbers_a_file_holds_it_is_read_or_refused(
     read_or_refused(tmp_path)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 0.99))
 def test_a_file_that_was_cut_off_is_refused(share: float, tmp_path: Path) -> None:
     path = tmp_path / "SHD" / "shd_test.h5"
@@ -260,11 +259,8 @@ def test_transforms_of_tonic_apply_to_sounds(letters: Disc) -> None:
     assert len(events) > 100
 
 
-def test_nmnist_in_part_is_a_dataset_of_tonics(tmp_path: Path) -> None:
-    root = os.environ.get("SNNLAB_DATA")
-    if not root or not (Path(root) / "nmnist" / "Test").is_dir():
-        pytest.skip("SNNLAB_DATA: no N-MNIST")
-    made = loaders.as_tonic("nmnist", "test", folder=Path(root))
+def test_nmnist_in_part_is_a_dataset_of_tonics(nmnist_folder: Path) -> None:
+    made = loaders.as_tonic("nmnist", "test", folder=nmnist_folder)
     events, label = made[3]
     path = made.samples.paths()[3]
     theirs = tonic.io.read_mnist_file(str(path), dtype=tonic.datasets.NMNIST.dtype)

@@ -172,7 +172,7 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["Train"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pack=st.sampled_from(KINDS), data=st.data())
 def test_a_changed_archive_gives_the_members_or_a_refusal(
     pack: Callable[[dict[str, bytes]], bytes], data: st.DataObject, tmp_path: Path

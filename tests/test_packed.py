@@ -68,7 +68,7 @@ def packed_file(cache: Path, number: int = 9) -> Path:
 # Round trips -----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(number=st.integers(0, 150), threads=st.integers(1, 4), order=st.lists(st.integers(0, 10**6), max_size=20))
 def test_what_is_packed_comes_out_again(number: int, threads: int, order: list[int]) -> None:
     samples = images(number)
@@ -299,7 +299,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return packed_file(folder / "packed", 2)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_note_with_anything_in_one_place_is_refused(data: st.DataObject, good: Path) -> None:
     """And with the right check sum."""

@@ -47,7 +47,7 @@ def marks(ax: Axes) -> set[tuple[float, float]]:
 # raster
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     arrays.arrays(bool, st.tuples(st.integers(1, 2), st.integers(1, 8), st.sampled_from([1, 3, 60]))),
     st.sampled_from([None, "s"]),
@@ -235,7 +235,7 @@ def bars(ax: Axes) -> tuple[np.ndarray, np.ndarray]:
     return heights, edges
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays.arrays(float, st.integers(1, 200), elements=st.one_of(st.floats(0, 1e3), st.just(float("nan")))))
 def test_every_value_is_counted_once_and_those_missing_are_named(values: np.ndarray) -> None:
     ax = plots.figure()[1][0, 0]

@@ -24,7 +24,7 @@ def events(*lines: tuple[int, int, bool, int]) -> np.ndarray:
 ANY = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.booleans(), st.integers(0, 300_000)), max_size=30)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lines=ANY, frames=st.integers(1, 7))
 def test_a_pixel_is_coloured_in_a_window_if_and_only_if_it_had_an_event_there(
     lines: list[tuple[int, int, bool, int]], frames: int
@@ -48,7 +48,7 @@ def test_on_and_off_have_their_colours() -> None:
     assert np.allclose(picture[1:], 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lines=ANY)
 def test_every_event_is_a_dot_at_its_time_and_pixel(lines: list[tuple[int, int, bool, int]]) -> None:
     _, axes = plots.figure()

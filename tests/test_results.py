@@ -17,7 +17,8 @@ from snnlab.results import Row, appending, key_of, plain, read
 DIGITS = EXPERIMENTS["hm2bp-digits"]
 ROW = Row(
     experiment="hm2bp-digits", seed=0, changes={}, options=plain(DIGITS.options()), cards=DIGITS.digests(),
-    network="64-100-10", samples={"train": 1437, "test": 360}, epochs=2, test_accuracy=0.75, train_accuracy=0.5, test_curve=[0.9, 0.75],
+    network="64-100-10", samples={"train": 1437, "test": 360}, epochs=2,
+    test_accuracy=0.75, train_accuracy=0.5, test_curve=[0.9, 0.75],
     train_curve=[0.25, 0.5], wall_s=12.0, train_samples_per_s=100.0, test_samples_per_s=200.0, reported=None,
     reference="a paper", threads=1, versions={"python": "3.11"}, machine={"cores": 2},
     cost={"spikes": {"hidden1": 400.0, "output": 50.0}, "input_spikes": 700.0, "dense": 4e5, "effective_acs": 2e4,

@@ -185,7 +185,7 @@ def test_a_file_in_the_way_is_said_to_be_there(where: str, tmp_path: Path) -> No
 # Kept -----------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=3),
     steps=st.integers(0, 10**6),

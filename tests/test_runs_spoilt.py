@@ -101,7 +101,7 @@ def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_refused(spoilt: Path) -
         Run(spoilt).restore()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_spoilt_byte_of_a_checkpoint_does_more_than_refuse(data: st.DataObject, finished: Path) -> None:
     content = bytearray(newest(finished).read_bytes())

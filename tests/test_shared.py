@@ -45,7 +45,7 @@ def gathered(weights: Convolution, full: np.ndarray) -> np.ndarray:
     return found.reshape(kernels.shape)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     image=st.tuples(st.integers(3, 9), st.integers(3, 9)),

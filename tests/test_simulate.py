@@ -164,7 +164,7 @@ def stepped(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau_m: floa
 
 
 @pytest.mark.parametrize("card", ["lif_exp", "lif_exp_euler"])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**32 - 1), sizes=st.tuples(*[st.integers(1, 12)] * 3), tau_m=st.floats(5, 80),
     tau_s=st.floats(1.5, 4.5), v_th=st.floats(0.2, 5), rest=st.integers(0, 4),

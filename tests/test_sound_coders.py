@@ -61,7 +61,7 @@ def slow_bsa(frames: np.ndarray) -> np.ndarray:
     return fired
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cochleagrams(1.2e-3))
 def test_bsa_finds_the_spikes_of_the_definition(frames: np.ndarray) -> None:
     spikes = Bsa().encode(frames, frame=0.016)
@@ -120,7 +120,7 @@ def test_bsa_spikes_give_the_signal_back() -> None:
     assert relative_error(coder.reconstruct(shuffled)[0, inside], held[inside]) > 0.4
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 60), st.integers(1, 3))))
 def test_bsa_reconstructs_by_convolution_with_the_kernel(fired: np.ndarray) -> None:
     coder, steps = Bsa(gain=3.0), fired.shape[1]
@@ -150,7 +150,7 @@ def slow_levels(frames: np.ndarray, level: float, hold: int) -> np.ndarray:
     return fired
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cochleagrams(1.0), st.floats(0.01, 0.5), st.integers(1, 12))
 def test_level_crossing_finds_the_spikes_of_the_definition(frames: np.ndarray, level: float, hold: int) -> None:
     spikes = Levels(level, hold).encode(frames, frame=0.016)
@@ -165,7 +165,7 @@ def test_a_rise_and_a_fall_are_told_level_by_level() -> None:
     assert list(zip(step.tolist(), neuron.tolist(), strict=True)) == [(1, 0), (2, 0), (3, 0), (6, 1), (7, 1)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.floats(-1, 1), min_size=1, max_size=80),
     st.floats(1e-3, 1e3),
@@ -178,7 +178,7 @@ def test_a_signal_that_moves_slowly_is_never_a_level_off(moves: list[float], lev
     assert np.abs(found - signal).max() < level * (1 + 1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cochleagrams(1.0), st.floats(0.15, 1.0))
 def test_a_held_frame_is_less_than_a_level_off_at_its_end(frames: np.ndarray, level: float) -> None:
     """Frames differ by up to 1.2, which is at most eight levels and so told within ten steps."""

@@ -97,7 +97,7 @@ def slow_lyon(sound: np.ndarray, rate: int, decimation: int, sections: np.ndarra
     return smooth[decimation - 1 :: decimation, 2:]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), decimation=st.integers(2, 400), loud=st.sampled_from([1e-3, 0.1, 1.0]))
 def test_lyon_is_a_cascade_of_filters_with_gain_control(seed: int, decimation: int, loud: float) -> None:
     from snnlab.sound.lyon import _design
@@ -198,7 +198,7 @@ def test_a_frame_hears_nothing_of_what_comes_after_it(ear: Ear) -> None:
     np.testing.assert_array_equal(ear.cochleagram(sound)[:10], ear.cochleagram(sound[:2100]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rate=st.integers(1000, 60_000),
     decimation=st.integers(1, 700),

@@ -137,11 +137,8 @@ def test_other_widths_give_the_same_sound_to_their_precision(subtype: str, form:
     np.testing.assert_allclose(read(file).values, TONE / 32768, atol=1 / 128 if subtype == "PCM_U8" else 1e-6)
 
 
-def test_a_recording_is_read_as_its_bytes_say() -> None:
-    root = os.environ.get("SNNLAB_DATA")
-    if not root or not Path(root, "fsdd").is_dir():
-        pytest.skip("SNNLAB_DATA: no Free Spoken Digits")
-    for path in sorted(Path(root, "fsdd", "recordings").glob("*_3.wav")):
+def test_a_recording_is_read_as_its_bytes_say(fsdd_folder: Path) -> None:
+    for path in sorted((fsdd_folder / "fsdd" / "recordings").glob("*_3.wav")):
         expected = np.frombuffer(path.read_bytes()[44:], "<i2") / 32768
         np.testing.assert_array_equal(read(path, rate=8000).values, expected)
 
@@ -273,7 +270,7 @@ def heard_or_refused(content: bytes) -> Sound | None:
     return sound
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(sorted(WHOLE)),
     # headers matter most, so half of the changes fall there
@@ -287,13 +284,13 @@ def test_a_mutated_file_is_read_or_refused(kind: str, changes: list[tuple[int, b
     heard_or_refused(bytes(content[:keep]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([b"", b"NIST_1A\n   1024\n", WAV[:12], WAV[:36], BIG[:300]]), st.binary(max_size=3000))
 def test_any_bytes_are_read_or_refused(head: bytes, rest: bytes) -> None:
     heard_or_refused(head + rest)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(place=st.integers(1024, len(BIG) - 1), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_summed_samples_is_noticed(place: int, bit: int) -> None:
     content = bytearray(BIG)

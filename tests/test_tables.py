@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_results import ROW
 
@@ -29,7 +29,6 @@ def cells(rows: list[Row]) -> list[dict[str, str]]:
     return [dict(zip(HEAD, one, strict=True)) for one in table(lines(rows))]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
 def test_mean_and_deviation_are_those_of_the_standard_library(accuracies: list[float]) -> None:
     rows = [row_of("hm2bp-mnist", accuracy, seed) for seed, accuracy in enumerate(accuracies)]

@@ -57,7 +57,7 @@ def factors(response, seed=1):
     return scale, send
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     pre=st.sampled_from([1, 15, 64, 150]),
     post=st.sampled_from([1, 17, 70]),

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from snnlab.train import Report, Trial
 
 _FIRST, _EVERY = 10.0, 30.0  # seconds before the first line of a preparation, and at most between two of them
-
-
-def waiting(what: str) -> AbstractContextManager[Any]:
-    """A sign that something is being done."""
-    console = Console(stderr=True)
-    console.quiet = not console.is_terminal
-    return console.status(what)
 
 
 @contextmanager
@@ -46,6 +39,8 @@ class Preparation:
     begun: float = field(default_factory=time.monotonic)
 
     def __call__(self, done: int, total: int) -> None:
+        if done < self.done:  # another part
+            self.begun = time.monotonic()
         self.done, self.total = done, total
         self.show(done, total)
 
@@ -69,6 +64,24 @@ def preparing(what: str, total: int) -> Iterator[Preparation]:
 
 
 @contextmanager
+def beginning() -> Iterator[Preparation]:
+    """A sign that data is read, and what is to be told how far samples are that are made into spikes once and for all.
+
+    Where stderr is no terminal, there are lines of that alone.
+    """
+    console = Console(stderr=True)
+    console.quiet = not console.is_terminal
+    with console.status("reading data, compiling") as sign:
+
+        def show(done: int, total: int) -> None:
+            sign.update(told.line(time.monotonic()))
+
+        told = Preparation("samples made into spikes, once", 0, show)
+        with _lines(told) if console.quiet else nullcontext():
+            yield told
+
+
+@contextmanager
 def _lines(told: Preparation) -> Iterator[None]:
     """Lines from a thread of their own: a single step of the work may take minutes."""
     ended = Event()
@@ -76,7 +89,8 @@ def _lines(told: Preparation) -> Iterator[None]:
     def speak() -> None:
         pause = _FIRST
         while not ended.wait(pause):
-            print(told.line(time.monotonic()), file=sys.stderr, flush=True)
+            if told.total:
+                print(told.line(time.monotonic()), file=sys.stderr, flush=True)
             pause = min(pause + _FIRST, _EVERY)
 
     thread = Thread(target=speak, name="progress", daemon=True)

@@ -104,7 +104,7 @@ def fetch(
         for path in new:
             print(path)
     for folder, files in Counter(path.parent.parent for path in new).items() if len(new) > _LISTED else ():
-        print(f"{folder}: {files} files")
+        print(f"{folder}: {printed.counted(files, 'file')}")
     if not new:
         shipped = card.format == "scikit-learn"
         print(f"{name}: ships with scikit-learn" if shipped else f"{name}: all files are there already")
@@ -141,12 +141,12 @@ def _pack(samples: Samples, encoder: Encoder) -> None:
     from snnlab.encode import Filmed
     from snnlab.samples import Images, Packed
 
-    what, many = f"{samples.dataset} {samples.split}", f"{len(samples):,}"
+    what = f"{samples.dataset} {samples.split}"
     if isinstance(samples, Images):
         filmed = ", to be filmed by a modelled camera" if isinstance(encoder, Filmed) else ""
-        print(f"{what}: {many} images{filmed}", flush=True)
+        print(f"{what}: {printed.counted(len(samples), 'image')}{filmed}", flush=True)
     else:
-        print(f"{what}: {many} recordings", flush=True)
+        print(f"{what}: {printed.counted(len(samples), 'recording')}", flush=True)
     with interruptible("nothing was kept of this part"), bars.preparing(what, len(samples)) as told:
         ready = encoder.prepared(samples, tell=told)
     if not isinstance(ready, Packed):

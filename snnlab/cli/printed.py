@@ -76,6 +76,11 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def counted(number: int, noun: str) -> str:
+    """How many there are of something, with its noun in the number."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def short(reference: str) -> str:
     """Authors and year of a reference that begins with the authors, or the reference where they cannot be told."""
     parts = reference.split(", ")

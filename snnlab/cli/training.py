@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snnlab.cost import Cost
     from snnlab.experiments import Experiment
     from snnlab.experiments.study import Study
+    from snnlab.packed import Tell
     from snnlab.runs import Progress
     from snnlab.train import Trial
 
@@ -95,8 +96,8 @@ def train(
     at_least("--save-every", save_every, 0)
     changes = changes_of(sets or [], epochs)
     out = out or Path("runs") / f"{experiment}-seed{seed or 0}"
-    with bars.waiting("reading data, compiling"):
-        study = _study(named(experiment), changes, seed, data, out, resume, threads)
+    with bars.beginning() as tell:
+        study = _study(named(experiment), changes, seed, data, out, resume, threads, tell)
     from snnlab.train import train as learn
 
     again = f"snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
@@ -209,6 +210,7 @@ def _study(
     out: Path,
     resume: bool,
     threads: int | None,
+    tell: Tell,
 ) -> Study:
     """The run to be trained, new or taken up again."""
     from snnlab.experiments.study import Study, check_same
@@ -220,11 +222,11 @@ def _study(
         kept = {key: value for key, value in changes.items() if key != "epochs"}
         check_same(out, experiment.name, kept, seed)
         epochs = experiment.with_options(changes).epochs if "epochs" in changes else None
-        return Study.open(out, epochs=epochs, folder=data, threads=threads)
+        return Study.open(out, epochs=epochs, folder=data, threads=threads, tell=tell)
     if resume:
         print(f"{out} was cut off before it began; beginning", file=sys.stderr)
     changed = experiment.with_options(changes)
-    return Study.begin(out, changed, seed=seed or 0, folder=data, threads=threads)
+    return Study.begin(out, changed, seed=seed or 0, folder=data, threads=threads, tell=tell)
 
 
 def named(name: str) -> Experiment:
@@ -357,4 +359,4 @@ def _trained(progress: Progress) -> str:
 
 
 def _epochs(number: int) -> str:
-    return f"{number} epoch" + ("" if number == 1 else "s")
+    return printed.counted(number, "epoch")

@@ -118,6 +118,9 @@ class Experiment:
         name = read(given, str, where)
         if name in (self.encoding, type(self.encoder).__name__):  # older runs have a name that is the class's
             return self
+        if self.tested_on:
+            found = f"found {name!r}, and {self.name} is tested on recordings of {self.tested_on}"
+            raise Refused(where, found, f"only {self.encoding!r} takes both them and what it learns from")
         if name == Filmed.__name__.lower():
             known = f"only experiments that begin with it have it; known: {', '.join(ENCODERS)}"
             raise Refused(where, f"found {name!r}", known)

@@ -11,6 +11,7 @@ from snnlab.errors import Refused, one_of
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.experiment import Experiment
 from snnlab.experiments.options import shown
+from snnlab.packed import Tell, silent
 from snnlab.rules.rule import State
 from snnlab.runs import Progress, Run, versions
 from snnlab.train import Trial, census, restored, start
@@ -35,23 +36,32 @@ class Study:
         seed: int = 0,
         folder: Path | None = None,
         threads: int | None = None,
+        tell: Tell = silent,
     ) -> Study:
         """A new run at `path`. Raises Refused, with nothing written, for what cannot be trained or kept there.
 
         folder   where the data is looked for; remembered by the run
         threads  None for all cores
+        tell     is told how far samples are that are made into spikes once and for all, if any are
         """
-        trial = experiment.trial(seed=seed, folder=folder, threads=threads)
+        trial = experiment.trial(seed=seed, folder=folder, threads=threads, tell=tell)
         start(trial)
         return cls(Run.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial)
 
     @classmethod
     def open(
-        cls, path: Path, *, epochs: int | None = None, folder: Path | None = None, threads: int | None = None
+        cls,
+        path: Path,
+        *,
+        epochs: int | None = None,
+        folder: Path | None = None,
+        threads: int | None = None,
+        tell: Tell = silent,
     ) -> Study:
         """The run at `path`, from its experiment.json alone.
 
         epochs  train for so many in all, instead of what was asked for when the run began
+        tell    as in `begin`
 
         Raises Refused for a directory that is not a run, for what no run writes, and for changed cards.
         """
@@ -61,7 +71,7 @@ class Study:
         kept = Path(note["data"]) if note["data"] else None
         # the files are known by their checksums, so they may have moved
         folder = folder or (kept if kept and kept.is_dir() else None)
-        trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads)
+        trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads, tell=tell)
         study = cls(run, experiment, trial)
         return study if epochs is None or epochs == experiment.epochs else study._until(epochs)
 
