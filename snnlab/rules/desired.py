@@ -1,0 +1,118 @@
+"""When the output of a network is to fire: for each class a spike train of every output neuron."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.errors import Refused
+
+
+class Desired(Protocol):
+    """What output neurons are to do for samples of each class."""
+
+    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Class, neuron and time in seconds of every desired spike (spikes, 3). Raises Refused for what cannot be."""
+
+
+@dataclass(frozen=True)
+class Paced:
+    """The neuron of the class fires at an even pace, the others never: NormAD's classifier of MNIST.
+
+    (Kulkarni, Rajendran, Neural Networks 103:118, 2018, arXiv:1711.03637.)
+
+    first  seconds to the first spike
+    every  seconds from one to the next
+    last   seconds after which there is none
+
+    Raises Refused for times that are not in this order.
+    """
+
+    first: float = 10e-3
+    every: float = 3.5e-3
+    last: float = 100e-3
+
+    def __post_init__(self) -> None:
+        _check_span("Paced", self.first, self.last)
+        if not 0 < self.every < math.inf:
+            raise Refused("Paced.every", f"found {self.every}", "needs seconds, above 0")
+
+    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The same for every seed. Raises Refused unless there is an output neuron for each class."""
+        if outputs != classes:
+            raise Refused("desired", f"{outputs} output neurons for {classes} classes", "needs one for each")
+        paced = np.arange(self.first, self.last, self.every)
+        label = np.repeat(np.arange(classes), len(paced))
+        return np.column_stack([label, label, np.tile(paced, classes)])
+
+
+@dataclass(frozen=True)
+class Marked:
+    """All output neurons fire once for the last class, and never for the others: yes or no.
+
+    at  seconds, when they fire
+
+    Raises Refused for a time that is not above 0.
+    """
+
+    at: float = 80e-3
+
+    def __post_init__(self) -> None:
+        _check_span("Marked", self.at, math.inf)
+
+    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The same for every seed."""
+        return np.array([[classes - 1, neuron, self.at] for neuron in range(outputs)], dtype=float)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Every output neuron has a train of its own for each class, drawn by the seed: a Poisson train with a dead time.
+
+    rate   spikes per second
+    gap    seconds between two spikes, at least
+    first  seconds before which there is no spike
+    last   and after which there is none
+
+    Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every train
+    has one spike at least: one that was drawn without is drawn again.
+
+    Raises Refused for times that are not in this order, and for a gap that leaves no room at this rate.
+    """
+
+    rate: float = 10.0
+    gap: float = 10e-3
+    first: float = 20e-3
+    last: float = 0.495
+
+    def __post_init__(self) -> None:
+        _check_span("Drawn", self.first, self.last)
+        if not 0 < self.rate < math.inf:
+            raise Refused("Drawn.rate", f"found {self.rate}", "needs spikes per second, above 0")
+        if not 0 <= self.gap < 1 / self.rate:
+            raise Refused("Drawn.gap", f"found {self.gap}", f"needs 0 to below {1 / self.rate:g}, the mean interval")
+
+    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        rows = [(label, neuron, time) for label in range(classes) for neuron in range(outputs)
+                for time in self._train(rng)]  # fmt: skip
+        return np.array(rows, dtype=float)
+
+    def _train(self, rng: np.random.Generator) -> list[float]:
+        while True:
+            found, time = [], self.first + rng.exponential(1 / self.rate - self.gap)
+            while time < self.last:
+                found.append(time)
+                time += self.gap + rng.exponential(1 / self.rate - self.gap)
+            if found:
+                return found
+
+
+def _check_span(kind: str, first: float, last: float) -> None:
+    if not 0 < first < math.inf:
+        raise Refused(f"{kind}.first" if last < math.inf else f"{kind}.at", f"found {first}", "needs seconds, above 0")
+    if not first < last:
+        raise Refused(f"{kind}.last", f"found {last}", f"needs seconds, above {kind}.first, {first}")
