@@ -125,7 +125,7 @@ def test_packed_sounds_are_the_sounds(sounds: Sounds) -> None:
     written, files, told = sounds.some(150), sounds.load(), list[tuple[int, int]]()
     for threads in (3, 1):
         packed = EAR.prepared(files, threads=threads, tell=lambda *done: told.append(done))
-        assert told[-1] == (150, 150) and len(told) == 3, "told while packing, and not while mapping"
+        assert (told[0], told[-1], len(told)) == ((0, 150), (150, 150), 4), "told while packing, and not while mapping"
         assert (len(packed), packed.shape, packed.dt) == (150, (64,), 1e-3)
         order = np.random.default_rng(0).permutation(150)[:80]
         some = packed.take(order)
@@ -155,6 +155,8 @@ def test_another_ear_is_packed_apart_and_the_same_is_not(sounds: Sounds, tmp_pat
     assert len(list((tmp_path / "cache" / "packed").iterdir())) == len(ears)
     with pytest.raises(Refused, match=r"encode: samples: 300 steps of 0\.001 s.*this encoder has 200"):
         ears[5].encode(EAR.prepared(sounds.load()), seed=0)
+    with pytest.raises(Refused, match=r"encode: samples: spikes of shape \(64,\) of another encoder, or"):
+        ears[1].encode(EAR.prepared(sounds.load()), seed=0)
 
 
 def test_a_sound_that_was_changed_is_packed_anew(sounds: Sounds) -> None:

@@ -214,6 +214,18 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
         codes[-1].encode(codes[0].prepared(files), seed=0)
 
 
+def test_spikes_of_another_code_on_the_same_steps_are_refused(recordings: Recordings) -> None:
+    """Of other pools and polarities, and of the same shape but not centred; films of the same sensor are taken."""
+    recordings.some(3)
+    packed = Sensor().prepared(recordings.load())
+    for other in (Sensor(pool=2), Sensor(polarities=False), Sensor(centre=True), Filmed(sensor=Sensor(pool=2))):
+        for work in (lambda code=other: code.encode(packed, seed=0), lambda code=other: code.prepared(packed)):
+            with pytest.raises(Refused, match=r"encode: samples: spikes of shape \(34, 34, 2\) of another encoder, or"):
+                work()
+    assert Filmed().prepared(packed) is packed
+    assert Filmed().encode(packed, seed=0) == Sensor().encode(packed, seed=0)
+
+
 def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
     recordings.some(2)
     files, digits = recordings.load(), loaders.load("digits", "test")

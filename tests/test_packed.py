@@ -8,6 +8,7 @@ import resource
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_spikes_are_made_once(cache: Path) -> None:
     told = []
     pack(images(130), watched, GRID, {"a": 1}, tell=lambda done, total: told.append((done, total)))
     assert sorted(calls) == [2, 64, 64]
-    assert told == [(64, 130), (128, 130), (130, 130)]
+    assert told == [(0, 130), (64, 130), (128, 130), (130, 130)]
     pack(images(130), watched, GRID, {"a": 1})
     assert len(calls) == 3, "from the cache"
     pack(images(130), watched, GRID, {"a": 2})
@@ -132,6 +133,15 @@ def test_what_goes_wrong_while_encoding_leaves_nothing_behind(cache: Path) -> No
     with pytest.raises(Refused, match="spikes of 12 neurons in 7 steps; needs 12 in 8"):
         pack(images(3), encode, Grid(8, 1e-3, (3, 4)), {})
     assert list(cache.iterdir()) == []
+
+
+def test_no_thread_outlives_a_packing_that_failed(cache: Path) -> None:
+    """Spikes that do not fit are seen by the writer, while the next ones are made. The refusal is kept meanwhile."""
+    grid = Grid(8, 1e-3, (3, 4))
+    with pytest.raises(Refused, match="needs 12 in 8") as refused:
+        pack(images(3000), encode, grid, {}, threads=3)
+    alive = [thread.name for thread in threading.enumerate() if thread.name.startswith("pack")]
+    assert refused.value.args and not alive
 
 
 # Spoilt files ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from snnlab.spikes import Spikes, stack
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]
 _MOST = 100_000  # time steps, as of the coders
+_MADE_BY = 1  # raised when the same sound gives other spikes
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,19 @@ class Ear:
         """Seconds of sound that the steps have room for."""
         return self.steps * self.cochlea.frame / self.hold
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that spikes depend on beside the sounds: what a part of the ear has no use for changes nothing."""
+        parts = [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]
+        return {"Ear": parts, "made_by": _MADE_BY}
+
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
         """The sounds as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones.
 
         Warns, when they are made, of sounds that are longer than there are steps.
         """
         if isinstance(samples, Packed):
-            return packed(samples, self.grid)
+            return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or samples.reader != READER:
             raise unfit(samples, "sounds")
         cut: list[Path] = []  # appending is safe in many threads
@@ -127,7 +134,7 @@ class Ear:
         def encode(chunk: Files) -> Spikes:
             return stack([self._recorded(path, cut) for path in chunk.paths()])
 
-        ready = pack(samples, encode, self.grid, self._recipe(), threads=threads, tell=tell)
+        ready = pack(samples, encode, self.grid, self.recipe, threads=threads, tell=tell)
         if cut:
             many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
             right = "a larger encoder.steps keeps them whole"
@@ -136,7 +143,7 @@ class Ear:
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of sounds that were prepared; nothing about them is random. Raises Refused for others."""
-        return packed(samples, self.grid).spikes()
+        return packed(samples, self.steps, self.dt, self.recipe).spikes()
 
     def spikes(self, sound: ArrayLike) -> Spikes:
         """The spikes of one sound (samples,), full scale 1, at the ear's rate, as a batch of one.
@@ -158,7 +165,3 @@ class Ear:
             return self.spikes(sound.at(self.rate).values)
         except Refused as refusal:
             raise Refused(path, refusal.found, refusal.right) from refusal
-
-    def _recipe(self) -> dict[str, Any]:
-        """All that spikes depend on beside the sounds: what a part of the ear has no use for changes nothing."""
-        return {"Ear": [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from snnlab.errors import Refused
 from snnlab.loaders.audio import READER
-from snnlab.packed import Grid, Tell, silent
+from snnlab.packed import Tell, made_from, silent
 from snnlab.samples import Files, Images, Packed, Samples
 from snnlab.spikes import Spikes
 
@@ -87,14 +88,17 @@ def images(samples: Samples) -> Images:
     return samples
 
 
-def packed(samples: Samples, grid: Grid) -> Packed:
-    """The samples, being spikes on this grid. Raises Refused for anything else."""
+def packed(samples: Samples, steps: int, dt: float, *recipes: Mapping[str, Any]) -> Packed:
+    """The samples, being spikes in so many steps that were made by one of these. Raises Refused for anything else."""
     if not isinstance(samples, Packed):
         found = f"{type(samples).__name__} of {samples.dataset}"
         raise Refused("encode: samples", found, "needs what the encoder's `prepared` gives")
-    if (samples.steps, samples.dt, samples.shape) != (grid.steps, grid.dt, grid.shape or samples.shape):
-        found = f"{samples.steps} steps of {samples.dt:g} s, shape {samples.shape}"
-        raise Refused("encode: samples", found, f"this encoder has {grid.steps} of {grid.dt:g} s, shape {grid.shape}")
+    if (samples.steps, samples.dt) != (steps, dt):
+        found = f"{samples.steps} steps of {samples.dt:g} s"
+        raise Refused("encode: samples", found, f"this encoder has {steps} of {dt:g} s")
+    if samples.made_from not in map(made_from, recipes):
+        found = f"spikes of shape {samples.shape} of another encoder, or with other options"
+        raise Refused("encode: samples", found, "needs what this encoder's `prepared` gives")
     return samples
 
 

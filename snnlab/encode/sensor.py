@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ _MIDDLE = (4, 2)
 there its map of events fits the image of MNIST best (tests/test_encode_sensor.py)."""
 
 _STILL = "nmnist-bin"  # what can be held still
+_MADE_BY = 1  # raised when the same recording gives other spikes
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,15 @@ class Sensor:
         rows, columns = (-(-side // self.pool) for side in shape[:2])
         return Grid(self.steps, self.dt, (rows, columns, 2) if self.polarities else (rows, columns))
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that spikes depend on beside the recordings."""
+        return {"Sensor": asdict(self), "made_by": _MADE_BY}
+
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
         """The recordings as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones."""
         if isinstance(samples, Packed):
-            return packed(samples, self._own(samples))
+            return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
             raise unfit(samples, "recordings of an event camera")
         if self.stabilise and samples.reader != _STILL:
@@ -85,11 +92,11 @@ class Sensor:
         def encode(chunk: Files) -> Spikes:
             return self.spikes(events_of(chunk), samples.shape)
 
-        return pack(samples, encode, self.grid(samples.shape), {"Sensor": asdict(self)}, threads=threads, tell=tell)
+        return pack(samples, encode, self.grid(samples.shape), self.recipe, threads=threads, tell=tell)
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of recordings that were prepared; nothing about them is random. Raises Refused for others."""
-        return packed(samples, self._own(samples)).spikes()
+        return packed(samples, self.steps, self.dt, self.recipe).spikes()
 
     def spikes(self, recordings: Iterable[NDArray[np.void]], shape: tuple[int, ...]) -> Spikes:
         """The spikes of recordings, see `snnlab.samples.EVENT`, from a sensor of rows, columns and 2 polarities.
@@ -124,10 +131,6 @@ class Sensor:
         ]
         changes = np.flatnonzero(np.diff(shifts, prepend=np.iinfo(np.int64).max).any(axis=0))
         return np.stack([time[changes], *(shift[changes] for shift in shifts)])
-
-    def _own(self, samples: Samples) -> Grid:
-        """The grid that samples must have been packed on; their shape is known by the sensor alone."""
-        return Grid(self.steps, self.dt, samples.shape)
 
 
 @cache
