@@ -12,8 +12,8 @@ from time import sleep
 import numpy as np
 import pytest
 from rich.console import Console
+from test_loaders_archives import RECORDINGS, Recordings
 from test_loaders_audio import Disc
-from test_loaders_fetch import RECORDINGS, Recordings
 from toy_dataset import IMAGES, Toy
 
 from snnlab import cli, portraits
@@ -76,6 +76,18 @@ def test_fetching_says_what_is_new_and_then_that_all_is_there(
     *new, last = capsys.readouterr().out.splitlines()
     assert sorted(new) == sorted(str(made.data / "toy" / name) for name in RECORDINGS)
     assert last == f"{made.card}: all files are there already"
+
+
+def test_of_many_new_files_the_folders_of_the_parts_are_named_and_how_many_each_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether recordings lie in the part's folder, as those of Free Spoken Digits, or in folders below it."""
+    for dataset, folder, below in (("fsdd", "fsdd/recordings", ""), ("nmnist", "nmnist/Train", "3")):
+        new = [tmp_path / folder / below / f"{k}.wav" for k in range(21)]
+        new[0].parent.mkdir(parents=True)
+        monkeypatch.setattr("snnlab.loaders.fetch", lambda *_, new=new, **__: tuple(new))
+        assert snnlab("data", "fetch", dataset, "--data", tmp_path, monkeypatch=monkeypatch) == 0
+        assert capsys.readouterr().out == f"{tmp_path / folder}: 21 files\n"
 
 
 def test_data_that_must_be_bought_is_not_fetched(

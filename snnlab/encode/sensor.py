@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from snnlab.encode.encoder import TRAIN, packed, unfit
 from snnlab.errors import Refused
+from snnlab.loaders.nmnist import READER
 from snnlab.loaders.parts import events as events_of
 from snnlab.native import library
 from snnlab.packed import Grid, Tell, pack, silent
@@ -28,7 +29,6 @@ _MIDDLE = (4, 2)
 """Pixels to the right and down that bring a digit of N-MNIST, held where it was at first, to the middle of the sensor:
 there its map of events fits the image of MNIST best (tests/test_encode_sensor.py)."""
 
-_STILL = "nmnist-bin"  # what can be held still
 _MADE_BY = 1  # raised when the same recording gives other spikes
 
 
@@ -85,7 +85,7 @@ class Sensor:
             return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
             raise unfit(samples, "recordings of an event camera")
-        if self.stabilise and samples.reader != _STILL:
+        if self.stabilise and samples.reader != READER:
             found = f"{samples.dataset} has not the saccades of N-MNIST"
             raise Refused("--set encoder.stabilise", found, "set it to false")
 
