@@ -8,7 +8,6 @@ import resource
 import struct
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -133,15 +132,6 @@ def test_what_goes_wrong_while_encoding_leaves_nothing_behind(cache: Path) -> No
     with pytest.raises(Refused, match="spikes of 12 neurons in 7 steps; needs 12 in 8"):
         pack(images(3), encode, Grid(8, 1e-3, (3, 4)), {})
     assert list(cache.iterdir()) == []
-
-
-def test_no_thread_outlives_a_packing_that_failed(cache: Path) -> None:
-    """Spikes that do not fit are seen by the writer, while the next ones are made. The refusal is kept meanwhile."""
-    grid = Grid(8, 1e-3, (3, 4))
-    with pytest.raises(Refused, match="needs 12 in 8") as refused:
-        pack(images(3000), encode, grid, {}, threads=3)
-    alive = [thread.name for thread in threading.enumerate() if thread.name.startswith("pack")]
-    assert refused.value.args and not alive
 
 
 # Spoilt files ----------------------------------------------------------------------------------------------------
