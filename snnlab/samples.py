@@ -77,7 +77,7 @@ class Images(Samples):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Files(Samples):
-    """Original recordings, not read yet; `snnlab.loaders.recordings` reads them.
+    """Recordings, not read yet: `snnlab.loaders.events` reads those of events, `snnlab.sound.files.read` sounds.
 
     names   str (samples,): the file of each, below `folder`, with / between the parts; several may share one
     reader  the format's name, as in "nmnist-bin"

@@ -12,6 +12,7 @@ from time import sleep
 import numpy as np
 import pytest
 from rich.console import Console
+from small_recordings import Recordings as Sensors
 from test_loaders_archives import RECORDINGS, Recordings
 from test_loaders_audio import Disc
 from toy_dataset import IMAGES, Toy
@@ -202,6 +203,34 @@ def test_images_to_be_filmed_are_counted_first(
     monkeypatch.setattr(Filmed, "prepared", spoilt)
     assert snnlab("data", "pack", "mine", monkeypatch=monkeypatch) == 2
     assert capsys.readouterr().out == "digits train: 1,437 images, to be filmed by a modelled camera\n"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "dataset", "change", "said"),
+    [
+        ("hm2bp-nmnist", "nmnist", "encoder.pool=35", "--set encoder.pool: found 35, and the sensor has 34 rows"),
+        ("hm2bp-camera", "digits", "encoder.sensor.pool=35", "--set encoder.sensor.pool: found 35, and the sensor has"),
+        ("hm2bp-camera", "nmnist", "encoder.sensor.pool=35", "--set encoder.sensor.pool: found 35, and the sensor has"),
+        ("hm2bp-nmnist", "digits", "encoder.pool=2", "--set encoder: digits has images of shape (8, 8); this"),
+        ("hm2bp-digits", "nmnist", "epochs=2", "--set encoder: nmnist has recordings of an event camera of shape"),
+    ],
+)
+def test_an_option_that_the_data_make_impossible_is_refused_as_it_is_given(
+    experiment: str,
+    dataset: str,
+    change: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By packing, and by training."""
+    made = Sensors(tmp_path)
+    made.some(2), made.some(2, "Test")
+    monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS[experiment], dataset=dataset, tested_on=""))
+    for words in (["data", "pack", "mine"], ["train", "mine", "--out", tmp_path / "run"]):
+        assert snnlab(*words, "--data", tmp_path, "--set", change, monkeypatch=monkeypatch) == 2
+        assert said in capsys.readouterr().err
 
 
 # Where it is kept ------------------------------------------------------------------------------------------------

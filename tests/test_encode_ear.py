@@ -173,9 +173,7 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
     written = sounds.some(3)
     long = chirp(8, 6000)
     sounds.put(9, 5, long)
-    with pytest.warns(
-        UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; a larger encoder\.steps keeps"
-    ):
+    with pytest.warns(UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; more steps keep"):
         packed = EAR.prepared(sounds.load())
     spikes = EAR.encode(packed, seed=0)
     assert np.array_equal(spikes.dense()[3], by_hand(long, 300))
@@ -190,7 +188,7 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
 def test_another_rate_is_refused_unless_resampling_is_asked_for(sounds: Sounds) -> None:
     sound = chirp(2, 3000)
     path = sounds.put(0, 5, sound, rate=16000)
-    said = f"{path}: 16000 samples per second; encoder.rate is 8000: convert it, or --set encoder.resample=true"
+    said = f"{path}: 16000 samples per second; needs 8000: convert it, or let the ear do so with its option resample"
     with pytest.raises(Refused, match=f"^{said}$"):
         EAR.prepared(sounds.load())
     ear = replace(EAR, resample=True)
@@ -219,9 +217,9 @@ def spoilt(kind: str, sounds: Sounds) -> Path:
     ("kind", "said"),
     [
         ("stereo", "2 channels"),
-        ("rate", "11025 samples per second; encoder.rate is 8000"),
-        ("empty", ""),
-        ("cut", ""),
+        ("rate", "11025 samples per second; needs 8000"),
+        ("empty", "an empty file"),
+        ("cut", "it is truncated"),
         ("short", "a sound of 100 samples; a frame needs 128"),
     ],
 )
@@ -240,14 +238,14 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
     sounds.some(2)
     files = sounds.load()
     with pytest.raises(
-        Refused, match="^--set encoder: digits has images .*; this one needs sounds; for images: current, "
+        Refused, match="^encode: samples: digits has images .*; this one needs sounds; for images: current, "
     ):
         EAR.prepared(loaders.load("digits", "test"))
-    with pytest.raises(Refused, match="^--set encoder: fsdd has recordings of another kind; this one needs sounds$"):
+    with pytest.raises(Refused, match="^encode: samples: fsdd has recordings of another kind; this one needs sounds$"):
         EAR.prepared(replace(files, reader="nmnist-bin"))
     with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
         EAR.encode(files, seed=0)
-    with pytest.raises(Refused, match="^--set encoder: fsdd has sounds; this one needs images; for sounds: ear$"):
+    with pytest.raises(Refused, match="^encode: samples: fsdd has sounds; this one needs images; for sounds: ear$"):
         Poisson().prepared(files)
 
 

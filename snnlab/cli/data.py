@@ -16,7 +16,7 @@ from snnlab.errors import Refused
 from snnlab.folders import cache_place
 
 if TYPE_CHECKING:
-    from snnlab.encode import Encoder
+    from snnlab.experiments.experiment import Experiment
     from snnlab.samples import Samples
 
 Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
@@ -139,22 +139,22 @@ def pack(
         print(f"{experiment}: learns from {chosen.source('train')}; its test part needs {chosen.source('test')}")
     # both are looked for before the first is packed, which may take long
     for samples in [loaders.load(chosen.source(split), split, folder=data) for split in ("train", "test")]:
-        _pack(samples, chosen.encoder)
+        _pack(samples, chosen)
 
 
-def _pack(samples: Samples, encoder: Encoder) -> None:
+def _pack(samples: Samples, experiment: Experiment) -> None:
     """Prints what there is to do before it is done, and then what there is and where."""
     from snnlab.encode import Filmed
     from snnlab.samples import Images, Packed
 
     what = f"{samples.dataset} {samples.split}"
     if isinstance(samples, Images):
-        filmed = ", to be filmed by a modelled camera" if isinstance(encoder, Filmed) else ""
+        filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, Filmed) else ""
         print(f"{what}: {printed.counted(len(samples), 'image')}{filmed}", flush=True)
     else:
         print(f"{what}: {printed.counted(len(samples), 'recording')}", flush=True)
     with interruptible("nothing was kept of this part"), bars.preparing(what, len(samples)) as told:
-        ready = encoder.prepared(samples, tell=told)
+        ready = experiment.prepared(samples, tell=told)
     if not isinstance(ready, Packed):
         print("  turned into spikes as they are used, nothing to keep")
         return

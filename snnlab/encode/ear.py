@@ -16,6 +16,7 @@ from snnlab.loaders.audio import READER
 from snnlab.packed import Grid, Tell, pack, silent
 from snnlab.samples import Files, Packed, Samples
 from snnlab.sound.bsa import Bsa
+from snnlab.sound.coder import MOST_STEPS
 from snnlab.sound.files import read
 from snnlab.sound.gammatone import Gammatone
 from snnlab.sound.levels import Levels
@@ -24,7 +25,6 @@ from snnlab.spikes import Spikes, stack
 
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]
-_MOST = 100_000  # time steps, as of the coders
 _MADE_BY = 1  # raised when the same sound gives other spikes
 
 
@@ -69,8 +69,8 @@ class Ear:
         for name, known in (("model", get_args(_Model)), ("code", get_args(_Code))):
             if getattr(self, name) not in known:
                 raise Refused(f"Ear.{name}", f"found {getattr(self, name)!r}", one_of(str(getattr(self, name)), known))
-        if type(self.steps) is not int or not 1 <= self.steps <= _MOST:
-            raise Refused("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {_MOST}")
+        if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
+            raise Refused("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
         if not 1e-6 <= self.dt <= 1:
             raise Refused("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
         if type(self.resample) is not bool:
@@ -137,8 +137,7 @@ class Ear:
         ready = pack(samples, encode, self.grid, self.recipe, threads=threads, tell=tell)
         if cut:
             many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
-            right = "a larger encoder.steps keeps them whole"
-            warnings.warn(f"{samples.dataset} {samples.split}: {many}; {right}", stacklevel=2)
+            warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)
         return ready
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
@@ -155,10 +154,7 @@ class Ear:
 
     def _recorded(self, path: Path, cut: list[Path]) -> Spikes:
         """The spikes of the sound in a file, noted in `cut` if it is too long."""
-        sound = read(path)
-        if sound.rate != self.rate and not self.resample:
-            right = f"encoder.rate is {self.rate}: convert it, or --set encoder.resample=true"
-            raise Refused(path, f"{sound.rate} samples per second", right)
+        sound = read(path, rate=None if self.resample else self.rate)
         if sound.duration > self.longest:
             cut.append(path)
         try:

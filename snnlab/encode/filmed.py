@@ -51,14 +51,10 @@ class Filmed:
         """
         if isinstance(samples, Packed):
             return self._packed(samples)
-        try:
-            if not isinstance(samples, Images):
-                return self.sensor.prepared(samples, threads=threads, tell=tell)
-            shape = (*self.camera.shape, 2)
-            grid = self.sensor.grid(shape)
-        except Refused as refusal:
-            where = refusal.where.replace("--set encoder.", "--set encoder.sensor.")
-            raise Refused(where, refusal.found, refusal.right) from refusal
+        if not isinstance(samples, Images):
+            return self.sensor.prepared(samples, threads=threads, tell=tell)
+        shape = (*self.camera.shape, 2)
+        grid = self.sensor.grid(shape)
         stream = TEST if samples.split == "test" else TRAIN
 
         def encode(chunk: Images) -> Spikes:

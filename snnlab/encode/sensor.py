@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from snnlab.encode.encoder import TRAIN, packed, unfit
 from snnlab.errors import Refused
 from snnlab.loaders.nmnist import READER
 from snnlab.loaders.parts import events as events_of
-from snnlab.native import library
+from snnlab.native import array, kernel
 from snnlab.packed import Grid, Tell, pack, silent
 from snnlab.samples import EVENT, Files, Packed, Samples
 from snnlab.spikes import Spikes
@@ -70,7 +69,7 @@ class Sensor:
         """What the spikes of a sensor of rows, columns and 2 polarities lie on. Raises Refused for a pool beyond it."""
         if self.pool > max(shape[:2]):
             found = f"found {self.pool}, and the sensor has {shape[0]} rows and {shape[1]} columns"
-            raise Refused("--set encoder.pool", found, f"needs 1 to {max(shape[:2])}")
+            raise Refused("Sensor.pool", found, f"needs 1 to {max(shape[:2])}")
         rows, columns = (-(-side // self.pool) for side in shape[:2])
         return Grid(self.steps, self.dt, (rows, columns, 2) if self.polarities else (rows, columns))
 
@@ -87,7 +86,7 @@ class Sensor:
             raise unfit(samples, "recordings of an event camera")
         if self.stabilise and samples.reader != READER:
             found = f"{samples.dataset} has not the saccades of N-MNIST"
-            raise Refused("--set encoder.stabilise", found, "set it to false")
+            raise Refused("Sensor.stabilise", found, "set it to false")
 
         def encode(chunk: Files) -> Spikes:
             return self.spikes(events_of(chunk), samples.shape)
@@ -113,7 +112,7 @@ class Sensor:
         ids = np.empty(lengths.sum(), dtype=np.int32)
         offsets = np.empty((len(given), self.steps + 1), dtype=np.int64)
         moves = self._moves if self.stabilise else np.zeros((3, 0), dtype=np.int64)
-        found = _kernel().snnlab_bin(
+        found = _compiled().snnlab_bin(
             addresses, lengths, len(given), shape[1], shape[0], self.polarities, self.pool, self.centre, self.steps,
             round(self.dt * 1e6), moves.shape[1], *moves, ids, offsets,
         )  # fmt: skip
@@ -134,11 +133,8 @@ class Sensor:
 
 
 @cache
-def _kernel() -> ctypes.CDLL:
-    kernel = library((files("snnlab.encode") / "sensor.cpp").read_text(encoding="utf-8"), name="sensor")
-    i64, longs = ctypes.c_int64, np.ctypeslib.ndpointer(np.int64, flags="C")
-    kernel.snnlab_bin.restype = i64
-    kernel.snnlab_bin.argtypes = [
-        longs, longs, *(i64,) * 9, *(longs,) * 3, np.ctypeslib.ndpointer(np.int32, flags="C"), longs,
-    ]  # fmt: skip
-    return kernel
+def _compiled() -> ctypes.CDLL:
+    made, i64, longs = kernel("snnlab.encode", "sensor.cpp"), ctypes.c_int64, array(np.int64)
+    made.snnlab_bin.restype = i64
+    made.snnlab_bin.argtypes = [longs, longs, *(i64,) * 9, *(longs,) * 3, array(np.int32), longs]
+    return made
