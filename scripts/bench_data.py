@@ -85,12 +85,9 @@ def main():
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        compiled = os.environ.get("SNNLAB_CACHE")
         os.environ["SNNLAB_CACHE"] = str(Path(folder, "cache"))
         files = several(options.data, options.copies, folder)
         found = bench(files, options.threads)
-        if compiled:
-            os.environ["SNNLAB_CACHE"] = compiled
     if options.json:
         print(json.dumps(found))
         return

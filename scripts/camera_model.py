@@ -9,6 +9,7 @@ import argparse
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from snnlab import loaders
 from snnlab.camera import Camera
 from snnlab.experiments.study import Study
 from snnlab.plots import save
-from snnlab.plots.camera import agreement, beside, panels
+from snnlab.plots.camera import agreement, beside
 from snnlab.plots.events import event_frames
+from snnlab.plots.style import panels
 from snnlab.train import evaluate
 
 SHAPE = (34, 34)
@@ -104,9 +106,10 @@ def rows(real, made):
         if of.any():
             yield f"events, digit {digit}", f"{real.counts[of].mean():.0f}", f"{made.counts[of].mean():.0f}"
     yield "ON events", f"{real.on.mean():.1%}", f"{made.on.mean():.1%}"
-    peaks = [[part.course.sum(axis=0)[slice(*cut)] for cut in ((0, 20), (20, 44), (44, 63))] for part in (real, made)]
-    for k in range(3):
-        said = [f"{p[k].max():.1f} at {1e3 * BIN * (p[k].argmax() + (0, 20, 44)[k] + 0.5):.0f} ms" for p in peaks]
+    cuts = [0, *(round(saccade / BIN) for saccade in SACCADES), real.course.shape[1]]
+    for k, (first, end) in enumerate(pairwise(cuts)):
+        peaks = [part.course.sum(axis=0)[first:end] for part in (real, made)]
+        said = [f"{p.max():.1f} at {1e3 * BIN * (first + p.argmax() + 0.5):.0f} ms" for p in peaks]
         yield f"events/ms, peak of saccade {k + 1}", *said
     for k, kind in enumerate(("same", "other")):
         said = [" / ".join(f"{v:.1f}" for v in np.percentile(p.intervals[k], (1, 25, 50, 75))) for p in (real, made)]
@@ -161,14 +164,14 @@ def picture(real, made, path):
     print(save(figure, path))
 
 
-def tested(path):
+def tested(path, folder):
     """A trained network on all recordings that are there; it has learned from none of them."""
-    study = Study.open(Path(path))
+    study = Study.open(Path(path), folder=folder)
     state, progress = study.restored()
     print(f"\n{path}: {study.experiment.name}, {len(study.trial.train)} samples, epoch {progress.rows[-1]['epoch']}")
     right = total = 0
     for part in ("train", "test"):
-        real = study.trial.encoder.prepared(loaders.load("nmnist", part))
+        real = study.trial.encoder.prepared(loaders.load("nmnist", part, folder=folder))
         accuracy = evaluate(replace(study.trial, test=real), state).accuracy
         print(f"{accuracy:.2%} of {len(real)} recordings of the part {part!r}")
         right, total = right + round(accuracy * len(real)), total + len(real)
@@ -177,13 +180,14 @@ def tested(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, metavar="DIR", help="instead of $SNNLAB_DATA")
     parser.add_argument("--part", default="test", choices=("train", "test"), help="of N-MNIST (%(default)s)")
     parser.add_argument("--plot", default="camera.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of what the model draws (%(default)s)")
     parser.add_argument("--lower", type=float, default=0.0, metavar="PIXELS", help="film images lower (%(default)s)")
     parser.add_argument("--run", metavar="FOLDER", help="a run of hm2bp-camera, to be tested on all recordings")
     options = parser.parse_args()
-    real, images = loaders.load("nmnist", options.part), loaders.load("mnist", options.part)
+    real, images = (loaders.load(name, options.part, folder=options.data) for name in ("nmnist", "mnist"))
     shown, camera = images.take(real.numbers), Camera()
     camera = replace(camera, corner=(camera.corner[0], camera.corner[1] + options.lower))
     begin = time.process_time()
@@ -195,13 +199,14 @@ def main():
     print("| | recordings | model |\n| --- | --- | --- |")
     for row in rows(*portraits):
         print(f"| {' | '.join(row)} |")
-    print("\n| correlation with the recording | model of the same image | recording of another image of the digit |")
+    beside_what = "with the model of the same image | with a recording of another image of the digit"
+    print(f"\n| correlation of recordings | {beside_what} |")
     print("| --- | --- | --- |")
     for name, model, control in alike(*portraits):
         print(f"| {name} | {model:.3f} | {control:.3f} |")
     picture(*portraits, options.plot)
     if options.run:
-        tested(options.run)
+        tested(options.run, options.data)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -241,11 +242,9 @@ def cache_starts():
         fires = np.random.default_rng(full).random((9, GRID.steps, GRID.size)) < 0.01
         fires[4, 3] |= bool(full)
         spikes = Spikes.from_dense(fires, GRID.dt)
-        with tempfile.TemporaryDirectory() as folder:
-            kept, os.environ["SNNLAB_CACHE"] = os.environ.get("SNNLAB_CACHE"), folder
+        with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, SNNLAB_CACHE=folder):
             packed.pack(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
             starts.append(next(Path(folder, "packed").iterdir()).read_bytes())
-            os.environ.pop("SNNLAB_CACHE") if kept is None else os.environ.update(SNNLAB_CACHE=kept)
     return starts
 
 

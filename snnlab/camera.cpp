@@ -9,11 +9,11 @@
 #include <new>
 #include <vector>
 
+#include "event.hpp"
 #include "parallel.hpp"
 
 namespace {
 
-using u8 = std::uint8_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 using i32 = std::int32_t;
@@ -21,15 +21,6 @@ using i64 = std::int64_t;
 
 constexpr float kNever = std::numeric_limits<float>::infinity();
 constexpr int kLanes = 8;  // rows are filled up to a multiple of so many pixels
-
-// As snnlab.samples.EVENT.
-struct Event {
-    std::int16_t x, y;
-    u8 on;
-    i64 time;  // microseconds
-};
-
-static_assert(sizeof(Event) == 16);
 
 // SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a stream of its own for every recording.
 struct Random {
@@ -188,7 +179,7 @@ class Recording {
     }
 
     void fire(double time, i64 pixel, bool on) {
-        events_->push_back({std::int16_t(pixel % row_), std::int16_t(pixel / row_), u8(on), i64(time * s.step)});
+        events_->push_back({std::int16_t(pixel % row_), std::int16_t(pixel / row_), on, i64(time * s.step)});
         low_[std::size_t(pixel)] = -kNever, high_[std::size_t(pixel)] = kNever;
         ready_[std::size_t(pixel)] = time + s.refractory;
         waking_.push_back({time + s.refractory, i32(pixel)});

@@ -12,14 +12,13 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from snnlab.errors import Refused
-from snnlab.native import library
+from snnlab.native import array, kernel
 from snnlab.samples import EVENT, Images
 
 PUBLISHED = ((0.0, 3.5, 7.0, 0.0), (0.0, 7.0, 0.0, 0.0))
@@ -146,8 +145,8 @@ class Camera:
         margin = math.ceil(np.abs(paths).max(initial=0.0)) + 1
         scenes = self._scenes(images, margin)
         ends = np.zeros(len(images) + 1, dtype=np.int64)
-        kernel = _kernel()
-        recorded = kernel.snnlab_record(
+        compiled = _compiled()
+        recorded = compiled.snnlab_record(
             scenes, np.ascontiguousarray(margin - paths), states, len(images), *self._thresholds,
             ctypes.byref(self._constants(scenes.shape[1])), ends[1:], threads,
         )  # fmt: skip
@@ -155,9 +154,9 @@ class Camera:
             raise MemoryError(f"events of {len(images)} images: take smaller batches")
         try:
             made = np.zeros(int(ends[-1]), dtype=EVENT)
-            kernel.snnlab_events(recorded, made.ctypes.data)
+            compiled.snnlab_events(recorded, made.ctypes.data)
         finally:
-            kernel.snnlab_forget(recorded)
+            compiled.snnlab_forget(recorded)
         return [made[first:last] for first, last in itertools.pairwise(ends.tolist())]
 
     def way(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,7 +174,7 @@ class Camera:
     def _paths(
         self, numbers: NDArray[np.int64], seed: int, stream: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """For each recording where its random numbers begin, and where the image is in each step (…, steps + 1, 2)."""
+        """Where each recording's random numbers begin, and where its image is in each step (samples, steps + 1, 2)."""
         time = self.step * np.arange(self.steps + 1)
         moments = _APART * (np.arange(math.ceil(self.duration / _APART)) + 0.5)
         near = np.stack([np.interp(time, moments, one) for one in np.eye(len(moments))])
@@ -250,19 +249,15 @@ def _check_images(images: Images, seed: int, stream: int, threads: int) -> None:
 
 
 @cache
-def _kernel() -> ctypes.CDLL:
-    kernel = library((files("snnlab") / "camera.cpp").read_text(encoding="utf-8"), name="camera")
-
-    def array(dtype: type[np.generic]) -> type:
-        return np.ctypeslib.ndpointer(dtype, flags="C")
-
+def _compiled() -> ctypes.CDLL:
+    made = kernel("snnlab", "camera.cpp")
     i64, f32 = ctypes.c_int64, array(np.float32)
-    kernel.snnlab_record.restype = ctypes.c_void_p
-    kernel.snnlab_record.argtypes = [
+    made.snnlab_record.restype = ctypes.c_void_p
+    made.snnlab_record.argtypes = [
         f32, array(np.float64), array(np.uint64), i64, f32, f32, ctypes.POINTER(_Sensor), array(np.int64), i64,
     ]  # fmt: skip
-    kernel.snnlab_events.restype = None
-    kernel.snnlab_events.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-    kernel.snnlab_forget.restype = None
-    kernel.snnlab_forget.argtypes = [ctypes.c_void_p]
-    return kernel
+    made.snnlab_events.restype = None
+    made.snnlab_events.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    made.snnlab_forget.restype = None
+    made.snnlab_forget.argtypes = [ctypes.c_void_p]
+    return made

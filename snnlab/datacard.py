@@ -28,8 +28,11 @@ NAMINGS = {
 }
 """What a card's `naming` may say: how the files of sounds are called."""
 
-TIME_UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0}
-"""What a card's `time_unit` may say, in microseconds."""
+TIME_UNITS = ("s", "ms", "us")
+"""What a card's `time_unit` may say."""
+
+TONIC = ("SHD", "SSC", "NTIDIGITS18", "DVSGesture")
+"""What a card of format "tonic" may say in `tonic`: the classes whose files are read."""
 
 _MEASURE = {"idx": "shape", "scikit-learn": "shape", "nmnist-bin": "sensor", "audio": "rate", "tonic": "sensor"}
 _MEASURES = ("shape", "sensor", "rate")
@@ -132,10 +135,21 @@ def read(page: Page) -> Dataset:
     listing = page.take("listing", dict, {})
     fields["listing"] = _listing(Page(f"{page.path}: listing", listing)) if listing else None
     splits = {name: _split(part, fields["format"], fields["files"]) for name, part in page.pages("splits").items()}
+    _check_sources(page, fields)
     if not splits:
         raise page.refuse("splits", "missing", "a dataset has at least one part")
     fields["splits"] = MappingProxyType(splits)
     return page.close(Dataset, fields)
+
+
+def _check_sources(page: Page, fields: Mapping[str, Any]) -> None:
+    """That files and archives are where they are asked for, and classes what the names of files say."""
+    if fields["mirrors"] and fields["format"] != "idx":
+        raise page.refuse("mirrors", f"found {list(fields['mirrors'])!r}", "hold idx files; archives have their own")
+    if fields["archives"] and fields["format"] == "scikit-learn":
+        raise page.refuse("archives", "found", "what ships with a package is not fetched")
+    if fields["naming"] == "fsdd" and sorted(fields["classes"]) != list(string.digits):
+        raise page.refuse("classes", f"found {list(fields['classes'])!r}", "files named as in fsdd say 0 to 9")
 
 
 # Field by field --------------------------------------------------------------------------------------------------
@@ -150,8 +164,9 @@ def _words(page: Page) -> dict[str, Any]:
         raise page.refuse("format", f"found {fields['format']!r}", one_of(fields["format"], FORMATS))
     if fields["tonic"] and not fields["tonic"].isidentifier():
         raise page.refuse("tonic", f"found {fields['tonic']!r}", "needs the name of one of tonic's classes")
-    if fields["format"] == "tonic" and not fields["tonic"]:
-        raise page.refuse("tonic", "missing", "this format is read by a class of tonic: name it")
+    if fields["format"] == "tonic" and fields["tonic"] not in TONIC:
+        found = f"found {fields['tonic']!r}" if fields["tonic"] else "missing"
+        raise page.refuse("tonic", found, f"this format is read by one of {', '.join(TONIC)}")
     classes = page.texts("classes")
     if not classes or len(set(classes)) < len(classes):
         raise page.refuse("classes", f"found {list(classes)!r}", "needs a list of names, each once")
@@ -178,8 +193,9 @@ def _measures(page: Page) -> dict[str, Any]:
         raise page.refuse("time_unit", f"found {fields['time_unit']!r} with sensor {list(fields['sensor'])}", right)
     fields["first_label"] = page.take("first_label", int, 0)
     fields["transposed"] = page.take("transposed", bool, False)
-    if (fields["transposed"] or fields["first_label"]) and format_ != "idx":
-        raise page.refuse("transposed", "found", "only idx files need it")
+    for key in ("first_label", "transposed"):
+        if fields[key] and format_ != "idx":
+            raise page.refuse(key, f"found {fields[key]!r}", "only idx files need it")
     return fields
 
 
@@ -252,6 +268,9 @@ def _archive(name: str, part: Page) -> Archive:
     fields |= {"keep": _folders(part, "keep"), "strip": part.text("strip", "")}
     if fields["strip"]:
         _check_inside(part, "strip", fields["strip"])
+    for one in fields["keep"]:
+        if PurePosixPath(fields["strip"]) not in PurePosixPath(one).parents:
+            raise part.refuse("keep", f"found {one!r}", f"needs patterns of files below {fields['strip'] or '.'!r}")
     if not (fields["md5"] or fields["sha256"] or fields["keep"]):
         raise part.refuse("md5", "no checksum", "what is downloaded and not unpacked needs one")
     return part.close(partial(Archive, name), fields)

@@ -17,7 +17,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
+
+import numpy as np
 
 from snnlab.errors import Refused
 from snnlab.folders import cache_folder, no_cache
@@ -58,6 +61,17 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
     if not path.is_file():
         _compile([*compiler, *FLAGS, *flags, *(f"-I{folder}" for folder in include)], source, path)
     return _load(path)
+
+
+def kernel(package: str, file: str, *, flags: Sequence[str] = ()) -> ctypes.CDLL:
+    """The C++ file of a package as a shared library in this process. Raises Refused as ``library`` does."""
+    source = (files(package) / file).read_text(encoding="utf-8")
+    return library(source, name=file.removesuffix(".cpp"), flags=flags)
+
+
+def array(dtype: type[np.generic]) -> type:
+    """What stands for a C pointer to such numbers in a function's ``argtypes``: an array, its entries side by side."""
+    return np.ctypeslib.ndpointer(dtype, flags="C")
 
 
 def precompile(folder: Path, header: str) -> None:

@@ -9,7 +9,8 @@ A file has a head of 4,096 bytes and three arrays, each beginning at a multiple 
     counts   spikes of each sample in each step, likewise
     starts   int64: where each sample's spikes begin
 
-It is kept under a key of all that it was made from, and a file that is not exactly what was written is refused.
+It is kept under a key of all that it was made from, and of a number that is raised with the code that makes other
+spikes of it. A file that is not exactly what was written is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import struct
 import tempfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -82,7 +83,7 @@ def pack(
     """The spikes of all samples, from the cache folder where they are, and otherwise made and kept there.
 
     encode   some of the samples into their spikes on `grid`; called from several threads
-    recipe   all that `encode` depends on beside the samples, as JSON has it
+    recipe   all that `encode` depends on beside the samples, as JSON has it; a number for its code among it
     threads  None for all cores
 
     Raises Refused for a kept file that is damaged, and where none can be written; and whatever `encode` raises.
@@ -97,11 +98,11 @@ def pack(
             _write(path, _encoded(samples, encode, threads or cores(), tell), grid, key)
         except OSError as error:
             raise no_cache(folder, error) from error
-    return unpack(path, samples, grid, key)
+    return unpack(path, samples, grid, key, made_from=made_from(recipe))
 
 
-def unpack(path: Path, samples: Files | Images, grid: Grid, key: str) -> Packed:
-    """The spikes in one file, once everything in it has been looked at.
+def unpack(path: Path, samples: Files | Images, grid: Grid, key: str, *, made_from: str = "") -> Packed:
+    """The spikes in one file, once everything in it has been looked at; `made_from` is the digest of their recipe.
 
     Raises Refused for a file that is damaged, or not of these samples on this grid.
     """
@@ -115,6 +116,7 @@ def unpack(path: Path, samples: Files | Images, grid: Grid, key: str) -> Packed:
         rows=np.arange(len(samples), dtype=np.int64),
         dt=grid.dt,
         path=path,
+        made_from=made_from,
         labels=samples.labels,
         numbers=samples.numbers,
         shape=grid.shape,
@@ -125,16 +127,28 @@ def unpack(path: Path, samples: Files | Images, grid: Grid, key: str) -> Packed:
 
 
 def _key(samples: Files | Images, grid: Grid, recipe: Mapping[str, Any]) -> str:
-    made_from = [_VERSION, samples.dataset, samples.split, samples.fingerprint()]
-    made_from += [grid.steps, grid.dt, grid.shape, dict(recipe)]
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return _digest(
+        [_VERSION, samples.dataset, samples.split, samples.fingerprint(), grid.steps, grid.dt, grid.shape, dict(recipe)]
+    )
+
+
+def made_from(recipe: Mapping[str, Any]) -> str:
+    """The digest of a recipe, by which packed spikes are known."""
+    return _digest(dict(recipe))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 # Making ----------------------------------------------------------------------------------------------------------
 
 
-def _encoded(samples: Files | Images, encode: Callable[[Any], Spikes], threads: int, tell: Tell) -> Iterator[Spikes]:
-    """The spikes of one chunk after another, in order; a few are made ahead."""
+def _encoded(
+    samples: Files | Images, encode: Callable[[Any], Spikes], threads: int, tell: Tell
+) -> Generator[Spikes, None, None]:
+    """The spikes of one chunk after another, in order; a few are made ahead. Closed, it leaves no thread behind."""
+    tell(0, len(samples))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="pack")
     try:
         chunks = (samples.take(slice(first, first + _CHUNK)) for first in range(0, len(samples), _CHUNK))
@@ -178,10 +192,10 @@ class _Draft:
         os.fsync(self.file.fileno())
 
 
-def _write(path: Path, batches: Iterator[Spikes], grid: Grid, key: str) -> None:
+def _write(path: Path, batches: Generator[Spikes, None, None], grid: Grid, key: str) -> None:
     """The file at `path`, under another name until it is whole: several processes may write it at once."""
     file, draft = _begun(path)
-    with file:  # and with it the lock, until it has its name
+    with file, contextlib.closing(batches):  # and with the file its lock, until it has its name
         try:
             _fill(_Draft(file), batches, grid, key)
             draft.replace(path)

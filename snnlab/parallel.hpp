@@ -7,6 +7,7 @@
 #include <vector>
 
 // `work` on so many threads at once, this one among them; where the system grants fewer, those must do it all.
+// It must not throw: an exception that leaves a thread ends the process.
 template <class Work> void on_threads(long threads, const Work& work) {
     std::vector<std::thread> helpers;
     helpers.reserve(std::max(threads, 1l));

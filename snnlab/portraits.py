@@ -8,6 +8,7 @@ from typing import Any
 from snnlab import loaders, plots
 from snnlab.errors import Refused
 from snnlab.loaders import default_ear
+from snnlab.loaders.audio import READER
 from snnlab.samples import Files, Images
 from snnlab.sound.bsa import Bsa
 from snnlab.sound.files import read
@@ -34,7 +35,7 @@ def draw_samples(name: str | Path, split: str, path: Path, *, sample: int = 0, f
     if not isinstance(samples, Files):
         raise Refused(str(name), f"{type(samples).__name__}", "needs images or recordings")
     one = samples.take([sample])
-    return plots.save(_sound(name, one) if samples.reader == "audio" else _events(one), path)
+    return plots.save(_sound(name, one) if samples.reader == READER else _events(one), path)
 
 
 def _title(samples: Files, number: int, what: str) -> str:

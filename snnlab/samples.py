@@ -77,7 +77,7 @@ class Images(Samples):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Files(Samples):
-    """Original recordings, not read yet; `snnlab.loaders.recordings` reads them.
+    """Recordings, not read yet: `snnlab.loaders.events` reads those of events, `snnlab.sound.files.read` sounds.
 
     names   str (samples,): the file of each, below `folder`, with / between the parts; several may share one
     reader  the format's name, as in "nmnist-bin"
@@ -116,12 +116,13 @@ class Files(Samples):
 class Packed(Samples):
     """Spikes, ready to be taken: arrays of a whole cache file, mapped into memory, and the rows that are meant.
 
-    ids     unsigned (spikes,)     neuron numbers, sample after sample, step after step
-    counts  unsigned (rows, steps) spikes in each step
-    starts  int64 (rows + 1,)      where each row begins in `ids`
-    rows    int64 (samples,)       the row of each sample
-    dt      seconds per step
-    path    the file that they are in
+    ids        unsigned (spikes,)     neuron numbers, sample after sample, step after step
+    counts     unsigned (rows, steps) spikes in each step
+    starts     int64 (rows + 1,)      where each row begins in `ids`
+    rows       int64 (samples,)       the row of each sample
+    dt         seconds per step
+    path       the file that they are in
+    made_from  digest of the recipe that they were made by, see `snnlab.packed.made_from`
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -130,6 +131,7 @@ class Packed(Samples):
     rows: NDArray[np.int64]
     dt: float
     path: Path
+    made_from: str
 
     _each: ClassVar[tuple[str, ...]] = (*Samples._each, "rows")
 

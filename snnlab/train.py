@@ -249,9 +249,10 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
 
 
 def start(trial: Trial) -> State:
-    """The network before learning. Raises Refused for a circuit that the rule cannot train, and for no images where
-    images are to be augmented."""
-    trial.augment.check(trial.train.shape)
+    """The network before learning.
+
+    Raises Refused for a circuit that the rule cannot train, and for no images where images are to be augmented.
+    """
     trial.augmented(trial.train.take(slice(0)), 0)
     with np.errstate(over="ignore", invalid="ignore"):
         state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))

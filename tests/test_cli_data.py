@@ -12,8 +12,9 @@ from time import sleep
 import numpy as np
 import pytest
 from rich.console import Console
+from small_recordings import Recordings as Sensors
+from test_loaders_archives import RECORDINGS, Recordings
 from test_loaders_audio import Disc
-from test_loaders_fetch import RECORDINGS, Recordings
 from toy_dataset import IMAGES, Toy
 
 from snnlab import cli, portraits
@@ -76,6 +77,18 @@ def test_fetching_says_what_is_new_and_then_that_all_is_there(
     *new, last = capsys.readouterr().out.splitlines()
     assert sorted(new) == sorted(str(made.data / "toy" / name) for name in RECORDINGS)
     assert last == f"{made.card}: all files are there already"
+
+
+def test_of_many_new_files_the_folders_of_the_parts_are_named_and_how_many_each_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether recordings lie in the part's folder, as those of Free Spoken Digits, or in folders below it."""
+    for dataset, folder, below in (("fsdd", "fsdd/recordings", ""), ("nmnist", "nmnist/Train", "3")):
+        new = [tmp_path / folder / below / f"{k}.wav" for k in range(21)]
+        new[0].parent.mkdir(parents=True)
+        monkeypatch.setattr("snnlab.loaders.fetch", lambda *_, new=new, **__: tuple(new))
+        assert snnlab("data", "fetch", dataset, "--data", tmp_path, monkeypatch=monkeypatch) == 0
+        assert capsys.readouterr().out == f"{tmp_path / folder}: 21 files\n"
 
 
 def test_data_that_must_be_bought_is_not_fetched(
@@ -190,6 +203,34 @@ def test_images_to_be_filmed_are_counted_first(
     monkeypatch.setattr(Filmed, "prepared", spoilt)
     assert snnlab("data", "pack", "mine", monkeypatch=monkeypatch) == 2
     assert capsys.readouterr().out == "digits train: 1,437 images, to be filmed by a modelled camera\n"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "dataset", "change", "said"),
+    [
+        ("hm2bp-nmnist", "nmnist", "encoder.pool=35", "--set encoder.pool: found 35, and the sensor has 34 rows"),
+        ("hm2bp-camera", "digits", "encoder.sensor.pool=35", "--set encoder.sensor.pool: found 35, and the sensor has"),
+        ("hm2bp-camera", "nmnist", "encoder.sensor.pool=35", "--set encoder.sensor.pool: found 35, and the sensor has"),
+        ("hm2bp-nmnist", "digits", "encoder.pool=2", "--set encoder: digits has images of shape (8, 8); this"),
+        ("hm2bp-digits", "nmnist", "epochs=2", "--set encoder: nmnist has recordings of an event camera of shape"),
+    ],
+)
+def test_an_option_that_the_data_make_impossible_is_refused_as_it_is_given(
+    experiment: str,
+    dataset: str,
+    change: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By packing, and by training."""
+    made = Sensors(tmp_path)
+    made.some(2), made.some(2, "Test")
+    monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS[experiment], dataset=dataset, tested_on=""))
+    for words in (["data", "pack", "mine"], ["train", "mine", "--out", tmp_path / "run"]):
+        assert snnlab(*words, "--data", tmp_path, "--set", change, monkeypatch=monkeypatch) == 2
+        assert said in capsys.readouterr().err
 
 
 # Where it is kept ------------------------------------------------------------------------------------------------

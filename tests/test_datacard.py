@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from snnlab import cards, datacard
 from snnlab.errors import Refused
+from snnlab.loaders.files import inside
 from snnlab.page import Page
 
 IMAGES = """
@@ -57,6 +58,32 @@ keep = ["Train/*/*.bin"]
 [listing]
 pattern = "Train/*/*.bin"
 files = 5
+"""
+DIGITS = """
+kind = "dataset"
+name = "Toy digits"
+summary = "What it is."
+reference = "Somebody, 1998"
+licence = "CC0"
+format = "scikit-learn"
+classes = ["a", "b"]
+shape = [8, 8]
+[splits.train]
+samples = 5
+"""
+WORDS = """
+kind = "dataset"
+name = "Toy words"
+summary = "What it is."
+reference = "Somebody, 2018"
+licence = "CC0"
+format = "audio"
+classes = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+rate = 8000
+naming = "fsdd"
+[splits.train]
+samples = 5
+path = "words"
 """
 SHELF = sorted(cards.datasets())
 
@@ -148,6 +175,7 @@ def test_good_cards_are_read_into_values() -> None:
         "us",
         ("Train/*/*.bin",),
     )
+    assert (read(DIGITS).format, read(WORDS).naming) == ("scikit-learn", "fsdd")
     assert events.listing is not None
     assert events.listing.files == 5
 
@@ -191,7 +219,15 @@ def test_good_cards_are_read_into_values() -> None:
             'mirror = "x"',
             "mirror: unknown key; did you mean 'mirrors'",
         ),
-        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\nfirst_label = 1', "transposed: found; only idx files need it"),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\nfirst_label = 1', "first_label: found 1; only idx files"),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\ntransposed = true', "transposed: found True; only idx files"),
+        (EVENTS, 'format = "nmnist-bin"', 'format = "tonic"', "tonic: found 'NMNIST'; this format is read by one of"),
+        (EVENTS, 'time_unit = "us"', 'time_unit = "us"\nmirrors = ["http://a/"]', "mirrors: found ['http://a/']; hold"),
+        (DIGITS, "[splits", f"[archives.a]\nmd5 = '{'0' * 32}'\n[splits", "archives: found; what ships with a package"),
+        (EVENTS, "keep = [", 'strip = "Test"\nkeep = [', "keep: found 'Train/*/*.bin'; needs patterns of files below"),
+        (EVENTS, "keep = [", 'strip = "Train/a"\nkeep = ["Train/a", ', "keep: found 'Train/a'; needs patterns"),
+        (WORDS, '"0", ', "", "'8', '9']; files named as in fsdd say 0 to 9"),
+        (WORDS, '"0"', '"zero"', "classes: found ['zero', '1', '2'"),
         (EVENTS, "[splits.train]\nsamples = 5\npath", "path", "splits: missing; a dataset has at least one part"),
     ],
 )
@@ -225,7 +261,7 @@ FIELDS = sorted(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(card=st.sampled_from([IMAGES, EVENTS]), field=st.sampled_from(FIELDS), value=VALUES)
+@given(card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS]), field=st.sampled_from(FIELDS), value=VALUES)
 @example(IMAGES, "files", {"..": {"bytes": 1}})
 @example(IMAGES, "files", {"": {"bytes": 1}})
 @example(EVENTS, "archives", {"a:b": {"md5": "0" * 32}})
@@ -237,5 +273,6 @@ def test_whatever_a_field_holds_nothing_but_a_refusal_comes_out(card: str, field
     except Refused as refusal:
         assert str(refusal).startswith("mine.toml: ")
         return
+    assert all(inside(archive) for archive in found.archives.values())
     places = [*found.folders, *found.files, *found.archives, *(split.path for split in found.splits.values())]
     assert all(".." not in Path(place).parts and not Path(place).is_absolute() for place in places)

@@ -108,11 +108,11 @@ def test_several_spikes_of_a_cell_in_one_step_are_one() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"cell": "no_such"}, "^--set encoder.cell: no card 'no_such'; known: "),
+        ({"cell": "no_such"}, "^Current.cell: models: no card 'no_such'; known: "),
         ({"cell": "ampa"}, "ampa"),
-        ({"compartment": "dendrite"}, "^--set encoder.compartment: no compartment 'dendrite' on models/lif_exp.toml"),
-        ({"low": "2 mV"}, "^--set encoder.low: found '2 mV'; needs a plain number"),
-        ({"cell": "lif", "low": "0 pA", "high": "5"}, "^--set encoder.high: found '5'; needs a value in amp"),
+        ({"compartment": "dendrite"}, "^Current.compartment: no compartment 'dendrite' on models/lif_exp.toml"),
+        ({"low": "2 mV"}, "^Current.low: found '2 mV'; needs a plain number"),
+        ({"cell": "lif", "low": "0 pA", "high": "5"}, "^Current.high: found '5'; needs a value in amp"),
         ({"cell": "lif", "low": "little", "high": "5 pA"}, "^Current.low: 'little' is not a number"),
     ],
 )
@@ -131,6 +131,14 @@ def test_a_cell_that_never_fires_is_refused(tmp_path: Path) -> None:
     silent.write_text("\n".join(kept).replace(" (unless refractory)", ""), encoding="utf-8")
     with pytest.raises(Refused, match="threshold"):
         Current(cell=str(silent)).prepared(grey([[0, 1]]))
+
+
+def test_a_card_that_is_spoilt_is_named_with_its_field(tmp_path: Path) -> None:
+    spoilt = tmp_path / "mine.toml"
+    text = (Path(cards.__file__).parents[1] / "models" / "lif_exp.toml").read_text(encoding="utf-8")
+    spoilt.write_text(text.replace('kind = "cell"', 'kind = "sell"'), encoding="utf-8")
+    with pytest.raises(Refused, match=r"^Current\.cell: .*/mine\.toml: kind: found 'sell'"):
+        Current(cell=str(spoilt)).prepared(grey([[0, 1]]))
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"dt": -1.0}])

@@ -95,15 +95,20 @@ def test_the_shape_is_two_neurons_for_each_channel() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"steps": 0}, "Delta.steps: found 0"),
-        ({"level": 0.0}, "Delta.level: found 0.0; needs a number, 1e-9 to 1000"),
-        ({"level": 1e-300}, "Delta.level: found 1e-300; needs a number, 1e-9 to 1000"),
-        ({"hold": 0}, "Delta.hold: found 0"),
+        ({"steps": 0}, "Delta.steps: found 0; needs a whole number, 1 to 100000"),
+        ({"steps": 100_001}, "Delta.steps: found 100001; needs a whole number, 1 to 100000"),
+        ({"level": 0.0}, "Levels.level: found 0.0; needs a number, 1e-9 to 1000"),
+        ({"level": 1e-300}, "Levels.level: found 1e-300; needs a number, 1e-9 to 1000"),
+        ({"hold": 0}, "Levels.hold: found 0"),
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
         Delta(**options)
+
+
+def test_as_many_steps_as_are_allowed_can_be_encoded() -> None:
+    assert Delta(steps=100_000).encode(grey(BATCH[:1]), seed=0).steps == 100_000
 
 
 def test_images_without_a_first_axis_are_refused() -> None:

@@ -125,7 +125,7 @@ def test_packed_sounds_are_the_sounds(sounds: Sounds) -> None:
     written, files, told = sounds.some(150), sounds.load(), list[tuple[int, int]]()
     for threads in (3, 1):
         packed = EAR.prepared(files, threads=threads, tell=lambda *done: told.append(done))
-        assert told[-1] == (150, 150) and len(told) == 3, "told while packing, and not while mapping"
+        assert (told[0], told[-1], len(told)) == ((0, 150), (150, 150), 4), "told while packing, and not while mapping"
         assert (len(packed), packed.shape, packed.dt) == (150, (64,), 1e-3)
         order = np.random.default_rng(0).permutation(150)[:80]
         some = packed.take(order)
@@ -155,6 +155,8 @@ def test_another_ear_is_packed_apart_and_the_same_is_not(sounds: Sounds, tmp_pat
     assert len(list((tmp_path / "cache" / "packed").iterdir())) == len(ears)
     with pytest.raises(Refused, match=r"encode: samples: 300 steps of 0\.001 s.*this encoder has 200"):
         ears[5].encode(EAR.prepared(sounds.load()), seed=0)
+    with pytest.raises(Refused, match=r"encode: samples: spikes of shape \(64,\) of another encoder, or"):
+        ears[1].encode(EAR.prepared(sounds.load()), seed=0)
 
 
 def test_a_sound_that_was_changed_is_packed_anew(sounds: Sounds) -> None:
@@ -171,9 +173,7 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
     written = sounds.some(3)
     long = chirp(8, 6000)
     sounds.put(9, 5, long)
-    with pytest.warns(
-        UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; a larger encoder\.steps keeps"
-    ):
+    with pytest.warns(UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; more steps keep"):
         packed = EAR.prepared(sounds.load())
     spikes = EAR.encode(packed, seed=0)
     assert np.array_equal(spikes.dense()[3], by_hand(long, 300))
@@ -188,7 +188,7 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
 def test_another_rate_is_refused_unless_resampling_is_asked_for(sounds: Sounds) -> None:
     sound = chirp(2, 3000)
     path = sounds.put(0, 5, sound, rate=16000)
-    said = f"{path}: 16000 samples per second; encoder.rate is 8000: convert it, or --set encoder.resample=true"
+    said = f"{path}: 16000 samples per second; needs 8000: convert it, or let the ear do so with its option resample"
     with pytest.raises(Refused, match=f"^{said}$"):
         EAR.prepared(sounds.load())
     ear = replace(EAR, resample=True)
@@ -217,9 +217,9 @@ def spoilt(kind: str, sounds: Sounds) -> Path:
     ("kind", "said"),
     [
         ("stereo", "2 channels"),
-        ("rate", "11025 samples per second; encoder.rate is 8000"),
-        ("empty", ""),
-        ("cut", ""),
+        ("rate", "11025 samples per second; needs 8000"),
+        ("empty", "an empty file"),
+        ("cut", "it is truncated"),
         ("short", "a sound of 100 samples; a frame needs 128"),
     ],
 )
@@ -238,14 +238,14 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
     sounds.some(2)
     files = sounds.load()
     with pytest.raises(
-        Refused, match="^--set encoder: digits has images .*; this one needs sounds; for images: current, "
+        Refused, match="^encode: samples: digits has images .*; this one needs sounds; for images: current, "
     ):
         EAR.prepared(loaders.load("digits", "test"))
-    with pytest.raises(Refused, match="^--set encoder: fsdd has recordings of another kind; this one needs sounds$"):
+    with pytest.raises(Refused, match="^encode: samples: fsdd has recordings of another kind; this one needs sounds$"):
         EAR.prepared(replace(files, reader="nmnist-bin"))
     with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
         EAR.encode(files, seed=0)
-    with pytest.raises(Refused, match="^--set encoder: fsdd has sounds; this one needs images; for sounds: ear$"):
+    with pytest.raises(Refused, match="^encode: samples: fsdd has sounds; this one needs images; for sounds: ear$"):
         Poisson().prepared(files)
 
 

@@ -19,6 +19,7 @@ from scipy import stats
 
 from snnlab import loaders
 from snnlab.encode import TEST, TRAIN, Poisson, poisson
+from snnlab.encode.encoder import rates
 from snnlab.errors import Refused
 from snnlab.samples import Images
 from snnlab.spikes import Spikes
@@ -93,7 +94,7 @@ KNOWN = [
 
 def kernel_philox(counter: tuple[int, ...], key: tuple[int, int]) -> tuple[int, ...]:
     words = np.array(counter, dtype=np.uint32)
-    poisson._kernel().snnlab_philox(words, *key)
+    poisson._compiled().snnlab_philox(words, *key)
     return tuple(words.tolist())
 
 
@@ -161,7 +162,7 @@ def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch
 
 def test_thresholds_are_the_published_probabilities_to_32_bits() -> None:
     """p = pixel / (5.5 * 255), rounded to a multiple of 2^-32."""
-    ours = poisson._thresholds(Poisson().brightest, 255)
+    ours = rates(Poisson().brightest, 255)
     assert ours.tolist() == [round(Fraction(2, 11) * value / 255 * 2**32) for value in range(256)]
 
 

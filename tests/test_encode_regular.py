@@ -176,7 +176,8 @@ def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"steps": 0}, "Regular.steps: found 0; needs a whole number, at least 1"),
+        ({"steps": 0}, "Regular.steps: found 0; needs a whole number, 1 to 2147483647"),
+        ({"steps": 1 << 31}, "Regular.steps: found 2147483648; needs a whole number, 1 to 2147483647"),
         ({"steps": 2.0}, "Regular.steps: found 2.0"),
         ({"dt": 0.0}, "Regular.dt: found 0.0; needs seconds, 1e-9 to 1000"),
         ({"dt": math.nan}, "Regular.dt: found nan"),

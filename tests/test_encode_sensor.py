@@ -214,12 +214,24 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
         codes[-1].encode(codes[0].prepared(files), seed=0)
 
 
+def test_spikes_of_another_code_on_the_same_steps_are_refused(recordings: Recordings) -> None:
+    """Of other pools and polarities, and of the same shape but not centred; films of the same sensor are taken."""
+    recordings.some(3)
+    packed = Sensor().prepared(recordings.load())
+    for other in (Sensor(pool=2), Sensor(polarities=False), Sensor(centre=True), Filmed(sensor=Sensor(pool=2))):
+        for work in (lambda code=other: code.encode(packed, seed=0), lambda code=other: code.prepared(packed)):
+            with pytest.raises(Refused, match=r"encode: samples: spikes of shape \(34, 34, 2\) of another encoder, or"):
+                work()
+    assert Filmed().prepared(packed) is packed
+    assert Filmed().encode(packed, seed=0) == Sensor().encode(packed, seed=0)
+
+
 def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
     recordings.some(2)
     files, digits = recordings.load(), loaders.load("digits", "test")
     with pytest.raises(
         Refused,
-        match=r"^--set encoder: digits has images of shape \(8, 8\); this one needs recordings .*: current, ",
+        match=r"^encode: samples: digits has images of shape \(8, 8\); this one needs recordings .*: current, ",
     ):
         Sensor().prepared(digits)
     with pytest.raises(Refused, match=r"encode: samples: Files of nmnist; needs what the encoder's `prepared` gives"):
@@ -227,10 +239,10 @@ def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
     for work in (lambda: Poisson().prepared(files), lambda: Poisson().encode(files, seed=0)):
         with pytest.raises(
             Refused,
-            match=r"^--set encoder: nmnist has recordings of an event camera .*; this one needs images; .*: sensor$",
+            match=r"^encode: samples: nmnist has recordings of an event camera .*; this one needs images; .*: sensor$",
         ):
             work()
-    said = "--set encoder.stabilise: nmnist has not the saccades of N-MNIST; set it to false"
+    said = "Sensor.stabilise: nmnist has not the saccades of N-MNIST; set it to false"
     with pytest.raises(Refused, match=f"^{said}$"):
         Sensor().prepared(replace(files, reader="tonic"))
 
@@ -239,10 +251,10 @@ def test_squares_larger_than_the_sensor_are_refused(recordings: Recordings) -> N
     recordings.some(2)
     assert Sensor(pool=34).prepared(recordings.load()).shape == (1, 1, 2)
     said = "found 35, and the sensor has 34 rows and 34 columns; needs 1 to 34"
-    with pytest.raises(Refused, match=f"^--set encoder.pool: {said}$"):
+    with pytest.raises(Refused, match=f"^Sensor.pool: {said}$"):
         Sensor(pool=35).prepared(recordings.load())
     for samples in (recordings.load(), loaders.load("digits", "test")):
-        with pytest.raises(Refused, match=f"^--set encoder.sensor.pool: {said}$"):
+        with pytest.raises(Refused, match=f"^Sensor.pool: {said}$"):
             Filmed(sensor=Sensor(pool=35)).prepared(samples)
 
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from small_run import EXPERIMENT, begun, trained
 
 from snnlab import cards, page
-from snnlab.encode import ENCODERS, Latency, Poisson
-from snnlab.engine import Precision
+from snnlab.encode import ENCODERS, Latency
 from snnlab.errors import Refused
-from snnlab.experiments import EXPERIMENTS, Experiment
-from snnlab.experiments.options import explained, read
+from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study, check_same
-from snnlab.rules.hm2bp import HM2BP, Decay
+from snnlab.rules.hm2bp import HM2BP
 from snnlab.train import train
 
 NAMES = sorted(EXPERIMENTS)
@@ -72,172 +67,11 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
     assert experiment.digests() == expected
 
 
-# Options --------------------------------------------------------------------------------------------------------------
-
-
-def leaves(value: Any, prefix: str = "") -> set[str]:
-    """Dotted names of all fields that are no dataclasses, found by walking."""
-    found: set[str] = set()
-    for field in fields(value):
-        inner = getattr(value, field.name)
-        found |= leaves(inner, f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}"}
-    return found
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name: str) -> None:
-    experiment = EXPERIMENTS[name]
-    fixed = {"name", "summary", "reference", "reported", "dataset", "tested_on", "rule.threads"}
-    named = set() if isinstance(experiment.encoder, Poisson) else {"encoder"}
-    assert set(experiment.options()) == leaves(experiment) - fixed | named
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
-    experiment = EXPERIMENTS[name]
-    told = experiment.explanations()
-    assert told.keys() == experiment.options().keys()
-    assert [option for option, text in told.items() if not text] == []
-    assert all(word in told["rule.decay"] for word in get_args(Decay))
-    assert all(word in told["rule.precision"] for word in get_args(Precision))
-    # the last words of a row of three lines, of two and of one
-    assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
-    assert told["network.hidden"].endswith('"15C5-P2" is two layers')
-    assert told["network.v_th"] == "threshold of every layer, the output's last"
-
-
-@dataclass(frozen=True)
-class Inner:
-    """What is inside.
-
-    depth, width  two of a kind,
-                  gone on with
-    Not a row  for it begins with a capital and has spaces.
-
-      untold  nor this one, which is further right
-
-    shade   with ``code`` in it
-    """
-
-    depth: int = 1
-    width: int = 2
-    shade: str = "dark"
-    untold: bool = True
-
-
-@dataclass(frozen=True)
-class Outer:
-    inner: Inner = Inner()
-    plain: float = 0.0
-
-
-def test_explanations_are_the_rows_of_the_docstrings_and_nothing_else() -> None:
-    both = "two of a kind, gone on with"
-    found = {"inner.depth": both, "inner.width": both, "inner.shade": "with `code` in it", "inner.untold": "",
-             "plain": ""}  # fmt: skip
-    assert explained(Outer()) == found
-    assert explained(Outer(), skip=("inner",)) == {"plain": ""}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_options_survive_json(name: str) -> None:
-    experiment = EXPERIMENTS[name]
-    kept = json.loads(json.dumps(experiment.options()))
-    assert experiment.with_options(kept) == experiment
-
-
-@given(
-    hidden=st.lists(st.from_regex(r"[1-9][0-9]{0,3}|[1-9][0-9]?C[1-9]|P[1-9]", fullmatch=True), max_size=4),
-    rate=st.floats(1e-300, 1e300),
-    steps=st.integers(1, 10**6),
-    fresh=st.booleans(),
-    precision=st.sampled_from(["float32", "float64"]),
-)
-def test_options_mean_the_same_as_text_and_as_values(
-    hidden: list[str], rate: float, steps: int, fresh: bool, precision: str
-) -> None:
-    values = {
-        "network.hidden": hidden,
-        "rule.learning_rate": rate,
-        "encoder.steps": steps,
-        "encoder.fresh": fresh,
-        "rule.precision": precision,
-    }
-    texts = {
-        name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in values.items()
-    }
-    by_value, by_text = EXPERIMENT.with_options(values), EXPERIMENT.with_options(texts)
-    assert by_value == by_text
-    assert by_value.network.hidden == tuple(hidden)
-    assert by_value.encoder.fresh is fresh
-    assert isinstance(by_value.rule, HM2BP) and by_value.rule.learning_rate == rate
-
-
-def test_an_option_changes_itself_alone() -> None:
-    changed = EXPERIMENT.with_options({"rule.optimiser.beta1": "0.5"})
-    before, after = EXPERIMENT.options(), changed.options()
-    assert {name for name in before if before[name] != after[name]} == {"rule.optimiser.beta1"}
-    assert isinstance(changed.rule, HM2BP) and changed.rule.optimiser.beta1 == 0.5
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "says"),
-    [
-        ("epochs", "0", "--set epochs: found 0; needs at least 1"),
-        ("batch", "-1", "--set batch: found -1; needs at least 1"),
-        ("batch", "1e2", "--set batch: found '1e2'; needs a whole number"),
-        ("batch", str(2**31), "--set batch: found '2147483648'; needs a whole number up to 2147483647"),
-        ("rule.lerning_rate", "1", "did you mean 'rule.learning_rate'"),
-        ("rule", "1", "--set rule: no such option"),
-        ("rule.threads", "1", "--set rule.threads: no such option"),
-        ("name", "mine", "--set name: no such option"),
-        ("", "5", "^--set: found '=5'; needs NAME=VALUE, such as epochs=5$"),
-        ("__class__", "1", "no such option"),
-        ("rule.__init__", "1", "no such option"),
-        ("rule.learning_rate", "fast", "--set rule.learning_rate: found 'fast'; needs a number"),
-        ("rule.learning_rate", "nan", "found 'nan'; needs a number"),
-        ("rule.learning_rate", "inf", "found 'inf'; needs a number"),
-        ("rule.learning_rate", "", "found ''; needs a number"),
-        ("rule.decay", "maybe", "--set rule.decay: found 'maybe'; known: cosine, none, sqrt"),
-        ("rule.self_term", "maybe", "found 'maybe'; needs true or false"),
-        ("rule.precision", "float16", "--set rule.precision: found 'float16'; did you mean"),
-        ("network.hidden", "10,x", "--set network.hidden: found 'x'; needs at least one neuron in each layer, as 800"),
-        ("network.hidden", "10,0", "--set network.hidden: .* at least one neuron"),
-        ("network.hidden", "5C0", "--set network.hidden: found '5C0'"),
-        ("network.hidden", "P", "--set network.hidden: found 'P'"),
-        ("network.inhibition", "-1", "--set network.inhibition: found -1.0; needs a weight, at least 0"),
-        ("network.v_th", "1,-1", "--set network.v_th: .* thresholds above 0"),
-        ("encoder.steps", "0", "--set encoder.steps: found 0"),
-        ("encoder.brightest", "2", "--set encoder.brightest: found 2.0; needs a probability"),
-        ("encoder.dt", "1 ms", "--set encoder.dt: found '1 ms'; needs a number"),
-    ],
-)
-def test_an_impossible_option_is_refused_by_name(name: str, given: str, says: str) -> None:
-    with pytest.raises(Refused, match=says):
-        EXPERIMENT.with_options({name: given})
-
-
-def test_layers_and_thresholds_must_be_as_many() -> None:
-    with pytest.raises(Refused, match="network.v_th: 2 thresholds; needs one for each of 3 layers"):
-        begun(Path("never made"), experiment=EXPERIMENT.with_options({"network.hidden": "20,20"}))
-    assert not Path("never made").exists()
-
-
 @pytest.mark.parametrize("option", [{"network.cell": "lif"}, {"network.cell": "ampa"}, {"network.receptor": "nmda"}])
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(option: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(Refused):
         begun(tmp_path / "run", experiment=EXPERIMENT.with_options(option))
     assert not (tmp_path / "run").exists()
-
-
-@given(value=st.one_of(st.none(), st.lists(st.none()), st.dictionaries(st.text(), st.none()), st.text()))
-def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) -> None:
-    try:
-        found = read(value, float, "here")
-    except Refused as refused:
-        assert refused.where == "here"
-    else:
-        assert type(found) is float and math.isfinite(found)
 
 
 def test_an_experiment_may_be_tested_on_another_dataset_than_it_learns_from() -> None:
@@ -462,7 +296,3 @@ def test_the_digits_are_learned_to_95_percent(tmp_path: Path) -> None:
     rows = [report.row for report in train(study.trial, study.run) if report.row]
     assert rows[-1]["epoch"] == EXPERIMENTS["hm2bp-digits"].epochs
     assert rows[-1]["test_accuracy"] >= 0.95
-
-
-def test_the_experiments_are_what_the_dictionary_says() -> None:
-    assert all(isinstance(one, Experiment) for one in EXPERIMENTS.values())

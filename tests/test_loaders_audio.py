@@ -91,6 +91,34 @@ def test_digits_are_found_and_commands_are_left_out(disc: Disc) -> None:
     assert {path.parent.name for path in test.paths()} == {"f1", "m8"}
 
 
+@pytest.mark.parametrize(
+    ("classes", "area", "of_first"),
+    [
+        (list("jabcdefghi"), "ti_alpha", "J"),
+        (["nine", "eight"], "ti20", "9"),
+        (list("9876543210"), "ti20", "9"),
+        (["a", "yes"], "ti_alpha", ""),
+    ],
+)
+def test_words_are_known_by_the_names_of_the_classes(
+    classes: list[str], area: str, of_first: str, disc: Disc, tmp_path: Path
+) -> None:
+    """Ten letters are no digits, and digits may come in any order."""
+    card = tmp_path / "mine.toml"
+    fields = {"name": "Mine", "summary": "Some words", "reference": "none", "licence": "none", "naming": "ti46"}
+    lines = ['kind = "dataset"', 'format = "audio"', "rate = 12500", f"classes = {classes}", 'folders = ["ti46"]']
+    lines += [f'{name} = "{text}"' for name, text in fields.items()]
+    card.write_text("\n".join([*lines, "[splits.train]", "samples = 40", f'path = "{area}/train"']), encoding="utf-8")
+    if not of_first:
+        with pytest.raises(Refused, match=r"mine\.toml: classes: found 'yes'; TI46 has digits, zero to nine, and"):
+            loaders.load(card, "train", folder=disc.data)
+        return
+    samples = loaders.load(card, "train", folder=disc.data)
+    assert isinstance(samples, Files)
+    assert len(samples) == 4 * len(classes)
+    assert {path.name[1].upper() for path in samples.take(samples.labels == 0).paths()} == {of_first}
+
+
 def test_a_whole_disc_has_the_numbers_of_its_card(tmp_path: Path) -> None:
     made = Disc(tmp_path)
     made.write("ti20", [f"0{digit}" for digit in DIGITS], SPEAKERS, trains=10, tests=16)
@@ -232,6 +260,24 @@ def digits(tmp_path: Path) -> Iterator[Path]:
     for digit, take in itertools.product(range(3), (0, 4, 5, 49)):
         (folder / f"{digit}_theo_{take}.wav").write_bytes(b"")
     yield folder
+
+
+@pytest.mark.parametrize(
+    ("name", "unreadable"), [("fsdd", "recordings"), ("ti46-digits", "train"), ("ti46-digits", "f1")]
+)
+def test_a_folder_that_cannot_be_read_is_refused_by_name(
+    name: str, unreadable: str, digits: Path, disc: Disc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterdir = Path.iterdir
+
+    def denied(path: Path) -> Iterator[Path]:
+        if path.name == unreadable:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(Refused, match=rf"/{unreadable}: Permission denied; needs a readable folder$"):
+        load(name, "train", disc.data)
 
 
 def test_takes_0_to_4_are_the_test_part(digits: Path, tmp_path: Path) -> None:

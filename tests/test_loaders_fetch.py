@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import resource
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import numpy as np
 import pytest
+from small_net import Net, names
 from toy_dataset import IMAGES, LABELS, Toy, packed
 
 from snnlab import loaders
@@ -25,73 +23,6 @@ from snnlab.loaders.download import Wanted
 
 BODY = np.random.default_rng(0).bytes(200_000)
 SUMS = {name: hashlib.new(name, BODY).hexdigest() for name in ("sha256", "md5")}
-
-
-class Mirror(BaseHTTPRequestHandler):
-    """A web server: /<how it behaves>/<file>. It keeps every request's Range in `asked`."""
-
-    content: Callable[[str], bytes]
-    asked: list[str]
-    over: Event
-
-    def do_GET(self) -> None:
-        _, how, name = self.path.split("/")
-        body, wanted = type(self).content(name), self.headers.get("Range", "")
-        type(self).asked.append(wanted)
-        if how == "missing":
-            self.send_error(404)
-        elif how == "elsewhere":
-            self.send_response(302)
-            self.send_header("Location", "file:///etc/passwd")
-            self.end_headers()
-        elif how in ("ranges", "lies") and wanted:
-            begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            said = begin if how == "ranges" else 0
-            if begin >= len(body):
-                self.send_error(416)
-                return
-            self.answer(206, body[begin:], len(body) - begin, f"bytes {said}-{len(body) - 1}/{len(body)}")
-        elif how == "endless":
-            self.answer(200, body * 2, None)
-        elif how == "silent":
-            self.answer(200, body[:150_000], len(body))
-            self.wfile.flush()
-            type(self).over.wait(20)
-        else:
-            spoilt = {"wrong": b"?" * len(body), "cut": body[: len(body) // 2], "empty": b""}
-            self.answer(200, spoilt.get(how, body), 0 if how == "empty" else len(body))
-
-    def answer(self, status: int, body: bytes, length: int | None, content_range: str = "") -> None:
-        self.send_response(status)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        if content_range:
-            self.send_header("Content-Range", content_range)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Net:
-    """A running server of one kind of content."""
-
-    def __init__(self, content: Callable[[str], bytes]) -> None:
-        made = {"content": staticmethod(content), "asked": [], "over": Event()}
-        self.handler: type[Mirror] = type("OneMirror", (Mirror,), made)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler)
-        self.thread = Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
-
-    def url(self, how: str, name: str = "") -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/{how}/{name}"
-
-    def close(self) -> None:
-        self.handler.over.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 @pytest.fixture
@@ -118,10 +49,6 @@ def mirror(toy: Toy) -> Iterator[Callable[..., None]]:
 
 def wanted(net: Net, *how: str, most: int = len(BODY)) -> Wanted:
     return Wanted("file.bin", tuple(net.url(way, "file.bin") for way in how), SUMS, most)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 # One file ----------------------------------------------------------------------------------------------------------
@@ -276,140 +203,6 @@ def test_loading_never_downloads(toy: Toy, mirror: Callable[..., None]) -> None:
 
 def test_the_digits_ship_with_a_package_and_have_no_files() -> None:
     assert (loaders.where("digits"), loaders.verify("digits"), loaders.fetch("digits")) == ((), (), ())
-
-
-# An archive --------------------------------------------------------------------------------------------------------
-
-# two events each
-RECORDINGS = {f"Train/{number % 2}/{number:05}.bin": bytes([1, number, 0, 0, number] * 2) for number in (1, 2, 3, 4)}
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-class Recordings:
-    """A dataset of four recordings in an archive: its card, and the net that has it."""
-
-    def __init__(self, folder: Path, how: str = "ranges") -> None:
-        self.body = zipped(RECORDINGS | {"Train/README.txt": b"read me"})
-        self.net = Net(lambda name: self.body)
-        self.card, self.data = folder / "toy.toml", folder / "data"
-        self.card.write_text(
-            f"""
-            kind = "dataset"
-            name = "Toy"
-            summary = "Four recordings"
-            reference = "none"
-            licence = "CC0"
-            format = "nmnist-bin"
-            classes = ["0", "1"]
-            sensor = [34, 34, 2]
-            time_unit = "us"
-            folders = ["toy"]
-            [splits.train]
-            samples = 4
-            path = "Train"
-            [archives."train.zip"]
-            md5 = "{hashlib.md5(self.body).hexdigest()}"
-            mirrors = ["{self.net.url(how, "train.zip")}"]
-            keep = ["Train/*/*.bin"]
-            """,
-            encoding="utf-8",
-        )
-
-    def there(self) -> dict[str, bytes]:
-        root = self.data / "toy"
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.bin")}
-
-
-@pytest.fixture
-def recordings(tmp_path: Path) -> Iterator[Recordings]:
-    made = Recordings(tmp_path)
-    yield made
-    made.net.close()
-
-
-def test_an_archive_is_downloaded_checked_and_unpacked(recordings: Recordings) -> None:
-    loaders.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
-    assert names(recordings.data) == ["00001.bin", "00002.bin", "00003.bin", "00004.bin", "train.zip"]
-    states = {check.file: check.state for check in loaders.verify(recordings.card, folder=recordings.data)}
-    assert states == {"Train": "ok", "train.zip": "ok"}
-    assert loaders.fetch(recordings.card, folder=recordings.data) == ()
-
-
-def test_an_archive_that_lies_there_is_unpacked_without_the_net(recordings: Recordings) -> None:
-    (recordings.data / "toy").mkdir(parents=True)
-    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
-    loaders.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
-    assert recordings.net.handler.asked == []
-
-
-def test_a_spoilt_archive_is_downloaded_anew(recordings: Recordings) -> None:
-    (recordings.data / "toy").mkdir(parents=True)
-    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body[:-100] + b"?" * 100)
-    assert loaders.verify(recordings.card, folder=recordings.data)[1].state == "bad"
-    loaders.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
-
-
-def test_a_part_of_the_recordings_is_counted_and_fetching_completes_it(recordings: Recordings) -> None:
-    lying = recordings.data / "toy" / "Train" / "1" / "00003.bin"
-    lying.parent.mkdir(parents=True)
-    lying.write_bytes(RECORDINGS["Train/1/00003.bin"])
-    (check,) = loaders.verify(recordings.card, folder=recordings.data)
-    assert (check.state, check.reason) == ("ok", "1 of 4 recordings can be read; nobody has published digests of them")
-    loaders.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
-
-
-def test_an_archive_that_is_not_unpacked_yet_is_pointed_out(recordings: Recordings) -> None:
-    (recordings.data / "toy").mkdir(parents=True)
-    (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
-    hint = r"train\.zip is there: `snnlab data fetch toy` unpacks it"
-    with pytest.raises(Refused, match=hint):
-        loaders.load(recordings.card, "train", folder=recordings.data)
-    missing, archive = loaders.verify(recordings.card, folder=recordings.data)
-    assert (missing.state, archive.state) == ("missing", "ok")
-    assert "unpacks it" in missing.reason
-
-
-def test_recordings_that_cannot_be_decoded_are_found(recordings: Recordings) -> None:
-    loaders.fetch(recordings.card, folder=recordings.data)
-    spoilt = recordings.data / "toy" / "Train" / "0" / "00004.bin"
-    spoilt.write_bytes(spoilt.read_bytes()[:-1])
-    check, _ = loaders.verify(recordings.card, folder=recordings.data)
-    assert check.state == "bad"
-    assert "00004.bin: 9 bytes, and an event has 5" in check.reason
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_files_of_an_archive_without_a_digest_are_held_against_the_listing(recordings: Recordings, right: bool) -> None:
-    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(RECORDINGS.items())]
-    listed = hashlib.sha256("".join(lines).encode() if right else b"other").hexdigest()
-    text = recordings.card.read_text(encoding="utf-8")
-    text = text.replace(f'md5 = "{hashlib.md5(recordings.body).hexdigest()}"\n', "")
-    listing = f'\n[listing]\npattern = "Train/*/*.bin"\nfiles = 4\nsha256 = "{listed}"\n'
-    recordings.card.write_text(text + listing, encoding="utf-8")
-    if right:
-        loaders.fetch(recordings.card, folder=recordings.data)
-        assert recordings.there() == RECORDINGS
-        assert loaders.fetch(recordings.card, folder=recordings.data) == ()
-        (recordings.data / "toy" / "Train" / "1" / "00003.bin").unlink()
-        check, _ = loaders.verify(recordings.card, folder=recordings.data)
-        assert (check.state, check.reason.partition(";")[0]) == ("ok", "3 of 4 recordings can be read")
-        loaders.fetch(recordings.card, folder=recordings.data)
-        assert recordings.there() == RECORDINGS
-        return
-    with pytest.raises(Refused, match=r"train\.zip: some of the files are not those of the release"):
-        loaders.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == {}
 
 
 def test_a_full_disk_is_a_refusal_and_what_has_come_is_gone_on_with(net: Net, tmp_path: Path) -> None:

@@ -202,6 +202,27 @@ def test_a_recording_under_two_digits_is_named_with_the_other_one(recordings: Re
     assert len(recordings.load()) == 1
 
 
+@pytest.mark.parametrize(
+    ("field", "right", "wrong", "said"),
+    [
+        ("sensor", "[34, 34, 2]", "[240, 180, 2]", r"\[240, 180, 2\]; this format has \[34, 34, 2\]"),
+        ("time_unit", '"us"', '"ms"', "'ms'; this format has 'us'"),
+    ],
+)
+def test_a_card_of_another_sensor_or_clock_is_refused(
+    field: str, right: str, wrong: str, said: str, recordings: Recordings, tmp_path: Path
+) -> None:
+    recordings.some(2)
+    text = (Path(__file__).parents[1] / "datasets" / "nmnist.toml").read_text(encoding="utf-8")
+    for value in (right, wrong):
+        (tmp_path / "mine.toml").write_text(text.replace(f"{field} = {right}", f"{field} = {value}"), encoding="utf-8")
+        if value == right:
+            assert len(loaders.load(tmp_path / "mine.toml", "train", folder=recordings.data)) == 2
+            continue
+        with pytest.raises(Refused, match=rf"mine\.toml: {field}: found {said}$"):
+            loaders.load(tmp_path / "mine.toml", "train", folder=recordings.data)
+
+
 def test_no_recordings_are_refused(recordings: Recordings) -> None:
     with pytest.raises(Refused, match=r"nmnist: Train: not found in .*set SNNLAB_DATA"):
         recordings.load()

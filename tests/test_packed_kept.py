@@ -6,6 +6,7 @@ import errno
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from test_packed import GRID, encode, images, packed_file, reopened
 from snnlab import packed
 from snnlab.errors import Refused
 from snnlab.folders import no_cache
-from snnlab.packed import pack
+from snnlab.packed import Grid, pack
 from snnlab.samples import Images
 from snnlab.spikes import Spikes
 
@@ -88,7 +89,7 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
 import test_packed
-from snnlab.packed import pack
+from snnlab.packed import Grid, pack
 def encode(samples):
     if samples.numbers[0]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -144,6 +145,15 @@ def test_a_draft_that_is_swept_away_before_it_is_locked_is_begun_again(
     monkeypatch.setattr(tempfile, "mkstemp", swept)
     assert pack(images(9), encode, GRID, {}).spikes() == encode(images(9))
     assert len(made) == 2
+
+
+def test_no_thread_outlives_a_packing_that_failed(cache: Path) -> None:
+    """Spikes that do not fit are seen by the writer, while the next ones are made. The refusal is kept meanwhile."""
+    grid = Grid(8, 1e-3, (3, 4))
+    with pytest.raises(Refused, match="needs 12 in 8") as refused:
+        pack(images(3000), encode, grid, {}, threads=3)
+    alive = [thread.name for thread in threading.enumerate() if thread.name.startswith("pack")]
+    assert refused.value.args and not alive
 
 
 # Room ------------------------------------------------------------------------------------------------------------

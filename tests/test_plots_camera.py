@@ -8,7 +8,7 @@ from matplotlib.patches import StepPatch
 
 from snnlab.errors import Refused
 from snnlab.plots import figure
-from snnlab.plots.camera import agreement, beside, panels
+from snnlab.plots.camera import agreement, beside
 
 
 def test_lines_have_the_heights_they_were_given_and_differ_by_colour_and_by_dashes() -> None:
@@ -37,14 +37,6 @@ def test_equal_numbers_lie_on_the_line() -> None:
     np.testing.assert_array_equal(dots.get_xydata(), [[1, 1], [5, 4]])
     np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
     assert ax.get_xlim() == ax.get_ylim() and ax.get_xlim()[1] > 5
-
-
-def test_an_axes_stretches_over_the_places_that_have_its_name() -> None:
-    made, axes = panels([["a", "a"], ["b", "c"]], size=(8, 6), heights=(1, 2))
-    made.draw_without_rendering()
-    assert set(axes) == {"a", "b", "c"}
-    assert axes["a"].get_position().width > 1.8 * axes["b"].get_position().width
-    assert axes["b"].get_position().height > 1.5 * axes["a"].get_position().height
 
 
 def test_numbers_that_cannot_be_held_beside_each_other_are_refused() -> None:

@@ -66,6 +66,15 @@ def test_an_ear_has_channels_and_no_polarities() -> None:
     assert ax.get_ylim() == (-0.5, 699.5)
 
 
+def test_every_event_of_a_sensor_with_one_polarity_is_drawn_whatever_its_sign() -> None:
+    """With two polarities, the control, each sign has dots of its own."""
+    both = events((3, 0, True, 1000), (4, 1, False, 2000), (1, 1, False, 3000))
+    for polarities, dots in ((1, [3]), (2, [1, 2])):
+        _, axes = plots.figure()
+        ax = plots.event_raster(both, axes[0, 0], shape=(4, 5, polarities))
+        assert [len(line.get_xdata()) for line in ax.get_lines()] == dots
+
+
 @pytest.mark.parametrize("draw", [plots.event_frames, plots.event_raster])
 @pytest.mark.parametrize("stray", [(5, 0, True, 1), (0, 4, True, 1), (-1, 0, True, 1)])
 def test_an_event_off_the_sensor_is_refused(draw: object, stray: tuple[int, int, bool, int]) -> None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from snnlab import plots
 from snnlab.errors import Refused
+from snnlab.plots.style import panels
 from snnlab.recording import Recording, Trace
 from snnlab.spikes import Spikes
 
@@ -66,6 +67,14 @@ def test_a_figure_has_the_look_without_the_callers_help() -> None:
     assert not ax.spines["top"].get_visible()
     first, second = (ax.plot([0, 1])[0].get_color() for _ in range(2))
     assert (first, second) == ("#0072B2", "#D55E00")  # blue and vermillion of Okabe and Ito (2008)
+
+
+def test_an_axes_stretches_over_the_places_that_have_its_name() -> None:
+    made, axes = panels([["a", "a"], ["b", "c"]], size=(8, 6), heights=(1, 2))
+    made.draw_without_rendering()
+    assert set(axes) == {"a", "b", "c"}
+    assert axes["a"].get_position().width > 1.8 * axes["b"].get_position().width
+    assert axes["b"].get_position().height > 1.5 * axes["a"].get_position().height
 
 
 def test_panels_that_share_their_time_label_it_once() -> None:

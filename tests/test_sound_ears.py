@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from snnlab.errors import Refused
-from snnlab.sound.ear import Ear
+from snnlab.sound.ear import Cochlea
 from snnlab.sound.gammatone import Gammatone, erb, erb_number
 from snnlab.sound.lyon import Lyon
 
@@ -185,7 +185,7 @@ def test_smoothing_before_decimation_is_two_equal_poles() -> None:
 
 
 @pytest.mark.parametrize("ear", EARS, ids=lambda ear: type(ear).__name__)
-def test_silence_is_heard_as_silence_and_a_click_fades_into_it(ear: Ear) -> None:
+def test_silence_is_heard_as_silence_and_a_click_fades_into_it(ear: Cochlea) -> None:
     assert not ear.cochleagram(np.zeros(2000)).any()
     clicked = ear.cochleagram(np.eye(1, 400_000)[0])
     assert clicked[0].max() > 0
@@ -193,7 +193,7 @@ def test_silence_is_heard_as_silence_and_a_click_fades_into_it(ear: Ear) -> None
 
 
 @pytest.mark.parametrize("ear", EARS, ids=lambda ear: type(ear).__name__)
-def test_a_frame_hears_nothing_of_what_comes_after_it(ear: Ear) -> None:
+def test_a_frame_hears_nothing_of_what_comes_after_it(ear: Cochlea) -> None:
     sound = noise(5000, 5)
     np.testing.assert_array_equal(ear.cochleagram(sound)[:10], ear.cochleagram(sound[:2100]))
 
@@ -226,7 +226,7 @@ def test_cochleagrams_are_finite_and_nowhere_below_0(rate: int, decimation: int,
         (np.full(500, np.nan), "not finite"),
     ],
 )
-def test_what_is_no_sound_is_refused(ear: Ear, sound: np.ndarray, complaint: str) -> None:
+def test_what_is_no_sound_is_refused(ear: Cochlea, sound: np.ndarray, complaint: str) -> None:
     with pytest.raises(Refused) as refused:
         ear.cochleagram(sound)
     assert complaint in str(refused.value)

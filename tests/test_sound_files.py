@@ -146,9 +146,8 @@ def test_a_recording_is_read_as_its_bytes_say(fsdd_folder: Path) -> None:
 # Rates --------------------------------------------------------------------------------------------------------------
 
 
-def test_another_rate_is_refused_unless_resampling_is_asked_for(file: Path) -> None:
-    assert "12500 samples per second; needs 8000; convert it, or have it resampled" in refusal(file, WAV, rate=8000)
-    assert read(file, rate=8000, resample=True).rate == 8000
+def test_another_rate_than_is_needed_is_refused(file: Path) -> None:
+    assert "12500 samples per second; needs 8000: convert it, or let the ear do so" in refusal(file, WAV, rate=8000)
 
 
 @pytest.mark.parametrize(("have", "need"), [(8000, 12500), (20000, 12500), (12500, 8000), (44100, 12500)])
@@ -171,6 +170,13 @@ def test_what_the_lower_rate_cannot_hold_is_filtered_away() -> None:
 def test_a_rate_in_no_small_ratio_is_refused() -> None:
     with pytest.raises(Refused, match="12500 Hz to 12497 Hz; needs a ratio"):
         Sound(np.zeros(10), 12500).at(12497)
+
+
+@pytest.mark.parametrize("rate", [500, 500_000])
+def test_a_rate_that_no_sound_has_is_refused_as_that(rate: int) -> None:
+    """Though its ratio is small."""
+    with pytest.raises(Refused, match=f"{rate} samples per second; needs 1000 to 384000$"):
+        Sound(np.zeros(10), 12500).at(rate)
 
 
 # What is refused ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ from snnlab.errors import Refused
 from snnlab.folders import cache_place
 
 if TYPE_CHECKING:
-    from snnlab.encode import Encoder
+    from snnlab.experiments.experiment import Experiment
     from snnlab.samples import Samples
 
 Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
@@ -24,6 +24,7 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; a
 One = Annotated[str, typer.Argument(metavar="NAME", help="A dataset.")]
 
 _LISTED = 20  # new files that are printed one by one
+_SHIPPED = "ships with scikit-learn"
 
 
 def list_all(data: Folder = None) -> None:
@@ -51,7 +52,7 @@ def where(name: Name = None, data: Folder = None) -> None:
     for one in _chosen(name):
         places = loaders.where(one, folder=data)
         if not places:
-            print(f"{one}: ships with scikit-learn")
+            print(f"{one}: {_SHIPPED}")
         for place in places:
             missing |= place.path is None
             print(f"{one}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
@@ -63,8 +64,8 @@ def verify(name: Name = None, data: Folder = None) -> None:
     """Check the files of a dataset. Reads each and compares it with its card; the exit code is 1 if one differs.
 
     Recordings are decoded and counted where only some are there, or where nobody has published digests of them; a part
-    will do. Not found so: a wrong label, as N-MNIST's are the names of its folders, and a recording of events that was
-    cut between two of them.
+    will do. It cannot find a wrong label (N-MNIST's labels are its folders' names), nor events missing at the end of a
+    recording.
 
     \b
     snnlab data verify mnist
@@ -75,7 +76,7 @@ def verify(name: Name = None, data: Folder = None) -> None:
     for one in _chosen(name):
         checks = loaders.verify(one, folder=data)
         if not checks:
-            print(f"{one}: ships with scikit-learn")
+            print(f"{one}: {_SHIPPED}")
         for check in checks:
             failed |= check.state != "ok"
             print(f"{one}: {check.path or check.file}: {check.state}" + (f": {check.reason}" if check.reason else ""))
@@ -103,11 +104,16 @@ def fetch(
     if len(new) <= _LISTED:
         for path in new:
             print(path)
-    for folder, files in Counter(path.parent.parent for path in new).items() if len(new) > _LISTED else ():
-        print(f"{folder}: {printed.counted(files, 'file')}")
+    else:
+        _count(new, [place.path for place in loaders.where(name, folder=data) if place.path])
     if not new:
-        shipped = card.format == "scikit-learn"
-        print(f"{name}: ships with scikit-learn" if shipped else f"{name}: all files are there already")
+        print(f"{name}: {_SHIPPED if card.format == 'scikit-learn' else 'all files are there already'}")
+
+
+def _count(new: Sequence[Path], places: Sequence[Path]) -> None:
+    for place in places:
+        if many := sum(path.is_relative_to(place) for path in new):
+            print(f"{place}: {printed.counted(many, 'file')}")
 
 
 def pack(
@@ -133,22 +139,22 @@ def pack(
         print(f"{experiment}: learns from {chosen.source('train')}; its test part needs {chosen.source('test')}")
     # both are looked for before the first is packed, which may take long
     for samples in [loaders.load(chosen.source(split), split, folder=data) for split in ("train", "test")]:
-        _pack(samples, chosen.encoder)
+        _pack(samples, chosen)
 
 
-def _pack(samples: Samples, encoder: Encoder) -> None:
+def _pack(samples: Samples, experiment: Experiment) -> None:
     """Prints what there is to do before it is done, and then what there is and where."""
     from snnlab.encode import Filmed
     from snnlab.samples import Images, Packed
 
     what = f"{samples.dataset} {samples.split}"
     if isinstance(samples, Images):
-        filmed = ", to be filmed by a modelled camera" if isinstance(encoder, Filmed) else ""
+        filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, Filmed) else ""
         print(f"{what}: {printed.counted(len(samples), 'image')}{filmed}", flush=True)
     else:
         print(f"{what}: {printed.counted(len(samples), 'recording')}", flush=True)
     with interruptible("nothing was kept of this part"), bars.preparing(what, len(samples)) as told:
-        ready = encoder.prepared(samples, tell=told)
+        ready = experiment.prepared(samples, tell=told)
     if not isinstance(ready, Packed):
         print("  turned into spikes as they are used, nothing to keep")
         return
@@ -187,7 +193,7 @@ def _place(card: Dataset, data: Path | None) -> str:
 
     places = loaders.where(card.id, folder=data)
     if not places:
-        return "ships with scikit-learn"
+        return _SHIPPED
     folders = sorted({str(place.path.parent) for place in places if place.path})
     missing = sum(place.path is None for place in places)
     if not folders:
@@ -200,7 +206,7 @@ def _partly(card: Dataset, data: Path | None) -> str:
     """How many recordings there are, where they lie in a file each and not all are there."""
     from snnlab import loaders
 
-    if card.format not in ("nmnist-bin", "audio"):
+    if card.format not in loaders.PARTIAL:
         return ""
     try:
         found = sum(len(loaders.load(card.id, split, folder=data)) for split in card.splits)

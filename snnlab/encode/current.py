@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 
 from snnlab import cards
-from snnlab.encode.encoder import TRAIN, check_draw, images
-from snnlab.encode.trains import Table, check_grid
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images
+from snnlab.encode.trains import Table
 from snnlab.errors import Refused, one_of
 from snnlab.grammar import GrammarError, split_quantity
 from snnlab.packed import Tell, silent
@@ -71,7 +71,7 @@ class Current:
         try:
             card = cards.cell(self.cell)
         except Refused as refusal:
-            raise Refused("--set encoder.cell", refusal.found, refusal.right) from refusal
+            raise Refused("Current.cell", f"{refusal.where}: {refusal.found}", refusal.right) from refusal
         return _simulated(self, peak, card.digest)
 
 
@@ -85,12 +85,12 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
 
     card = cards.cell(layer.cell)
     if not card.threshold:
-        raise Refused("--set encoder.cell", f"{card.path} has no threshold", "needs a cell that fires")
+        raise Refused("Current.cell", f"{card.path} has no threshold", "needs a cell that fires")
     if layer.compartment not in card.compartments:
         found = f"no compartment {layer.compartment!r} on {card.path}"
-        raise Refused("--set encoder.compartment", found, one_of(layer.compartment, card.compartments))
+        raise Refused("Current.compartment", found, one_of(layer.compartment, card.compartments))
     unit = card.compartments[layer.compartment].unit
-    low, high = (si(value, unit, f"--set encoder.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
+    low, high = (si(value, unit, f"Current.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
     finer = math.ceil(layer.dt / seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
     steps = layer.steps * finer
     currents = np.broadcast_to(low + (high - low) * np.arange(peak + 1) / peak, (steps, peak + 1))

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snnlab.encode.encoder import TRAIN, check_draw, images
-from snnlab.encode.trains import check_grid
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.errors import Refused
 from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples
+from snnlab.sound.coder import MOST_STEPS
 from snnlab.sound.levels import Levels
 from snnlab.spikes import Spikes, stack
 
@@ -39,11 +39,8 @@ class Delta:
     hold: int = 14
 
     def __post_init__(self) -> None:
-        check_grid("Delta", self.steps, self.dt)
-        try:
-            Levels(self.level, self.hold)
-        except Refused as refusal:
-            raise Refused(refusal.where.replace("Levels", "Delta"), refusal.found, refusal.right) from refusal
+        check_grid("Delta", self.steps, self.dt, most=MOST_STEPS)
+        Levels(self.level, self.hold)  # which refuses what makes no code
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
         """The images, their shape that of the neurons. Raises Refused for what is no image."""

@@ -16,6 +16,7 @@ from snnlab.loaders.audio import READER
 from snnlab.packed import Grid, Tell, pack, silent
 from snnlab.samples import Files, Packed, Samples
 from snnlab.sound.bsa import Bsa
+from snnlab.sound.coder import MOST_STEPS
 from snnlab.sound.files import read
 from snnlab.sound.gammatone import Gammatone
 from snnlab.sound.levels import Levels
@@ -24,7 +25,7 @@ from snnlab.spikes import Spikes, stack
 
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]
-_MOST = 100_000  # time steps, as of the coders
+_MADE_BY = 1  # raised when the same sound gives other spikes
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Ear:
         for name, known in (("model", get_args(_Model)), ("code", get_args(_Code))):
             if getattr(self, name) not in known:
                 raise Refused(f"Ear.{name}", f"found {getattr(self, name)!r}", one_of(str(getattr(self, name)), known))
-        if type(self.steps) is not int or not 1 <= self.steps <= _MOST:
-            raise Refused("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {_MOST}")
+        if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
+            raise Refused("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
         if not 1e-6 <= self.dt <= 1:
             raise Refused("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
         if type(self.resample) is not bool:
@@ -113,13 +114,19 @@ class Ear:
         """Seconds of sound that the steps have room for."""
         return self.steps * self.cochlea.frame / self.hold
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that spikes depend on beside the sounds: what a part of the ear has no use for changes nothing."""
+        parts = [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]
+        return {"Ear": parts, "made_by": _MADE_BY}
+
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
         """The sounds as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones.
 
         Warns, when they are made, of sounds that are longer than there are steps.
         """
         if isinstance(samples, Packed):
-            return packed(samples, self.grid)
+            return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or samples.reader != READER:
             raise unfit(samples, "sounds")
         cut: list[Path] = []  # appending is safe in many threads
@@ -127,16 +134,15 @@ class Ear:
         def encode(chunk: Files) -> Spikes:
             return stack([self._recorded(path, cut) for path in chunk.paths()])
 
-        ready = pack(samples, encode, self.grid, self._recipe(), threads=threads, tell=tell)
+        ready = pack(samples, encode, self.grid, self.recipe, threads=threads, tell=tell)
         if cut:
             many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
-            right = "a larger encoder.steps keeps them whole"
-            warnings.warn(f"{samples.dataset} {samples.split}: {many}; {right}", stacklevel=2)
+            warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)
         return ready
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of sounds that were prepared; nothing about them is random. Raises Refused for others."""
-        return packed(samples, self.grid).spikes()
+        return packed(samples, self.steps, self.dt, self.recipe).spikes()
 
     def spikes(self, sound: ArrayLike) -> Spikes:
         """The spikes of one sound (samples,), full scale 1, at the ear's rate, as a batch of one.
@@ -148,17 +154,10 @@ class Ear:
 
     def _recorded(self, path: Path, cut: list[Path]) -> Spikes:
         """The spikes of the sound in a file, noted in `cut` if it is too long."""
-        sound = read(path)
-        if sound.rate != self.rate and not self.resample:
-            right = f"encoder.rate is {self.rate}: convert it, or --set encoder.resample=true"
-            raise Refused(path, f"{sound.rate} samples per second", right)
+        sound = read(path, rate=None if self.resample else self.rate)
         if sound.duration > self.longest:
             cut.append(path)
         try:
             return self.spikes(sound.at(self.rate).values)
         except Refused as refusal:
             raise Refused(path, refusal.found, refusal.right) from refusal
-
-    def _recipe(self) -> dict[str, Any]:
-        """All that spikes depend on beside the sounds: what a part of the ear has no use for changes nothing."""
-        return {"Ear": [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnlab.errors import Refused
 from snnlab.loaders.audio import READER
-from snnlab.packed import Grid, Tell, silent
+from snnlab.packed import Tell, made_from, silent
 from snnlab.samples import Files, Images, Packed, Samples
 from snnlab.spikes import Spikes
 
@@ -65,7 +69,7 @@ def unfit(samples: Samples, needed: str) -> Refused:
     if found in _OTHERS and found != needed:
         right += f"; for {found}: {_OTHERS[found]}"
     shape = f" of shape {samples.shape}" if samples.shape else ""
-    return Refused("--set encoder", f"{samples.dataset} has {found}{shape}", right)
+    return Refused("encode: samples", f"{samples.dataset} has {found}{shape}", right)
 
 
 def images(samples: Samples) -> Images:
@@ -87,15 +91,33 @@ def images(samples: Samples) -> Images:
     return samples
 
 
-def packed(samples: Samples, grid: Grid) -> Packed:
-    """The samples, being spikes on this grid. Raises Refused for anything else."""
+def packed(samples: Samples, steps: int, dt: float, *recipes: Mapping[str, Any]) -> Packed:
+    """The samples, being spikes in so many steps that were made by one of these. Raises Refused for anything else."""
     if not isinstance(samples, Packed):
         found = f"{type(samples).__name__} of {samples.dataset}"
         raise Refused("encode: samples", found, "needs what the encoder's `prepared` gives")
-    if (samples.steps, samples.dt, samples.shape) != (grid.steps, grid.dt, grid.shape or samples.shape):
-        found = f"{samples.steps} steps of {samples.dt:g} s, shape {samples.shape}"
-        raise Refused("encode: samples", found, f"this encoder has {grid.steps} of {grid.dt:g} s, shape {grid.shape}")
+    if (samples.steps, samples.dt) != (steps, dt):
+        found = f"{samples.steps} steps of {samples.dt:g} s"
+        raise Refused("encode: samples", found, f"this encoder has {steps} of {dt:g} s")
+    if samples.made_from not in map(made_from, recipes):
+        found = f"spikes of shape {samples.shape} of another encoder, or with other options"
+        raise Refused("encode: samples", found, "needs what this encoder's `prepared` gives")
     return samples
+
+
+def check_grid(encoder: str, steps: int, dt: float, *, most: int = (1 << 31) - 1) -> None:
+    """Raises Refused for a grid of time on which this encoder can place no spikes."""
+    if type(steps) is not int or not 1 <= steps <= most:
+        raise Refused(f"{encoder}.steps", f"found {steps!r}", f"needs a whole number, 1 to {most}")
+    if not 1e-9 <= dt <= 1e3:
+        raise Refused(f"{encoder}.dt", f"found {dt!r}", "needs seconds, 1e-9 to 1000")
+
+
+@cache
+def rates(brightest: float, peak: int) -> NDArray[np.uint64]:
+    """What falls to each value if `brightest` falls to the peak, in 2^-32; worked out exactly, then rounded once."""
+    exact = [WORD * Fraction(brightest) * min(value, peak) / peak for value in range(256)]
+    return np.array([round(rate) for rate in exact], dtype=np.uint64)
 
 
 def check_draw(seed: int, epoch: int, stream: int, threads: int) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from snnlab.camera import Camera
-from snnlab.encode.encoder import TEST, TRAIN, WORD
+from snnlab.encode.encoder import TEST, TRAIN, WORD, packed
 from snnlab.encode.sensor import Sensor
 from snnlab.errors import Refused
 from snnlab.packed import Tell, pack, silent
 from snnlab.samples import Images, Packed, Samples
 from snnlab.spikes import Spikes
+
+_MADE_BY = 1  # of the camera; raised when the same image gives other events
 
 
 @dataclass(frozen=True)
@@ -36,27 +39,34 @@ class Filmed:
     def dt(self) -> float:
         return self.sensor.dt
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that the spikes of films depend on beside the images."""
+        return {"Filmed": asdict(self), "made_by": [_MADE_BY, self.sensor.recipe["made_by"]]}
+
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
         """Images filmed, or recordings as they are, as spikes from the cache or into it.
 
         Raises Refused for what is neither, and where `Camera.events` or `Sensor.prepared` do.
         """
-        try:
-            if not isinstance(samples, Images):
-                return self.sensor.prepared(samples, threads=threads, tell=tell)
-            shape = (*self.camera.shape, 2)
-            grid = self.sensor.grid(shape)
-        except Refused as refusal:
-            where = refusal.where.replace("--set encoder.", "--set encoder.sensor.")
-            raise Refused(where, refusal.found, refusal.right) from refusal
+        if isinstance(samples, Packed):
+            return self._packed(samples)
+        if not isinstance(samples, Images):
+            return self.sensor.prepared(samples, threads=threads, tell=tell)
+        shape = (*self.camera.shape, 2)
+        grid = self.sensor.grid(shape)
         stream = TEST if samples.split == "test" else TRAIN
 
         def encode(chunk: Images) -> Spikes:
             return self.sensor.spikes(self.camera.events(chunk, seed=self.seed, stream=stream), shape)
 
         kept = replace(samples, dataset=f"{samples.dataset}-filmed")
-        return pack(kept, encode, grid, {"Filmed": asdict(self)}, threads=threads, tell=tell)
+        return pack(kept, encode, grid, self.recipe, threads=threads, tell=tell)
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of samples that were prepared; what is random about them was drawn then."""
-        return self.sensor.encode(samples, seed=seed, epoch=epoch, stream=stream, threads=threads)
+        return self._packed(samples).spikes()
+
+    def _packed(self, samples: Samples) -> Packed:
+        """The samples, being films that were made so, or recordings as the sensor has them."""
+        return packed(samples, self.sensor.steps, self.sensor.dt, self.recipe, self.sensor.recipe)

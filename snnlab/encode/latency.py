@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.encode.encoder import TRAIN, check_draw, images
-from snnlab.encode.trains import Table, check_grid
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images
+from snnlab.encode.trains import Table
 from snnlab.errors import Refused, one_of
 from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
 
-from snnlab.encode.encoder import TRAIN, WORD, check_draw, images
-from snnlab.encode.trains import check_grid
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images, rates
 from snnlab.errors import Refused
-from snnlab.native import library
+from snnlab.native import array, kernel
 from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
@@ -60,44 +56,33 @@ class Poisson:
         values, numbers = np.ascontiguousarray(batch.values), np.ascontiguousarray(batch.numbers)
         count, features = values.shape
         offsets = np.empty((count, self.steps + 1), dtype=np.int64)
-        kernel = _kernel()
-        drawn = kernel.snnlab_draw(
-            values, numbers, count, features, _thresholds(self.brightest, batch.peak), seed, stream, epoch, self.steps,
+        compiled = _compiled()
+        drawn = compiled.snnlab_draw(
+            values, numbers, count, features, rates(self.brightest, batch.peak), seed, stream, epoch, self.steps,
             offsets, threads,
         )  # fmt: skip
         if not drawn:
             raise MemoryError(f"spikes of {count} samples in {self.steps} steps: take smaller batches")
         try:
             ids = np.empty(int(offsets[-1, -1]) if count else 0, dtype=np.int32)
-            kernel.snnlab_collect(drawn, ids)
+            compiled.snnlab_collect(drawn, ids)
         finally:
-            kernel.snnlab_release(drawn)
+            compiled.snnlab_release(drawn)
         return Spikes(ids, offsets, features, self.dt)
 
 
 @cache
-def _thresholds(brightest: float, peak: int) -> NDArray[np.uint64]:
-    """What a random number must be below for a pixel of each value to fire; worked out exactly, then rounded once."""
-    exact = [WORD * Fraction(brightest) * min(value, peak) / peak for value in range(256)]
-    return np.array([round(threshold) for threshold in exact], dtype=np.uint64)
-
-
-@cache
-def _kernel() -> ctypes.CDLL:
-    kernel = library((files("snnlab.encode") / "poisson.cpp").read_text(encoding="utf-8"), name="encode")
-
-    def array(dtype: type[np.generic]) -> type:
-        return np.ctypeslib.ndpointer(dtype, flags="C")
-
+def _compiled() -> ctypes.CDLL:
+    made = kernel("snnlab.encode", "poisson.cpp")
     i64, u32 = ctypes.c_int64, ctypes.c_uint32
-    kernel.snnlab_draw.restype = ctypes.c_void_p
-    kernel.snnlab_draw.argtypes = [
+    made.snnlab_draw.restype = ctypes.c_void_p
+    made.snnlab_draw.argtypes = [
         array(np.uint8), array(np.int64), i64, i64, array(np.uint64), u32, u32, u32, i64, array(np.int64), i64,
     ]  # fmt: skip
-    kernel.snnlab_collect.restype = None
-    kernel.snnlab_collect.argtypes = [ctypes.c_void_p, array(np.int32)]
-    kernel.snnlab_release.restype = None
-    kernel.snnlab_release.argtypes = [ctypes.c_void_p]
-    kernel.snnlab_philox.restype = None
-    kernel.snnlab_philox.argtypes = [array(np.uint32), u32, u32]
-    return kernel
+    made.snnlab_collect.restype = None
+    made.snnlab_collect.argtypes = [ctypes.c_void_p, array(np.int32)]
+    made.snnlab_release.restype = None
+    made.snnlab_release.argtypes = [ctypes.c_void_p]
+    made.snnlab_philox.restype = None
+    made.snnlab_philox.argtypes = [array(np.uint32), u32, u32]
+    return made

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.encode.encoder import TRAIN, WORD, check_draw, images
-from snnlab.encode.trains import check_grid, regular
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images, rates
+from snnlab.encode.trains import regular
 from snnlab.errors import Refused, one_of
 from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples
@@ -62,8 +60,8 @@ class Regular:
             phases = _phases(batch, seed, epoch if self.fresh else 0, stream)
         else:
             phases = np.zeros(batch.values.shape, dtype=np.uint32)
-        rates = _rates(self.brightest, batch.peak)
-        return regular(batch, rates, phases, steps=self.steps, dt=self.dt, threads=threads)
+        intervals = rates(self.brightest, batch.peak)
+        return regular(batch, intervals, phases, steps=self.steps, dt=self.dt, threads=threads)
 
 
 _STREAM = 0x726567  # of random numbers, so that none is shared with what else is drawn by the same seed
@@ -76,10 +74,3 @@ def _phases(batch: Images, seed: int, epoch: int, stream: int) -> NDArray[np.uin
         words = np.random.Philox(key=[seed, _STREAM], counter=[0, stream, number, epoch]).random_raw(len(row))
         row[:] = words >> np.uint64(32)
     return phases
-
-
-@cache
-def _rates(brightest: float, peak: int) -> NDArray[np.uint64]:
-    """Intervals per step of each value, in 2^-32 of one; worked out exactly, then rounded once."""
-    exact = [WORD * Fraction(brightest) * min(value, peak) / peak for value in range(256)]
-    return np.array([round(rate) for rate in exact], dtype=np.uint64)

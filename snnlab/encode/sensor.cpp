@@ -5,18 +5,12 @@
 #include <new>
 #include <vector>
 
+#include "event.hpp"
+
 namespace {
 
-using i16 = std::int16_t;
 using i32 = std::int32_t;
 using i64 = std::int64_t;
-
-struct Event {
-    i16 x, y;
-    bool p;
-    i64 t;
-};
-static_assert(sizeof(Event) == 16, "as snnlab.samples.EVENT lays it out");
 
 constexpr i64 kNever = std::numeric_limits<i64>::max();
 
@@ -69,7 +63,7 @@ i64 floor_of(i64 number, i64 by) { return number / by - (number % by < 0); }
 Pixel to_middle(const Sensor& sensor, const Event* event, const Event* end) {
     i64 sum_x = 0, sum_y = 0, many = 0;
     for (Clock clock{sensor}; event < end; ++event) {
-        clock.tell(event->t);
+        clock.tell(event->time);
         const i64 x = event->x + clock.right, y = event->y + clock.down;
         if (x < 0 || y < 0 || x >= sensor.width || y >= sensor.height) continue;
         sum_x += x, sum_y += y, ++many;
@@ -82,10 +76,10 @@ Pixel to_middle(const Sensor& sensor, const Event* event, const Event* end) {
 void gather(const Sensor& sensor, Pixel moved, const Event* event, const Event* end, std::vector<Spike>& found) {
     found.clear();
     for (Clock clock{sensor}; event < end; ++event) {
-        clock.tell(event->t);
+        clock.tell(event->time);
         const i64 x = event->x + clock.right + moved.x, y = event->y + clock.down + moved.y;
         if (clock.step >= sensor.steps || x < 0 || y < 0 || x >= sensor.width || y >= sensor.height) continue;
-        const i32 neuron = sensor.at_y[std::size_t(y)] + sensor.at_x[std::size_t(x)] + (sensor.signs && event->p);
+        const i32 neuron = sensor.at_y[std::size_t(y)] + sensor.at_x[std::size_t(x)] + (sensor.signs && event->on);
         found.push_back({i32(clock.step), neuron});
     }
 }

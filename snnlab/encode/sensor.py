@@ -6,15 +6,16 @@ import ctypes
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.encode.encoder import TRAIN, packed, unfit
 from snnlab.errors import Refused
+from snnlab.loaders.nmnist import READER
 from snnlab.loaders.parts import events as events_of
-from snnlab.native import library
+from snnlab.native import array, kernel
 from snnlab.packed import Grid, Tell, pack, silent
 from snnlab.samples import EVENT, Files, Packed, Samples
 from snnlab.spikes import Spikes
@@ -27,7 +28,7 @@ _MIDDLE = (4, 2)
 """Pixels to the right and down that bring a digit of N-MNIST, held where it was at first, to the middle of the sensor:
 there its map of events fits the image of MNIST best (tests/test_encode_sensor.py)."""
 
-_STILL = "nmnist-bin"  # what can be held still
+_MADE_BY = 1  # raised when the same recording gives other spikes
 
 
 @dataclass(frozen=True)
@@ -68,28 +69,33 @@ class Sensor:
         """What the spikes of a sensor of rows, columns and 2 polarities lie on. Raises Refused for a pool beyond it."""
         if self.pool > max(shape[:2]):
             found = f"found {self.pool}, and the sensor has {shape[0]} rows and {shape[1]} columns"
-            raise Refused("--set encoder.pool", found, f"needs 1 to {max(shape[:2])}")
+            raise Refused("Sensor.pool", found, f"needs 1 to {max(shape[:2])}")
         rows, columns = (-(-side // self.pool) for side in shape[:2])
         return Grid(self.steps, self.dt, (rows, columns, 2) if self.polarities else (rows, columns))
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that spikes depend on beside the recordings."""
+        return {"Sensor": asdict(self), "made_by": _MADE_BY}
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
         """The recordings as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones."""
         if isinstance(samples, Packed):
-            return packed(samples, self._own(samples))
+            return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
             raise unfit(samples, "recordings of an event camera")
-        if self.stabilise and samples.reader != _STILL:
+        if self.stabilise and samples.reader != READER:
             found = f"{samples.dataset} has not the saccades of N-MNIST"
-            raise Refused("--set encoder.stabilise", found, "set it to false")
+            raise Refused("Sensor.stabilise", found, "set it to false")
 
         def encode(chunk: Files) -> Spikes:
             return self.spikes(events_of(chunk), samples.shape)
 
-        return pack(samples, encode, self.grid(samples.shape), {"Sensor": asdict(self)}, threads=threads, tell=tell)
+        return pack(samples, encode, self.grid(samples.shape), self.recipe, threads=threads, tell=tell)
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of recordings that were prepared; nothing about them is random. Raises Refused for others."""
-        return packed(samples, self._own(samples)).spikes()
+        return packed(samples, self.steps, self.dt, self.recipe).spikes()
 
     def spikes(self, recordings: Iterable[NDArray[np.void]], shape: tuple[int, ...]) -> Spikes:
         """The spikes of recordings, see `snnlab.samples.EVENT`, from a sensor of rows, columns and 2 polarities.
@@ -106,7 +112,7 @@ class Sensor:
         ids = np.empty(lengths.sum(), dtype=np.int32)
         offsets = np.empty((len(given), self.steps + 1), dtype=np.int64)
         moves = self._moves if self.stabilise else np.zeros((3, 0), dtype=np.int64)
-        found = _kernel().snnlab_bin(
+        found = _compiled().snnlab_bin(
             addresses, lengths, len(given), shape[1], shape[0], self.polarities, self.pool, self.centre, self.steps,
             round(self.dt * 1e6), moves.shape[1], *moves, ids, offsets,
         )  # fmt: skip
@@ -125,17 +131,10 @@ class Sensor:
         changes = np.flatnonzero(np.diff(shifts, prepend=np.iinfo(np.int64).max).any(axis=0))
         return np.stack([time[changes], *(shift[changes] for shift in shifts)])
 
-    def _own(self, samples: Samples) -> Grid:
-        """The grid that samples must have been packed on; their shape is known by the sensor alone."""
-        return Grid(self.steps, self.dt, samples.shape)
-
 
 @cache
-def _kernel() -> ctypes.CDLL:
-    kernel = library((files("snnlab.encode") / "sensor.cpp").read_text(encoding="utf-8"), name="sensor")
-    i64, longs = ctypes.c_int64, np.ctypeslib.ndpointer(np.int64, flags="C")
-    kernel.snnlab_bin.restype = i64
-    kernel.snnlab_bin.argtypes = [
-        longs, longs, *(i64,) * 9, *(longs,) * 3, np.ctypeslib.ndpointer(np.int32, flags="C"), longs,
-    ]  # fmt: skip
-    return kernel
+def _compiled() -> ctypes.CDLL:
+    made, i64, longs = kernel("snnlab.encode", "sensor.cpp"), ctypes.c_int64, array(np.int64)
+    made.snnlab_bin.restype = i64
+    made.snnlab_bin.argtypes = [longs, longs, *(i64,) * 9, *(longs,) * 3, array(np.int32), longs]
+    return made

@@ -6,24 +6,14 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.errors import Refused
-from snnlab.native import library
+from snnlab.native import array, kernel
 from snnlab.samples import Images
 from snnlab.spikes import Spikes
-
-
-def check_grid(encoder: str, steps: int, dt: float) -> None:
-    """Raises Refused for a grid of time on which this encoder can place no spikes."""
-    if type(steps) is not int or not 1 <= steps < 1 << 31:
-        raise Refused(f"{encoder}.steps", f"found {steps!r}", "needs a whole number, at least 1")
-    if not 1e-9 <= dt <= 1e3:
-        raise Refused(f"{encoder}.dt", f"found {dt!r}", "needs seconds, 1e-9 to 1000")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +47,7 @@ class Table:
         count, features = values.shape
 
         def run(offsets: NDArray[np.int64], ids: ctypes.c_void_p | None) -> None:
-            _kernel().snnlab_table(
+            _compiled().snnlab_table(
                 values, count, features, fields, self.starts, self.steps, steps, offsets, ids, threads
             )
 
@@ -76,7 +66,7 @@ def regular(
     count, features = values.shape
 
     def run(offsets: NDArray[np.int64], ids: ctypes.c_void_p | None) -> None:
-        _kernel().snnlab_regular(values, count, features, rates, phases, steps, offsets, ids, threads)
+        _compiled().snnlab_regular(values, count, features, rates, phases, steps, offsets, ids, threads)
 
     return _placed(run, (count, steps, features), dt)
 
@@ -96,18 +86,14 @@ def _placed(
 
 
 @cache
-def _kernel() -> ctypes.CDLL:
-    kernel = library((files("snnlab.encode") / "trains.cpp").read_text(encoding="utf-8"), name="trains")
-
-    def array(dtype: type[np.generic]) -> type:
-        return np.ctypeslib.ndpointer(dtype, flags="C")
-
+def _compiled() -> ctypes.CDLL:
+    made = kernel("snnlab.encode", "trains.cpp")
     i64, longs, place = ctypes.c_int64, array(np.int64), ctypes.c_void_p
-    kernel.snnlab_table.restype = kernel.snnlab_regular.restype = None
-    kernel.snnlab_table.argtypes = [
+    made.snnlab_table.restype = made.snnlab_regular.restype = None
+    made.snnlab_table.argtypes = [
         array(np.uint8), i64, i64, i64, longs, array(np.int32), i64, longs, place, i64,
     ]  # fmt: skip
-    kernel.snnlab_regular.argtypes = [
+    made.snnlab_regular.argtypes = [
         array(np.uint8), i64, i64, array(np.uint64), array(np.uint32), i64, longs, place, i64,
     ]  # fmt: skip
-    return kernel
+    return made

@@ -11,10 +11,11 @@ from snnlab import cards, loaders
 from snnlab.augment import Elastic
 from snnlab.encode import ENCODERS, Current, Encoder, Filmed, Poisson
 from snnlab.errors import Refused, one_of
-from snnlab.experiments.options import changed, explained, flat, read
+from snnlab.experiments.options import changed, explained, flat, option_of, read
 from snnlab.network import Layers
 from snnlab.packed import Tell, silent
 from snnlab.rules.rule import Rule
+from snnlab.samples import Samples
 from snnlab.train import Trial, check_budget
 
 # what an experiment is, not how it is run
@@ -61,10 +62,21 @@ class Experiment:
         if not 0 <= seed < 2**32:
             raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         parts = (loaders.load(self.source(split), split, folder=folder) for split in ("train", "test"))
-        train, test = (self.encoder.prepared(part, threads=threads, tell=tell) for part in parts)
+        train, test = (self.prepared(part, threads=threads, tell=tell) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
         return Trial(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
+        """What the encoder's `prepared` gives. Raises Refused by the name of the option that is to be changed."""
+        try:
+            return self.encoder.prepared(samples, threads=threads, tell=tell)
+        except Refused as refusal:
+            if refusal.where == "encode: samples":
+                raise Refused("--set encoder", refusal.found, refusal.right) from refusal
+            if option := option_of(refusal, self.encoder):
+                raise Refused(f"--set encoder.{option}", refusal.found, refusal.right) from refusal
+            raise
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""

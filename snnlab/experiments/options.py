@@ -73,12 +73,25 @@ def changed(value: _Value, changes: Mapping[str, Any], where: str, prefix: str =
     try:
         return replace(value, **inner)  # type: ignore[type-var]
     except Refused as refusal:
-        said = refusal.where.rpartition(".")[2]
+        said = option_of(refusal, value)
         if said in inner:
             raise Refused(f"{where} {prefix}{said}", refusal.found, refusal.right) from refusal
         # a field that was right until the others were changed
-        of = f"{prefix}{said}: " if said in {field.name for field in fields(value)} else ""  # type: ignore[arg-type]
+        of = f"{prefix}{said}: " if said else ""
         raise Refused(f"{where} {prefix}{next(iter(inner))}", f"{of}{refusal.found}", refusal.right) from refusal
+
+
+def option_of(refusal: Refused, value: Any) -> str:
+    """The dotted name of the field that a refusal by a dataclass is about; empty where it is about none.
+
+    A refusal names a field of the dataclass, as in "Ear.steps", of one within it, or of a class that takes the field's
+    value, as in "Lyon.rate".
+    """
+    kind, _, said = refusal.where.rpartition(".")
+    if kind and not kind.isidentifier():
+        return ""
+    found = [(type(owner).__name__ != kind, dotted) for dotted, owner, name in _leaves(value, (), "") if name == said]
+    return min(found)[1] if found else ""
 
 
 def _by_field(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,18 @@ from snnlab.loaders.checks import Check, verify
 from snnlab.loaders.fetching import fetch
 from snnlab.loaders.files import Place, where
 from snnlab.loaders.idx import read_idx
-from snnlab.loaders.parts import events, load
+from snnlab.loaders.parts import PARTIAL, events, load
 
-__all__ = ["Check", "Place", "as_tonic", "default_ear", "events", "fetch", "load", "read_idx", "verify", "where"]
+__all__ = [
+    "PARTIAL",
+    "Check",
+    "Place",
+    "as_tonic",
+    "default_ear",
+    "events",
+    "fetch",
+    "load",
+    "read_idx",
+    "verify",
+    "where",
+]

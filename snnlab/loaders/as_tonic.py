@@ -17,8 +17,8 @@ from snnlab.samples import EVENT, Files
 
 if TYPE_CHECKING:
     from snnlab.loaders.tonics import Recordings
-    from snnlab.sound.bsa import Bsa
-    from snnlab.sound.ear import Ear
+    from snnlab.sound.coder import Coder
+    from snnlab.sound.ear import Cochlea
     from snnlab.sound.lyon import Lyon
 
 _FRAME = 0.016  # seconds, as HM2-BP decimated the cochleagrams of TI46
@@ -29,8 +29,8 @@ def as_tonic(
     split: str,
     *,
     folder: Path | None = None,
-    ear: Ear | None = None,
-    coder: Bsa | None = None,
+    ear: Cochlea | None = None,
+    coder: Coder | None = None,
     **transforms: Callable[..., Any],
 ) -> Recordings:
     """One part of a dataset of recordings as a `tonic.Dataset`: its items are events and the number of the class.
@@ -69,14 +69,14 @@ def default_ear(name: str | Path) -> Lyon:
     return Lyon(rate=card.rate, decimation=round(card.rate * _FRAME))
 
 
-def spoken(samples: Files, ear: Ear, coder: Bsa) -> Iterator[NDArray[np.void]]:
+def spoken(samples: Files, ear: Cochlea, coder: Coder) -> Iterator[NDArray[np.void]]:
     """The spikes of one sound after another as events of channels. Raises Refused for a sound that is spoilt."""
     from snnlab.sound.files import read
 
     for path in samples.paths():
         frames = ear.cochleagram(read(path, rate=ear.rate).values)
         spikes = coder.encode(frames, frame=ear.frame)
-        found = np.zeros(len(spikes.ids), dtype=EVENT)
-        steps = np.repeat(np.arange(spikes.steps), np.diff(spikes.offsets[0], append=len(spikes.ids))[: spikes.steps])
-        found["x"], found["p"], found["t"] = spikes.ids, True, np.round(steps * spikes.dt * 1e6)
+        _, step, channel = spikes.events()
+        found = np.zeros(len(step), dtype=EVENT)
+        found["x"], found["p"], found["t"] = channel, True, np.round(step * spikes.dt * 1e6)
         yield found

@@ -11,7 +11,7 @@ from snnlab.cards import Archive, DataFile, Dataset, Listing
 from snnlab.errors import Refused
 from snnlab.loaders.audio import READER
 from snnlab.loaders.download import digests_of
-from snnlab.loaders.files import Place, archives, check_sum, content_of, nowhere, packed_at, places
+from snnlab.loaders.files import Place, archives, check_sum, content_of, hidden, nowhere, packed_at, places, searched
 from snnlab.loaders.parts import events, samples_of
 from snnlab.samples import Files
 
@@ -34,15 +34,12 @@ def verify(name: str | Path, *, folder: Path | None = None) -> tuple[Check, ...]
     """Read every file of a dataset and hold it against its card; empty for a dataset that ships with a package.
 
     Recordings are decoded and counted where there are only some of them, or where nobody has published digests; a part
-    of them will do. Decoding finds no label that is wrong, and no recording that lacks its last events or samples
-    without saying so. Archives that lie there are checked as well.
+    of them will do. Decoding cannot find a wrong label, nor a recording whose end is missing if the file still has
+    whole events or samples. Archives that lie there are checked as well.
     """
     card = cards.dataset(name)
-    found = tuple(places(card, folder))
-    checks = [check(card, place, folder) for place in found]
-    if found:
-        checks += [check_archive(archive, path) for archive, path in archives(card, found[0].searched)]
-    return tuple(checks)
+    checks = [check(card, place, folder) for place in places(card, folder)]
+    return (*checks, *(check_archive(archive, path) for archive, path in archives(card, searched(card, folder))))
 
 
 def check(card: Dataset, place: Place, folder: Path | None) -> Check:
@@ -59,14 +56,18 @@ def check(card: Dataset, place: Place, folder: Path | None) -> Check:
     many = len(_listed(card.listing, root))
     if many < card.listing.files:
         return _check_recordings(card, place, folder, "only all of them can be held against the release's digest")
-    wrong = differs(card.listing, root)
+    try:
+        wrong = differs(card.listing, root)
+    except Refused as refusal:
+        return Check(place.file, place.path, "bad", str(refusal))
     if not wrong:
         return Check(place.file, place.path, "ok")
-    # a file that cannot be decoded is worth more than the news that one of thousands differs
-    spoilt = _check_recordings(card, place, folder, "")
-    return (
-        spoilt if spoilt.state == "bad" and many == card.listing.files else Check(place.file, place.path, "bad", wrong)
-    )
+    if many == card.listing.files:
+        # a file that cannot be decoded is worth more than the news that one of thousands differs
+        spoilt = _check_recordings(card, place, folder, "")
+        if spoilt.state == "bad":
+            return spoilt
+    return Check(place.file, place.path, "bad", wrong)
 
 
 def complete(card: Dataset, place: Place, folder: Path | None) -> bool:
@@ -101,7 +102,7 @@ def _root(path: Path, file: str) -> Path:
 def _listed(listing: Listing, root: Path) -> list[str]:
     """The files that a listing is of, in upper or lower case, apart from those that systems hide."""
     either = "".join(f"[{one.lower()}{one.upper()}]" if one.isalpha() else one for one in listing.pattern)
-    found = (path for path in root.glob(either) if not path.name.startswith(".") and path.is_file())
+    found = (path for path in root.glob(either) if not hidden(path.name) and path.is_file())
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from snnlab import cards
 from snnlab.cards import Archive, DataFile, Dataset
 from snnlab.errors import Refused
 from snnlab.loaders import checks
 from snnlab.loaders.download import Tell, Wanted, download
-from snnlab.loaders.files import archives, folders, places, roots
+from snnlab.loaders.files import Place, archives, folders, holds, places, roots, searched, whole
 from snnlab.loaders.unpack import unpack
 
 _MOST = 64 << 30  # bytes of an archive whose size nobody has published
@@ -56,25 +55,20 @@ def _there(card: Dataset, archive: Archive, folder: Path | None) -> bool:
     """Whether what an archive holds lies where it is looked for already."""
     if card.files or card.listing is not None:
         return all(checks.complete(card, place, folder) for place in places(card, folder))
-    patterns = archive.keep or (archive.name,)
-    for place in places(card, folder):
-        if place.file == PurePosixPath(patterns[0]).parts[0]:
-            wanted = next(split.samples for split in card.splits.values() if split.path == place.file)
-            return place.path is not None and (place.path.is_file() or _many(place.path, patterns, wanted))
-    return False
+    held = [place for place in places(card, folder) if holds(archive, place.file)]
+    return bool(held) and all(_whole(card, archive, place) for place in held)
 
 
-def _many(folder: Path, patterns: tuple[str, ...], wanted: int) -> bool:
-    found = itertools.chain.from_iterable(folder.parent.glob(pattern) for pattern in patterns)
-    return sum(1 for _ in itertools.islice(found, wanted)) == wanted
+def _whole(card: Dataset, archive: Archive, place: Place) -> bool:
+    wanted = sum(split.samples for split in card.splits.values() if split.path == place.file)
+    return place.path is not None and whole(archive, place.path, place.file, wanted)
 
 
 def _unpacked(
     card: Dataset, archive: Archive, folder: Path | None, target: Path, tell: Tell | None
 ) -> tuple[Path, ...]:
     """What an archive holds, downloaded unless a right one lies there; the archive stays, to be checked later."""
-    searched = next(iter(places(card, folder))).searched
-    path = {one.name: path for one, path in archives(card, searched)}.get(archive.name)
+    path = {one.name: path for one, path in archives(card, searched(card, folder))}.get(archive.name)
     if path is None or checks.check_archive(archive, path).state != "ok":
         digests = {name: value for name, value in (("sha256", archive.sha256), ("md5", archive.md5)) if value}
         wanted = Wanted(archive.name, archive.mirrors, digests, most=archive.bytes or _MOST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -51,13 +52,18 @@ def roots(folder: Path | None) -> tuple[Path, ...]:
 
 def places(card: Dataset, folder: Path | None) -> Iterator[Place]:
     """Where each file on the card lies; of recordings, where the file or folder of each part does."""
-    searched = tuple(root / below for root in roots(folder) for below in folders(card))
+    everywhere = searched(card, folder)
     for part in dict.fromkeys(split.path for split in card.splits.values() if split.path):
-        yield Place(part, next((path for place in searched if (path := below(place, part))), None), searched)
+        yield Place(part, next((path for place in everywhere if (path := below(place, part))), None), everywhere)
     for file in card.files:
         # the archive first, because it is what a download mends
-        found = (path for below in searched for path in (below / f"{file}.gz", below / file) if path.is_file())
-        yield Place(file, next(found, None), searched)
+        found = (path for place in everywhere for path in (place / f"{file}.gz", place / file) if path.is_file())
+        yield Place(file, next(found, None), everywhere)
+
+
+def searched(card: Dataset, folder: Path | None) -> tuple[Path, ...]:
+    """The folders in which the files of a card are looked for."""
+    return tuple(root / folder_of_card for root in roots(folder) for folder_of_card in folders(card))
 
 
 def nowhere(place: Place) -> str:
@@ -96,10 +102,29 @@ def find(card: Dataset, file: str, folder: Path | None) -> Path:
     return place.path
 
 
-def archives(card: Dataset, searched: Iterable[Path]) -> Iterator[tuple[Archive, Path]]:
+def listed(folder: Path) -> list[str]:
+    """What is in a folder, sorted, apart from what systems hide in all of them.
+
+    Raises Refused for a folder that cannot be read.
+    """
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if not hidden(entry.name))
+    except OSError as error:
+        raise Refused(folder, error.strerror or str(error), "needs a readable folder") from error
+
+
+def hidden(name: str) -> bool:
+    """Whether it is the name of what systems put into folders of their own accord, as in ".DS_Store"."""
+    return name.startswith(".")
+
+
+# Archives --------------------------------------------------------------------------------------------------------
+
+
+def archives(card: Dataset, folders: Iterable[Path]) -> Iterator[tuple[Archive, Path]]:
     """The archives of a card that lie in any of these folders."""
     for archive in card.archives.values():
-        path = next((path for place in searched if (path := place / archive.name).is_file()), None)
+        path = next((path for place in folders if (path := place / archive.name).is_file()), None)
         if path is not None:
             yield archive, path
 
@@ -107,12 +132,33 @@ def archives(card: Dataset, searched: Iterable[Path]) -> Iterator[tuple[Archive,
 def packed_at(card: Dataset, place: Place) -> Path | None:
     """The archive that holds a file, or the files of a part, that were not found themselves."""
     for archive, path in archives(card, place.searched):
-        inside = [str(PurePosixPath(one).relative_to(archive.strip or ".")) for one in archive.keep]
-        if any(
-            PurePosixPath(one).parts[0] == place.file or PurePosixPath(f"{place.file}.gz").match(one) for one in inside
-        ):
+        if archive.keep and holds(archive, place.file):
             return path
     return None
+
+
+def inside(archive: Archive) -> list[PurePosixPath]:
+    """Patterns of what an archive holds, as it lies below the folder once unpacked; of a plain file, its name."""
+    return [PurePosixPath(one).relative_to(archive.strip) for one in archive.keep] or [PurePosixPath(archive.name)]
+
+
+def holds(archive: Archive, file: str) -> bool:
+    """Whether an archive holds a file of a card, plain or gzipped, or files of the part at this path."""
+    return bool(_rests(archive, file) or _rests(archive, f"{file}.gz"))
+
+
+def whole(archive: Archive, path: Path, file: str, wanted: int) -> bool:
+    """Whether what an archive holds of `file` is at `path`: the file, or below the folder so many files."""
+    found = itertools.chain.from_iterable(path.glob(str(rest)) for rest in _rests(archive, file) if rest.parts)
+    return path.is_file() or sum(1 for _ in itertools.islice(found, wanted)) == wanted
+
+
+def _rests(archive: Archive, file: str) -> list[PurePosixPath]:
+    """Of the patterns of an archive that begin with the path of a file or folder, what follows behind it."""
+    path = PurePosixPath(file)
+    depth = len(path.parts)
+    patterns = [one.parts for one in inside(archive) if len(one.parts) >= depth]
+    return [PurePosixPath(*one[depth:]) for one in patterns if path.match("/".join(one[:depth]))]
 
 
 # Checking --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from snnlab.cards import Dataset
 from snnlab.errors import Refused
+from snnlab.loaders.files import listed
 from snnlab.loaders.utterance import Utterance
 
 _NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[a-z]+)_(?P<take>[0-9]{1,3})\.wav", re.IGNORECASE | re.ASCII)
@@ -25,8 +26,8 @@ def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
     Raises Refused for a WAV file whose name is not that of a recording, and where there are none but the other part's.
     """
     here = others = 0
-    for path in sorted(place.iterdir()):
-        if path.suffix.lower() != ".wav" or path.name.startswith("."):
+    for path in (place / name for name in listed(place)):
+        if path.suffix.lower() != ".wav":
             continue
         match = _NAME.fullmatch(path.name)
         if match is None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snnlab.cards import Dataset
 from snnlab.errors import Refused
-from snnlab.loaders.files import find
+from snnlab.loaders.files import find, listed
 from snnlab.samples import EVENT, Files
 
 SIDE = 34
@@ -26,19 +26,24 @@ READER = "nmnist-bin"
 _RECORD = np.dtype([("x", "u1"), ("rest", ">u4")])
 _OVERFLOW, _LATER = 240, 1 << 13
 _MOST = 5 << 20  # bytes; published recordings have up to 50,000
-_TIMES = (1 << 23) - 1
+_TIME_MASK = (1 << 23) - 1
 
 
 def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
     """One part of N-MNIST, or what there is of it, in the order of MNIST.
 
-    Raises Refused for no recordings, for one that is there under two digits, and for files that are none.
+    Raises Refused for no recordings, for one that is there under two digits, for files that are none, and for a card
+    of another sensor or unit of time.
     """
+    if card.sensor != (SIDE, SIDE, 2):
+        raise Refused(f"{card.path}: sensor", f"found {list(card.sensor)}", f"this format has {[SIDE, SIDE, 2]}")
+    if card.time_unit != "us":
+        raise Refused(f"{card.path}: time_unit", f"found {card.time_unit!r}", "this format has 'us'")
     part = card.splits[split]
     place = find(card, part.path, folder)
     found = dict[int, str]()
     for digit in _digits(place, card.classes):
-        for name in _listed(place / digit):
+        for name in listed(place / digit):
             number = _number(place / digit / name, part.samples)
             if number in found:
                 right = f"{place / found[number]} has this number too: one of the two lies in the wrong folder"
@@ -75,7 +80,7 @@ def decode(path: Path) -> NDArray[np.void]:
     records = np.frombuffer(_content(path), dtype=_RECORD)
     rest = records["rest"].astype(np.uint32)
     row = rest >> 24
-    time = (rest & _TIMES).astype(np.int64)
+    time = (rest & _TIME_MASK).astype(np.int64)
     overflown = row == _OVERFLOW
     column = records["x"]
     if overflown.any():
@@ -122,19 +127,11 @@ def _check(path: Path, column: NDArray[np.integer], row: NDArray[np.integer], ti
 
 def _digits(place: Path, classes: tuple[str, ...]) -> list[str]:
     """The folders of digits that there are."""
-    names = _listed(place)
+    names = listed(place)
     for name in names:
         if name not in classes or not (place / name).is_dir():
             raise Refused(place / name, "no folder of a digit", f"move it away: {place} holds {', '.join(classes)}")
     return names
-
-
-def _listed(folder: Path) -> list[str]:
-    """What is in a folder, apart from what systems hide in all of them."""
-    try:
-        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise Refused(folder, error.strerror or str(error), "needs a readable folder") from error
 
 
 def _number(path: Path, most: int) -> int:

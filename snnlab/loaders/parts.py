@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Dataset
+from snnlab.datacard import TONIC
 from snnlab.errors import Refused, one_of
 from snnlab.loaders import audio, digits, idx, nmnist
 from snnlab.samples import Files, Samples
@@ -28,18 +29,20 @@ def _read_by_tonic(samples: Files) -> Iterator[NDArray[np.void]]:
     return tonics.read(samples)
 
 
+PARTIAL = frozenset({nmnist.READER, audio.READER})
+"""Formats of which a part may be there in part."""
+
 _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "idx": idx.images,
     "scikit-learn": digits.images,
-    "nmnist-bin": nmnist.recordings,
-    "audio": audio.recordings,
+    nmnist.READER: nmnist.recordings,
+    audio.READER: audio.recordings,
     "tonic": _of_tonic,
 }
-_PARTIAL = frozenset({"nmnist-bin", "audio"})  # formats of which a part may be there in part
 _AS_FOUND = frozenset({"tonic"})  # formats whose archives have digests; sources count their samples differently
 _READERS: Mapping[str, Callable[[Files], Iterator[NDArray[np.void]]]] = {
     nmnist.READER: nmnist.read,
-    **dict.fromkeys(("tonic-SHD", "tonic-SSC", "tonic-NTIDIGITS18", "tonic-DVSGesture"), _read_by_tonic),
+    **{f"tonic-{kind}": _read_by_tonic for kind in TONIC},
 }
 
 
@@ -59,7 +62,7 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
         raise Refused(f"{card.path}: format", f"found {card.format!r}", one_of(card.format, _FORMATS))
     samples = samples_of(card, split, folder)
     expected = card.splits[split].samples
-    fewer = card.format in _PARTIAL and len(samples) < expected
+    fewer = card.format in PARTIAL and len(samples) < expected
     if len(samples) != expected and not fewer and card.format not in _AS_FOUND:
         found = f"{len(samples)} in the files"
         raise Refused(f"{card.path}: splits.{split}.samples", found, f"the card says {expected}")

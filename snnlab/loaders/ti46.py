@@ -8,11 +8,13 @@ the Linguistic Data Consortium, so it is never downloaded.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from pathlib import Path
 
 from snnlab.cards import Dataset
 from snnlab.errors import Refused
+from snnlab.loaders.files import listed
 from snnlab.loaders.utterance import Utterance
 
 _NAME = re.compile(
@@ -20,21 +22,25 @@ _NAME = re.compile(
     r"\.(wav|sph)",
     re.IGNORECASE | re.ASCII,
 )
+_DIGITS = "zero one two three four five six seven eight nine".split()
+_CODES = {one: f"0{one.upper()}" for one in string.digits + string.ascii_lowercase}
+_CODES |= {word: f"0{digit}" for digit, word in enumerate(_DIGITS)}
+"""What files call a word, by the name of its class."""
 _SPEAKER = re.compile(r"[fm][1-8]", re.IGNORECASE)
 
 
 def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
     """The recordings of one part, folder after folder; files that are not called .wav or .sph are left alone.
 
-    Raises Refused for a folder that is no speaker's, a sound whose name is not that of a recording, and one that lies
-    in the folder of another speaker or of the other part.
+    Raises Refused for a class that is no word of these, a folder that is no speaker's, a sound whose name is not that
+    of a recording, and one that lies in the folder of another speaker or of the other part.
     """
     codes = _codes(card)
-    for folder in sorted(entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    for folder in (place / name for name in listed(place) if (place / name).is_dir()):
         if not _SPEAKER.fullmatch(folder.name):
             raise Refused(folder, "no folder of a speaker", f"move it away: {place} holds f1 to f8 and m1 to m8")
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in (".wav", ".sph") or path.name.startswith("."):
+        for path in (folder / name for name in listed(folder)):
+            if path.suffix.lower() not in (".wav", ".sph"):
                 continue
             match = _NAME.fullmatch(path.name)
             if match is None:
@@ -48,11 +54,11 @@ def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
 
 
 def _codes(card: Dataset) -> dict[str, int]:
-    """The code of each class's word: 00 to 09 for ten digits, 0A to 0Z for letters."""
-    words = (
-        [f"0{digit}" for digit in range(10)] if len(card.classes) == 10 else [f"0{one.upper()}" for one in card.classes]
-    )
-    return {word: label for label, word in enumerate(words)}
+    """Which class the code of each word is. Raises Refused for a class that is no digit and no letter."""
+    for name in card.classes:
+        if name.lower() not in _CODES:
+            raise Refused(f"{card.path}: classes", f"found {name!r}", "TI46 has digits, zero to nine, and letters")
+    return {_CODES[name.lower()]: label for label, name in enumerate(card.classes)}
 
 
 def _check_folders(path: Path, split: str, speaker: str, session: str) -> None:

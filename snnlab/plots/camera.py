@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from snnlab.errors import Refused
 from snnlab.plots.frame import legend_above
-from snnlab.plots.style import STYLE, style
+from snnlab.plots.style import STYLE
 
 _LINES = ("-", "--", ":", "-.")
 
@@ -57,19 +56,3 @@ def agreement(one: ArrayLike, other: ArrayLike, ax: Axes) -> Axes:
     ax.set_xlim(0, most)
     ax.set_ylim(0, most)
     return ax
-
-
-def panels(
-    layout: Sequence[Sequence[str]], *, size: tuple[float, float], heights: Sequence[float]
-) -> tuple[Figure, dict[str, Axes]]:
-    """An empty figure in the project's look, and its Axes by the names in `layout`, which may stand in several places.
-
-    size     width and height in inches
-    heights  relative heights of the rows
-    """
-    with style():
-        made = Figure(figsize=size)
-        axes: dict[str, Axes] = made.subplot_mosaic([list(row) for row in layout], height_ratios=list(heights))
-        for ax in axes.values():
-            ax.tick_params(labelsize=STYLE["xtick.labelsize"])  # ticks are made later, outside the style
-    return made, axes

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from snnlab.errors import Refused
 from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
-from snnlab.plots.style import BLUE, INK, VERMILLION
+from snnlab.plots.style import BLUE, INK, MANY, VERMILLION
 
 _GAP = 2  # pixels between two frames
 _BRIGHTEST = 99.0  # percentile of the counts that are not 0, from which a pixel has its full colour
-_MANY = 20_000  # events from which a vector file holds them as one image
 
 
 def event_frames(events: NDArray[np.void], ax: Axes, *, shape: tuple[int, ...], frames: int = 6) -> Axes:
@@ -76,9 +75,9 @@ def event_raster(events: NDArray[np.void], ax: Axes, *, shape: tuple[int, ...]) 
     signs = ((True, "ON", VERMILLION), (False, "OFF", BLUE)) if two else ((True, "", INK),)
     size = float(np.clip(80 / np.sqrt(len(events)), 1, 3))
     for sign, label, color in signs:
-        some = events["p"].astype(bool) == sign
+        some = events["p"].astype(bool) == sign if two else slice(None)
         ax.plot(time[some], place[some], linestyle="none", marker="o", markersize=size, color=color, markeredgewidth=0,
-                label=label or None, rasterized=len(events) > _MANY)  # fmt: skip
+                label=label or None, rasterized=len(events) > MANY)  # fmt: skip
     if two:
         legend_above(ax, markerscale=4 / size)
     return ax

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from snnlab.errors import Refused
 from snnlab.plots.frame import notice, time_axis, whole_numbers
-from snnlab.plots.style import INK
+from snnlab.plots.style import INK, MANY
 from snnlab.spikes import Spikes, neuron_numbers
 
 _TICKED_ROWS = 50  # more rows than this are too thin for vertical ticks
 _NAMED_ROWS = 12  # up to here every row carries its number
-_MANY = 20_000  # spikes from which a vector file holds them as one image
 
 
 def raster(
@@ -48,7 +47,7 @@ def raster(
     else:
         size = _dot(ax, len(row)) if marker is None else None
         ax.plot(time, row, linestyle="none", marker=marker or "o", markersize=size, color=color,
-                markeredgewidth=0 if marker is None else None, rasterized=len(row) > _MANY)  # fmt: skip
+                markeredgewidth=0 if marker is None else None, rasterized=len(row) > MANY)  # fmt: skip
     _neuron_axis(ax, shown)
     if not len(row):
         notice(ax, "no spikes" if len(shown) else "no neurons")

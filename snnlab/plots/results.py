@@ -32,9 +32,9 @@ def accuracies(
                 raise Refused(name, f"accuracy {value:g}", "needs a fraction, 0 to 1")
     for place, values in enumerate(measured.values()):
         _seeds(ax, place, 100 * np.asarray(values, dtype=float))
-    places = [place for place, name in enumerate(measured) if papers.get(name) is not None]
-    if places:
-        numbers = [100 * (papers[list(measured)[place]] or 0.0) for place in places]
+    shown = [(place, 100 * paper) for place, name in enumerate(measured) if (paper := papers.get(name)) is not None]
+    if shown:
+        places, numbers = zip(*shown, strict=True)
         ax.plot(numbers, places, "D", color=VERMILLION, fillstyle="none", markersize=8, label="paper", zorder=3)
     _axes(ax, list(measured))
     return ax

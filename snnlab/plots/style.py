@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -47,6 +48,9 @@ STYLE: Mapping[Any, Any] = MappingProxyType(
 )
 """The project's look, as matplotlib's rc parameters."""
 
+MANY = 20_000
+"""Dots of one picture from which a vector file holds them as an image."""
+
 _UNDATED: Mapping[str, dict[str, Any]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
@@ -76,9 +80,28 @@ def figure(
         axes = made.subplots(
             rows, columns, squeeze=False, sharex="col" if shared_time else False, height_ratios=heights
         )
-        for ax in axes.flat:
-            ax.tick_params(labelsize=STYLE["xtick.labelsize"])  # ticks are made later, outside the style
+        _ticked(axes.flat)
     return made, axes
+
+
+def panels(
+    layout: Sequence[Sequence[str]], *, size: tuple[float, float], heights: Sequence[float]
+) -> tuple[Figure, dict[str, Axes]]:
+    """An empty figure in the project's look, and its Axes by the names in `layout`, which may stand in several places.
+
+    size     width and height in inches
+    heights  relative heights of the rows
+    """
+    with style():
+        made = Figure(figsize=size)
+        axes: dict[str, Axes] = made.subplot_mosaic([list(row) for row in layout], height_ratios=list(heights))
+        _ticked(axes.values())
+    return made, axes
+
+
+def _ticked(axes: Iterable[Axes]) -> None:
+    for ax in axes:
+        ax.tick_params(labelsize=STYLE["xtick.labelsize"])  # ticks are made later, outside the style
 
 
 def check_path(path: str | Path) -> Path:

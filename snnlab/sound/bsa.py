@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
-from snnlab.sound.coder import as_spikes, check_hold, coded, kernel
+from snnlab.sound.coder import LANES, as_spikes, check_hold, coded, compiled
 from snnlab.spikes import Spikes
-
-_LANES = 8  # channels that are coded side by side
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,10 @@ class Bsa:
         """
         values = coded(frames, frame, self.hold, steps)
         held, channels = len(values) * self.hold, values.shape[1]
-        left = np.zeros((held + self.taps, -(-channels // _LANES) * _LANES))
+        left = np.zeros((held + self.taps, -(-channels // LANES) * LANES))
         left[:held, :channels] = np.repeat(values * self.gain, self.hold, axis=0)
         raster = np.empty((held, left.shape[1]), dtype=np.uint8)
-        kernel().snnlab_bsa(left, held, left.shape[1], self.kernel, self.taps, self.threshold, raster)
+        compiled().snnlab_bsa(left, held, left.shape[1], self.kernel, self.taps, self.threshold, raster)
         late = np.concatenate([np.zeros((1, channels), dtype=np.uint8), raster[:, :channels]])
         return as_spikes(late, steps or held + 1, frame / self.hold)
 

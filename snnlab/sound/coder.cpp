@@ -8,7 +8,7 @@ namespace {
 using u8 = std::uint8_t;
 using i64 = std::int64_t;
 
-constexpr i64 kLanes = 8;  // channels that are coded side by side; rows are filled up to a multiple of them
+constexpr i64 kLanes = SNNLAB_LANES;  // channels that are coded side by side, as coder.py fills up rows
 
 // Spelt out as vectors: compilers unroll loops over so few channels before they see that they could be one instruction.
 typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from importlib.resources import files
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
-from snnlab.native import library
+from snnlab.native import array, kernel
 from snnlab.spikes import Spikes, offsets_of
 
-_HIGHEST = 100_000  # time steps of a sample
+MOST_STEPS = 100_000
+"""Time steps of a sample, at most."""
+
+LANES = 8
+"""Channels that BSA codes side by side: its rows are filled up to a multiple of them."""
 
 
 class Coder(Protocol):
@@ -54,10 +57,10 @@ def coded(frames: ArrayLike, frame: float, hold: int, steps: int | None) -> NDAr
         raise Refused("encode", "a cochleagram with values that are not finite", "needs numbers")
     if not (np.isfinite(frame) and frame > 0):
         raise Refused("encode", f"a frame of {frame!r} s", "needs seconds above 0")
-    if steps is not None and (type(steps) is not int or not 1 <= steps <= _HIGHEST):
-        raise Refused("encode", f"steps {steps!r}", f"needs a whole number, 1 to {_HIGHEST}")
-    if len(values) * hold > _HIGHEST:
-        raise Refused("encode", f"{len(values)} frames of {hold} steps", f"needs at most {_HIGHEST} steps")
+    if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST_STEPS):
+        raise Refused("encode", f"steps {steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
+    if len(values) * hold > MOST_STEPS:
+        raise Refused("encode", f"{len(values)} frames of {hold} steps", f"needs at most {MOST_STEPS} steps")
     return values
 
 
@@ -70,12 +73,10 @@ def as_spikes(raster: NDArray[np.uint8], steps: int, dt: float) -> Spikes:
 
 
 @cache
-def kernel() -> ctypes.CDLL:
+def compiled() -> ctypes.CDLL:
     """The coders in C++; each operation is rounded by itself, so that compilers make no difference."""
-    source = (files("snnlab.sound") / "coder.cpp").read_text(encoding="utf-8")
-    made = library(source, name="coder", flags=["-ffp-contract=off"])
-    array, i64, f64 = np.ctypeslib.ndpointer, ctypes.c_int64, ctypes.c_double
-    values, raster = array(np.float64, flags="C"), array(np.uint8, flags="C")
+    made = kernel("snnlab.sound", "coder.cpp", flags=["-ffp-contract=off", f"-DSNNLAB_LANES={LANES}"])
+    i64, f64, values, raster = ctypes.c_int64, ctypes.c_double, array(np.float64), array(np.uint8)
     made.snnlab_bsa.restype = made.snnlab_levels.restype = None
     made.snnlab_bsa.argtypes = [values, i64, i64, values, i64, f64, raster]
     made.snnlab_levels.argtypes = [values, i64, i64, i64, f64, values, raster]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from importlib.resources import files
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
-from snnlab.native import library
+from snnlab.native import array, kernel
+
+_SMOOTHED = 3.0  # frames, as in the Auditory Toolbox
 
 
-class Ear(Protocol):
+class Cochlea(Protocol):
     """A model of the ear: the envelope of each of its channels, kept once in `decimation` samples.
 
     rate        samples per second of the sounds it hears
@@ -59,22 +60,21 @@ def heard(sound: ArrayLike, decimation: int) -> NDArray[np.float64]:
     return values
 
 
-def smoothing(rate: int, decimation: int, tau_factor: float = 3.0) -> NDArray[np.float64]:
-    """The low-pass before decimation: two equal poles of `tau_factor` frames, gain 1 at rest (gain, b1, b2).
+def smoothing(decimation: int) -> NDArray[np.float64]:
+    """The low-pass before decimation: two equal poles of three frames, gain 1 at rest (gain, b1, b2).
 
     The output is ``gain * x[n - 2] - b1 * y[n - 1] - b2 * y[n - 2]``, late by two samples as in the Auditory Toolbox.
     """
-    pole = np.exp(-1 / (tau_factor * decimation))
+    pole = np.exp(-1 / (_SMOOTHED * decimation))
     return np.array([(1 - pole) ** 2, -2 * pole, pole**2])
 
 
 @cache
-def kernel() -> ctypes.CDLL:
+def compiled() -> ctypes.CDLL:
     """The ears in C++; each operation is rounded by itself, so that compilers make no difference."""
-    source = (files("snnlab.sound") / "ear.cpp").read_text(encoding="utf-8")
-    made = library(source, name="ear", flags=["-ffp-contract=off"])
-    array, i64 = np.ctypeslib.ndpointer(np.float64, flags="C"), ctypes.c_int64
+    made = kernel("snnlab.sound", "ear.cpp", flags=["-ffp-contract=off"])
+    f64, i64 = array(np.float64), ctypes.c_int64
     made.snnlab_lyon.restype = made.snnlab_gammatone.restype = ctypes.c_int
-    made.snnlab_lyon.argtypes = [array, i64, i64, array, i64, array, i64, i64, array, array]
-    made.snnlab_gammatone.argtypes = [array, i64, i64, array, i64, array, array]
+    made.snnlab_lyon.argtypes = [f64, i64, i64, f64, i64, f64, i64, i64, f64, f64]
+    made.snnlab_gammatone.argtypes = [f64, i64, i64, f64, i64, f64, f64]
     return made

@@ -17,6 +17,7 @@ from snnlab.errors import Refused
 
 _CODINGS = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 _RATES = range(1000, 384_001)
+_RANGE = f"needs {_RATES[0]} to {_RATES[-1]}"
 _LOUDEST = 10.0  # times full scale: floats beyond it were written in another unit
 _RATIO = 10_000  # a conversion by a ratio of larger numbers would take a filter of more than 200,000 taps
 _CHUNKS = 1000  # chunks of a RIFF file that are looked through for its samples
@@ -39,11 +40,13 @@ class Sound:
     def at(self, rate: int) -> Sound:
         """The sound at another rate, by a polyphase filter (scipy.signal.resample_poly).
 
-        Raises Refused for a rate that is not in a ratio of numbers up to 10,000 to that of the sound.
+        Raises Refused for a rate out of range, and for one in no ratio of numbers up to 10,000 to that of the sound.
         """
+        if rate not in _RATES:
+            raise Refused("Sound.at", f"{rate} samples per second", _RANGE)
         common = math.gcd(rate, self.rate)
         up, down = rate // common, self.rate // common
-        if rate not in _RATES or max(up, down) > _RATIO:
+        if max(up, down) > _RATIO:
             raise Refused("Sound.at", f"{self.rate} Hz to {rate} Hz", f"needs a ratio of numbers up to {_RATIO}")
         if up == down:
             return self
@@ -52,12 +55,11 @@ class Sound:
         return Sound(resample_poly(self.values, up, down), rate)
 
 
-def read(path: str | Path, *, rate: int | None = None, resample: bool = False, longest: float = 60.0) -> Sound:
+def read(path: str | Path, *, rate: int | None = None, longest: float = 60.0) -> Sound:
     """The sound in a RIFF WAV or NIST SPHERE file, of any suffix: PCM, floats, mu-law or A-law, one channel.
 
-    rate      samples per second that are needed; any, if left out
-    resample  whether a sound of another rate is converted to it, instead of refused
-    longest   seconds beyond which a file is refused
+    rate     samples per second that are needed; any, if left out
+    longest  seconds beyond which a file is refused
 
     Raises Refused for what is not such a file, is truncated, empty, compressed, or contradicts itself, for several
     channels, another rate, and samples that are not finite.
@@ -71,11 +73,10 @@ def read(path: str | Path, *, rate: int | None = None, resample: bool = False, l
         sound = _decoded(path, promised, longest)
     except OSError as error:
         raise Refused(path, f"cannot be read: {error.strerror or error}", "needs a file that is readable") from error
-    if rate is None or sound.rate == rate:
-        return sound
-    if not resample:
-        raise Refused(path, f"{sound.rate} samples per second", f"needs {rate}; convert it, or have it resampled")
-    return sound.at(rate)
+    if rate is not None and sound.rate != rate:
+        right = f"needs {rate}: convert it, or let the ear do so with its option resample"
+        raise Refused(path, f"{sound.rate} samples per second", right)
+    return sound
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _decoded(path: Path, promised: _Promise, longest: float) -> Sound:
     if promised.channels != 1:
         raise Refused(path, f"{promised.channels} channels", "needs one: choose it with sox IN.wav OUT.wav remix 1")
     if promised.rate not in _RATES:
-        raise Refused(path, f"{promised.rate} samples per second", f"needs {_RATES[0]} to {_RATES[-1]}")
+        raise Refused(path, f"{promised.rate} samples per second", _RANGE)
     if not promised.frames:
         raise Refused(path, "no samples", "needs a sound")
     if promised.frames > longest * promised.rate:

@@ -1,4 +1,4 @@
-"""A bank of gammatone filters: their envelopes, from low frequencies to high along the basilar membrane."""
+"""A bank of gammatone filters: their envelopes, from high frequencies to low along the basilar membrane."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
-from snnlab.sound.ear import check_ear, heard, kernel, smoothing
+from snnlab.sound.ear import check_ear, compiled, heard, smoothing
 
 _WIDTH = 16 / (5 * np.pi)  # of a filter of fourth order whose equivalent rectangular bandwidth is 1
 _HIGHEST = 0.45  # of the rate: the highest centre frequency, unless chosen
@@ -67,8 +67,8 @@ class Gammatone:
         values = heard(sound, self.decimation)
         out = np.empty((len(values) // self.decimation, self.channels))
         poles = self._poles()
-        failed = kernel().snnlab_gammatone(
-            values, len(out), self.decimation, poles, self.channels, smoothing(self.rate, self.decimation), out
+        failed = compiled().snnlab_gammatone(
+            values, len(out), self.decimation, poles, self.channels, smoothing(self.decimation), out
         )
         if failed:
             raise MemoryError("no memory for a cochleagram")

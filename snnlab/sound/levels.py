@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
-from snnlab.sound.coder import as_spikes, check_hold, coded, kernel
+from snnlab.sound.coder import as_spikes, check_hold, coded, compiled
 from snnlab.spikes import Spikes
 
 
@@ -50,7 +50,7 @@ class Levels:
         values = coded(frames, frame, self.hold, steps)
         held, channels = len(values) * self.hold, values.shape[1]
         raster = np.empty((held, 2 * channels), dtype=np.uint8)
-        kernel().snnlab_levels(values, len(values), channels, self.hold, self.level, np.zeros(channels), raster)
+        compiled().snnlab_levels(values, len(values), channels, self.hold, self.level, np.zeros(channels), raster)
         return as_spikes(raster, steps or held, frame / self.hold)
 
     def reconstruct(self, spikes: Spikes) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import Refused
-from snnlab.sound.ear import check_ear, heard, kernel, smoothing
+from snnlab.sound.ear import check_ear, compiled, heard, smoothing
 
 _BREAK = 1000.0  # Hz: filters are of constant bandwidth below it and of constant Q above
 _SHARPNESS, _OFFSET = 5.0, 1.5  # of the zeros: how many times the poles' Q, how many steps above them
@@ -71,9 +71,9 @@ class Lyon:
         centres, sections = _design(self.rate, self.q, self.step)
         out = np.empty((len(values) // self.decimation, len(centres)))
         gains = np.array([(target, 1 - np.exp(-1 / (tau * self.rate))) for tau, target in _GAINS.items()])
-        failed = kernel().snnlab_lyon(
+        failed = compiled().snnlab_lyon(
             values, len(out), self.decimation, sections, sections.shape[1], gains, self.control, self.difference,
-            smoothing(self.rate, self.decimation), out,
+            smoothing(self.decimation), out,
         )  # fmt: skip
         if failed:
             raise MemoryError("no memory for a cochleagram")
