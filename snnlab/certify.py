@@ -75,7 +75,7 @@ def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], obje
             brian[name] += compare(exact[name], witness[name])
             single[name] += compare(fast[name], exact[name])
         output = trial.circuit.nodes[-1].name
-        answers = [trial.rule.decide(spikes[output].counts()) for spikes in (fast, exact)]
+        answers = [trial.rule.decide(state, spikes[output]) for spikes in (fast, exact)]
         changed += int(np.count_nonzero(answers[0] != answers[1]))
     return Certificate(samples, brian, single, changed)
 

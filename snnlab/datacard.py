@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from snnlab.page import Page
 FORMATS = {
     "idx": "LeCun's idx files, one of images and one of labels for each part",
     "scikit-learn": "shipped inside that package",
+    "table": "on the card itself, a row for each sample",
     "nmnist-bin": "one file of 5-byte events for each recording, in a folder for each class",
     "audio": "one WAV or SPHERE file for each utterance",
     "tonic": "read by a class of tonic",
@@ -34,7 +36,11 @@ TIME_UNITS = ("s", "ms", "us")
 TONIC = ("SHD", "SSC", "NTIDIGITS18", "DVSGesture")
 """What a card of format "tonic" may say in `tonic`: the classes whose files are read."""
 
-_MEASURE = {"idx": "shape", "scikit-learn": "shape", "nmnist-bin": "sensor", "audio": "rate", "tonic": "sensor"}
+_MEASURE = {
+    "idx": "shape", "scikit-learn": "shape", "table": "shape", "nmnist-bin": "sensor", "audio": "rate", "tonic": "sensor",
+}  # fmt: skip
+_SHIPPED = ("scikit-learn", "table")  # formats that need no files
+_MOST = 255  # that a number in a table may be
 _MEASURES = ("shape", "sensor", "rate")
 _DIGITS = {"md5": 32, "sha256": 64}
 
@@ -83,13 +89,15 @@ class Listing:
 class Split:
     """One part of a dataset: how many samples it has when complete, and where they are.
 
-    An idx card names two `files`; for all others `path` is a file or a folder below the data folder.
+    An idx card names two `files`, and a table has `rows`, each of numbers and the name of a class; for all others `path`
+    is a file or a folder below the data folder.
     """
 
     samples: int
     images: str
     labels: str
     path: str
+    rows: tuple[tuple[int | str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def read(page: Page) -> Dataset:
     fields["archives"] = MappingProxyType(archives)
     listing = page.take("listing", dict, {})
     fields["listing"] = _listing(Page(f"{page.path}: listing", listing)) if listing else None
-    splits = {name: _split(part, fields["format"], fields["files"]) for name, part in page.pages("splits").items()}
+    splits = {name: _split(part, fields) for name, part in page.pages("splits").items()}
     _check_sources(page, fields)
     if not splits:
         raise page.refuse("splits", "missing", "a dataset has at least one part")
@@ -146,7 +154,7 @@ def _check_sources(page: Page, fields: Mapping[str, Any]) -> None:
     """That files and archives are where they are asked for, and classes what the names of files say."""
     if fields["mirrors"] and fields["format"] != "idx":
         raise page.refuse("mirrors", f"found {list(fields['mirrors'])!r}", "hold idx files; archives have their own")
-    if fields["archives"] and fields["format"] == "scikit-learn":
+    if fields["archives"] and fields["format"] in _SHIPPED:
         raise page.refuse("archives", "found", "what ships with a package is not fetched")
     if fields["naming"] == "fsdd" and sorted(fields["classes"]) != list(string.digits):
         raise page.refuse("classes", f"found {list(fields['classes'])!r}", "files named as in fsdd say 0 to 9")
@@ -284,14 +292,33 @@ def _listing(part: Page) -> Listing:
     return part.close(Listing, fields)
 
 
-def _split(part: Page, format_: str, known: Mapping[str, DataFile]) -> Split:
+def _split(part: Page, card: Mapping[str, Any]) -> Split:
+    format_, known = card["format"], card["files"]
     fields: dict[str, Any] = {key: part.text(key, "") for key in ("images", "labels", "path")}
     fields["samples"] = _count(part, "samples")
     for key in ("images", "labels"):
         if fields[key] not in (known if format_ == "idx" else {""}):
             raise part.refuse(key, f"found {fields[key]!r}", one_of(fields[key], known))
-    if bool(fields["path"]) != (format_ not in ("idx", "scikit-learn")):
+    if bool(fields["path"]) != (format_ not in ("idx", *_SHIPPED)):
         raise part.refuse("path", f"found {fields['path']!r}", "a file or a folder, where the format is not idx")
+    fields["rows"] = _rows(part, card)
+    if format_ == "table" and len(fields["rows"]) != fields["samples"]:
+        raise part.refuse("samples", f"found {fields['samples']}", f"the table has {len(fields['rows'])} rows")
     if fields["path"]:
         _check_inside(part, "path", fields["path"])
     return part.close(Split, fields)
+
+
+def _rows(part: Page, card: Mapping[str, Any]) -> tuple[tuple[int | str, ...], ...]:
+    """The rows of a table: as many numbers as the shape has, and the name of a class."""
+    rows = part.take("rows", list, [])
+    if bool(rows) != (card["format"] == "table"):
+        raise part.refuse("rows", "found" if rows else "missing", "a table has them, and no other format")
+    for row in rows:
+        width = math.prod(card["shape"])
+        right = f"needs {width} whole numbers, 0 to {_MOST}, and one of {', '.join(card['classes'])}"
+        if not isinstance(row, list) or len(row) != width + 1 or row[-1] not in card["classes"]:
+            raise part.refuse("rows", f"found {row!r}", right)
+        if not all(type(number) is int and 0 <= number <= _MOST for number in row[:-1]):
+            raise part.refuse("rows", f"found {row!r}", right)
+    return tuple(map(tuple, rows))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Source
+from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.errors import Refused
 from snnlab.weights import Convolution, Pooling, Weights
 
@@ -19,7 +19,7 @@ _LAYER = re.compile(
 
 @dataclass(frozen=True)
 class Layers:
-    """A chain of layers of one cell card, the last with a neuron for each class.
+    """A chain of layers of one cell card.
 
     cell        card of all cells, of `snnlab models`
     hidden      the layers before the output: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x
@@ -27,6 +27,8 @@ class Layers:
     v_th        threshold of every layer, the output's last
     inhibition  weight with which output neurons inhibit one another, 0 for none
     receptor    of the cell, where all spikes arrive
+    synapse     card of the synapse there, of `snnlab models`; "" where the cell's own card has the receptor
+    outputs     neurons of the last layer, 0 for one for each class
     """
 
     cell: str = "lif_exp_euler"
@@ -34,6 +36,8 @@ class Layers:
     v_th: tuple[float, ...] = (20.0, 8.0)
     inhibition: float = 0.0
     receptor: str = "synapse"
+    synapse: str = ""
+    outputs: int = 0
 
     def __post_init__(self) -> None:
         parts = tuple(part for layer in self.hidden for part in layer.split("-"))
@@ -44,6 +48,8 @@ class Layers:
                 raise Refused("network.hidden", f"found {layer!r}", right)
         if not all(v_th > 0 for v_th in self.v_th):
             raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
+        if self.outputs < 0:
+            raise Refused("network.outputs", f"found {self.outputs}", "needs a number of neurons, or 0")
         if not 0 <= self.inhibition < float("inf"):
             raise Refused("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
 
@@ -52,7 +58,9 @@ class Layers:
 
         Raises Refused for layers that do not fit one another or the image.
         """
-        layers = (*self.hidden, str(classes))
+        outputs = self.outputs or classes
+        layers = (*self.hidden, str(outputs))
+        receptors = {self.receptor: Receptor(cards.synapse(self.synapse), "soma")} if self.synapse else {}
         if len(self.v_th) != len(layers):
             found = f"{len(self.v_th)} threshold{'' if len(self.v_th) == 1 else 's'}"
             right = f"needs one for each of {len(layers)} layers: {', '.join((*self.hidden, 'output'))}"
@@ -66,9 +74,9 @@ class Layers:
             except Refused as refusal:
                 raise Refused(f"network.hidden: {layer}", refusal.found, refusal.right) from refusal
             projections.append(Projection(nodes[-1].name, name, self.receptor, weights))
-            nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], {"v_th": v_th}))
+            nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], {"v_th": v_th}, receptors))
         if self.inhibition:
-            among = self.inhibition * (np.eye(classes) - 1)
+            among = self.inhibition * (np.eye(outputs) - 1)
             projections.append(Projection("output", "output", self.receptor, among))
         return Circuit(tuple(nodes), tuple(projections), dt)
 

@@ -12,6 +12,7 @@ from snnlab.encode.ear import Ear
 from snnlab.encode.encoder import TEST, TRAIN, Encoder
 from snnlab.encode.filmed import Filmed
 from snnlab.encode.latency import Latency
+from snnlab.encode.patterns import Patterns
 from snnlab.encode.poisson import Poisson
 from snnlab.encode.population import Population
 from snnlab.encode.regular import Regular
@@ -22,6 +23,7 @@ ENCODERS: dict[str, type[Any]] = {
     "delta": Delta,
     "ear": Ear,
     "latency": Latency,
+    "patterns": Patterns,
     "poisson": Poisson,
     "population": Population,
     "regular": Regular,
@@ -39,6 +41,7 @@ __all__ = [
     "Encoder",
     "Filmed",
     "Latency",
+    "Patterns",
     "Poisson",
     "Population",
     "Regular",

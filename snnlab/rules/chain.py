@@ -1,4 +1,4 @@
-"""The circuits that HM2-BP is defined on: a chain of layers, the last of which may be connected to itself."""
+"""The circuits that layered rules are defined on: a chain of layers, the last of which may be connected to itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from snnlab.equations import si
 from snnlab.errors import Refused
 
 
-def chain(circuit: Circuit) -> tuple[Projection, ...]:
+def chain(circuit: Circuit, rule: str = "HM2-BP") -> tuple[Projection, ...]:
     """The projections from the source to the output, in order, without that of the output to itself.
+
+    rule  that needs them, for what is refused
 
     Raises Refused for a circuit that is no chain, and for sparse weights.
     """
@@ -19,10 +21,10 @@ def chain(circuit: Circuit) -> tuple[Projection, ...]:
     found = tuple(one for one in circuit.projections if not one.pre == one.post == names[-1])
     steps = [(projection.pre, projection.post) for projection in found]
     if len(circuit.sources) != 1 or steps != list(zip(names, names[1:], strict=False)):
-        raise Refused("HM2-BP", f"a circuit {steps}", "needs one source and a chain of layers, each on the next")
+        raise Refused(rule, f"a circuit {steps}", "needs one source and a chain of layers, each on the next")
     for projection in found:
         if issparse(projection.weights):
-            raise Refused(f"projection {projection.name!r}", "sparse weights", "HM2-BP learns full and shared ones")
+            raise Refused(f"projection {projection.name!r}", "sparse weights", f"{rule} does not learn them")
     return found
 
 

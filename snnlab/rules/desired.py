@@ -15,8 +15,11 @@ from snnlab.errors import Refused
 class Desired(Protocol):
     """What output neurons are to do for samples of each class."""
 
-    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Class, neuron and time in seconds of every desired spike (spikes, 3). Raises Refused for what cannot be."""
+    def classes(self, outputs: int) -> int:
+        """For how many classes of samples something is wanted of so many output neurons."""
+
+    def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Class, neuron and time in seconds of every desired spike (spikes, 3)."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,20 @@ class Paced:
         if not 0 < self.every < math.inf:
             raise Refused("Paced.every", f"found {self.every}", "needs seconds, above 0")
 
-    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """The same for every seed. Raises Refused unless there is an output neuron for each class."""
-        if outputs != classes:
-            raise Refused("desired", f"{outputs} output neurons for {classes} classes", "needs one for each")
+    def classes(self, outputs: int) -> int:
+        """One for each output neuron."""
+        return outputs
+
+    def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The same for every seed."""
         paced = np.arange(self.first, self.last, self.every)
-        label = np.repeat(np.arange(classes), len(paced))
-        return np.column_stack([label, label, np.tile(paced, classes)])
+        label = np.repeat(np.arange(outputs), len(paced))
+        return np.column_stack([label, label, np.tile(paced, outputs)])
 
 
 @dataclass(frozen=True)
 class Marked:
-    """All output neurons fire once for the last class, and never for the others: yes or no.
+    """All output neurons fire once for samples of class 1, and never for those of class 0: yes or no.
 
     at  seconds, when they fire
 
@@ -64,19 +69,24 @@ class Marked:
     def __post_init__(self) -> None:
         _check_span("Marked", self.at, math.inf)
 
-    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def classes(self, outputs: int) -> int:
+        """Two."""
+        return 2
+
+    def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """The same for every seed."""
-        return np.array([[classes - 1, neuron, self.at] for neuron in range(outputs)], dtype=float)
+        return np.array([[1, neuron, self.at] for neuron in range(outputs)], dtype=float)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Every output neuron has a train of its own for each class, drawn by the seed: a Poisson train with a dead time.
+    """Every output neuron has a train of its own for each pattern, drawn by the seed: a Poisson train with a dead time.
 
-    rate   spikes per second
-    gap    seconds between two spikes, at least
-    first  seconds before which there is no spike
-    last   and after which there is none
+    patterns  classes 0, 1, ... for which something is wanted
+    rate      spikes per second
+    gap       seconds between two spikes, at least
+    first     seconds before which there is no spike
+    last      and after which there is none
 
     Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every train
     has one spike at least: one that was drawn without is drawn again.
@@ -84,6 +94,7 @@ class Drawn:
     Raises Refused for times that are not in this order, and for a gap that leaves no room at this rate.
     """
 
+    patterns: int = 1
     rate: float = 10.0
     gap: float = 10e-3
     first: float = 20e-3
@@ -91,14 +102,25 @@ class Drawn:
 
     def __post_init__(self) -> None:
         _check_span("Drawn", self.first, self.last)
+        if self.patterns < 1:
+            raise Refused("Drawn.patterns", f"found {self.patterns}", "needs at least 1")
         if not 0 < self.rate < math.inf:
             raise Refused("Drawn.rate", f"found {self.rate}", "needs spikes per second, above 0")
         if not 0 <= self.gap < 1 / self.rate:
             raise Refused("Drawn.gap", f"found {self.gap}", f"needs 0 to below {1 / self.rate:g}, the mean interval")
 
-    def times(self, classes: int, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        rows = [(label, neuron, time) for label in range(classes) for neuron in range(outputs)
-                for time in self._train(rng)]  # fmt: skip
+    def classes(self, outputs: int) -> int:
+        """As many as there are patterns."""
+        return self.patterns
+
+    def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Others for every draw of `rng`."""
+        rows = [
+            (label, neuron, time)
+            for label in range(self.patterns)
+            for neuron in range(outputs)
+            for time in self._train(rng)
+        ]
         return np.array(rows, dtype=float)
 
     def _train(self, rng: np.random.Generator) -> list[float]:

@@ -136,17 +136,17 @@ class HM2BP:
                 weights += share * (learner.weights[name] - weights)
         spikes = sum(len(response.spikes) for response in responses.values())
         loss = 0.5 * float(np.square(error).sum()) / len(error)
-        return state, Score(loss, self.decide(counts) == batch.labels, spikes)
+        return state, Score(loss, counts.argmax(axis=1) == batch.labels, spikes)
 
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         responses = self._forward(circuit.with_weights(state.weights), inputs)
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
-        return Answer(counts, self.decide(counts), activity)
+        return Answer(counts, counts.argmax(axis=1), activity)
 
-    def decide(self, counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
         """The class whose neuron fires most; a tie goes to the lowest, as published."""
-        return counts.argmax(axis=1)
+        return output.counts().argmax(axis=1)
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)

@@ -31,7 +31,9 @@ All is summed over the time of a sample, averaged over the samples of a batch, a
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, get_args
 
@@ -39,9 +41,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine
-from snnlab.circuit import Circuit, Projection
+from snnlab.circuit import Circuit, Population, Source
 from snnlab.distances import correlation
-from snnlab.engine import Events, Kernel, Precision, Response
+from snnlab.engine import Events, Kernel, Precision
 from snnlab.equations import si
 from snnlab.errors import Refused, one_of
 from snnlab.rules.chain import chain
@@ -52,7 +54,9 @@ from snnlab.spikes import Spikes
 Hidden = Literal["rescaled", "normalised", "plain"]
 Decision = Literal["correlation", "count"]
 
-_DESIRED = "desired"
+_NAME = "NormAD"
+_DESIRED = "desired"  # class, neuron and time of every desired spike, in a State's memory
+_SYNAPSE = ("tau_1", "tau_2")  # of the synapse card
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class NormAD:
     hidden_mean   and a mean of this many deviations
     decision      "correlation": the class whose desired trains the output's are most like; "count": the neuron that
                   fires most
-    enough        a correlation below this is no answer, and counts as the last class
+    enough        where the best correlation is below this, the answer is the class after all those that have trains
     precision     of states and weights of the network: "float32" or "float64"; gradients are float64
     threads       None for all cores; what is learned does not depend on it
 
@@ -108,27 +112,27 @@ class NormAD:
                 raise Refused(f"NormAD.{name}", f"found {getattr(self, name)!r}", one_of(getattr(self, name), known))
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
-        layers = chain(circuit)
+        layers = chain(circuit, _NAME)
         weights: dict[str, NDArray[np.floating]] = {}
         for projection in layers:
-            _check_full(projection)
-            self.kernel(circuit, projection.post)
+            self.kernel(circuit, projection.post, projection.receptor)
             pre, post = projection.weights.shape
             if projection is layers[-1]:
                 values = self.spread * rng.normal(size=(pre, post))
             else:
                 values = self.hidden_spread / np.sqrt(pre) * rng.normal(self.hidden_mean, size=(pre, post))
             weights[projection.name] = values.astype(self.precision)
-        output = layer(circuit, layers[-1].post)
-        times = self.desired.times(self.classes or output.size, output.size, rng)
-        _check_apart(times, held(output), output.name)
+        output = circuit[layers[-1].post]
+        times = self.desired.times(output.size, rng)
+        _check_gaps(times, output)
         return State(weights, {_DESIRED: times})
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         circuit = circuit.with_weights(state.weights)
-        layers, samples = chain(circuit), batch.inputs.samples
+        layers, samples = chain(circuit, _NAME), batch.inputs.samples
         trains = self._trains(circuit, batch.inputs)
         wanted = self.wanted(state, batch.labels, trains[-1])
+        _check_active(trains, layers)
         changes = self.changes(circuit, trains, mistakes(wanted, trains[-1]))
         halved = 0.5 ** ((batch.epoch - 1) // self.halve_every) if self.halve_every else 1.0
         for projection in layers:
@@ -146,15 +150,14 @@ class NormAD:
         errors  of the output
         """
         found: dict[str, NDArray[np.float64]] = {}
-        events, layers = errors, chain(circuit)
+        events, layers = errors, chain(circuit, _NAME)
         for k in reversed(range(len(layers))):
             projection, pre, post = layers[k], trains[k], trains[k + 1]
-            kernel, last = self.kernel(circuit, projection.post), projection is layers[-1]
+            kernel, last = self.kernel(circuit, projection.post, projection.receptor), projection is layers[-1]
             if not last:
                 above = layers[k + 1]
-                sent = engine.sent_back(
-                    events, np.asarray(above.weights), post, self.kernel(circuit, above.post), threads=self.threads
-                )
+                through = self.kernel(circuit, above.post, above.receptor)
+                sent = engine.sent_back(events, np.asarray(above.weights), post, through, threads=self.threads)
                 events = Events.at_spikes(post, sent)
             summed, norms = engine.error_products(
                 pre, events, post.size, kernel,
@@ -166,3 +169,88 @@ class NormAD:
                 summed *= math.sqrt(len(errors)) / length
             found[projection.name] = summed
         return found
+
+    def kernel(self, circuit: Circuit, post: str, receptor: str) -> Kernel:
+        """What a spike that arrives there is taken to leave on the membrane.
+
+        Raises Refused for cells without a capacitance C, and for synapses without tau_1 and tau_2.
+        """
+        population = circuit[post]
+        found = population.receptors.get(receptor) if isinstance(population, Population) else None
+        if not isinstance(population, Population) or found is None or not set(_SYNAPSE) <= found.synapse.parameters.keys():
+            right = "needs a synapse with tau_1 and tau_2, such as double_exponential_current"
+            raise Refused(f"{_NAME}: {post}", f"no such synapse at {receptor!r}", right)
+        if "C" not in population.cell.parameters:
+            raise Refused(f"{_NAME}: {post}", f"no capacitance C on {population.cell.path}", "needs one, as on lif_normad")
+        own = {**found.synapse.parameters, **found.parameters}
+        decay, rise = (si(own[name], "second", f"{post}: {name}") for name in _SYNAPSE)
+        capacitance = {**population.cell.parameters, **population.parameters}["C"]
+        return Kernel(decay, rise, self.tau_L, si(capacitance, "farad", f"{post}: C"))
+
+    # Answering --------------------------------------------------------------------------------------------------------
+
+    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
+        trains = self._trains(circuit.with_weights(state.weights), inputs)
+        activity = {node.name: one.counts().astype(np.int32) for node, one in zip(circuit.nodes, trains, strict=True)}
+        activity.pop(circuit.sources[0].name)
+        return Answer(activity[circuit.nodes[-1].name], self.decide(state, trains[-1]), activity)
+
+    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
+        if self.decision == "count":
+            return output.counts().argmax(axis=1)
+        classes = self.desired.classes(output.size)
+        alike = np.empty((output.samples, classes))
+        for label in range(classes):
+            wanted = self.wanted(state, np.full(output.samples, label), output)
+            alike[:, label] = correlation(output, wanted).mean(axis=1)
+        best = alike.argmax(axis=1)
+        return np.where(alike.max(axis=1) >= self.enough, best, classes)
+
+    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes:
+        """The desired trains of samples with these labels, on the grid of the output's.
+
+        Raises Refused for a time after the end of the samples.
+        """
+        label, neuron, time = state.memory[_DESIRED].T
+        step = np.rint(time / output.dt)
+        if len(step) and step.max() >= output.steps:
+            found = f"a spike at {time.max() * 1e3:g} ms, and samples of {output.duration * 1e3:g} ms"
+            raise Refused("rule.desired", found, "needs times within a sample")
+        sample, row = np.nonzero(labels[:, None] == label)
+        grid = {"samples": output.samples, "steps": output.steps, "size": output.size, "dt": output.dt}
+        return Spikes.from_events(sample, step[row], neuron[row], **grid)
+
+    def on(self, threads: int | None) -> Self:
+        return replace(self, threads=threads)
+
+    def _trains(self, circuit: Circuit, inputs: Spikes) -> list[Spikes]:
+        """The spikes of every layer, the input's first."""
+        found = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
+        return [inputs, *(found[projection.post].spikes for projection in chain(circuit, _NAME))]
+
+
+def mistakes(wanted: Spikes, fired: Spikes) -> Events:
+    """e = S_des - S_out: +1 where a spike is missing, -1 where one is too many. A spike in its step is no mistake."""
+    keys = [(sample * one.steps + step) * one.size + neuron for one in (wanted, fired) for sample, step, neuron in [one.events()]]
+    missing, extra = np.setdiff1d(*keys, assume_unique=True), np.setdiff1d(*keys[::-1], assume_unique=True)
+    key = np.concatenate([missing, extra])
+    row, neuron = key // fired.size, key % fired.size
+    value = np.repeat([1.0, -1.0], [len(missing), len(extra)])
+    return Events.from_columns(row // fired.steps, row % fired.steps, neuron, value)
+
+
+# What cannot be learned ---------------------------------------------------------------------------------------------
+
+
+def _check_gaps(times: NDArray[np.float64], output: Source | Population) -> None:
+    """Refuse two desired spikes of a neuron that are closer than it can fire."""
+    assert isinstance(output, Population)
+    values = {**output.cell.parameters, **output.parameters}
+    period = si(values.get(output.cell.refractory, "0 ms"), "second", f"{output.name}: refractory")
+    order = np.lexsort(times.T[::-1])
+    label, neuron, time = times[order].T
+    close = (np.diff(label) == 0) & (np.diff(neuron) == 0) & (np.diff(time) < period)
+    if close.any():
+        first = int(np.argmax(close))
+        found = f"neuron {neuron[first]:.0f} at {time[first] * 1e3:g} and {time[first + 1] * 1e3:g} ms"
+        raise Refused("rule.desired", found, f"needs {period * 1e3:g} ms between them, for which {output.name} is refractory")

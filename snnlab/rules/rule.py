@@ -70,7 +70,7 @@ class Score:
 class Answer:
     """What a network says to a batch.
 
-    counts    (samples, classes) spikes of each output neuron
+    counts    (samples, outputs) spikes of each output neuron
     labels    int64 (samples,)   the class chosen
     activity  population -> (samples, neurons) spikes of each of its neurons
     """
@@ -92,8 +92,8 @@ class Rule(Protocol):
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         """Answer without learning."""
 
-    def decide(self, counts: NDArray[np.integer]) -> NDArray[np.int64]:
-        """The class chosen (samples,), from the spikes of each output neuron (samples, classes)."""
+    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
+        """The class chosen (samples,), from the spikes of the output."""
 
     def on(self, threads: int | None) -> Self:
         """The same rule, worked out on so many threads, None for all cores; it learns the same."""

@@ -1,0 +1,76 @@
+"""Numbers into frozen patterns of spikes: each stands for a pattern of its own, drawn once and for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images
+from snnlab.errors import Refused
+from snnlab.packed import Tell, silent
+from snnlab.samples import Images, Samples
+from snnlab.spikes import Spikes
+
+_STREAM = 0x7061747465726E73  # sets these draws apart from those of other encoders
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Every feature is a group of neurons, and every number that it may be a pattern of Poisson trains of that group.
+
+    steps    time steps of a sample; the first is silent
+    dt       seconds per step
+    neurons  of each feature; they are the last axis of the shape
+    rate     spikes per second of each neuron
+    bias     1 for another feature that is the same in every sample, 0 for none
+
+    Patterns depend on the seed, the feature and the number alone: they are the same in all epochs, in training and in
+    testing.
+
+    Raises Refused for values that make no code.
+    """
+
+    steps: int = 5000
+    dt: float = 1e-4
+    neurons: int = 100
+    rate: float = 10.0
+    bias: int = 0
+
+    def __post_init__(self) -> None:
+        check_grid("Patterns", self.steps, self.dt)
+        if self.neurons < 1:
+            raise Refused("Patterns.neurons", f"found {self.neurons}", "needs at least 1")
+        if not 0 <= self.rate * self.dt <= 1:
+            raise Refused("Patterns.rate", f"found {self.rate}", f"needs spikes per second, 0 to {1 / self.dt:g}")
+        if self.bias not in (0, 1):
+            raise Refused("Patterns.bias", f"found {self.bias}", "needs 0 or 1")
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+        """The numbers, their shape that of the neurons: a group for each feature. Raises Refused for no images."""
+        batch = images(samples)
+        return replace(batch, shape=(batch.values.shape[1] + self.bias, self.neurons))
+
+    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+        """The spikes of a batch. Raises Refused for what is no table or image."""
+        batch = images(samples)
+        check_draw(seed, epoch, stream, threads)
+        features = batch.values.shape[1]
+        values = np.pad(batch.values, ((0, 0), (0, self.bias)))
+        known = {pair: self._pattern(seed, *pair) for row in values.tolist() for pair in enumerate(row)}
+        columns = [
+            (np.full(len(step), sample), step, feature * self.neurons + neuron)
+            for sample, row in enumerate(values.tolist())
+            for feature, value in enumerate(row)
+            for step, neuron in [known[feature, value]]
+        ]
+        grid = {"samples": len(batch), "steps": self.steps, "size": (features + self.bias) * self.neurons, "dt": self.dt}
+        return Spikes.from_events(*map(np.concatenate, zip(*columns, strict=True)), **grid)
+
+    def _pattern(self, seed: int, feature: int, value: int) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and neurons of the spikes that stand for one number."""
+        rng = np.random.default_rng([seed, _STREAM, feature, value])
+        fires = rng.random((self.steps, self.neurons)) < self.rate * self.dt
+        fires[0] = False
+        step, neuron = np.nonzero(fires)
+        return step, neuron
