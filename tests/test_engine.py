@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import brian2
 import numpy as np
 import pytest
+from by_hand import in_brian
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from snnlab import cards, engine, equations
+from snnlab import cards, engine
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
@@ -33,34 +33,6 @@ def chain(layers, sources, weights):
         for pre, post, values in zip(nodes, nodes[1:], weights, strict=False)
     )
     return Circuit(nodes, projections, 1e-3)
-
-
-def in_brian(circuit, spikes):
-    """The same circuit and one sample, wired by hand in Brian2."""
-    dt = 1 * brian2.ms
-    _, step, neuron = spikes.events()
-    groups = {"input": brian2.SpikeGeneratorGroup(spikes.size, neuron, (step + 0.5) * dt, dt=dt)}
-    parts = [groups["input"]]
-    with equations.code_target("numpy"):
-        for node in circuit.populations:
-            groups[node.name] = equations.compose(node).group(node.size, dt=dt)
-        for projection in circuit.projections:
-            receptor = equations.compose(circuit[projection.post]).receptors[projection.receptor]
-            pre, post = groups[projection.pre], groups[projection.post]
-            unit = "1" if post.variables[receptor].dim.is_dimensionless else "amp"
-            synapses = brian2.Synapses(pre, post, f"w : {unit}", on_pre=f"{receptor}_post += w", dt=dt)
-            synapses.connect()
-            synapses.w_ = np.asarray(projection.weights, dtype=float).ravel()
-            parts.append(synapses)
-        monitors = {node.name: brian2.SpikeMonitor(groups[node.name]) for node in circuit.populations}
-        brian2.Network(*groups.values(), *parts[1:], *monitors.values()).run(spikes.steps * dt, namespace={})
-    grid = {"samples": 1, "steps": spikes.steps, "dt": 1e-3}
-    return {
-        name: Spikes.from_events(
-            np.zeros(len(one.i)), np.round(one.t_[:] / 1e-3), one.i[:], size=circuit[name].size, **grid
-        )
-        for name, one in monitors.items()
-    }
 
 
 def draw_circuit(rng, card, sizes, drive, **parameters):

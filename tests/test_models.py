@@ -47,8 +47,9 @@ def examples() -> dict[str, Recording]:
 
 def test_shelf_holds_the_cells_and_synapses_that_are_promised():
     assert {"lif", "lif_exp", "lif_exp_euler", "adex", "izhikevich", "hodgkin_huxley"} <= set(CELLS)
-    assert {"wang_buzsaki", "pinsky_rinzel"} <= set(CELLS)
+    assert {"wang_buzsaki", "pinsky_rinzel", "lif_normad"} <= set(CELLS)
     assert {"exponential_current", "exponential_conductance", "ampa", "gaba_a"} <= set(SYNAPSES)
+    assert "double_exponential_current" in SYNAPSES
 
 
 @pytest.mark.parametrize("name", SHELF)

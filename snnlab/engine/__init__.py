@@ -1,18 +1,23 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
+from snnlab.engine.credit import Events, Kernel, error_products, sent_back
 from snnlab.engine.engine import Precision, Response, pack_raster, run
 from snnlab.engine.traces import Credit, products, transition
 from snnlab.native import cores
 
 __all__ = [
     "Credit",
+    "Events",
+    "Kernel",
     "Precision",
     "Response",
     "cores",
+    "error_products",
     "one_blas_thread",
     "pack_raster",
     "products",
     "run",
+    "sent_back",
     "transition",
 ]

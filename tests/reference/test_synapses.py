@@ -1,7 +1,9 @@
 """The synapse cards against their closed forms.
 
-exponential_*: the weight times exp(-t/tau_syn). ampa, gaba_a: a difference of exponentials with the weight as its peak;
-times of Brunel and Wang, J. Neurophysiol. 90:415, 2003 (rise 0.5 ms; decay 2 ms for AMPA, 5 ms for GABA_A).
+exponential_*: the weight times exp(-t/tau_syn). double_exponential_current: the weight times alpha(t) = exp(-t/tau_1) -
+exp(-t/tau_2), with 5 and 1.25 ms of Anwani and Rajendran, IJCNN 2015. ampa, gaba_a: a difference of exponentials with
+the weight as its peak; times of Brunel and Wang, J. Neurophysiol. 90:415, 2003 (rise 0.5 ms; decay 2 ms for AMPA, 5 ms
+for GABA_A).
 """
 
 import numpy as np
@@ -23,7 +25,7 @@ def respond(synapse, weight, host="lif", compartment="soma", potential="v", **op
     )
     wire = Projection("input", "cell", "r", np.array([[weight]]))
     spike = Spikes.from_events([0], [ARRIVAL], [0], samples=1, steps=STEPS, size=1, dt=DT)
-    variables = [potential, "I_syn_r", *([] if synapse == "exponential_current" else ["g_r"])]
+    variables = [potential, "I_syn_r", *([] if synapse.endswith("exponential_current") else ["g_r"])]
     circuit = Circuit((Source("input", 1), cell), (wire,), DT)
     return simulate(circuit, {"input": spike}, STEPS * DT, record={"cell": variables}, target="numpy")
 
@@ -45,6 +47,25 @@ def test_exponential_current_charges_the_membrane_as_two_filters_in_series():
     tau_m, tau_syn = 20e-3, 5e-3
     exact = 50e-12 / 10e-9 * tau_syn / (tau_m - tau_syn) * (np.exp(-t / tau_m) - np.exp(-t / tau_syn))
     np.testing.assert_allclose(found + 60e-3, exact, atol=1e-11)
+
+
+def test_double_exponential_current_is_the_weight_times_alpha():
+    found, t = since_arrival(respond("double_exponential_current", 3e-9), "I_syn_r")
+    np.testing.assert_allclose(found, 3e-9 * (np.exp(-t / 5e-3) - np.exp(-t / 1.25e-3)), rtol=0, atol=3e-9 * 1e-8)
+    # d(alpha)/dt = 0 at ln(tau_1/tau_2) / (1/tau_2 - 1/tau_1) = ln(4)/600 s, where it is 4**(-1/3) - 4**(-4/3)
+    assert found.max() / 3e-9 == pytest.approx(0.472, abs=5e-4)
+    assert t[found.argmax()] == pytest.approx(2.31e-3, abs=DT)
+
+
+def test_double_exponential_current_needs_both_of_its_times():
+    receptor = {"synapse": cards.synapse("double_exponential_current"), "compartment": "soma"}
+    cell = Population("cell", cards.cell("lif"), 1, receptors={"r": Receptor(**receptor, parameters={"tau_2": "2 ms"})})
+    spike = Spikes.from_events([0], [ARRIVAL], [0], samples=1, steps=STEPS, size=1, dt=DT)
+    circuit = Circuit((Source("input", 1), cell), (Projection("input", "cell", "r", np.array([[3e-9]])),), DT)
+    run = simulate(circuit, {"input": spike}, STEPS * DT, record={"cell": ["I_syn_r"]}, target="numpy")
+    found, t = since_arrival(run, "I_syn_r")
+    np.testing.assert_allclose(found, 3e-9 * (np.exp(-t / 5e-3) - np.exp(-t / 2e-3)), rtol=0, atol=3e-9 * 1e-8)
+    assert abs(found.max() / 3e-9 - 0.472) > 0.1
 
 
 def test_exponential_conductance_pulls_towards_its_reversal_potential():
