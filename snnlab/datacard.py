@@ -37,7 +37,8 @@ TONIC = ("SHD", "SSC", "NTIDIGITS18", "DVSGesture")
 """What a card of format "tonic" may say in `tonic`: the classes whose files are read."""
 
 _MEASURE = {
-    "idx": "shape", "scikit-learn": "shape", "table": "shape", "nmnist-bin": "sensor", "audio": "rate", "tonic": "sensor",
+    "idx": "shape", "scikit-learn": "shape", "table": "shape",
+    "nmnist-bin": "sensor", "tonic": "sensor", "audio": "rate",
 }  # fmt: skip
 _SHIPPED = ("scikit-learn", "table")  # formats that need no files
 _MOST = 255  # that a number in a table may be
@@ -89,8 +90,8 @@ class Listing:
 class Split:
     """One part of a dataset: how many samples it has when complete, and where they are.
 
-    An idx card names two `files`, and a table has `rows`, each of numbers and the name of a class; for all others `path`
-    is a file or a folder below the data folder.
+    An idx card names two `files`, and a table has `rows`, each of numbers and the name of a class; for all others
+    `path` is a file or a folder below the data folder.
     """
 
     samples: int

@@ -64,7 +64,12 @@ class Patterns:
             for feature, value in enumerate(row)
             for step, neuron in [known[feature, value]]
         ]
-        grid = {"samples": len(batch), "steps": self.steps, "size": (features + self.bias) * self.neurons, "dt": self.dt}
+        grid = {
+            "samples": len(batch),
+            "steps": self.steps,
+            "size": (features + self.bias) * self.neurons,
+            "dt": self.dt,
+        }
         return Spikes.from_events(*map(np.concatenate, zip(*columns, strict=True)), **grid)
 
     def _pattern(self, seed: int, feature: int, value: int) -> tuple[np.ndarray, np.ndarray]:

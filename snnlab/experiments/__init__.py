@@ -8,6 +8,8 @@ from snnlab.experiments import (
     hm2bp_mnist_conv,
     hm2bp_nmnist,
     hm2bp_ti46,
+    normad_association,
+    normad_xor,
 )
 from snnlab.experiments.experiment import Experiment
 from snnlab.network import Layers
@@ -21,6 +23,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "hm2bp-nmnist": hm2bp_nmnist.EXPERIMENT,
     "hm2bp-ti46-digits": hm2bp_ti46.DIGITS,
     "hm2bp-ti46-letters": hm2bp_ti46.LETTERS,
+    "normad-association": normad_association.SINGLE,
+    "normad-association-hidden": normad_association.HIDDEN,
+    "normad-xor": normad_xor.EXPERIMENT,
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Layers"]

@@ -39,11 +39,11 @@ def lateral(circuit: Circuit) -> Projection | None:
     return found[0] if found else None
 
 
-def layer(circuit: Circuit, name: str) -> Population:
+def layer(circuit: Circuit, name: str, rule: str = "HM2-BP") -> Population:
     """One of its layers. Raises Refused for a source, and for cells without a threshold."""
     population = circuit[name]
     if not isinstance(population, Population) or "v_th" not in population.cell.parameters:
-        raise Refused("HM2-BP", f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
+        raise Refused(rule, f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
     return population
 
 

@@ -88,8 +88,8 @@ class Drawn:
     first     seconds before which there is no spike
     last      and after which there is none
 
-    Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every train
-    has one spike at least: one that was drawn without is drawn again.
+    Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every
+    train has one spike at least: one that was drawn without is drawn again.
 
     Raises Refused for times that are not in this order, and for a gap that leaves no room at this rate.
     """

@@ -7,10 +7,11 @@ An output neuron is wrong at the instants in which it fires and should not, or s
 
     e(t) = S_des(t) - S_out(t)
 
-There its potential is to move by sign e(t), so that dW is a descent on 1/2 integral |e| (V_des - V)^2 dt. The derivative
-of the potential by the weights is taken to be d(t), the inputs through the synapse alpha and a leak h,
+There its potential is to move by sign e(t), a descent on 1/2 integral |e| (V_des - V)^2 dt. The derivative of the
+potential by the weights is taken to be d(t), the inputs through the synapse alpha and a leak h, whose time constant is a
+tenth of the membrane's to allow for the resets,
 
-    d(t) = (S_in * alpha * h)(t),   h(t) = exp(-t/tau_L)/C,   tau_L a tenth of the membrane's, for resets it knows not of
+    d(t) = (S_in * alpha * h)(t),   h(t) = exp(-t/tau_L)/C
 
 and since V_des is not known, the step is of one length whatever d is:
 
@@ -32,7 +33,6 @@ All is summed over the time of a sample, averaged over the samples of a batch, a
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, get_args
@@ -41,12 +41,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine
-from snnlab.circuit import Circuit, Population, Source
+from snnlab.circuit import Circuit, Population, Projection
 from snnlab.distances import correlation
 from snnlab.engine import Events, Kernel, Precision
 from snnlab.equations import si
 from snnlab.errors import Refused, one_of
-from snnlab.rules.chain import chain
+from snnlab.rules.chain import chain, layer
 from snnlab.rules.desired import Desired, Drawn
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
@@ -69,6 +69,8 @@ class NormAD:
     hidden        how a hidden step is normalised. "rescaled": to a length of the square root of the number of errors;
                   "normalised": d_in(t)/||d_in(t)|| instead of d_in(t); "plain": not at all
     halve_every   epochs after which rates are halved, 0 for never
+    ease          rates are multiplied by ease * (1 - C), at least by 0.1 and at most by 1, where C is the correlation
+                  of the batch with what is desired; 0 for rates that stay. Ours, not the authors'
     tau_L         of the leak h, in seconds
     floor         an error counts nothing where ||d(t)|| is below this part of its mean over the sample's errors
     spread        output weights begin normal, with this deviation, in ampere
@@ -88,6 +90,7 @@ class NormAD:
     hidden_rate: float = 1e-9
     hidden: Hidden = "rescaled"
     halve_every: int = 0
+    ease: float = 0.0
     tau_L: float = 1e-3
     floor: float = 0.01
     spread: float = 0.0
@@ -99,7 +102,7 @@ class NormAD:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rate", "hidden_rate", "spread", "hidden_spread", "halve_every"):
+        for name in ("rate", "hidden_rate", "spread", "hidden_spread", "halve_every", "ease"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise Refused(f"NormAD.{name}", f"found {getattr(self, name)}", "needs a number, at least 0")
         if not 0 < self.tau_L < float("inf"):
@@ -122,7 +125,7 @@ class NormAD:
             else:
                 values = self.hidden_spread / np.sqrt(pre) * rng.normal(self.hidden_mean, size=(pre, post))
             weights[projection.name] = values.astype(self.precision)
-        output = circuit[layers[-1].post]
+        output = layer(circuit, layers[-1].post, _NAME)
         times = self.desired.times(output.size, rng)
         _check_gaps(times, output)
         return State(weights, {_DESIRED: times})
@@ -134,14 +137,19 @@ class NormAD:
         wanted = self.wanted(state, batch.labels, trains[-1])
         _check_active(trains, layers)
         changes = self.changes(circuit, trains, mistakes(wanted, trains[-1]))
-        halved = 0.5 ** ((batch.epoch - 1) // self.halve_every) if self.halve_every else 1.0
+        alike = float(correlation(wanted, trains[-1]).mean())
+        eased = self._eased(batch.epoch, alike)
         for projection in layers:
             rate = self.rate if projection is layers[-1] else self.hidden_rate
-            state.weights[projection.name] += halved * rate / samples * changes[projection.name]
+            state.weights[projection.name] += eased * rate / samples * changes[projection.name]
         state.steps += 1
-        alike = correlation(wanted, trains[-1]).mean(axis=1)
         right = self.decide(state, trains[-1]) == batch.labels
-        return state, Score(1 - float(alike.mean()), right, sum(map(len, trains[1:])))
+        return state, Score(1 - alike, right, sum(map(len, trains[1:])))
+
+    def _eased(self, epoch: int, alike: float) -> float:
+        """What rates are multiplied by in this epoch, with outputs so much like the desired ones."""
+        halved = 0.5 ** ((epoch - 1) // self.halve_every) if self.halve_every else 1.0
+        return halved * (min(1.0, max(0.1, self.ease * (1 - alike))) if self.ease else 1.0)
 
     def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
         """The step of every projection before its rate, summed over the batch: name -> (pre, post).
@@ -175,13 +183,15 @@ class NormAD:
 
         Raises Refused for cells without a capacitance C, and for synapses without tau_1 and tau_2.
         """
-        population = circuit[post]
-        found = population.receptors.get(receptor) if isinstance(population, Population) else None
-        if not isinstance(population, Population) or found is None or not set(_SYNAPSE) <= found.synapse.parameters.keys():
+        population = layer(circuit, post, _NAME)
+        found = population.receptors.get(receptor)
+        if found is None or not set(_SYNAPSE) <= found.synapse.parameters.keys():
             right = "needs a synapse with tau_1 and tau_2, such as double_exponential_current"
             raise Refused(f"{_NAME}: {post}", f"no such synapse at {receptor!r}", right)
         if "C" not in population.cell.parameters:
-            raise Refused(f"{_NAME}: {post}", f"no capacitance C on {population.cell.path}", "needs one, as on lif_normad")
+            raise Refused(
+                f"{_NAME}: {post}", f"no capacitance C on {population.cell.path}", "needs one, as on lif_normad"
+            )
         own = {**found.synapse.parameters, **found.parameters}
         decay, rise = (si(own[name], "second", f"{post}: {name}") for name in _SYNAPSE)
         capacitance = {**population.cell.parameters, **population.parameters}["C"]
@@ -217,8 +227,10 @@ class NormAD:
             found = f"a spike at {time.max() * 1e3:g} ms, and samples of {output.duration * 1e3:g} ms"
             raise Refused("rule.desired", found, "needs times within a sample")
         sample, row = np.nonzero(labels[:, None] == label)
-        grid = {"samples": output.samples, "steps": output.steps, "size": output.size, "dt": output.dt}
-        return Spikes.from_events(sample, step[row], neuron[row], **grid)
+        return Spikes.from_events(
+            sample, step[row], neuron[row],
+            samples=output.samples, steps=output.steps, size=output.size, dt=output.dt,
+        )  # fmt: skip
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
@@ -231,26 +243,38 @@ class NormAD:
 
 def mistakes(wanted: Spikes, fired: Spikes) -> Events:
     """e = S_des - S_out: +1 where a spike is missing, -1 where one is too many. A spike in its step is no mistake."""
-    keys = [(sample * one.steps + step) * one.size + neuron for one in (wanted, fired) for sample, step, neuron in [one.events()]]
-    missing, extra = np.setdiff1d(*keys, assume_unique=True), np.setdiff1d(*keys[::-1], assume_unique=True)
+    asked, given = _keys(wanted), _keys(fired)
+    missing, extra = np.setdiff1d(asked, given, assume_unique=True), np.setdiff1d(given, asked, assume_unique=True)
     key = np.concatenate([missing, extra])
     row, neuron = key // fired.size, key % fired.size
     value = np.repeat([1.0, -1.0], [len(missing), len(extra)])
     return Events.from_columns(row // fired.steps, row % fired.steps, neuron, value)
 
 
+def _keys(spikes: Spikes) -> NDArray[np.int64]:
+    sample, step, neuron = spikes.events()
+    return (sample * spikes.steps + step) * spikes.size + neuron
+
+
 # What cannot be learned ---------------------------------------------------------------------------------------------
 
 
-def _check_gaps(times: NDArray[np.float64], output: Source | Population) -> None:
+def _check_gaps(times: NDArray[np.float64], output: Population) -> None:
     """Refuse two desired spikes of a neuron that are closer than it can fire."""
-    assert isinstance(output, Population)
     values = {**output.cell.parameters, **output.parameters}
     period = si(values.get(output.cell.refractory, "0 ms"), "second", f"{output.name}: refractory")
-    order = np.lexsort(times.T[::-1])
-    label, neuron, time = times[order].T
+    label, neuron, time = times[np.lexsort(times.T[::-1])].T
     close = (np.diff(label) == 0) & (np.diff(neuron) == 0) & (np.diff(time) < period)
     if close.any():
         first = int(np.argmax(close))
         found = f"neuron {neuron[first]:.0f} at {time[first] * 1e3:g} and {time[first + 1] * 1e3:g} ms"
-        raise Refused("rule.desired", found, f"needs {period * 1e3:g} ms between them, for which {output.name} is refractory")
+        right = f"needs {period * 1e3:g} ms between them, for which {output.name} is refractory"
+        raise Refused("rule.desired", found, right)
+
+
+def _check_active(trains: Sequence[Spikes], layers: Sequence[Projection]) -> None:
+    """Refuse a batch in which a hidden layer fires nowhere: only its spikes can learn, and none ever would."""
+    for projection, fired in zip(layers[:-1], trains[1:-1], strict=True):
+        if not len(fired):
+            right = "a larger rule.hidden_spread wakes it, and a smaller rule.hidden_rate keeps it awake"
+            raise Refused(f"{_NAME}: {projection.post}", "no spike in a whole batch", right)

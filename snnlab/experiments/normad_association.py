@@ -1,0 +1,40 @@
+"""NormAD on the task that spike-time rules are measured by: answer a pattern of spikes with spikes at given times.
+
+100 inputs fire as Poisson processes of 10 Hz for 500 ms; the output is to fire at times drawn at 10 Hz, 10 ms apart at
+least. It is solved when the correlation of both trains, through exponential filters of 5 ms, is 0.95 or more. Pattern
+and times are drawn by the seed: another seed is another problem. The protocol is ours; the papers' was not at hand.
+
+`normad-association` has a single layer; `normad-association-hidden` learns through 50 hidden neurons.
+"""
+
+from dataclasses import replace
+
+from snnlab.encode import Patterns
+from snnlab.experiments.experiment import Experiment
+from snnlab.network import Layers
+from snnlab.rules.desired import Drawn
+from snnlab.rules.normad import NormAD
+
+_SINGLE = NormAD(desired=Drawn(), rate=1e-9, enough=0.95)
+
+SINGLE = Experiment(
+    name="normad-association",
+    summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with NormAD",
+    reference="Anwani, Rajendran, IJCNN 2015, doi:10.1109/IJCNN.2015.7280618; the protocol is ours",
+    reported=None,
+    dataset="one",
+    network=Layers("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1),
+    encoder=Patterns(steps=5000, dt=1e-4, neurons=100, rate=10.0),
+    rule=_SINGLE,
+    epochs=500,
+    batch=1,
+)
+
+HIDDEN = replace(
+    SINGLE,
+    name="normad-association-hidden",
+    summary="100 Poisson trains of 500 ms answered at desired times through 50 hidden neurons, trained with NormAD",
+    reference="Anwani, Rajendran, Neurocomputing 380:67, 2020, arXiv:1811.10678; the protocol is ours",
+    network=replace(SINGLE.network, hidden=("50",), v_th=(20e-3, 20e-3)),
+    rule=replace(_SINGLE, hidden_rate=3e-9, ease=2.0, spread=0.3e-9),
+)
