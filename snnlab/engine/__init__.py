@@ -1,7 +1,7 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
-from snnlab.engine.credit import Events, Kernel, error_products, sent_back
+from snnlab.engine.credit import Events, Kernel, Window, error_products, sent_back
 from snnlab.engine.engine import Precision, Response, pack_raster, run
 from snnlab.engine.traces import Credit, products, transition
 from snnlab.native import cores
@@ -12,6 +12,7 @@ __all__ = [
     "Kernel",
     "Precision",
     "Response",
+    "Window",
     "cores",
     "error_products",
     "one_blas_thread",

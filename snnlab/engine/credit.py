@@ -84,6 +84,32 @@ class Kernel:
         return np.where(age > 0, np.exp(-np.maximum(age, 0)[..., None] * self.rates) @ self.parts, 0.0)
 
 
+@dataclass(frozen=True)
+class Window:
+    """A single exponential, exp(-t/tau): the learning window of rules that look at spikes and not at potentials.
+
+    tau  in seconds
+
+    Raises Refused for 0 or below.
+    """
+
+    tau: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tau < math.inf:
+            raise Refused("Window: tau", f"found {self.tau}", "needs seconds, above 0")
+
+    @property
+    def rates(self) -> NDArray[np.float64]:
+        """As of a Kernel, two of whose exponentials are not there (3,)."""
+        return np.full(_TERMS, 1 / self.tau)
+
+    @property
+    def parts(self) -> NDArray[np.float64]:
+        """As of a Kernel (3,)."""
+        return np.eye(_TERMS)[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Events:
     """Errors, or what is sent back in their place: at an instant, on a neuron of a layer, so much.
@@ -171,7 +197,7 @@ def error_products(
     pre: Spikes,
     events: Events,
     post_size: int,
-    kernel: Kernel,
+    kernel: Kernel | Window,
     *,
     normalised: bool = True,
     floor: float = 0.0,
@@ -205,7 +231,7 @@ def sent_back(
     events: Events,
     weights: NDArray[np.floating],
     pre: Spikes,
-    kernel: Kernel,
+    kernel: Kernel | Window,
     *,
     threads: int | None = None,
 ) -> NDArray[np.float64]:
@@ -232,7 +258,7 @@ def sent_back(
 
 
 def _common(
-    pre: Spikes, events: Events, post_size: int, kernel: Kernel, where: str
+    pre: Spikes, events: Events, post_size: int, kernel: Kernel | Window, where: str
 ) -> tuple[_Spikes, _Columns, _Course]:
     """What both sums are made of, checked, as compiled code takes it."""
     check_layout(pre, where)

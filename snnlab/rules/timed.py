@@ -1,0 +1,183 @@
+"""What rules share that teach neurons to fire at desired times: the error, the loop of a batch, and the answer.
+
+An error is a spike that is missing or one too many, e(t) = S_des(t) - S_out(t). A rule says how weights are to change
+for the errors of a batch; the changes are averaged over its samples and applied after it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab import engine
+from snnlab.circuit import Circuit, Population
+from snnlab.distances import correlation
+from snnlab.engine import Events, Precision
+from snnlab.equations import si
+from snnlab.errors import Refused, one_of
+from snnlab.rules.chain import chain, layer
+from snnlab.rules.desired import Desired, Drawn
+from snnlab.rules.rule import Answer, Batch, Score, State
+from snnlab.spikes import Spikes
+
+Decision = Literal["correlation", "count"]
+
+_DESIRED = "desired"  # class, neuron and time of every desired spike, in a State's memory
+_LEAST = 0.1  # that rates are multiplied by while they are eased
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A rule for desired spike times, but for how weights change.
+
+    desired      when the output is to fire
+    rate         by which an error moves weights, in the rule's own terms
+    halve_every  epochs after which rates are halved, 0 for never
+    ease         rates are multiplied by ease * (1 - C), at least by 0.1 and at most by 1, where C is the correlation of
+                 the batch with what is desired; 0 for rates that stay. Ours
+    spread       weights of the output begin normal, with this deviation, in ampere
+    decision     "correlation": the class whose desired trains the output's are most like; "count": the neuron that
+                 fires most
+    enough       where the best correlation is below this, the answer is the class after all those that have trains
+    precision    of the network: "float32" or "float64"; changes are float64
+    threads      None for all cores; what is learned does not depend on it
+
+    Raises Refused for options that mean nothing.
+    """
+
+    desired: Desired = field(default_factory=Drawn)
+    rate: float = 0.0
+    halve_every: int = 0
+    ease: float = 0.0
+    spread: float = 0.0
+    decision: Decision = "correlation"
+    enough: float = 0.0
+    precision: Precision = "float64"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "halve_every", "ease", "spread"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise Refused(f"{self.name}.{name}", f"found {getattr(self, name)}", "needs a number, at least 0")
+        if not 0 <= self.enough <= 1:
+            raise Refused(f"{self.name}.enough", f"found {self.enough}", "needs a correlation, 0 to 1")
+        if self.decision not in get_args(Decision):
+            found, known = str(self.decision), get_args(Decision)
+            raise Refused(f"{self.name}.decision", f"found {found!r}", one_of(found, known))
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @abstractmethod
+    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
+        """Weights before learning, by projection. Raises Refused for a circuit that the rule is not defined on."""
+
+    @abstractmethod
+    def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
+        """How the weights of each projection are to change, summed over the batch: name -> (pre, post).
+
+        trains  the spikes of every layer, the input's first
+        errors  of the output
+        """
+
+    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+        weights = {name: values.astype(self.precision) for name, values in self.start(circuit, rng).items()}
+        output = layer(circuit, circuit.nodes[-1].name, self.name)
+        times = self.desired.times(output.size, rng)
+        _check_gaps(times, output)
+        return State(weights, {_DESIRED: times})
+
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+        circuit = circuit.with_weights(state.weights)
+        trains = self._trains(circuit, batch.inputs)
+        wanted = self.wanted(state, batch.labels, trains[-1])
+        alike = float(correlation(wanted, trains[-1]).mean())
+        share = self._eased(batch.epoch, alike) / batch.inputs.samples
+        for name, change in self.changes(circuit, trains, mistakes(wanted, trains[-1])).items():
+            state.weights[name] += (share * change).astype(self.precision)
+        state.steps += 1
+        right = self.decide(state, trains[-1]) == batch.labels
+        return state, Score(1 - alike, right, sum(map(len, trains[1:])))
+
+    def _eased(self, epoch: int, alike: float) -> float:
+        """What rates are multiplied by in this epoch, with outputs so much like the desired ones."""
+        halved = 0.5 ** ((epoch - 1) // self.halve_every) if self.halve_every else 1.0
+        return halved * (min(1.0, max(_LEAST, self.ease * (1 - alike))) if self.ease else 1.0)
+
+    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
+        trains = self._trains(circuit.with_weights(state.weights), inputs)
+        activity = {node.name: one.counts().astype(np.int32) for node, one in zip(circuit.nodes, trains, strict=True)}
+        activity.pop(circuit.sources[0].name)
+        return Answer(activity[circuit.nodes[-1].name], self.decide(state, trains[-1]), activity)
+
+    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
+        if self.decision == "count":
+            return output.counts().argmax(axis=1)
+        classes = self.desired.classes(output.size)
+        alike = np.empty((output.samples, classes))
+        for label in range(classes):
+            wanted = self.wanted(state, np.full(output.samples, label), output)
+            alike[:, label] = correlation(output, wanted).mean(axis=1)
+        best = alike.argmax(axis=1)
+        return np.where(alike.max(axis=1) >= self.enough, best, classes)
+
+    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes:
+        """The desired trains of samples with these labels, on the grid of the output's.
+
+        Raises Refused for a time after the end of the samples.
+        """
+        label, neuron, time = state.memory[_DESIRED].T
+        step = np.rint(time / output.dt)
+        if len(step) and step.max() >= output.steps:
+            found = f"a spike at {time.max() * 1e3:g} ms, and samples of {output.duration * 1e3:g} ms"
+            raise Refused("rule.desired", found, "needs times within a sample")
+        sample, row = np.nonzero(labels[:, None] == label)
+        return Spikes.from_events(
+            sample, step[row], neuron[row],
+            samples=output.samples, steps=output.steps, size=output.size, dt=output.dt,
+        )  # fmt: skip
+
+    def on(self, threads: int | None) -> Self:
+        return replace(self, threads=threads)
+
+    def _trains(self, circuit: Circuit, inputs: Spikes) -> list[Spikes]:
+        """The spikes of every layer, the input's first."""
+        found = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
+        return [inputs, *(found[projection.post].spikes for projection in chain(circuit, self.name))]
+
+
+def mistakes(wanted: Spikes, fired: Spikes) -> Events:
+    """e = S_des - S_out: +1 where a spike is missing, -1 where one is too many. A spike in its step is no mistake."""
+    asked, given = _keys(wanted), _keys(fired)
+    missing, extra = np.setdiff1d(asked, given, assume_unique=True), np.setdiff1d(given, asked, assume_unique=True)
+    key = np.concatenate([missing, extra])
+    row, neuron = key // fired.size, key % fired.size
+    value = np.repeat([1.0, -1.0], [len(missing), len(extra)])
+    return Events.from_columns(row // fired.steps, row % fired.steps, neuron, value)
+
+
+def _keys(spikes: Spikes) -> NDArray[np.int64]:
+    sample, step, neuron = spikes.events()
+    return (sample * spikes.steps + step) * spikes.size + neuron
+
+
+# What cannot be learned ---------------------------------------------------------------------------------------------
+
+
+def _check_gaps(times: NDArray[np.float64], output: Population) -> None:
+    """Refuse two desired spikes of a neuron that are closer than it can fire."""
+    values = {**output.cell.parameters, **output.parameters}
+    period = si(values.get(output.cell.refractory, "0 ms"), "second", f"{output.name}: refractory")
+    label, neuron, time = times[np.lexsort(times.T[::-1])].T
+    close = (np.diff(label) == 0) & (np.diff(neuron) == 0) & (np.diff(time) < period)
+    if close.any():
+        first = int(np.argmax(close))
+        found = f"neuron {neuron[first]:.0f} at {time[first] * 1e3:g} and {time[first + 1] * 1e3:g} ms"
+        right = f"needs {period * 1e3:g} ms between them, for which {output.name} is refractory"
+        raise Refused("rule.desired", found, right)
