@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from snnlab import engine, plots
 from snnlab.cards import Cell
 from snnlab.circuit import Population
+from snnlab.distances import correlation
 from snnlab.encode import TEST, Ear, Encoder, Filmed, Sensor
 from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.experiments.study import Study
 from snnlab.grammar import split_quantity
-from snnlab.plots.style import GREY
+from snnlab.plots.style import ORANGE
 from snnlab.recording import Recording
 from snnlab.rules.rule import State
 from snnlab.runs import Progress
 from snnlab.simulate import simulate
+from snnlab.spikes import Spikes
 from snnlab.tables import Line
 from snnlab.train import evaluate, start
 from snnlab.weights import Convolution, Pooling
@@ -46,11 +48,12 @@ def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
         raise Refused("--sample", f"found {sample}", f"the test set has 0 to {len(study.trial.test) - 1}")
     state, progress = study.restored()
     recording, told = _run_sample(study, state, sample)
+    wanted = study.trial.rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
     return [
-        _learning(study, progress),
+        _learning(study, progress, timed=wanted is not None),
         _confusion(study, state),
         _weights(study, state),
-        _raster(study, recording, told),
+        _raster(study, recording, told, wanted),
         _potentials(study, recording, told),
     ]
 
@@ -126,10 +129,18 @@ def draw_results(lines: Sequence[Line], path: Path) -> Path:
 # Of a run -------------------------------------------------------------------------------------------------------------
 
 
-def _learning(study: Study, progress: Progress) -> Path:
-    figure, axes = plots.figure(size=(8, 4))
+def _learning(study: Study, progress: Progress, *, timed: bool) -> Path:
+    """Accuracy over epochs; below it the correlation with desired trains, where the rule is for spike times."""
+    figure, axes = plots.figure(2 if timed else 1, size=(8, 6 if timed else 4))
     plots.learning_curve(progress.rows, axes[0, 0], reported=study.experiment.reported, source="paper")
+    if timed:
+        with plots.style():
+            plots.correlation_curve(progress.rows, axes[1, 0])
     return _saved(study, figure, "learning", "")
+
+
+def _output(study: Study) -> str:
+    return study.trial.circuit.nodes[-1].name
 
 
 def _confusion(study: Study, state: State) -> Path:
@@ -199,17 +210,29 @@ def _rows(encoder: Encoder, shape: tuple[int, ...], *, raw: bool) -> dict[str, A
     return {}
 
 
-def _raster(study: Study, recording: Recording, told: str) -> Path:
+def _raster(study: Study, recording: Recording, told: str, wanted: Spikes | None) -> Path:
     names = [node.name for node in study.trial.circuit.nodes]
     heights = [1.2, *(1.0 for _ in names[2:]), 0.8]
     figure, axes = plots.figure(len(names), size=(8, 1 + 2.1 * len(names)), heights=heights, shared_time=True)
     for ax, name in zip(axes[:, 0], names, strict=True):
         with plots.style():
             plots.raster(recording.spikes[name], ax)
-            many = len(recording.spikes[name])
-            ax.set_title(f"{name}: {many:,} spike{'' if many == 1 else 's'} of {recording.spikes[name].size:,} neurons")
-    axes[-1, 0].set_ylabel("neuron (class)")
+            fired = recording.spikes[name]
+            ax.set_title(f"{name}: {_counted(len(fired), 'spike')} of {_counted(fired.size, 'neuron')}")
+    if recording.spikes[names[-1]].size == len(study.trial.test.classes):
+        axes[-1, 0].set_ylabel("neuron (class)")
+    if wanted is not None:
+        _desired(axes[-1, 0], recording.spikes[names[-1]], wanted)
     return _saved(study, figure, "raster", told)
+
+
+def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
+    """The desired spikes around those that were fired."""
+    alike = float(correlation(fired, wanted).mean())
+    if len(wanted):
+        with plots.style():
+            plots.raster(wanted, ax, color=ORANGE, marker="$\\bigcirc$")
+    ax.set_title(f"{ax.get_title()}; {len(wanted)} desired, in circles; correlation {alike:.2f}")
 
 
 def _potentials(study: Study, recording: Recording, told: str) -> Path:
@@ -227,8 +250,12 @@ def _potentials(study: Study, recording: Recording, told: str) -> Path:
             _one_potential(ax, recording, population, neuron, _place(neuron, shapes.get(population.name, ())))
     for ax in axes.flat[len(chosen) :]:
         ax.set_axis_off()
-    which = "output: the neuron of the sample's class and the busiest others; hidden layers:\n"
-    which += "the busiest neuron down to the median of those that fired; thresholds dashed"
+    which = "output: the neuron of the sample's class and the busiest others"
+    if study.trial.circuit.nodes[-1].size < len(study.trial.test.classes):
+        which = "output: the busiest neurons"
+    if len(study.trial.circuit.populations) > 1:
+        which += "; hidden layers:\nthe busiest neuron down to the median of those that fired"
+    which += "; thresholds dashed"
     return _saved(study, figure, "potentials", f"{told}\n{which}")
 
 
@@ -249,19 +276,21 @@ def _place(neuron: int, shape: tuple[int, ...]) -> str:
 
 def _one_potential(ax: Any, recording: Recording, population: Population, neuron: int, place: str) -> None:
     fired = int(recording.spikes[population.name].counts()[0, neuron])
-    variable = _potential(population)
-    plots.traces(
-        recording, ax, population.name, variable, neuron=neuron, labels={variable: "potential"}, spikes=fired > 0
-    )
-    if ax.get_legend() is not None:
-        ax.get_legend().remove()
-    ax.set_title(f"{population.name} {place}: {fired} spike{'' if fired == 1 else 's'}")
+    variable, v_th = _potential(population), None
     if "v_th" in population.cell.parameters:
         text = population.cell.parameters["v_th"]
         v_th = si(population.parameters.get("v_th", text), split_quantity(text)[1], f"{population.name}: v_th")
-        ax.axhline(v_th, linestyle="--", linewidth=1.0, color=GREY)
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, max(high, v_th + 0.15 * (v_th - low)))
+    labels = {variable: "potential"}
+    plots.traces(
+        recording, ax, population.name, variable, neuron=neuron, labels=labels, spikes=fired > 0, threshold=v_th
+    )
+    if ax.get_legend() is not None:
+        ax.get_legend().remove()
+    ax.set_title(f"{population.name} {place}: {_counted(fired, 'spike')}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _potential(population: Population) -> str:
@@ -296,7 +325,8 @@ def _chosen(counts: Mapping[str, NDArray[np.int32]], label: int) -> dict[str, ND
     number = _HIDDEN.get(len(hidden), _DEEP)
     chosen = {name: _across(counts[name], number) for name in hidden}
     ranked = np.argsort(-counts[output], kind="stable")
-    return chosen | {output: np.concatenate([[label], ranked[ranked != label]])[:_OUTPUTS]}
+    first = [label] if label < len(ranked) else []  # a class may have no neuron of its own
+    return chosen | {output: np.concatenate([first, ranked[~np.isin(ranked, first)]]).astype(np.int64)[:_OUTPUTS]}
 
 
 def _across(counts: NDArray[np.int32], number: int) -> NDArray[np.int64]:

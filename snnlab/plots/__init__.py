@@ -1,7 +1,7 @@
 """Pictures: each function takes a value and an Axes, draws, and returns the Axes. Nothing here runs anything."""
 
 from snnlab.plots.confusion import confusion
-from snnlab.plots.curve import learning_curve
+from snnlab.plots.curve import correlation_curve, learning_curve
 from snnlab.plots.events import event_frames, event_raster
 from snnlab.plots.images import images
 from snnlab.plots.raster import raster
@@ -19,6 +19,7 @@ __all__ = [
     "check_path",
     "cochleagram",
     "confusion",
+    "correlation_curve",
     "counts",
     "cv_histogram",
     "event_frames",

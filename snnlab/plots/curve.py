@@ -1,4 +1,4 @@
-"""Learning curve: accuracy over epochs, beside the number that the paper reports."""
+"""Learning curves over epochs: accuracy beside the number that the paper reports, and likeness to desired trains."""
 
 from __future__ import annotations
 
@@ -45,6 +45,23 @@ def learning_curve(
         ax.axhline(level, color=INK, linestyle="--", linewidth=1.0, label=f"{source}: {level:.4g} %")
         levels = np.append(levels, level)
     _axes(ax, epochs, levels[np.isfinite(levels)])
+    return ax
+
+
+def correlation_curve(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
+    """Correlation of the output with the desired trains, in training, over epochs.
+
+    metrics  rows with `epoch` (from 1) and `train_loss`, which for rules of spike times is 1 - correlation
+
+    Raises Refused for a row without these keys.
+    """
+    epochs, values = _column(metrics, "epoch"), 1 - _column(metrics, "train_loss")
+    ax.plot(epochs, values, color=ORANGE, marker="s", markersize=4, clip_on=False, zorder=3)
+    ax.set(xlabel="epoch", ylabel="correlation\nwith desired trains", ylim=(0, 1))
+    ax.xaxis.set_major_locator(whole_numbers())
+    if not epochs.size:
+        ax.set(xticks=[])
+        notice(ax, "no epochs")
     return ax
 
 

@@ -28,6 +28,7 @@ def traces(
     labels: Mapping[str, str] | None = None,
     spikes: bool = True,
     unit: tuple[str, float] | None = None,
+    threshold: float | None = None,
 ) -> Axes:
     """Variables of one neuron over time, in a given unit or the one that suits them, a mark above for each spike.
 
@@ -37,6 +38,7 @@ def traces(
     labels     variable -> name in the picture, where it differs
     spikes     False leaves the marks out, as under a trace of the injected current
     unit       what to draw them in, as a card has it, and what one of it is in SI units: ("uA/cm**2", 0.01)
+    threshold  in SI units, a dashed line
 
     Raises Refused for a population, variable or neuron that was not recorded, and for variables of different units.
     """
@@ -55,6 +57,8 @@ def traces(
     ax.set_ylabel(with_unit(_quantity(names, labels, _unit(drawn)), shown))
     marked = spikes and _mark_spikes(recording, ax, population, neuron, scale)
     _limits(ax, together * factor)
+    if threshold is not None:
+        _mark_threshold(ax, threshold * factor)
     if len(names) > 1 or marked:
         legend_above(ax)
     return ax
@@ -96,6 +100,13 @@ def _mark_spikes(recording: Recording, ax: Axes, population: str, neuron: int, s
     else:
         ax.text(0.99, _MARKS, "no spikes", transform=ax.transAxes, ha="right", va="center", color=GREY)
     return bool(len(times))
+
+
+def _mark_threshold(ax: Axes, threshold: float) -> None:
+    """A dashed line, and room for it."""
+    ax.axhline(threshold, linestyle="--", linewidth=1.0, color=GREY)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, max(high, threshold + 0.15 * (threshold - low)))
 
 
 def _limits(ax: Axes, values: NDArray[np.float64]) -> None:

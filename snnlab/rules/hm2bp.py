@@ -148,6 +148,9 @@ class HM2BP:
         """The class whose neuron fires most; a tie goes to the lowest, as published."""
         return output.counts().argmax(axis=1)
 
+    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> None:
+        """Counts are wanted, and no times."""
+
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
 

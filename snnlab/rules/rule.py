@@ -95,5 +95,11 @@ class Rule(Protocol):
     def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
         """The class chosen (samples,), from the spikes of the output."""
 
+    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes | None:
+        """The spikes that the output is to fire for samples with these labels; None where times are of no matter.
+
+        output  of as many samples and steps
+        """
+
     def on(self, threads: int | None) -> Self:
         """The same rule, worked out on so many threads, None for all cores; it learns the same."""
