@@ -229,10 +229,10 @@ def _raster(study: Study, recording: Recording, told: str, wanted: Spikes | None
 def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
     """The desired spikes around those that were fired."""
     alike = float(correlation(fired, wanted).mean())
-    if len(wanted):
-        with plots.style():
+    with plots.style():
+        if len(wanted):
             plots.raster(wanted, ax, color=ORANGE, marker="$\\bigcirc$")
-    ax.set_title(f"{ax.get_title()}; {len(wanted)} desired, in circles; correlation {alike:.2f}")
+        ax.set_title(f"{ax.get_title(loc='left')}; {len(wanted)} desired, in circles; correlation {alike:.2f}")
 
 
 def _potentials(study: Study, recording: Recording, told: str) -> Path:
