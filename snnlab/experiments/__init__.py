@@ -26,6 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "normad-association": normad_association.SINGLE,
     "normad-association-hidden": normad_association.HIDDEN,
     "normad-xor": normad_xor.EXPERIMENT,
+    "resume-association": normad_association.RESUME,
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Layers"]
