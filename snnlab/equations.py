@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import brian2
@@ -95,6 +96,7 @@ class Model:
         return group
 
 
+@lru_cache(maxsize=512)  # rules ask for the same few in every batch
 def unit(text: str) -> Quantity:
     """A product of powers of units, ``"mS/cm**2"``, as a quantity."""
     grammar.check_unit(text)
@@ -118,6 +120,7 @@ def _unit_of(node: Any) -> Any:
     raise GrammarError(f"{ast.unparse(node)!r} is not a product of units")
 
 
+@lru_cache(maxsize=512)
 def quantity(text: str) -> Quantity:
     """A number with a unit, ``"-70 mV"``, as a quantity. Raises GrammarError."""
     number, name = grammar.split_quantity(text)

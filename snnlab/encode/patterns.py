@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.errors import Refused
@@ -57,7 +59,7 @@ class Patterns:
         check_draw(seed, epoch, stream, threads)
         features = batch.values.shape[1]
         values = np.pad(batch.values, ((0, 0), (0, self.bias)))
-        known = {pair: self._pattern(seed, *pair) for row in values.tolist() for pair in enumerate(row)}
+        known = {pair: _pattern(self, seed, *pair) for row in values.tolist() for pair in enumerate(row)}
         columns = [
             (np.full(len(step), sample), step, feature * self.neurons + neuron)
             for sample, row in enumerate(values.tolist())
@@ -72,10 +74,12 @@ class Patterns:
         }
         return Spikes.from_events(*map(np.concatenate, zip(*columns, strict=True)), **grid)
 
-    def _pattern(self, seed: int, feature: int, value: int) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and neurons of the spikes that stand for one number."""
-        rng = np.random.default_rng([seed, _STREAM, feature, value])
-        fires = rng.random((self.steps, self.neurons)) < self.rate * self.dt
-        fires[0] = False
-        step, neuron = np.nonzero(fires)
-        return step, neuron
+
+@lru_cache(maxsize=256)
+def _pattern(code: Patterns, seed: int, feature: int, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Steps and neurons of the spikes that stand for one number."""
+    rng = np.random.default_rng([seed, _STREAM, feature, value])
+    fires = rng.random((code.steps, code.neurons)) < code.rate * code.dt
+    fires[0] = False
+    step, neuron = np.nonzero(fires)
+    return step, neuron
