@@ -221,6 +221,16 @@ def test_a_circuit_of_other_cells_or_synapses_is_refused_with_what_would_do() ->
         start(one.trial(seed=0, threads=1))
 
 
+def test_shared_weights_are_refused() -> None:
+    shared = EXPERIMENTS["normad-xor"].with_options(
+        {"encoder.neurons": "9", "network.hidden": "2C3", "network.v_th": "0.02,0.02"}
+    )
+    with pytest.raises(
+        Refused, match="NormAD: network.hidden: shared weights onto hidden1; needs layers with a weight"
+    ):
+        start(shared.trial(seed=0, threads=1))
+
+
 def test_desired_spikes_that_the_neuron_cannot_fire_or_that_come_too_late_are_refused() -> None:
     close = NormAD(desired=Drawn(rate=200.0, gap=1e-3, last=0.11))
     with pytest.raises(Refused, match="rule.desired: neuron 0 at .* ms; needs 3 ms between them"):

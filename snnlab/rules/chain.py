@@ -24,7 +24,7 @@ def chain(circuit: Circuit, rule: str = "HM2-BP") -> tuple[Projection, ...]:
         raise Refused(rule, f"a circuit {steps}", "needs one source and a chain of layers, each on the next")
     for projection in found:
         if issparse(projection.weights):
-            raise Refused(f"projection {projection.name!r}", "sparse weights", f"{rule} does not learn them")
+            raise Refused(f"projection {projection.name!r}", "sparse weights", f"{rule} learns full and shared ones")
     return found
 
 

@@ -87,6 +87,12 @@ class Timed:
         """
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+        for projection in chain(circuit, self.name):
+            if not isinstance(projection.weights, np.ndarray):
+                found = f"shared weights onto {projection.post}"
+                raise Refused(
+                    f"{self.name}: network.hidden", found, "needs layers with a weight for each pair, such as 50"
+                )
         weights = {name: values.astype(self.precision) for name, values in self.start(circuit, rng).items()}
         output = layer(circuit, circuit.nodes[-1].name, self.name)
         times = self.desired.times(output.size, rng)
