@@ -62,9 +62,12 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         **{
             f"datasets/{one}.toml": cards.dataset(one).digest for one in {experiment.dataset, experiment.source("test")}
         },
-        "models/lif_exp_euler.toml": cards.cell("lif_exp_euler").digest,
+        f"models/{experiment.network.cell}.toml": cards.cell(experiment.network.cell).digest,
     }
+    if synapse := experiment.network.synapse:
+        expected[f"models/{synapse}.toml"] = cards.synapse(synapse).digest
     assert experiment.digests() == expected
+    assert len(expected) == (3 if name.startswith(("normad", "resume")) or experiment.tested_on else 2)
 
 
 @pytest.mark.parametrize("option", [{"network.cell": "lif"}, {"network.cell": "ampa"}, {"network.receptor": "nmda"}])

@@ -82,10 +82,11 @@ class Experiment:
         """Path -> digest of the cards that the experiment is made of."""
         cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
         data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
-        synapses = {self.network.synapse} - {""}
-        return data | {
-            card.path: card.digest for card in (*map(cards.cell, sorted(cells)), *map(cards.synapse, sorted(synapses)))
-        }
+        models = {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+        if self.network.synapse:
+            synapse = cards.synapse(self.network.synapse)
+            models[synapse.path] = synapse.digest
+        return data | models
 
     def source(self, split: str) -> str:
         """The dataset that one part of the data is taken from."""
