@@ -59,11 +59,13 @@ def test_the_digits_are_a_network_for_their_64_pixels_and_10_classes(finished: P
 def test_the_digests_are_those_of_the_cards(name: str) -> None:
     experiment = EXPERIMENTS[name]
     expected = {
-        **{
-            f"datasets/{one}.toml": cards.dataset(one).digest for one in {experiment.dataset, experiment.source("test")}
-        },
-        "models/lif_exp_euler.toml": cards.cell("lif_exp_euler").digest,
+        f"datasets/{one}.toml": cards.dataset(one).digest for one in {experiment.dataset, experiment.source("test")}
     }
+    if name.startswith("normad"):
+        expected["models/lif_normad.toml"] = cards.cell("lif_normad").digest
+        expected["models/double_exponential_current.toml"] = cards.synapse("double_exponential_current").digest
+    else:
+        expected["models/lif_exp_euler.toml"] = cards.cell("lif_exp_euler").digest
     assert experiment.digests() == expected
 
 
@@ -83,7 +85,7 @@ def test_an_experiment_may_be_tested_on_another_dataset_than_it_learns_from() ->
 
 # Another encoder ------------------------------------------------------------------------------------------------------
 
-OF_IMAGES = ["current", "delta", "latency", "poisson", "population", "regular"]
+OF_IMAGES = ["current", "delta", "latency", "patterns", "poisson", "population", "regular"]
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)

@@ -82,7 +82,9 @@ class Experiment:
         """Path -> digest of the cards that the experiment is made of."""
         cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
         data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
-        return data | {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+        models = {card.path: card.digest for card in map(cards.cell, sorted(cells))}
+        synapses = [self.network.synapse] if self.network.synapse else []
+        return data | models | {card.path: card.digest for card in map(cards.synapse, synapses)}
 
     def source(self, split: str) -> str:
         """The dataset that one part of the data is taken from."""
