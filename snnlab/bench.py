@@ -153,7 +153,7 @@ def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell:
 def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
     experiment, trial, rows = study.experiment, study.trial, progress.rows
     options, usual = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
-    layers = [trial.circuit.sources[0].size, *experiment.network.hidden, len(trial.train.classes)]
+    layers = [trial.circuit.sources[0].size, *experiment.network.hidden, trial.circuit.nodes[-1].size]
     machine = environment()
     return Row(
         experiment=experiment.name,

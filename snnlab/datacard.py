@@ -155,8 +155,9 @@ def _check_sources(page: Page, fields: Mapping[str, Any]) -> None:
     """That files and archives are where they are asked for, and classes what the names of files say."""
     if fields["mirrors"] and fields["format"] != "idx":
         raise page.refuse("mirrors", f"found {list(fields['mirrors'])!r}", "hold idx files; archives have their own")
-    if fields["archives"] and fields["format"] in _SHIPPED:
-        raise page.refuse("archives", "found", "what ships with a package is not fetched")
+    for key in ("files", "archives", "listing"):
+        if fields[key] and fields["format"] in _SHIPPED:
+            raise page.refuse(key, "found", "what ships with a package or stands on its card has no files")
     if fields["naming"] == "fsdd" and sorted(fields["classes"]) != list(string.digits):
         raise page.refuse("classes", f"found {list(fields['classes'])!r}", "files named as in fsdd say 0 to 9")
 

@@ -16,6 +16,8 @@ _LAYER = re.compile(
     r"(?P<full>[1-9]\d{0,6})|(?P<channels>[1-9]\d{0,4})C(?P<kernel>[1-9]\d{0,2})|P(?P<side>[1-9]\d{0,2})"
 )
 
+_WIDEST = 9_999_999  # as many as seven digits say
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -48,8 +50,8 @@ class Layers:
                 raise Refused("network.hidden", f"found {layer!r}", right)
         if not all(v_th > 0 for v_th in self.v_th):
             raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
-        if self.outputs < 0:
-            raise Refused("network.outputs", f"found {self.outputs}", "needs a number of neurons, or 0")
+        if not 0 <= self.outputs <= _WIDEST:
+            raise Refused("network.outputs", f"found {self.outputs}", f"needs 0 to {_WIDEST} neurons")
         if not 0 <= self.inhibition < float("inf"):
             raise Refused("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
 
@@ -63,7 +65,8 @@ class Layers:
         receptors = {self.receptor: Receptor(cards.synapse(self.synapse), "soma")} if self.synapse else {}
         if len(self.v_th) != len(layers):
             found = f"{len(self.v_th)} threshold{'' if len(self.v_th) == 1 else 's'}"
-            right = f"needs one for each of {len(layers)} layers: {', '.join((*self.hidden, 'output'))}"
+            many = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+            right = f"needs one for each of {many}: {', '.join((*self.hidden, 'output'))}"
             raise Refused("network.v_th", found, right)
         names = [*(f"hidden{k}" for k in range(1, len(layers))), "output"]
         nodes: list[Source | Population] = [Source("input", int(np.prod(shape)))]

@@ -51,8 +51,9 @@ def _images(samples: Images, first: int) -> Any:
     with plots.style():
         labels = [samples.classes[label] for label in shown.labels.tolist()]
         longest = max(map(len, labels))
+        side = (1, *samples.shape)[-2:]  # numbers in a row are an image of one line
         plots.images(
-            shown.values.reshape(-1, *samples.shape), axes[0, 0], peak=samples.peak,
+            shown.values.reshape(-1, *side), axes[0, 0], peak=samples.peak,
             labels=labels if longest <= 12 else [label[:11] + "…" if len(label) > 12 else label for label in labels],
         )  # fmt: skip
         numbers = f"{shown.numbers[0]} to {shown.numbers[-1]}"

@@ -67,6 +67,15 @@ def test_a_row_is_what_the_training_and_its_evaluation_say(file: Path, finished:
     assert read(file)[1] == row
 
 
+def test_the_network_of_a_row_ends_with_its_output_neurons_and_not_its_classes(file: Path) -> None:
+    """Exclusive or has two classes, and one neuron that fires or does not."""
+    changes = {"epochs": "1", "network.hidden": "12"}
+    (row,) = bench(file, [Plan("normad-xor", changes, 0)], threads=1)
+    assert isinstance(row, Row) and row.network == "90-12-1"
+    (row,) = bench(file, [Plan("normad-xor", changes | {"network.outputs": "3"}, 0)], threads=1)
+    assert isinstance(row, Row) and row.network == "90-12-3"
+
+
 def test_what_is_done_is_not_done_again(file: Path) -> None:
     assert [row.seed for row in run(file, 1) if isinstance(row, Row)] == [0]
     before = file.read_bytes()

@@ -139,6 +139,7 @@ def test_datasets_are_those_on_the_shelf_and_where_they_are(
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert lines.keys() - {"id"} == {file.stem for file in (ROOT / "datasets").glob("*.toml")}
     assert lines["digits"].endswith("ships with scikit-learn")
+    assert lines["xor"].endswith("on its card")
     assert lines["mnist"].endswith("not found")
 
 

@@ -44,6 +44,7 @@ def test_the_list_has_every_dataset_and_where_it_is(
     assert lines["ti46-digits"].endswith("not found, must be bought")
     assert lines["mnist"].endswith("not found")
     assert lines["digits"].endswith("ships with scikit-learn")
+    assert lines["xor"].endswith("on its card") and "4 train + 4 test" in lines["xor"]
     (tmp_path / "ti46" / "ti_alpha" / "train" / "nobody").mkdir()
     assert snnlab("data", "list", "--data", tmp_path, monkeypatch=monkeypatch) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
@@ -98,6 +99,23 @@ def test_data_that_must_be_bought_is_not_fetched(
     assert "https://catalog.ldc.upenn.edu/LDC93S9" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "place"), [("xor", "on its card"), ("one", "on its card"), ("digits", "ships with scikit-learn")]
+)
+@pytest.mark.parametrize("command", ["where", "verify", "fetch"])
+def test_of_data_without_files_it_is_said_where_they_are(
+    command: str,
+    name: str,
+    place: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert snnlab("data", command, name, "--data", tmp_path, monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{name}: {place}"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_packing_images_says_that_there_is_nothing_to_keep(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +146,17 @@ def test_images_are_drawn_from_the_sample_on(toy: Toy, tmp_path: Path, monkeypat
     (values, labels) = drawn[0]
     assert np.array_equal(values, IMAGES[3:])
     assert labels == ["b", "a"]
+
+
+def test_a_table_is_drawn_as_images_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr("snnlab.plots.images", lambda values, ax, **more: drawn.append((values, more)))
+    path = tmp_path / "x.png"
+    assert snnlab("data", "show", "xor", "--plot", path, monkeypatch=monkeypatch) == 0
+    assert path.read_bytes().startswith(PNG)
+    (values, more) = drawn[0]
+    assert values.tolist() == [[[0, 0]], [[0, 1]], [[1, 0]], [[1, 1]]]
+    assert more == {"labels": ["false", "true", "true", "false"], "peak": 1}
 
 
 def test_a_sound_is_drawn_beside_its_spikes(tmp_path: Path) -> None:

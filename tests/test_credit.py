@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import engine
-from snnlab.engine import Events, Kernel
+from snnlab.engine import Events, Kernel, Window
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
@@ -183,6 +183,60 @@ def test_an_error_in_the_step_of_a_spike_is_no_fault_of_it():
         assert products[0, 0] == (1 if reached else 0)
         sent = engine.sent_back(events, np.ones((1, 1)), pre, NORMAD)
         assert sent[0] == pytest.approx(float(NORMAD.at(DT)) if reached else 0, rel=1e-10)
+
+
+def windowed(tau, steps):
+    """The matrix that filters a train by exp(-t/tau), in the steps after a spike (steps, steps)."""
+    lags = np.subtract.outer(np.arange(steps), np.arange(steps))
+    return np.where(lags > 0, np.exp(-np.maximum(lags, 0) * DT / tau), 0.0)
+
+
+@settings(max_examples=60)
+@given(
+    tau=st.floats(0.2e-3, 1.0),
+    seed=seeds,
+    samples=st.integers(1, 6),
+    steps=st.integers(1, 130),
+    size=st.sampled_from([1, 7, 20]),
+    post=st.sampled_from([1, 8, 19]),
+    count=st.sampled_from([0, 1, 10, 90, 400]),
+    normalised=st.booleans(),
+)
+def test_a_window_is_a_single_exponential_after_each_spike(tau, seed, samples, steps, size, post, count, normalised):
+    rng = np.random.default_rng(seed)
+    pre, events = drawn(rng, samples, steps, size, 0.1), errors(rng, samples, steps, post, count)
+    d = windowed(tau, steps) @ pre.dense().astype(float)
+    rows = d[events.sample, events.step]
+    norms = np.sqrt((rows**2).sum(axis=1))
+    share = np.divide(1, norms, out=np.zeros(count), where=norms > 0) if normalised else np.ones(count)
+    wanted = np.zeros((size, post))
+    np.add.at(wanted.T, events.neuron, (events.value * share)[:, None] * rows)
+    found, lengths = engine.error_products(pre, events, post, Window(tau), normalised=normalised)
+    assert close(lengths, norms, 1e-11) and close(found, wanted, 1e-10)
+    weights = rng.normal(size=(size, post))
+    dense = np.zeros((samples, steps, post))
+    np.add.at(dense, (events.sample, events.step, events.neuron), events.value)
+    to_come = (windowed(tau, steps).T @ dense) @ weights.T
+    assert close(engine.sent_back(events, weights, pre, Window(tau)), to_come[pre.events()], 1e-11)
+
+
+def test_a_window_sees_no_spike_of_its_own_step_and_is_not_that_of_another_time_constant(batch):
+    """In step 6 a spike of step 5 has faded by exp(-dt/tau); in step 5 it is not there, for all that exp(0) is 1."""
+    pre = Spikes.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
+    for step, wanted in ((4, 0.0), (5, 0.0), (6, np.exp(-0.1)), (15, np.exp(-1.0))):
+        events = Events.from_columns([0], [step], [0], [1.0])
+        found, _ = engine.error_products(pre, events, 1, Window(1e-3), normalised=False)
+        assert found[0, 0] == pytest.approx(wanted, rel=1e-12)
+        assert engine.sent_back(events, np.ones((1, 1)), pre, Window(1e-3))[0] == pytest.approx(wanted, rel=1e-12)
+    pre, events, _ = batch
+    one, other = (engine.error_products(pre, events, 4, Window(tau), normalised=False)[0] for tau in (5e-3, 5.5e-3))
+    assert not close(one, other, 0.01)
+
+
+@pytest.mark.parametrize("tau", [0.0, -1e-3, float("inf"), float("nan")])
+def test_windows_that_are_none_are_refused(tau):
+    with pytest.raises(Refused, match=f"Window: tau: found {tau}; needs seconds, above 0"):
+        Window(tau)
 
 
 # The two forms of the multilayer rule ---------------------------------------------------------------------------------

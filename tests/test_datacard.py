@@ -85,6 +85,19 @@ naming = "fsdd"
 samples = 5
 path = "words"
 """
+TABLE = """
+kind = "dataset"
+name = "Toy table"
+summary = "What it is."
+reference = "Somebody, 1969"
+licence = "CC0"
+format = "table"
+classes = ["a", "1"]
+shape = [2]
+[splits.train]
+samples = 2
+rows = [[0, 255, "a"], [3, 4, "1"]]
+"""
 SHELF = sorted(cards.datasets())
 
 
@@ -98,7 +111,8 @@ def read(text: str) -> datacard.Dataset:
 def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() -> None:
     papers = {"mnist", "nmnist", "ti46-digits", "ti46-letters"}
     relatives = "fashion-mnist kmnist emnist-balanced emnist-letters fsdd shd ssc ntidigits dvs-gesture digits"
-    assert set(SHELF) == papers | set(relatives.split())
+    tasks = {"xor", "one"}
+    assert set(SHELF) == papers | set(relatives.split()) | tasks
 
 
 @pytest.mark.parametrize(
@@ -118,6 +132,7 @@ def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() 
         ("ssc", 35, 75_466, 20_382, (700, 1, 1)),
         ("ntidigits", 11, 2_464, 2_486, (64, 1, 1)),
         ("dvs-gesture", 11, 1_077, 264, (128, 128, 2)),
+        ("xor", 2, 4, 4, (2,)),
     ],
 )
 def test_a_card_has_the_published_numbers(name: str, classes: int, train: int, test: int, measure: object) -> None:
@@ -139,7 +154,7 @@ def test_the_sizes_of_idx_files_follow_from_their_samples(name: str) -> None:
 def test_what_can_be_downloaded_can_be_checked_and_what_cannot_says_how_to_get_it(name: str) -> None:
     card = cards.dataset(name)
     downloads = bool(card.mirrors) or any(archive.mirrors for archive in card.archives.values())
-    assert downloads != bool(card.obtain) or card.format == "scikit-learn"
+    assert downloads != bool(card.obtain) or card.format in ("scikit-learn", "table")
     for archive in card.archives.values():
         assert archive.md5 or archive.sha256 or (card.listing and card.listing.sha256)
     if card.mirrors:
@@ -176,6 +191,8 @@ def test_good_cards_are_read_into_values() -> None:
         ("Train/*/*.bin",),
     )
     assert (read(DIGITS).format, read(WORDS).naming) == ("scikit-learn", "fsdd")
+    assert read(TABLE).splits["train"].rows == ((0, 255, "a"), (3, 4, "1"))
+    assert images.splits["train"].rows == ()
     assert events.listing is not None
     assert events.listing.files == 5
 
@@ -228,6 +245,31 @@ def test_good_cards_are_read_into_values() -> None:
         (EVENTS, "keep = [", 'strip = "Train/a"\nkeep = ["Train/a", ', "keep: found 'Train/a'; needs patterns"),
         (WORDS, '"0", ', "", "'8', '9']; files named as in fsdd say 0 to 9"),
         (WORDS, '"0"', '"zero"', "classes: found ['zero', '1', '2'"),
+        (DIGITS, "[splits", "[files.a]\nbytes = 1\n[splits", "files: found; what ships with a package"),
+        (TABLE, "[splits", f"[archives.a]\nmd5 = '{'0' * 32}'\n[splits", "or stands on its card has no files"),
+        (TABLE, "[splits", "[listing]\npattern = 'a'\nfiles = 1\n[splits", "listing: found; what ships with"),
+        (TABLE, "[2]", "[2]\nmirrors = ['http://a/']", "mirrors: found ['http://a/']; hold idx files"),
+        (TABLE, "shape = [2]", "", "shape: missing; a card of format 'table' gives its shape"),
+        (TABLE, "[2]", "[3]", "rows: found [0, 255, 'a']; needs 3 whole numbers, 0 to 255, and one of a, 1"),
+        (TABLE, '[3, 4, "1"]', '[3, "1"]', "splits.train: rows: found [3, '1']; needs 2 whole numbers"),
+        (TABLE, '[3, 4, "1"]', "[]", "splits.train: rows: found []; needs 2 whole numbers"),
+        (TABLE, '[3, 4, "1"]', "7", "splits.train: rows: found 7; needs 2 whole numbers"),
+        (TABLE, '"1"]]', '"b"]]', "splits.train: rows: found [3, 4, 'b']; needs 2 whole numbers, 0 to 255, and one"),
+        (TABLE, '"1"]]', "1]]", "splits.train: rows: found [3, 4, 1]; needs"),
+        (TABLE, "[3, 4,", "[3, true,", "splits.train: rows: found [3, True, '1']; needs"),
+        (TABLE, "[3, 4,", "[3, 4.0,", "splits.train: rows: found [3, 4.0, '1']; needs"),
+        (TABLE, "[3, 4,", "[3, -1,", "splits.train: rows: found [3, -1, '1']; needs"),
+        (TABLE, "[0, 255,", "[0, 256,", "splits.train: rows: found [0, 256, 'a']; needs"),
+        (TABLE, "samples = 2", "samples = 3", "splits.train: samples: found 3; the table has 2 rows"),
+        (TABLE, "samples = 2", "samples = 2\npath = 'x'", "splits.train: path: found 'x'"),
+        (TABLE, '[[0, 255, "a"], [3, 4, "1"]]', "[]", "splits.train: rows: missing; a table has them, and no other"),
+        (TABLE, '[[0, 255, "a"], [3, 4, "1"]]', '"a"', "splits.train: rows: found 'a'; needs a list"),
+        (
+            DIGITS,
+            "samples = 5",
+            'samples = 1\nrows = [[0, "a"]]',
+            "splits.train: rows: found; a table has them, and no",
+        ),
         (EVENTS, "[splits.train]\nsamples = 5\npath", "path", "splits: missing; a dataset has at least one part"),
     ],
 )
@@ -245,6 +287,7 @@ def test_a_plain_download_without_any_checksum_is_refused() -> None:
         read(bare)
 
 
+ROWS = st.lists(st.one_of(st.integers(-1, 256), st.booleans(), st.sampled_from(["a", "1", "b"])), max_size=4)
 LEAVES = st.one_of(
     st.text(max_size=12),
     st.sampled_from(["idx", "tonic", "NMNIST", "us", "train", "../x", "https://example.org/", "Train/*", "pictures"]),
@@ -260,8 +303,22 @@ FIELDS = sorted(
 )
 
 
+@given(rows=st.lists(ROWS, max_size=3), samples=st.integers(0, 3))
+def test_a_table_is_read_exactly_if_each_row_is_two_small_numbers_and_a_class(rows: list[Any], samples: int) -> None:
+    def right(row: list[Any]) -> bool:
+        small = [type(one) is int and one in range(256) for one in row[:2]]
+        return len(row) == 3 and all(small) and row[2] in ("a", "1") and isinstance(row[2], str)
+
+    table = tomllib.loads(TABLE) | {"splits": {"train": {"samples": samples, "rows": rows}}}
+    if rows and samples == len(rows) and all(map(right, rows)):
+        assert datacard.read(Page("mine.toml", table, id="mine")).splits["train"].rows == tuple(map(tuple, rows))
+    else:
+        with pytest.raises(Refused, match=r"^mine\.toml: splits\.train: (rows|samples): "):
+            datacard.read(Page("mine.toml", table, id="mine"))
+
+
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS]), field=st.sampled_from(FIELDS), value=VALUES)
+@given(card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS, TABLE]), field=st.sampled_from(FIELDS), value=VALUES)
 @example(IMAGES, "files", {"..": {"bytes": 1}})
 @example(IMAGES, "files", {"": {"bytes": 1}})
 @example(EVENTS, "archives", {"a:b": {"md5": "0" * 32}})

@@ -86,7 +86,7 @@ def test_an_experiment_may_be_tested_on_another_dataset_than_it_learns_from() ->
 
 # Another encoder ------------------------------------------------------------------------------------------------------
 
-OF_IMAGES = ["current", "delta", "latency", "poisson", "population", "regular"]
+OF_IMAGES = ["current", "delta", "latency", "patterns", "poisson", "population", "regular"]
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)

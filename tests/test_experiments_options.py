@@ -19,6 +19,7 @@ from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import explained, option_of, read
 from snnlab.rules.hm2bp import HM2BP, Decay
+from snnlab.rules.normad import Hidden
 
 NAMES = sorted(EXPERIMENTS)
 
@@ -46,12 +47,20 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     told = experiment.explanations()
     assert told.keys() == experiment.options().keys()
     assert [option for option, text in told.items() if not text] == []
-    assert all(word in told["rule.decay"] for word in get_args(Decay))
-    assert all(word in told["rule.precision"] for word in get_args(Precision))
+    words = {"rule.decay": Decay} if isinstance(experiment.rule, HM2BP) else {"rule.hidden": Hidden}
+    for option, kind in (words | {"rule.precision": Precision}).items():
+        assert all(word in told[option] for word in get_args(kind))
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')
     assert told["network.v_th"] == "threshold of every layer, the output's last"
+
+
+def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_itself_by_it() -> None:
+    told = EXPERIMENTS["normad-xor"].explanations()
+    assert told["rule.halve_every"] == "epochs after which rates are halved, 0 for never"
+    assert told["rule.tau_L"] == "of the leak h, in seconds"
+    assert told["rule.desired.at"] == "seconds, when they fire"
 
 
 @dataclass(frozen=True)

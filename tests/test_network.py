@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from snnlab import cards
 from snnlab.circuit import Population
 from snnlab.errors import Refused
 from snnlab.experiments import Layers
@@ -37,6 +43,57 @@ def test_a_row_of_features_and_an_image_with_channels() -> None:
     assert Layers().circuit((784,), 10, 1e-3).projections[0].weights.shape == (784, 800)
     circuit = Layers(hidden=("3C2",), v_th=(1.0, 1.0)).circuit((4, 5, 2), 7, 1e-3)
     assert [node.size for node in circuit.nodes] == [40, 3 * 4 * 3, 7]
+
+
+# Another synapse, other outputs ---------------------------------------------------------------------------------------
+
+SPIKING = Layers("lif_normad", hidden=("40",), v_th=(0.02, 0.02), synapse="double_exponential_current", outputs=1)
+
+
+def test_a_synapse_by_name_is_a_receptor_of_every_layer() -> None:
+    """A cell of NormAD's card has none of its own."""
+    circuit = SPIKING.circuit((90,), 2, 1e-4)
+    card = cards.synapse("double_exponential_current")
+    for population in circuit.populations:
+        assert population.receptors.keys() == {"synapse"}
+        assert population.receptors["synapse"].synapse.digest == card.digest
+    assert {one.receptor for one in circuit.projections} == {"synapse"}
+    named = replace(SPIKING, receptor="here").circuit((90,), 2, 1e-4)
+    assert {one.receptor for one in named.projections} == set(named.populations[0].receptors) == {"here"}
+    with pytest.raises(Refused, match="no receptor 'synapse'"):
+        replace(SPIKING, synapse="").circuit((90,), 2, 1e-4)
+    assert Layers().circuit((90,), 2, 1e-3).populations[0].receptors == {}
+
+
+@given(classes=st.integers(1, 20), outputs=st.integers(0, 20), inhibition=st.sampled_from([0.0, 1.5]))
+def test_outputs_are_as_many_as_asked_for_or_one_for_each_class(classes: int, outputs: int, inhibition: float) -> None:
+    circuit = Layers(outputs=outputs, inhibition=inhibition).circuit((6,), classes, 1e-3)
+    wanted = outputs if outputs else classes
+    assert [node.size for node in circuit.nodes] == [6, 800, wanted]
+    if inhibition:
+        among = np.full((wanted, wanted), -1.5) + 1.5 * np.eye(wanted)
+        assert np.array_equal(circuit.projections[-1].weights, among)
+
+
+def test_without_a_hidden_layer_there_is_one_threshold() -> None:
+    circuit = replace(SPIKING, hidden=(), v_th=(0.02,)).circuit((90,), 2, 1e-4)
+    assert [node.size for node in circuit.nodes] == [90, 1]
+    with pytest.raises(Refused, match="network.v_th: 2 thresholds; needs one for each of 1 layer: output$"):
+        replace(SPIKING, hidden=()).circuit((90,), 2, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"outputs": -1}, "network.outputs: found -1; needs 0 to 9999999 neurons"),
+        ({"outputs": 10_000_000}, "network.outputs: found 10000000"),
+        ({"synapse": "double_exponential"}, "no card 'double_exponential'; did you mean 'double_exponential_current'"),
+        ({"synapse": "lif"}, "models/lif.toml: 'lif' is a cell; a synapse card is needed here"),
+    ],
+)
+def test_outputs_and_synapses_that_there_are_not_are_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        replace(SPIKING, **options).circuit((90,), 2, 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; a
 One = Annotated[str, typer.Argument(metavar="NAME", help="A dataset.")]
 
 _LISTED = 20  # new files that are printed one by one
-_SHIPPED = "ships with scikit-learn"
+_NO_FILES = {"scikit-learn": "ships with scikit-learn", "table": "on its card"}  # by format, where the data is
 
 
 def list_all(data: Folder = None) -> None:
@@ -52,7 +52,7 @@ def where(name: Name = None, data: Folder = None) -> None:
     for one in _chosen(name):
         places = loaders.where(one, folder=data)
         if not places:
-            print(f"{one}: {_SHIPPED}")
+            print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
         for place in places:
             missing |= place.path is None
             print(f"{one}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
@@ -76,7 +76,7 @@ def verify(name: Name = None, data: Folder = None) -> None:
     for one in _chosen(name):
         checks = loaders.verify(one, folder=data)
         if not checks:
-            print(f"{one}: {_SHIPPED}")
+            print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
         for check in checks:
             failed |= check.state != "ok"
             print(f"{one}: {check.path or check.file}: {check.state}" + (f": {check.reason}" if check.reason else ""))
@@ -107,7 +107,7 @@ def fetch(
     else:
         _count(new, [place.path for place in loaders.where(name, folder=data) if place.path])
     if not new:
-        print(f"{name}: {_SHIPPED if card.format == 'scikit-learn' else 'all files are there already'}")
+        print(f"{name}: {_NO_FILES.get(card.format, 'all files are there already')}")
 
 
 def _count(new: Sequence[Path], places: Sequence[Path]) -> None:
@@ -193,7 +193,7 @@ def _place(card: Dataset, data: Path | None) -> str:
 
     places = loaders.where(card.id, folder=data)
     if not places:
-        return _SHIPPED
+        return _NO_FILES[card.format]
     folders = sorted({str(place.path.parent) for place in places if place.path})
     missing = sum(place.path is None for place in places)
     if not folders:

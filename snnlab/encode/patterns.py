@@ -15,6 +15,7 @@ from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
 
 _STREAM = 0x7061747465726E73  # sets these draws apart from those of other encoders
+_WIDEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class Patterns:
 
     def __post_init__(self) -> None:
         check_grid("Patterns", self.steps, self.dt)
-        if self.neurons < 1:
-            raise Refused("Patterns.neurons", f"found {self.neurons}", "needs at least 1")
+        if type(self.neurons) is not int or not 1 <= self.neurons <= _WIDEST:
+            raise Refused("Patterns.neurons", f"found {self.neurons!r}", f"needs a whole number, 1 to {_WIDEST}")
         if not 0 <= self.rate * self.dt <= 1:
             raise Refused("Patterns.rate", f"found {self.rate}", f"needs spikes per second, 0 to {1 / self.dt:g}")
-        if self.bias not in (0, 1):
-            raise Refused("Patterns.bias", f"found {self.bias}", "needs 0 or 1")
+        if type(self.bias) is not int or self.bias not in (0, 1):
+            raise Refused("Patterns.bias", f"found {self.bias!r}", "needs 0 or 1")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
         """The numbers, their shape that of the neurons: a group for each feature. Raises Refused for no images."""
@@ -58,11 +59,11 @@ class Patterns:
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         features = batch.values.shape[1]
-        values = np.pad(batch.values, ((0, 0), (0, self.bias)))
-        known = {pair: _pattern(self, seed, *pair) for row in values.tolist() for pair in enumerate(row)}
-        columns = [
-            (np.full(len(step), sample), step, feature * self.neurons + neuron)
-            for sample, row in enumerate(values.tolist())
+        rows = np.pad(batch.values, ((0, 0), (0, self.bias))).tolist()
+        known = {pair: _pattern(self, seed, *pair) for pair in {pair for row in rows for pair in enumerate(row)}}
+        spikes = [
+            np.stack([np.full(len(step), sample), step, feature * self.neurons + neuron])
+            for sample, row in enumerate(rows)
             for feature, value in enumerate(row)
             for step, neuron in [known[feature, value]]
         ]
@@ -72,7 +73,8 @@ class Patterns:
             "size": (features + self.bias) * self.neurons,
             "dt": self.dt,
         }
-        return Spikes.from_events(*map(np.concatenate, zip(*columns, strict=True)), **grid)
+        none = np.zeros((3, 0), dtype=np.int64)
+        return Spikes.from_events(*np.concatenate([none, *spikes], axis=1), **grid)
 
 
 @lru_cache(maxsize=256)

@@ -83,10 +83,8 @@ class Experiment:
         cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
         data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
         models = {card.path: card.digest for card in map(cards.cell, sorted(cells))}
-        if self.network.synapse:
-            synapse = cards.synapse(self.network.synapse)
-            models[synapse.path] = synapse.digest
-        return data | models
+        synapses = [self.network.synapse] if self.network.synapse else []
+        return data | models | {card.path: card.digest for card in map(cards.synapse, synapses)}
 
     def source(self, split: str) -> str:
         """The dataset that one part of the data is taken from."""

@@ -27,9 +27,14 @@ def flat(value: Any, skip: Collection[str] = (), prefix: str = "") -> dict[str, 
 def explained(value: Any, skip: Collection[str] = ()) -> dict[str, str]:
     """What each option is, under the names that `flat` gives them: the tables of fields in the dataclasses' docstrings.
 
-    Empty for a field that its docstring says nothing of, as for all where Python has left the docstrings out.
+    Of a field that a class has from another, the docstring of that one says it. Empty for a field of which nothing is
+    said, as for all where Python has left the docstrings out.
     """
-    return {dotted: _said(type(owner)).get(name, "") for dotted, owner, name in _leaves(value, skip, "")}
+    return {dotted: _told(type(owner), name) for dotted, owner, name in _leaves(value, skip, "")}
+
+
+def _told(kind: type, name: str) -> str:
+    return next((said[name] for said in map(_said, kind.__mro__) if name in said), "")
 
 
 def _leaves(value: Any, skip: Collection[str], prefix: str) -> Iterator[tuple[str, Any, str]]:

@@ -31,7 +31,7 @@ class Check:
 
 
 def verify(name: str | Path, *, folder: Path | None = None) -> tuple[Check, ...]:
-    """Read every file of a dataset and hold it against its card; empty for a dataset that ships with a package.
+    """Read every file of a dataset and hold it against its card; empty for one that has none.
 
     Recordings are decoded and counted where there are only some of them, or where nobody has published digests; a part
     of them will do. Decoding cannot find a wrong label, nor a recording whose end is missing if the file still has

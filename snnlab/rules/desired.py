@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from snnlab.errors import Refused
 
+_FEWEST, _MOST = 0.01, 1e6  # spikes in a train, on average
+_ROUNDED = 1e-9  # of an interval
+
 
 class Desired(Protocol):
     """What output neurons are to do for samples of each class."""
@@ -32,7 +35,7 @@ class Paced:
     every  seconds from one to the next
     last   seconds after which there is none
 
-    Raises Refused for times that are not in this order.
+    Raises Refused for times that are not in this order, and for more than a million spikes.
     """
 
     first: float = 10e-3
@@ -43,6 +46,9 @@ class Paced:
         _check_span("Paced", self.first, self.last)
         if not 0 < self.every < math.inf:
             raise Refused("Paced.every", f"found {self.every}", "needs seconds, above 0")
+        if self.last - self.first > _MOST * self.every:
+            found = f"found {self.every}, and {self.last - self.first:g} s to fire in"
+            raise Refused("Paced.every", found, f"needs at most {_MOST:,.0f} spikes")
 
     def classes(self, outputs: int) -> int:
         """One for each output neuron."""
@@ -50,7 +56,8 @@ class Paced:
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """The same for every seed."""
-        paced = np.arange(self.first, self.last, self.every)
+        further = math.floor((self.last - self.first) / self.every + _ROUNDED)
+        paced = self.first + self.every * np.arange(further + 1)
         label = np.repeat(np.arange(outputs), len(paced))
         return np.column_stack([label, label, np.tile(paced, outputs)])
 
@@ -67,7 +74,8 @@ class Marked:
     at: float = 80e-3
 
     def __post_init__(self) -> None:
-        _check_span("Marked", self.at, math.inf)
+        if not 0 < self.at < math.inf:
+            raise Refused("Marked.at", f"found {self.at}", "needs seconds, above 0")
 
     def classes(self, outputs: int) -> int:
         """Two."""
@@ -91,7 +99,8 @@ class Drawn:
     Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every
     train has one spike at least: one that was drawn without is drawn again.
 
-    Raises Refused for times that are not in this order, and for a gap that leaves no room at this rate.
+    Raises Refused for times that are not in this order, for a gap that leaves no room at this rate, and for a rate by
+    which hardly any train would have a spike, or one of them more than a million.
     """
 
     patterns: int = 1
@@ -102,10 +111,12 @@ class Drawn:
 
     def __post_init__(self) -> None:
         _check_span("Drawn", self.first, self.last)
-        if self.patterns < 1:
-            raise Refused("Drawn.patterns", f"found {self.patterns}", "needs at least 1")
-        if not 0 < self.rate < math.inf:
-            raise Refused("Drawn.rate", f"found {self.rate}", "needs spikes per second, above 0")
+        if type(self.patterns) is not int or self.patterns < 1:
+            raise Refused("Drawn.patterns", f"found {self.patterns!r}", "needs a whole number, at least 1")
+        span = self.last - self.first
+        if not _FEWEST <= self.rate * span <= _MOST:
+            right = f"needs {_FEWEST / span:g} to {_MOST / span:g} spikes per second"
+            raise Refused("Drawn.rate", f"found {self.rate}, and {span:g} s to fire in", right)
         if not 0 <= self.gap < 1 / self.rate:
             raise Refused("Drawn.gap", f"found {self.gap}", f"needs 0 to below {1 / self.rate:g}, the mean interval")
 
@@ -135,6 +146,6 @@ class Drawn:
 
 def _check_span(kind: str, first: float, last: float) -> None:
     if not 0 < first < math.inf:
-        raise Refused(f"{kind}.first" if last < math.inf else f"{kind}.at", f"found {first}", "needs seconds, above 0")
-    if not first < last:
+        raise Refused(f"{kind}.first", f"found {first}", "needs seconds, above 0")
+    if not first < last < math.inf:
         raise Refused(f"{kind}.last", f"found {last}", f"needs seconds, above {kind}.first, {first}")
