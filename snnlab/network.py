@@ -42,12 +42,13 @@ class Layers:
     outputs: int = 0
 
     def __post_init__(self) -> None:
-        parts = tuple(part for layer in self.hidden for part in layer.split("-"))
+        given = self.hidden
+        parts = tuple(part for layer in given for part in layer.split("-"))
         object.__setattr__(self, "hidden", parts)  # the one moment in which a frozen value may be put in order
-        for layer in self.hidden:
+        for layer in parts:
             if not _LAYER.fullmatch(layer):
-                right = "needs at least one neuron in each layer, as 800, kernels as 15C5, or squares as P2"
-                raise Refused("network.hidden", f"found {layer!r}", right)
+                right = "needs layers of 1 to 9999999 neurons, as 800, kernels as 15C5, or squares as P2"
+                raise Refused("network.hidden", f"found {layer!r} in {','.join(given)!r}", right)
         if not all(v_th > 0 for v_th in self.v_th):
             raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
         if not 0 <= self.outputs <= _WIDEST:

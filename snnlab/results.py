@@ -151,8 +151,12 @@ def _rows(path: Path, content: bytes) -> tuple[list[Row], int]:
         raise Refused(path, f"line {len(lines) + 1} is not a row", _RIGHT)
     found: dict[tuple[str, str], Row] = {}
     for number, line in enumerate(lines, start=1):
-        row = _row(f"{path}: line {number}", line)
-        found.setdefault((row.key, str(sorted(row.samples.items()))), row)
+        where = f"{path}: line {number}"
+        row = _row(where, line)
+        first = found.setdefault((row.key, str(sorted(row.samples.items()))), row)
+        if first.test_curve != row.test_curve:
+            seen = f"{row.experiment}, seed {row.seed}, is there already with other accuracies"
+            raise Refused(where, seen, "one of the two is not what a bench wrote: delete it")
     return list(found.values()), len(content) - len(torn)
 
 

@@ -103,6 +103,13 @@ def test_a_row_counts_once_however_often_it_stands_there(file: Path) -> None:
     assert read(file) == [ROW, other]
 
 
+def test_two_rows_of_one_training_that_contradict_each_other_are_refused(file: Path) -> None:
+    """No seed has two accuracies; one of them was changed by hand."""
+    file.write_text(ROW.line() + replace(ROW, test_curve=[0.8, 0.75]).line(), encoding="utf-8")
+    with pytest.raises(Refused, match="line 2: hm2bp-digits, seed 0, is there already with other accuracies"):
+        read(file)
+
+
 def test_rows_are_told_apart_by_experiment_options_cards_and_seed() -> None:
     keys = {
         key_of(name, options, cards, seed)

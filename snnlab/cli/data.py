@@ -12,7 +12,7 @@ from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.cli import bars, printed
 from snnlab.cli.stopping import interruptible
-from snnlab.errors import Refused
+from snnlab.errors import Refused, one_of
 from snnlab.folders import cache_place
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def where(name: Name = None, data: Folder = None) -> None:
         for place in places:
             missing |= place.path is None
             print(f"{one}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
+        if obtain := any(place.path is None for place in places) and cards.dataset(one).obtain:
+            print(f"{one}: {obtain}")
     print(f"cache: {cache_place()}")
     raise typer.Exit(int(missing))
 
@@ -181,6 +183,9 @@ def show(
     """
     from snnlab.portraits import draw_samples
 
+    parts = cards.dataset(name).splits
+    if part not in parts:
+        raise Refused("--part", f"found {part!r}", one_of(part, parts))
     print(draw_samples(name, part, plot, sample=sample, folder=data))
 
 
@@ -191,7 +196,10 @@ def _chosen(name: str | None) -> list[str]:
 def _place(card: Dataset, data: Path | None) -> str:
     from snnlab import loaders
 
-    places = loaders.where(card.id, folder=data)
+    try:
+        places = loaders.where(card.id, folder=data)
+    except Refused as refusal:
+        return str(refusal)
     if not places:
         return _NO_FILES[card.format]
     folders = sorted({str(place.path.parent) for place in places if place.path})

@@ -285,6 +285,8 @@ def _close(study: Study, out: Path) -> None:
     _, progress = study.restored()
     summary = study.summarise(progress)
     accuracy = f"{_percent(summary['test_accuracy'])} after {_epochs(summary['epochs'])}: the last, not the best"
+    if not summary["spikes_per_sample"]:
+        print("no neuron fires for any test sample: a lower network.v_th may wake them", file=sys.stderr)
     next_ = [f"snnlab {word} {shlex.quote(str(out))}" for word in ("evaluate", "certify", "plot")]
     printed.fields(
         [

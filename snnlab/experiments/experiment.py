@@ -125,8 +125,16 @@ class Experiment:
             if not name:
                 raise Refused(where, f"found '={value}'", "needs NAME=VALUE, such as epochs=5")
             if name not in known:
-                raise Refused(f"{where} {name}", "no such option", one_of(name, known))
+                raise Refused(f"{where} {name}", "no such option", experiment._nearest(name))
         return changed(experiment, changes, where)
+
+    def _nearest(self, name: str) -> str:
+        """What could be meant by an option that there is not."""
+        part, _, field = name.partition(".")
+        others = [one for one, kind in ENCODERS.items() if field in {known.name for known in fields(kind)}]
+        if part == "encoder" and others:
+            return f"the encoder {' or '.join(others)} has it: set encoder={others[0]} too; this one is {self.encoding}"
+        return one_of(name, {"encoder": self.encoding} | self.options())
 
     def _encoded(self, given: Any, where: str) -> Experiment:
         name = read(given, str, where)

@@ -45,7 +45,9 @@ class Study:
         tell     is told how far samples are that are made into spikes once and for all, if any are
         """
         trial = experiment.trial(seed=seed, folder=folder, threads=threads, tell=tell)
-        start(trial)  # what cannot be trained is refused here, before anything is written
+        # what cannot be trained, or has no room in memory, is refused here, before anything is written
+        start(trial)
+        next(trial.batches(1))
         return cls(Run.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial)
 
     @classmethod

@@ -77,14 +77,18 @@ def folders(card: Dataset) -> tuple[str, ...]:
 
 
 def below(folder: Path, path: str) -> Path | None:
-    """What lies at `path` below a folder, upper and lower case being the same; None where nothing does."""
+    """What lies at `path` below a folder, upper and lower case being the same; None where nothing does.
+
+    Raises Refused for a folder that cannot be read.
+    """
     for name in PurePosixPath(path).parts:
-        if (exact := folder / name).exists():
-            folder = exact
-            continue
         if not folder.is_dir():
             return None
-        alike = sorted(entry for entry in folder.iterdir() if entry.name.lower() == name.lower())
+        names = listed(folder)
+        if name in names:
+            folder = folder / name
+            continue
+        alike = sorted(folder / entry for entry in names if entry.lower() == name.lower())
         if not alike:
             return None
         folder = alike[0]
@@ -98,7 +102,9 @@ def find(card: Dataset, file: str, folder: Path | None) -> Path:
         right = f"set SNNLAB_DATA to the folder that holds it, or give --data, or run `snnlab data fetch {card.id}`"
         if packed := packed_at(card, place):
             right = f"{packed} is there: `snnlab data fetch {card.id}` unpacks it"
-        raise Refused(f"{card.id}: {file}", nowhere(place), card.obtain or right)
+        missing = folder is not None and not Path(folder).expanduser().is_dir()
+        found = nowhere(place) + (f"; there is no folder {folder}" if missing else "")
+        raise Refused(f"{card.id}: {file}", found, card.obtain or right)
     return place.path
 
 

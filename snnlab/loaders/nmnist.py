@@ -130,7 +130,8 @@ def _digits(place: Path, classes: tuple[str, ...]) -> list[str]:
     names = listed(place)
     for name in names:
         if name not in classes or not (place / name).is_dir():
-            raise Refused(place / name, "no folder of a digit", f"move it away: {place} holds {', '.join(classes)}")
+            found = "no folder of a digit among the card's classes"
+            raise Refused(place / name, found, f"they are {', '.join(classes)}; anything else belongs elsewhere")
     return names
 
 
