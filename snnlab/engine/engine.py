@@ -273,7 +273,10 @@ def _library(source: str, precision: Precision) -> ctypes.CDLL:
 #include "functions.hpp"
 #include "layer.hpp"
 
+// Nameless, so that nothing of one cell is taken for what another cell's library calls the same.
+namespace {{
 {source}
+}}
 extern "C" {{
 void run(const Layer* layer) {{ run_layer<Cell, {REAL[precision]}>(*layer); }}
 void advance(const double* parameters, double state[][TILE]) {{
