@@ -59,7 +59,8 @@ def bin_starts():
 
 
 def bin_read(path):
-    return nmnist.decode(path)[["x", "y", "p", "t"]].tolist()
+    (events,) = nmnist.decoded([path])
+    return events[["x", "y", "p", "t"]].tolist()
 
 
 def bin_by_hand(content):

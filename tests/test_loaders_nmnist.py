@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tonic import io
 
 from snnlab import loaders
 from snnlab.errors import Refused
-from snnlab.loaders.nmnist import decode
+from snnlab.loaders.nmnist import decode, decoded
 from snnlab.samples import EVENT, Files
 
 
@@ -40,6 +41,44 @@ def test_events_are_what_was_written(events: list[Event], tmp_path_factory: pyte
     found = decode(path)
     assert found.dtype == EVENT
     assert events_of(found) == events
+
+
+anything = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from([0, 5, 33, 34, 240]), st.integers(0, 1), st.integers(0, 2**23 - 1)),
+    max_size=12,
+)
+
+
+@settings(max_examples=200)
+@given(files=st.lists(st.one_of(good, anything), min_size=1, max_size=6), cut=st.integers(0, 4))
+def test_many_files_are_decoded_as_each_is_by_itself(
+    files: list[list[Event]], cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Up to the first that is refused, which is refused with the same words."""
+    folder = tmp_path_factory.mktemp("many")
+    paths = [folder / f"{k}.bin" for k in range(len(files))]
+    for path, events in zip(paths, files, strict=True):
+        path.write_bytes(as_bytes(events))
+    paths[-1].write_bytes(paths[-1].read_bytes()[cut:])
+    together = decoded(paths)
+    for path in paths:
+        try:
+            alone = decode(path)
+        except Refused as refusal:
+            with pytest.raises(Refused, match=f"^{re.escape(str(refusal))}$"):
+                next(together)
+            return
+        found = next(together)
+        assert found.dtype == alone.dtype and np.array_equal(found, alone)
+    assert next(together, None) is None
+
+
+def test_a_file_that_goes_away_among_many_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(as_bytes(some_events(0)))
+    together = decoded([tmp_path / "a.bin", tmp_path / "b.bin"])
+    assert events_of(next(together)) == some_events(0)
+    with pytest.raises(Refused, match=r"b\.bin: No such file"):
+        next(together)
 
 
 def test_an_overflown_clock_is_no_event_and_moves_the_later_ones(tmp_path: Path) -> None:
