@@ -19,7 +19,9 @@ from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import explained, option_of, read
 from snnlab.rules.hm2bp import HM2BP, Decay
-from snnlab.rules.normad import Hidden
+from snnlab.rules.normad import Hidden, NormAD
+from snnlab.rules.resume import ReSuMe
+from snnlab.rules.timed import Decision
 
 NAMES = sorted(EXPERIMENTS)
 
@@ -47,9 +49,11 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     told = experiment.explanations()
     assert told.keys() == experiment.options().keys()
     assert [option for option, text in told.items() if not text] == []
-    words = {"rule.decay": Decay} if isinstance(experiment.rule, HM2BP) else {"rule.hidden": Hidden}
-    for option, kind in (words | {"rule.precision": Precision}).items():
-        assert all(word in told[option] for word in get_args(kind))
+    words = {"rule.decay": Decay, "rule.hidden": Hidden, "rule.decision": Decision, "rule.precision": Precision}
+    for option, kind in words.items():
+        assert option not in told or all(word in told[option] for word in get_args(kind))
+    own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.tau"}
+    assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')

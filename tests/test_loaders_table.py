@@ -57,10 +57,10 @@ def test_no_line_through_the_cases_tells_one_class_from_the_other() -> None:
     assert parted(conjunction)
 
 
-def test_one_pattern_is_a_single_sample_of_a_class_that_is_answered() -> None:
+def test_one_pattern_is_a_single_sample_of_the_first_of_two_classes() -> None:
     train, test = loaders.load("one", "train"), loaders.load("one", "test")
     assert [len(train), len(test)] == [1, 1] and np.array_equal(train.values, test.values)
-    assert train.classes[train.labels[0]] == "answered" and train.shape == (1,)
+    assert train.classes[train.labels[0]] == "pattern" and train.shape == (1,)
 
 
 @settings(max_examples=60)
