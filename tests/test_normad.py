@@ -131,7 +131,7 @@ def test_hidden_layers_change_by_the_direct_form_with_a_filter_for_each_synapse(
 
 
 def test_an_output_that_is_as_desired_changes_nothing() -> None:
-    rule = NormAD(desired=Drawn(rate=500.0, gap=0.0, first=0.11, last=0.115), rate=1e-9, spread=6e-9)
+    rule = NormAD(desired=Marked(at=0.1), rate=1e-9, spread=6e-9)
     circuit, inputs = network(30, 1), drawn(30, samples=1)
     state = rule.init(circuit, np.random.default_rng(3))
     fired = engine.run(circuit.with_weights(state.weights), {"input": inputs}, precision="float64")["layer1"].spikes
