@@ -214,12 +214,19 @@ def limited_memory():
 def by_seed(form, number, seed, path):
     """What becomes of the whole files, and of so many that are spoilt. Raises Wrong, and leaves the file at `path`."""
     rng, tally, starts = random.Random(seed), Tally(), form.starts()
+    compile_readers(path)
     with limited_memory():
         for start in starts:
             judge(form, path, start, Tally())
         while tally.files < number:
             judge(form, path, spoilt(rng, rng.choice(starts), form), tally)
     return tally
+
+
+def compile_readers(path):
+    """What is compiled when it is first used, before there is any limit to time and memory."""
+    path.write_bytes(FORMATS["bin"].starts()[0])
+    list(nmnist.decoded([path]))
 
 
 # Led by coverage -----------------------------------------------------------------------------------------------------
@@ -230,6 +237,7 @@ def by_atheris(name, number, seed, path):
     import atheris
 
     form, tally, rng = FORMATS[name], Tally(), random.Random(seed)
+    compile_readers(path)
     corpus = Path(tempfile.mkdtemp(prefix="fuzz-corpus-"))
     for k, start in enumerate(form.starts()):
         Path(corpus, f"{k}").write_bytes(start)

@@ -73,6 +73,13 @@ def test_many_files_are_decoded_as_each_is_by_itself(
     assert next(together, None) is None
 
 
+def test_without_a_compiler_the_same_events_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.bin").write_bytes(as_bytes(some_events(0)))
+    monkeypatch.setattr("snnlab.loaders.nmnist.has_compiler", lambda: False)
+    monkeypatch.setattr("snnlab.loaders.nmnist._compiled", None)
+    assert [events_of(found) for found in decoded([tmp_path / "a.bin"] * 2)] == [some_events(0)] * 2
+
+
 def test_a_file_that_goes_away_among_many_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(as_bytes(some_events(0)))
     together = decoded([tmp_path / "a.bin", tmp_path / "b.bin"])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from snnlab.cards import Dataset
 from snnlab.errors import Refused
 from snnlab.loaders.files import find, listed
-from snnlab.native import array, kernel
+from snnlab.native import array, has_compiler, kernel
 from snnlab.samples import EVENT, Files
 
 SIDE = 34
@@ -79,7 +79,13 @@ def read(samples: Files) -> Iterator[NDArray[np.void]]:
 
 
 def decoded(paths: list[Path]) -> Iterator[NDArray[np.void]]:
-    """The events of each of some files, read in C++; one that is refused there is decoded here, for the reason."""
+    """The events of each of some files, read in C++; one that is refused there is decoded here, for the reason.
+
+    Without a compiler, each is decoded here.
+    """
+    if not has_compiler():
+        yield from map(decode, paths)
+        return
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     sizes, lengths = np.empty(len(paths), dtype=np.int64), np.full(len(paths), -1, dtype=np.int64)
     _compiled().snnlab_nmnist_sizes(names, len(paths), _MOST, sizes)
