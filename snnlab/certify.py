@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snnlab import engine
 from snnlab.circuit import Circuit
@@ -84,7 +83,7 @@ def compare(one: Spikes, other: Spikes) -> Agreement:
     """How many spikes two simulations of the same samples share. Raises Refused for simulations of different things."""
     if (one.size, one.offsets.shape) != (other.size, other.offsets.shape):
         raise Refused("compare", "different populations, samples or steps", "needs two simulations of the same")
-    identical = len(np.intersect1d(_keys(one), _keys(other), assume_unique=True))
+    identical = len(np.intersect1d(one.keys(), other.keys(), assume_unique=True))
     return Agreement(identical, len(one) + len(other) - 2 * identical)
 
 
@@ -103,8 +102,3 @@ def brian_spikes(circuit: Circuit, inputs: Spikes, done: Callable[[], object]) -
         found.append(recording.spikes)
         done()
     return {population.name: stack([one[population.name] for one in found]) for population in circuit.populations}
-
-
-def _keys(spikes: Spikes) -> NDArray[np.int64]:
-    sample, step, neuron = spikes.events()
-    return (sample * spikes.steps + step) * spikes.size + neuron

@@ -108,6 +108,11 @@ class Spikes:
         row = np.repeat(np.arange(self.samples * self.steps), self._per_step().ravel())
         return row // self.steps, row % self.steps, self.ids
 
+    def keys(self) -> NDArray[np.int64]:
+        """A number for each spike that no other spike on the same grid has, in ascending order."""
+        sample, step, neuron = self.events()
+        return (sample * self.steps + step) * self.size + neuron
+
     def sample(self, index: int) -> Spikes:
         """The spikes of one sample, as a batch of one. Raises Refused where there is no such sample."""
         if not 0 <= index < self.samples:

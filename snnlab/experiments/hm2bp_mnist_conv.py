@@ -5,7 +5,8 @@ Network, thresholds, time constants, targets, initial weights and the distortion
 stepped after every batch, with a larger rate. On 5,000 training images held out, after three epochs of 20,000, 7e-3 was
 right in 97.6 % and 4e-3 in 96.6 %. With 1e-2 activity grows in the second or third epoch of all 60,000, to 150,000
 spikes for a sample, and what was learned is lost for a while; with 3e-2 it explodes within the first hundreds of
-batches. With 7e-3 one seed of three came to 128,000 spikes for a sample, and stayed there without harm to its accuracy.
+batches. With 7e-3 one seed of three came to 128,000 spikes for a sample, and stayed there; of the three it had the
+lowest accuracy in the end, 99.19 %.
 """
 
 from snnlab.augment import Elastic

@@ -136,17 +136,16 @@ class HM2BP:
                 weights += share * (learner.weights[name] - weights)
         spikes = sum(len(response.spikes) for response in responses.values())
         loss = 0.5 * float(np.square(error).sum()) / len(error)
-        return state, Score(loss, counts.argmax(axis=1) == batch.labels, spikes)
+        return state, Score(loss, _busiest(counts) == batch.labels, spikes)
 
     def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
         responses = self._forward(circuit.with_weights(state.weights), inputs)
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
-        return Answer(counts, counts.argmax(axis=1), activity)
+        return Answer(counts, _busiest(counts), activity)
 
     def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
-        """The class whose neuron fires most; a tie goes to the lowest, as published."""
-        return output.counts().argmax(axis=1)
+        return _busiest(output.counts())
 
     def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> None:
         """Counts are wanted, and no times."""
@@ -247,6 +246,11 @@ class HM2BP:
 
     def _forward(self, circuit: Circuit, inputs: Spikes) -> dict[str, Response]:
         return engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
+
+
+def _busiest(counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The class whose neuron fires most (samples,); a tie goes to the lowest, as published."""
+    return counts.argmax(axis=1)
 
 
 def _check_labels(batch: Batch, classes: int) -> None:

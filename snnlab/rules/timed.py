@@ -160,17 +160,12 @@ class Timed:
 
 def mistakes(wanted: Spikes, fired: Spikes) -> Events:
     """e = S_des - S_out: +1 where a spike is missing, -1 where one is too many. A spike in its step is no mistake."""
-    asked, given = _keys(wanted), _keys(fired)
+    asked, given = wanted.keys(), fired.keys()
     missing, extra = np.setdiff1d(asked, given, assume_unique=True), np.setdiff1d(given, asked, assume_unique=True)
     key = np.concatenate([missing, extra])
     row, neuron = key // fired.size, key % fired.size
     value = np.repeat([1.0, -1.0], [len(missing), len(extra)])
     return Events.from_columns(row // fired.steps, row % fired.steps, neuron, value)
-
-
-def _keys(spikes: Spikes) -> NDArray[np.int64]:
-    sample, step, neuron = spikes.events()
-    return (sample * spikes.steps + step) * spikes.size + neuron
 
 
 # What cannot be learned ---------------------------------------------------------------------------------------------
