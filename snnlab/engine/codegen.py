@@ -156,7 +156,6 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         resting=", ".join(f"rest{k}" for k in count),
         store=_lines(3, (f"s{k}[n] = free ? free{k} : rest{k};" for k in count)),
         one=", ".join(f"state[{k} * span]" for k in count),
-        each=", ".join(f"zero[{k}]" for k in count),
     )
 
 
@@ -253,18 +252,19 @@ template <class real> struct Cell {{
     void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
                 int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
 {pointers}
+        const Cell cell = *this;  // constants that cannot change meanwhile, or the loop is not vectorised
 #pragma GCC ivdep
         for (int n = 0; n < TILE; ++n) {{
             const bool free = t >= ready[n];
 {load}
             if constexpr (FOLLOW) {{
-                reset_one({reset_names});
+                cell.reset_one({reset_names});
 {reset_fired}
             }}
 {begin}
-            integrate({free});
-            rest({resting});
-            const bool fire = free & threshold({free});
+            cell.integrate({free});
+            cell.rest({resting});
+            const bool fire = free & cell.threshold({free});
             fires[n] = fire;
             if constexpr (FOLLOW) {{
                 // in bits, because a conditional store would be compiled with a branch around it
@@ -276,14 +276,5 @@ template <class real> struct Cell {{
     }}
 
     void reset(real* state, int64_t span) const {{ reset_one({one}); }}
-
-    // Whether a neuron whose state is zero stays there, silent.
-    bool rests_at_zero() const {{
-        real zero[states] = {{}};
-        integrate({each});
-        for (real value : zero)
-            if (value != 0) return false;
-        return !threshold({each});
-    }}
 }};
 """

@@ -57,8 +57,8 @@ template <template <class> class Cell, class real, bool TOGETHER> class Runner {
     int32_t *const ready, *const fires;
     std::vector<int32_t> own, firing;  // neurons, in an earlier step and in this one
     std::vector<uint64_t> fired;
-    std::vector<uint8_t> asleep;  // tiles at rest, which nothing has reached yet
-    const bool sleeps;
+    std::vector<uint8_t> rests;   // tiles that stay as they begin until a spike arrives
+    std::vector<uint8_t> asleep;  // those of them that nothing has reached yet
     uint64_t* raster = nullptr;  // of this sample and the first tile
 
 public:
@@ -67,7 +67,9 @@ public:
           memory(new Vec<real>[STATES * span / LANES<real> + 2]), saved(new Vec<real>[span / LANES<real>]),
           potentials(new Vec<real>[span / LANES<real>]), integers(new Vec<int32_t>[(span + TILE) / LANES<int32_t>]),
           potential(reinterpret_cast<real*>(potentials.get())), ready(reinterpret_cast<int32_t*>(integers.get())),
-          fires(ready + span), fired(place_.tiles), asleep(place_.tiles), sleeps(TOGETHER && at_rest()) {}
+          fires(ready + span), fired(place_.tiles), rests(place_.tiles) {
+        if (TOGETHER) find_rest();
+    }
 
     void sample(int b) {
         begin(b);
@@ -83,11 +85,19 @@ public:
 private:
     real* state(int s) const { return reinterpret_cast<real*>(memory.get()) + int64_t(s) * span; }
 
-    // Whether neurons that start from zero stay there until a spike arrives.
-    bool at_rest() const {
-        for (int64_t k = 0; k < int64_t(STATES) * layer.neurons; ++k)
-            if (layer.start[k] != 0) return false;
-        return cell.rests_at_zero();
+    // A tile rests if a step without input leaves every one of its neurons exactly as it began, and silent.
+    void find_rest() {
+        begin(0);
+        for (int g = 0; g < place.tiles; ++g) {
+            const int at = g * TILE, width = std::min(TILE, place.neurons - at);
+            std::vector<real> began;
+            for (int s = 0; s < STATES; ++s) began.insert(began.end(), state(s) + at, state(s) + at + width);
+            cell.template update<false>(state(0) + at, span, ready + at, potential + at, fires, 0, layer.refractory);
+            bool same = std::none_of(fires, fires + width, [](int32_t fire) { return fire; });
+            for (int s = 0; s < STATES; ++s)
+                same = same && std::equal(state(s) + at, state(s) + at + width, began.begin() + s * width);
+            rests[g] = same;
+        }
     }
 
     void begin(int b) {
@@ -98,7 +108,7 @@ private:
         std::fill(potential, potential + span, real(0));
         std::fill(ready, ready + span, 0);
         std::fill(fires, fires + TILE, 0);
-        std::fill(asleep.begin(), asleep.end(), sleeps);
+        asleep = rests;
         raster = layer.raster + (int64_t(b) * tiles_of(layer.neurons) + place.first / TILE) * layer.steps;
     }
 
@@ -149,8 +159,7 @@ private:
     void cross(int p, real* receptor, const int32_t* begin, const int32_t* end) {
         const Input& input = layer.inputs[p];
         const auto wake = [&](int first, int last) {
-            if (sleeps)
-                for (int g = first / TILE; g <= last / TILE; ++g) asleep[g] = false;
+            for (int g = first / TILE; g <= last / TILE; ++g) asleep[g] = false;
         };
         if (input.kind == FULL) {
             for (int g = 0; g < place.tiles; ++g)
