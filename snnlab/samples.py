@@ -62,10 +62,13 @@ class Images(Samples):
 
     values  uint8 (samples, features)
     peak    the value of full intensity
+    image   rows and columns of the values, where `shape` is that of the neurons that will stand for them; () where it
+            is the same
     """
 
     values: NDArray[np.uint8]
     peak: int
+    image: tuple[int, ...] = ()
 
     _each: ClassVar[tuple[str, ...]] = (*Samples._each, "values")
 

@@ -93,7 +93,8 @@ class Trial:
             return samples
         if not isinstance(samples, Images):
             raise Refused("augment", f"samples of {samples.dataset} are no images", "leave them as they are")
-        seen = self.augment.distort(samples.values, samples.shape, samples.numbers, seed=self.seed, epoch=epoch)
+        shape = samples.image or samples.shape
+        seen = self.augment.distort(samples.values, shape, samples.numbers, seed=self.seed, epoch=epoch)
         return replace(samples, values=seen)
 
     def order(self, epoch: int) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from small_recordings import Event, Recordings
 
 from snnlab import loaders
 from snnlab.camera import Camera
-from snnlab.encode import Ear, Filmed, Sensor, ear, filmed, sensor
+from snnlab.encode import Ear, Features, Filmed, Sensor, ear, features, filmed, sensor
 from snnlab.samples import Images
 from snnlab.spikes import Spikes
 
@@ -101,12 +101,19 @@ def test_an_image_gives_the_spikes_of_the_cameras_number() -> None:
     assert (code.recipe["made_by"], checked(spikes)) == ([1, 1], 202682836)
 
 
+def test_an_image_gives_the_spikes_of_the_features_number() -> None:
+    code = Features(steps=400)
+    spikes = code.prepared(an_image()).spikes()
+    assert len(spikes) > 100
+    assert (code.recipe["made_by"], checked(spikes)) == (1, 3805025037)
+
+
 def test_spikes_of_another_number_are_made_anew(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And those of the same are not."""
     recordings = Recordings(tmp_path)
     recordings.some(2)
 
-    def kept(module: Any, code: Sensor | Filmed, samples: Any) -> list[int]:
+    def kept(module: Any, code: Sensor | Filmed | Features, samples: Any) -> list[int]:
         many = []
         for number in (1, 1, 2):
             monkeypatch.setattr(module, "_MADE_BY", number)
@@ -120,4 +127,5 @@ def test_spikes_of_another_number_are_made_anew(cache: Path, tmp_path: Path, mon
     monkeypatch.setattr(sensor, "_MADE_BY", 7)
     small.prepared(an_image())
     assert len(list(cache.iterdir())) == 5, "films pass through the sensor's code, too"
+    assert kept(features, Features(steps=50), an_image()) == [6, 6, 7]
     assert Ear().recipe["made_by"] == ear._MADE_BY

@@ -10,6 +10,7 @@ from snnlab.encode.current import Current
 from snnlab.encode.delta import Delta
 from snnlab.encode.ear import Ear
 from snnlab.encode.encoder import TEST, TRAIN, Encoder
+from snnlab.encode.features import Features
 from snnlab.encode.filmed import Filmed
 from snnlab.encode.latency import Latency
 from snnlab.encode.patterns import Patterns
@@ -22,6 +23,7 @@ ENCODERS: dict[str, type[Any]] = {
     "current": Current,
     "delta": Delta,
     "ear": Ear,
+    "features": Features,
     "latency": Latency,
     "patterns": Patterns,
     "poisson": Poisson,
@@ -39,6 +41,7 @@ __all__ = [
     "Delta",
     "Ear",
     "Encoder",
+    "Features",
     "Filmed",
     "Latency",
     "Patterns",

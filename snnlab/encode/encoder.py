@@ -47,7 +47,7 @@ class Encoder(Protocol):
 
 
 _OTHERS = {
-    "images": "current, delta, latency, patterns, poisson, population or regular",
+    "images": "current, delta, features, latency, patterns, poisson, population or regular",
     "sounds": "ear",
     "recordings of an event camera": "sensor",
 }

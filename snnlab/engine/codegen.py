@@ -246,15 +246,16 @@ template <class real> struct Cell {{
 {reset}
     }}
 
-    // One step of a tile, whose state variables lie `span` apart: which neurons fire. To FOLLOW is to do here what
-    // comes of that: resets at the beginning of the next step, when they are free again, the sum of potentials.
-    template <bool FOLLOW>
+    // One step of the first WIDTH neurons of a tile, whose state variables lie `span` apart: which of them fire. To
+    // FOLLOW is to do here what comes of that: resets at the beginning of the next step, when they are free again, the
+    // sum of potentials.
+    template <bool FOLLOW, int WIDTH>
     void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
                 int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
 {pointers}
         const Cell cell = *this;  // constants that cannot change meanwhile, or the loop is not vectorised
 #pragma GCC ivdep
-        for (int n = 0; n < TILE; ++n) {{
+        for (int n = 0; n < WIDTH; ++n) {{
             const bool free = t >= ready[n];
 {load}
             if constexpr (FOLLOW) {{

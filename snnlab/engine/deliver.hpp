@@ -34,17 +34,17 @@ template <class real> struct Tile {
     }
 };
 
-// Adds the weights of the spikes [id, end) to 64 receptors, in registers, one after another as Brian2 does; a function of its own, because inlined
-// into the loop over steps its pointers would be spilled.
-template <class real>
+// Adds the weights of the spikes [id, end) to the first WIDTH receptors of a tile, in registers, one after another as
+// Brian2 does; a function of its own, because inlined into the loop over steps its pointers would be spilled.
+template <class real, int WIDTH>
 static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
-    constexpr int N = TILE / LANES<real>;
+    constexpr int N = WIDTH / LANES<real>;
     Vec<real>* to = reinterpret_cast<Vec<real>*>(receptor);
     Vec<real> sum[N];
 #pragma GCC unroll 8
     for (int k = 0; k < N; ++k) sum[k].of = to[k].of;
     for (; id < end; ++id) {
-        const Vec<real>* row = rows + int64_t(*id) * N;
+        const Vec<real>* row = rows + int64_t(*id) * (TILE / LANES<real>);
 #pragma GCC unroll 8
         for (int k = 0; k < N; ++k) sum[k].of += row[k].of;
     }

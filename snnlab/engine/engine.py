@@ -283,7 +283,7 @@ void advance(const double* parameters, double state[][TILE]) {{
     const Cell<double> cell(parameters);
     int32_t ready[TILE] = {{}}, fires[TILE] = {{}};
     double potential[TILE] = {{}};
-    cell.update<true>(&state[0][0], TILE, ready, potential, fires, 0, 0);
+    cell.update<true, TILE>(&state[0][0], TILE, ready, potential, fires, 0, 0);
 }}
 void count(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step, int threads) {{
     count_steps(raster, samples, tiles, steps, per_step, threads);

@@ -92,12 +92,22 @@ private:
             const int at = g * TILE, width = std::min(TILE, place.neurons - at);
             std::vector<real> began;
             for (int s = 0; s < STATES; ++s) began.insert(began.end(), state(s) + at, state(s) + at + width);
-            cell.template update<false>(state(0) + at, span, ready + at, potential + at, fires, 0, layer.refractory);
+            update<false>(at, width, 0);
             bool same = std::none_of(fires, fires + width, [](int32_t fire) { return fire; });
             for (int s = 0; s < STATES; ++s)
                 same = same && std::equal(state(s) + at, state(s) + at + width, began.begin() + s * width);
             rests[g] = same;
         }
+    }
+
+    // One step of the tile that begins with neuron `at`.
+    template <bool FOLLOW> INLINE void update(int at, int width, int t) {
+        if (width <= NARROW)
+            cell.template update<FOLLOW, NARROW>(state(0) + at, span, ready + at, potential + at, fires, t,
+                                                 layer.refractory);
+        else
+            cell.template update<FOLLOW, TILE>(state(0) + at, span, ready + at, potential + at, fires, t,
+                                               layer.refractory);
     }
 
     void begin(int b) {
@@ -119,8 +129,7 @@ private:
             const int at = g * TILE, width = std::min(TILE, place.neurons - at);
             fired[g] = 0;
             if (!asleep[g]) {
-                cell.template update<!TOGETHER>(state(0) + at, span, ready + at, potential + at, fires, t,
-                                                layer.refractory);
+                update<!TOGETHER>(at, width, t);
                 fired[g] = pack(fires);
             }
             fired[g] &= width == TILE ? ~0ull : (1ull << width) - 1;
@@ -162,8 +171,13 @@ private:
             for (int g = first / TILE; g <= last / TILE; ++g) asleep[g] = false;
         };
         if (input.kind == FULL) {
-            for (int g = 0; g < place.tiles; ++g)
-                deliver<real>(receptor + g * TILE, place.weights[p][g].rows.get(), begin, end);
+            for (int g = 0; g < place.tiles; ++g) {
+                const Vec<real>* rows = place.weights[p][g].rows.get();
+                if (place.neurons - g * TILE <= NARROW)
+                    deliver<real, NARROW>(receptor + g * TILE, rows, begin, end);
+                else
+                    deliver<real, TILE>(receptor + g * TILE, rows, begin, end);
+            }
             wake(0, span - 1);
             return;
         }

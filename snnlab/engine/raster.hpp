@@ -10,6 +10,7 @@
 #include "parallel.hpp"
 
 constexpr int TILE = 64;
+constexpr int NARROW = 16;  // of a tile with no more neurons, the rest is left out
 
 inline int tiles_of(int neurons) { return (neurons + TILE - 1) / TILE; }
 

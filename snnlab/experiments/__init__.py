@@ -9,6 +9,7 @@ from snnlab.experiments import (
     hm2bp_nmnist,
     hm2bp_ti46,
     normad_association,
+    normad_mnist,
     normad_xor,
 )
 from snnlab.experiments.experiment import Experiment
@@ -25,6 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "hm2bp-ti46-letters": hm2bp_ti46.LETTERS,
     "normad-association": normad_association.SINGLE,
     "normad-association-hidden": normad_association.HIDDEN,
+    "normad-mnist": normad_mnist.EXPERIMENT,
     "normad-xor": normad_xor.EXPERIMENT,
     "resume-association": normad_association.RESUME,
 }

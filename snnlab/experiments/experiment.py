@@ -9,7 +9,7 @@ from typing import Any
 
 from snnlab import cards, loaders
 from snnlab.augment import Elastic
-from snnlab.encode import ENCODERS, Current, Encoder, Filmed, Poisson
+from snnlab.encode import ENCODERS, Current, Encoder, Features, Filmed, Poisson
 from snnlab.errors import Refused, one_of
 from snnlab.experiments.options import changed, explained, flat, option_of, read
 from snnlab.network import Layers
@@ -80,11 +80,11 @@ class Experiment:
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""
-        cells = {self.network.cell} | ({self.encoder.cell} if isinstance(self.encoder, Current) else set())
+        layers = [self.network, *([self.encoder] if isinstance(self.encoder, Current | Features) else [])]
         data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
-        models = {card.path: card.digest for card in map(cards.cell, sorted(cells))}
-        synapses = [self.network.synapse] if self.network.synapse else []
-        return data | models | {card.path: card.digest for card in map(cards.synapse, synapses)}
+        cells = {card.path: card.digest for card in map(cards.cell, sorted({layer.cell for layer in layers}))}
+        names = {layer.synapse for layer in layers if not isinstance(layer, Current) and layer.synapse}
+        return data | cells | {card.path: card.digest for card in map(cards.synapse, sorted(names))}
 
     def source(self, split: str) -> str:
         """The dataset that one part of the data is taken from."""

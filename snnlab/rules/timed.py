@@ -102,14 +102,18 @@ class Timed:
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         circuit = circuit.with_weights(state.weights)
         trains = self._trains(circuit, batch.inputs)
-        wanted = self.wanted(state, batch.labels, trains[-1])
-        alike = float(correlation(wanted, trains[-1]).mean())
-        share = self._eased(batch.epoch, alike) / batch.inputs.samples
-        for name, change in self.changes(circuit, trains, mistakes(wanted, trains[-1])).items():
+        output = trains[-1]
+        wanted = self.wanted(state, batch.labels, output)
+        if self.decision == "count":
+            alike, answer = correlation(wanted, output).mean(), self._busiest(output)
+        else:
+            every = self._alike(state, output)
+            alike, answer = every[np.arange(output.samples), batch.labels].mean(), self._likest(every)
+        share = self._eased(batch.epoch, float(alike)) / output.samples
+        for name, change in self.changes(circuit, trains, mistakes(wanted, output)).items():
             state.weights[name] += (share * change).astype(self.precision)
         state.steps += 1
-        right = self.decide(state, trains[-1]) == batch.labels
-        return state, Score(1 - alike, right, sum(map(len, trains[1:])))
+        return state, Score(1 - float(alike), answer == batch.labels, sum(map(len, trains[1:])))
 
     def _eased(self, epoch: int, alike: float) -> float:
         """What rates are multiplied by in this epoch, with outputs so much like the desired ones."""
@@ -123,15 +127,19 @@ class Timed:
         return Answer(activity[circuit.nodes[-1].name], self.decide(state, trains[-1]), activity)
 
     def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
-        if self.decision == "count":
-            return output.counts().argmax(axis=1)
-        classes = self.desired.classes(output.size)
-        alike = np.empty((output.samples, classes))
-        for label in range(classes):
-            wanted = self.wanted(state, np.full(output.samples, label), output)
-            alike[:, label] = correlation(output, wanted).mean(axis=1)
-        best = alike.argmax(axis=1)
-        return np.where(alike.max(axis=1) >= self.enough, best, classes)
+        return self._busiest(output) if self.decision == "count" else self._likest(self._alike(state, output))
+
+    def _busiest(self, output: Spikes) -> NDArray[np.int64]:
+        return output.counts().argmax(axis=1)
+
+    def _alike(self, state: State, output: Spikes) -> NDArray[np.float64]:
+        """The correlation of each sample's output with what is desired of each class (samples, classes)."""
+        classes = range(self.desired.classes(output.size))
+        wanted = (self.wanted(state, np.full(output.samples, label), output) for label in classes)
+        return np.column_stack([correlation(output, one).mean(axis=1) for one in wanted])
+
+    def _likest(self, alike: NDArray[np.float64]) -> NDArray[np.int64]:
+        return np.where(alike.max(axis=1) >= self.enough, alike.argmax(axis=1), alike.shape[1])
 
     def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes:
         """The desired trains of samples with these labels, on the grid of the output's.
