@@ -115,15 +115,7 @@ class Features:
 
     def circuit(self, image: tuple[int, ...]) -> Circuit:
         """The features behind an image of pixels (rows, columns). Raises Refused for what is not on the cards."""
-        from snnlab.equations import si  # with Brian2 at hand, which the other encoders need not wait for
-
-        cell, synapse = cards.cell(self.cell), self._synapse()
-        unit = cell.compartments[self.compartment].unit
-        wired = Convolution(si(self.weight, unit, "Features.weight") * kernels()[:, :, None], (image[0], image[1]))
-        receptors = {_RECEPTOR: Receptor(synapse, self.compartment)}
-        features = Population(_LAYER, cell, wired.shape[1], receptors=receptors)
-        source = Source(_SOURCE, wired.shape[0])
-        return Circuit((source, features), (Projection(_SOURCE, _LAYER, _RECEPTOR, wired),), self.dt)
+        return _wired(self, (image[0], image[1]), cards.cell(self.cell).digest, self._synapse().digest)
 
     def _synapse(self) -> Synapse:
         try:
@@ -154,6 +146,20 @@ class Features:
             return Spikes.from_dense(np.zeros((0, self.steps, circuit[_LAYER].size)), self.dt)
         heard = {_SOURCE: self._pixels.encode(batch, seed=0, threads=threads)}
         return engine.run(circuit, heard, precision=self.precision, threads=threads)[_LAYER].spikes
+
+
+@cache
+def _wired(code: Features, image: tuple[int, int], *digests: str) -> Circuit:
+    """The circuit of cards with these digests; the same object each time, for which compiled code is kept."""
+    from snnlab.equations import si  # with Brian2 at hand, which the other encoders need not wait for
+
+    cell, synapse = cards.cell(code.cell), cards.synapse(code.synapse)
+    weight = si(code.weight, cell.compartments[code.compartment].unit, "Features.weight")
+    wired = Convolution(weight * kernels()[:, :, None], image)
+    receptors = {_RECEPTOR: Receptor(synapse, code.compartment)}
+    features = Population(_LAYER, cell, wired.shape[1], receptors=receptors)
+    source = Source(_SOURCE, wired.shape[0])
+    return Circuit((source, features), (Projection(_SOURCE, _LAYER, _RECEPTOR, wired),), code.dt)
 
 
 @cache

@@ -40,7 +40,7 @@ class Paced:
 
     first: float = 10e-3
     every: float = 3.5e-3
-    last: float = 100e-3
+    last: float = 99.9e-3
 
     def __post_init__(self) -> None:
         _check_span("Paced", self.first, self.last)

@@ -45,11 +45,7 @@ class ReSuMe(Timed):
             raise Refused("ReSuMe.unhebbian", f"found {self.unhebbian}", "needs a number, at least 0")
 
     def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        layers = chain(circuit, self.name)
-        if len(layers) > 1:
-            found = f"{len(layers) - 1} hidden layer{'s' if len(layers) > 2 else ''}"
-            raise Refused(f"{self.name}: network.hidden", found, "needs none: it is defined for one layer")
-        return {layers[0].name: self.spread * rng.normal(size=layers[0].weights.shape)}
+        return self.one_layer(circuit, rng)
 
     def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains

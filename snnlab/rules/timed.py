@@ -86,6 +86,14 @@ class Timed:
         errors  of the output
         """
 
+    def one_layer(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
+        """What `start` gives for a rule that is defined for one layer alone. Raises Refused for more."""
+        layers = chain(circuit, self.name)
+        if len(layers) > 1:
+            found = f"{len(layers) - 1} hidden layer{'s' if len(layers) > 2 else ''}"
+            raise Refused(f"{self.name}: network.hidden", found, "needs none: it is defined for one layer")
+        return {layers[0].name: self.spread * rng.normal(size=layers[0].weights.shape)}
+
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         for projection in chain(circuit, self.name):
             if not isinstance(projection.weights, np.ndarray):

@@ -1,0 +1,62 @@
+"""SPAN: the delta rule on filtered spike trains.
+
+Mohemmed, Schliebs, Matsuda, Kasabov, International Journal of Neural Systems 22:1250012, 2012,
+doi:10.1142/S0129065712500128.
+
+Widrow and Hoff change a weight by input times error. SPAN does so with spike trains, each spike of which it replaces by
+a function alpha(t) = t exp(-t/tau) of time, and sums over time:
+
+    dw_j = r integral (S_j * alpha)(t) (S_des * alpha - S_out * alpha)(t) dt
+
+The integral over a pair of spikes is a function of what lies between them, here of height 1:
+
+    K(t) = (1 + |t|/tau) exp(-|t|/tau)
+
+so that dw_j = r sum over error instants t of e(t), times the sum over all spikes s of input j of K(t - s). Unlike that
+of ReSuMe and NormAD the sum has spikes after the error, too. It is for one layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.circuit import Circuit
+from snnlab.engine import Events
+from snnlab.errors import Refused
+from snnlab.rules.chain import chain
+from snnlab.rules.timed import Timed
+from snnlab.spikes import Spikes
+
+
+@dataclass(frozen=True)
+class SPAN(Timed):
+    """The rule; `rate` is what an error adds to the weight of an input that fires at the same time, in ampere.
+
+    tau  of the filter, in seconds
+    """
+
+    rate: float = 1e-10
+    tau: float = 5e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.tau < float("inf"):
+            raise Refused("SPAN.tau", f"found {self.tau}", "needs seconds, above 0")
+
+    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
+        return self.one_layer(circuit, rng)
+
+    def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
+        inputs, output = trains
+        summed = np.zeros((inputs.size, output.size))
+        for number in range(inputs.samples):
+            _, fired, source = inputs.sample(number).events()
+            mine = slice(*np.searchsorted(errors.sample, [number, number + 1]))
+            lag = np.abs(fired[:, None] - errors.step[mine]) * inputs.dt / self.tau
+            np.add.at(summed, (source[:, None], errors.neuron[mine]), errors.value[mine] * (1 + lag) * np.exp(-lag))
+        (projection,) = chain(circuit, self.name)
+        return {projection.name: self.rate * summed}
