@@ -67,7 +67,7 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
     if synapse := experiment.network.synapse:
         expected[f"models/{synapse}.toml"] = cards.synapse(synapse).digest
     assert experiment.digests() == expected
-    assert len(expected) == (3 if name.startswith(("normad", "resume")) or experiment.tested_on else 2)
+    assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
 
 
 @pytest.mark.parametrize("option", [{"network.cell": "lif"}, {"network.cell": "ampa"}, {"network.receptor": "nmda"}])

@@ -187,6 +187,19 @@ def test_a_hidden_layer_that_is_silent_is_refused_with_what_to_change() -> None:
         rule.step(circuit, state, Batch(drawn(30, samples=1), np.array([1])))
 
 
+@pytest.mark.parametrize(("begins", "says"), [(900, r"input from 9\d\S* ms on"), (STEPS, "no input at all")])
+def test_a_desired_spike_before_any_input_is_refused(begins: int, says: str) -> None:
+    """Where every sample of the first batch that is to answer hears too late; one that hears in time is enough."""
+    rule, circuit = NormAD(desired=Marked(at=80e-3)), network(30, 1)
+    late = drawn(30, samples=2).dense()
+    late[:, :begins] = False
+    labels = np.array([1, 1])
+    with pytest.raises(Refused, match=rf"^rule.desired: a spike at 80 ms, and {says} in the first batch; needs"):
+        rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(Spikes.from_dense(late, DT), labels))
+    late[1] = drawn(30, samples=2).dense()[1]
+    rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(Spikes.from_dense(late, DT), labels))
+
+
 def test_nothing_desired_and_nothing_fired_is_right_and_changes_nothing() -> None:
     rule, circuit = NormAD(desired=Marked(at=80e-3)), network(30, 1)
     state = rule.init(circuit, np.random.default_rng(0))

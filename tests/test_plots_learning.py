@@ -54,6 +54,27 @@ def test_a_learning_curve_shows_percent_over_epochs_and_the_papers_number(ax: Ax
     assert ax.get_ylim()[1] > 98.84
 
 
+def test_a_curve_of_solved_problems_counts_them_by_the_definition(ax: Axes) -> None:
+    """At every epoch: the share of problems whose own epoch was not later; those never solved hold it below 100 %."""
+    solved = {"NormAD": [3, 12, 12, 40], "ReSuMe": [None, 7, None, 90], "none": [None]}
+    plots.solved_curve(solved, ax, most=100)
+    for line, found in zip(ax.lines, solved.values(), strict=True):
+        for epoch in range(1, 101):
+            expected = 100 * sum(one is not None and one <= epoch for one in found) / len(found)
+            x, y = line.get_data()
+            assert y[np.flatnonzero(x <= epoch)[-1]] == expected
+    assert legend(ax) == list(solved) and ax.get_xscale() == "log"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "problems solved (%)")
+
+
+@pytest.mark.parametrize(
+    ("solved", "says"), [([], "solved: a: no problems"), ([5, 11], r"epochs 5\.\.11; needs 1\.\.10")]
+)
+def test_a_curve_of_what_cannot_have_been_solved_is_refused(ax: Axes, solved: list[int], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        plots.solved_curve({"a": solved}, ax, most=10)
+
+
 def test_a_single_epoch_is_a_visible_point_inside_the_axes(ax: Axes) -> None:
     plots.learning_curve(epochs((1.0, 1.0)), ax)
     assert all(line.get_marker() not in ("None", "", None) for line in ax.lines)

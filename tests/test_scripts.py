@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -105,3 +106,30 @@ def test_one_digit_is_seen_by_every_encoder_in_its_own_way(tmp_path: Path) -> No
     assert abs(found["regular"][1] - expected.sum()) <= np.count_nonzero(values)
     assert found["regular, phase=same"][1] == pytest.approx(np.floor(expected).sum(), abs=3)
     assert abs(found["poisson"][1] - expected.sum()) < 5 * math.sqrt((expected * (1 - values / 5.5)).sum())
+
+
+@pytest.mark.slow
+def test_every_rule_of_spike_times_has_a_line(tmp_path: Path) -> None:
+    """The single layer with NormAD solves its problem well within 100 epochs; in a single epoch nobody solves any."""
+    said = said_by("spike_times", tmp_path, "--seeds", "1", "--epochs", "100")
+    found = dict(re.findall(r"^\| (\w.*?) \| (\d of 1) \|", said, re.MULTILINE))
+    assert {"NormAD", "ReSuMe", "SPAN"} <= found.keys() and found["NormAD"] == "1 of 1"
+    assert set(re.findall(r"\d of 1", said_by("spike_times", tmp_path, "--seeds", "1", "--epochs", "1"))) == {"0 of 1"}
+
+
+def test_an_epoch_of_normad_is_the_same_in_brian() -> None:
+    """The script ends with an error unless both change the weights alike."""
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "bench_normad.py"),
+        "--rounds",
+        "1",
+        "--target",
+        "numpy",
+        "--json",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), **environment()}
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ratio"] > 1

@@ -22,6 +22,7 @@ from snnlab.network import Layers
 from snnlab.rules.desired import Drawn
 from snnlab.rules.normad import NormAD
 from snnlab.rules.resume import ReSuMe
+from snnlab.rules.span import SPAN
 
 _SINGLE = NormAD(desired=Drawn(), rate=1e-9, enough=0.95)
 
@@ -44,7 +45,7 @@ HIDDEN = replace(
     summary="100 Poisson trains of 500 ms answered at desired times through 50 hidden neurons, trained with NormAD",
     reference="Anwani, Rajendran, Neurocomputing 380:67, 2020, arXiv:1811.10678; the protocol is ours",
     network=replace(SINGLE.network, hidden=("50",), v_th=(20e-3, 20e-3)),
-    rule=replace(_SINGLE, hidden_rate=3e-9, ease=2.0, spread=0.3e-9),
+    rule=replace(_SINGLE, hidden_rate=2e-9, ease=2.0, spread=0.3e-9, hidden_spread=12e-9),
 )
 
 RESUME = replace(
@@ -53,4 +54,12 @@ RESUME = replace(
     summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with ReSuMe",
     reference="Ponulak, Kasinski, Neural Computation 22:467, 2010, doi:10.1162/neco.2009.11-08-901; protocol ours",
     rule=ReSuMe(desired=Drawn(), rate=1e-9, unhebbian=0.0, enough=0.95),
+)
+
+DELTA = replace(
+    SINGLE,
+    name="span-association",
+    summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with SPAN",
+    reference="Mohemmed and others, Int. J. Neural Syst. 22:1250012, 2012, doi:10.1142/S0129065712500128; ours",
+    rule=SPAN(desired=Drawn(), rate=3e-10, enough=0.95),
 )

@@ -1,7 +1,7 @@
 """Pictures: each function takes a value and an Axes, draws, and returns the Axes. Nothing here runs anything."""
 
 from snnlab.plots.confusion import confusion
-from snnlab.plots.curve import correlation_curve, learning_curve
+from snnlab.plots.curve import correlation_curve, learning_curve, solved_curve
 from snnlab.plots.events import event_frames, event_raster
 from snnlab.plots.images import images
 from snnlab.plots.raster import raster
@@ -32,6 +32,7 @@ __all__ = [
     "raster",
     "rate_histogram",
     "save",
+    "solved_curve",
     "style",
     "traces",
     "wave",

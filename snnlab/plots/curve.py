@@ -1,8 +1,9 @@
-"""Learning curves over epochs: accuracy beside the number that the paper reports, and likeness to desired trains."""
+"""Learning curves over epochs: accuracy beside the paper's, likeness to desired trains, share of problems solved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from snnlab.errors import Refused, one_of
 from snnlab.plots.frame import legend_above, notice, whole_numbers
 from snnlab.plots.style import BLUE, INK, ORANGE
+
+_DASHES = ("-", (0, (5, 1)), (0, (1, 1)))  # so that lines of one colour for another eye differ too
 
 
 def learning_curve(
@@ -62,6 +65,27 @@ def correlation_curve(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
     if not epochs.size:
         ax.set(xticks=[])
         notice(ax, "no epochs")
+    return ax
+
+
+def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, most: int) -> Axes:
+    """How many of a set of problems each rule has solved by an epoch, in percent, over epochs from 1 to `most`.
+
+    solved  name -> the epoch in which each problem was solved, None for those that were not
+
+    Raises Refused for a rule without problems, and for an epoch beyond the last.
+    """
+    for (name, epochs), dashes in zip(solved.items(), cycle(_DASHES)):  # noqa: B905 - dashes never end
+        if not epochs:
+            raise Refused(f"solved: {name}", "no problems", "needs an epoch, or None, for each")
+        known = sorted(epoch for epoch in epochs if epoch is not None)
+        if known and not 1 <= known[0] <= known[-1] <= most:
+            raise Refused(f"solved: {name}", f"epochs {known[0]}..{known[-1]}", f"needs 1..{most}")
+        shares = 100 * np.arange(len(known) + 1) / len(epochs)
+        ax.step([1, *known, most], [*shares, shares[-1]], where="post", linestyle=dashes, label=name, clip_on=False)
+    ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, most), ylim=(0, 100))
+    ax.xaxis.set_major_formatter("{x:.0f}")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 

@@ -112,6 +112,8 @@ class Timed:
         trains = self._trains(circuit, batch.inputs)
         output = trains[-1]
         wanted = self.wanted(state, batch.labels, output)
+        if not state.steps:
+            _check_heard(wanted, batch.inputs)
         if self.decision == "count":
             alike, answer = correlation(wanted, output).mean(), self._busiest(output)
         else:
@@ -198,3 +200,19 @@ def _check_gaps(times: NDArray[np.float64], output: Population) -> None:
         found = f"neuron {neuron[first]:.0f} at {time[first] * 1e3:g} and {time[first + 1] * 1e3:g} ms"
         right = f"needs {period * 1e3:g} ms between them, for which {output.name} is refractory"
         raise Refused("rule.desired", found, right)
+
+
+def _check_heard(wanted: Spikes, inputs: Spikes) -> None:
+    """Refuse a first batch in which no sample has had input when it is to answer: that is no question of weights."""
+    asked, heard = (_begins(spikes) * inputs.dt * 1e3 for spikes in (wanted, inputs))
+    answers = np.isfinite(asked)
+    if answers.any() and (asked <= heard)[answers].all():
+        inputs_begin = f"input from {heard.min():g} ms on" if np.isfinite(heard).any() else "no input at all"
+        found = f"a spike at {asked.min():g} ms, and {inputs_begin} in the first batch"
+        raise Refused("rule.desired", found, "needs input before the first desired spike")
+
+
+def _begins(spikes: Spikes) -> NDArray[np.float64]:
+    """The step of each sample's first spike, infinite where there is none (samples,)."""
+    fired = np.diff(spikes.offsets, axis=1) > 0
+    return np.where(fired.any(axis=1), fired.argmax(axis=1), np.inf)
