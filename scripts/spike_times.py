@@ -7,8 +7,10 @@ after so many epochs. Prints a table, and draws the share of problems that each 
 
 import argparse
 import statistics
+import sys
 from dataclasses import replace
 
+from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.plots import figure, save, solved_curve, style
 from snnlab.train import learn, start
@@ -28,17 +30,23 @@ CASES = {
     "ReSuMe, a = 0.05": of(RESUME, rule__unhebbian=0.05),
     "SPAN": SPAN,
     "NormAD, 50 hidden": HIDDEN,
-    "NormAD, 50-25 hidden": of(HIDDEN, network__hidden="50-25", network__v_th="0.02,0.02,0.02"),
+    "NormAD, 50 hidden, frozen": of(HIDDEN, rule__hidden_rate=0.0),
+    "NormAD, 50-25 hidden": of(
+        HIDDEN, network__hidden="50-25", network__v_th="0.02,0.02,0.02", rule__hidden_spread=15e-9
+    ),
 }
 
 
 def solved_in(experiment: Experiment, seed: int) -> int | None:
-    """The first epoch in which the output was as desired, None where there was none."""
+    """The first epoch in which the output was as desired; None where there was none, or a hidden layer fell silent."""
     trial = experiment.trial(seed=seed, threads=1)
     batches = (batch for epoch in range(1, experiment.epochs + 1) for batch in trial.batches(epoch))
-    for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, start(trial), batches), start=1):
-        if score.right.all():
-            return epoch
+    try:
+        for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, start(trial), batches), start=1):
+            if score.right.all():
+                return epoch
+    except Refused as refusal:
+        print(f"seed {seed}: {refusal}", file=sys.stderr)
     return None
 
 

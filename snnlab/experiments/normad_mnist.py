@@ -1,4 +1,11 @@
-"""NormAD on MNIST."""
+"""NormAD on MNIST, by its authors' laboratory: twelve fixed kernels of 3 x 3, 8,112 features, ten outputs, 100 ms.
+
+Features, desired trains, weights of zero at first, 20 epochs and rates that halve every three are those of Kulkarni and
+Rajendran (arXiv:1711.03637 and their code). They change weights after every image, by 2e-10 A for an error; here they
+are changed after 16 images, by the mean of what those ask for. On 5,000 training images held out, 5e-11 for an image,
+which is 8e-10 here, was right in more of them after every epoch than 1e-10 and 2e-10, and so were outputs that inhibit
+one another by 5 nA instead of the published 1 nA.
+"""
 
 from snnlab.encode import Features
 from snnlab.experiments.experiment import Experiment
@@ -8,19 +15,13 @@ from snnlab.rules.normad import NormAD
 
 EXPERIMENT = Experiment(
     name="normad-mnist",
-    summary="MNIST through 8,112 fixed features, 10 outputs, 100 ms, trained with NormAD",
+    summary="MNIST through 8,112 fixed features into 10 outputs, 100 ms, trained with NormAD",
     reference="Kulkarni, Rajendran, Neural Networks 103:118, 2018, doi:10.1016/j.neunet.2018.03.019",
     reported=0.9817,
     dataset="mnist",
-    network=Layers(
-        "lif_normad",
-        hidden=(),
-        v_th=(20e-3,),
-        inhibition=1e-9,
-        synapse="double_exponential_current",
-    ),
+    network=Layers("lif_normad", hidden=(), v_th=(20e-3,), inhibition=5e-9, synapse="double_exponential_current"),
     encoder=Features(),
-    rule=NormAD(desired=Paced(), rate=2e-10, halve_every=3, decision="count", precision="float32"),
+    rule=NormAD(desired=Paced(), rate=8e-10, halve_every=3, decision="count", precision="float32"),
     epochs=20,
-    batch=1,
+    batch=16,
 )
