@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.circuit import Circuit, Population, Projection, Source
+from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.errors import Refused
 from snnlab.simulate import simulate_each
 from snnlab.spikes import Spikes
@@ -156,3 +156,47 @@ def test_more_synapses_than_the_engine_can_count_are_refused(monkeypatch: pytest
     monkeypatch.setattr("snnlab.engine.engine._MOST", 2)
     with pytest.raises(Refused, match="projection 'eye->a.synapse': 3 synapses; the engine takes up to 2"):
         engine.run(circuit, spikes)
+
+
+def test_a_tile_that_does_not_begin_at_rest_is_not_passed_over() -> None:
+    """Neuron 70 begins above its threshold and fires at once, though no spike ever arrives; at rest nobody does."""
+    wired = Convolution(np.ones((2, 2, 1, 3)), (7, 7))
+    rest = cards.cell("lif_normad").parameters["E_L"]
+    assert rest == "-70 mV"
+    high = np.full(wired.shape[1], -70e-3)
+    high[70] = 30e-3
+    silence = {"eye": Spikes.from_dense(np.zeros((1, 30, 49)), DT)}
+
+    def fired(**start: np.ndarray) -> tuple[Spikes, Spikes]:
+        receptors = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma")}
+        cells = Population("edges", cards.cell("lif_normad"), wired.shape[1], receptors=receptors, start=start)
+        circuit = Circuit((Source("eye", 49), cells), (Projection("eye", "edges", "synapse", wired),), DT)
+        return engine.run(circuit, silence, precision="float64")["edges"].spikes, in_brian(circuit, silence["eye"])[0][
+            "edges"
+        ]
+
+    ours, theirs = fired(v=high)
+    assert ours == theirs and [array.tolist() for array in ours.events()] == [[0], [0], [70]]
+    ours, theirs = fired()
+    assert ours == theirs and not len(ours)
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 63, 64, 65, 80])
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_what_a_neuron_fires_does_not_depend_on_how_many_stand_beside_it(
+    size: int, together: bool, precision: engine.Precision
+) -> None:
+    """In populations by tile and in those that hear themselves, whose last tile may be a narrow one."""
+    rng = np.random.default_rng(size)
+    spikes, weights = poisson(rng, 3, 120, 20), draw(rng, (20, 100), 4)
+
+    def fired(many: int) -> np.ndarray:
+        nodes = (Source("eye", 20), layer("out", many, 5.0))
+        into = [Projection("eye", "out", "synapse", np.ascontiguousarray(weights[:, :many]))]
+        own = [Projection("out", "out", "synapse", -2.0 * np.eye(many))] if together else []
+        circuit = Circuit(nodes, (*into, *own), DT)
+        return engine.run(circuit, {"eye": spikes}, precision=precision)["out"].spikes.dense()
+
+    few, many = fired(size), fired(100)
+    assert np.array_equal(few, many[:, :, :size]) and few.any()
