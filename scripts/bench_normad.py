@@ -27,18 +27,20 @@ from snnlab.train import start
 
 EXPERIMENT = EXPERIMENTS["normad-association"]
 EQUATIONS = """
-dv/dt = (g_L*(E_L - v) + I_syn)/C*int(v > E_L or I_syn > 0*amp) : volt (unless refractory)
+dv/dt = slope + int(slope < fall)*(fall - slope) : volt (unless refractory)
+slope = (g_L*(E_L - v) + I_syn)/C : volt/second
+fall = (E_L - v)/dt : volt/second
 dI_syn/dt = -I_syn/tau_1 + s*(1/tau_2 - 1/tau_1) : amp
 ds/dt = -s/tau_2 : amp
 """
-CONSTANTS = {"C": 300 * pF, "g_L": 30 * nS, "E_L": -70 * mV, "tau_1": 5 * ms, "tau_2": 1.25 * ms, "tau_L": 1 * ms}
-
-
 TRACES = """
 dx/dt = -x/tau_1 : 1
 dy/dt = -y/tau_2 : 1
 dd/dt = -d/tau_L + (x - y)/C : ohm
 """
+CONSTANTS = {"C": 300 * pF, "g_L": 30 * nS, "E_L": -70 * mV, "tau_1": 5 * ms, "tau_2": 1.25 * ms, "tau_L": 1 * ms}
+
+
 Epoch = Callable[[], np.ndarray]
 
 
@@ -69,7 +71,7 @@ def in_brian(spikes: Spikes, weights: np.ndarray, wanted: Spikes, target: str, l
     _, step, neuron = spikes.events()
     source = brian2.SpikeGeneratorGroup(spikes.size, neuron, (step + 0.5) * spikes.dt * second, dt=0.1 * ms)
     cell = brian2.NeuronGroup(
-        1, EQUATIONS, method="rk2", threshold="v > 20*mV", reset="v = E_L", refractory=3 * ms, namespace=CONSTANTS,
+        1, EQUATIONS, method="rk2", threshold="v >= 20*mV", reset="v = E_L", refractory=3 * ms, namespace=CONSTANTS,
         dt=0.1 * ms,
     )  # fmt: skip
     cell.v = -70 * mV

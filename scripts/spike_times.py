@@ -41,8 +41,9 @@ def solved_in(experiment: Experiment, seed: int) -> int | None:
     """The first epoch in which the output was as desired; None where there was none, or a hidden layer fell silent."""
     trial = experiment.trial(seed=seed, threads=1)
     batches = (batch for epoch in range(1, experiment.epochs + 1) for batch in trial.batches(epoch))
-    try:
-        for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, start(trial), batches), start=1):
+    state = start(trial)
+    try:  # an epoch is one batch, of one sample
+        for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, state, batches), start=1):
             if score.right.all():
                 return epoch
     except Refused as refusal:

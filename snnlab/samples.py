@@ -70,6 +70,11 @@ class Images(Samples):
     peak: int
     image: tuple[int, ...] = ()
 
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """The shape of the values of a sample."""
+        return self.image or self.shape
+
     _each: ClassVar[tuple[str, ...]] = (*Samples._each, "values")
 
     def fingerprint(self) -> str:

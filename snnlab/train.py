@@ -92,9 +92,9 @@ class Trial:
         if self.augment.idle:
             return samples
         if not isinstance(samples, Images):
-            raise Refused("augment", f"samples of {samples.dataset} are no images", "leave them as they are")
-        shape = samples.image or samples.shape
-        seen = self.augment.distort(samples.values, shape, samples.numbers, seed=self.seed, epoch=epoch)
+            right = "leave them as they are, or with features set encoder.kept=false"
+            raise Refused("augment", f"samples of {samples.dataset} are no images", right)
+        seen = self.augment.distort(samples.values, samples.pixels, samples.numbers, seed=self.seed, epoch=epoch)
         return replace(samples, values=seen)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
@@ -252,9 +252,10 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
 def start(trial: Trial) -> State:
     """The network before learning.
 
-    Raises Refused for a circuit that the rule cannot train, and for no images where images are to be augmented.
+    Raises Refused for a circuit and classes that the rule cannot train, and where there are no images to be augmented.
     """
     trial.augmented(trial.train.take(slice(0)), 0)
+    trial.rule.check(trial.circuit, len(trial.test.classes))
     with np.errstate(over="ignore", invalid="ignore"):
         state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
     if trial.boosting:
@@ -336,5 +337,5 @@ def _check_memory(state: State, progress: Progress, run: Run) -> None:
 
 
 def _stopped(where: str, progress: Progress, run: Run) -> Refused:
-    right = f"stopped; {run.checkpoints()[-1].name} is good; a smaller rule.learning_rate may help"
+    right = f"stopped; {run.checkpoints()[-1].name} is good; a smaller rate of learning may help"
     return Refused(f"{run.path}: epoch {progress.epoch}, {where}", "not finite any more", right)

@@ -132,7 +132,7 @@ def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() 
         ("ssc", 35, 75_466, 20_382, (700, 1, 1)),
         ("ntidigits", 11, 2_464, 2_486, (64, 1, 1)),
         ("dvs-gesture", 11, 1_077, 264, (128, 128, 2)),
-        ("xor", 2, 4, 4, (2,)),
+        ("xor", 3, 4, 4, (2,)),
     ],
 )
 def test_a_card_has_the_published_numbers(name: str, classes: int, train: int, test: int, measure: object) -> None:

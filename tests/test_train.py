@@ -219,6 +219,9 @@ class Poisoned:
             state.weights["hidden1->output.synapse"][3, 4] = self.value
         return state, score
 
+    def check(self, circuit: object, classes: int) -> None:
+        """It can answer any."""
+
     def respond(self, circuit: object, state: State, inputs: object) -> Answer:
         return self.rule.respond(circuit, state, inputs)  # type: ignore[attr-defined]
 

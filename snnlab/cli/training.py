@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from snnlab.experiments.study import Study
     from snnlab.packed import Tell
     from snnlab.runs import Progress
-    from snnlab.train import Trial
 
 RunAt = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the data, if not $SNNLAB_DATA.")]
@@ -152,7 +151,9 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
 
 def certify(
     run: RunAt,
-    samples: Annotated[int, typer.Option("--samples", metavar="N", help="The first N of the test set.")] = 20,
+    samples: Annotated[
+        int | None, typer.Option("--samples", metavar="N", help="The first N of the test set; 20 if left out, or all.")
+    ] = None,
     data: Data = None,
     threads: Threads = None,
 ) -> None:
@@ -167,6 +168,7 @@ def certify(
 
     study = Study.open(run, folder=data, threads=threads)
     state, progress = study.restored()
+    samples = min(20, len(study.trial.test)) if samples is None else samples
     with bars.counter("samples in Brian2", samples) as done:
         found = compare(study.trial, state, samples, done=done)
     print(f"{run} after {_trained(progress)}, on {samples} test samples")
@@ -307,16 +309,17 @@ def _beginning(study: Study, out: Path) -> str:
     trial, (_, progress) = study.trial, study.restored()
     if progress.epoch > trial.epochs:
         return f"{out} has had its {_epochs(trial.epochs)}: nothing to do; a larger --epochs would go on"
-    what = f"{study.experiment.name}, seed {trial.seed}: {_samples(trial)}, {_epochs(trial.epochs)}"
+    what = f"{study.experiment.name}, seed {trial.seed}: {_samples(study)}, {_epochs(trial.epochs)}"
     return what + (f", going on after {_trained(progress)}" if progress.rows or progress.batch else "")
 
 
-def _samples(trial: Trial) -> str:
+def _samples(study: Study) -> str:
     """How many samples are learned from; and of how many, and how many are tested on, where some are missing."""
     from snnlab import cards
 
+    trial, source = study.trial, study.experiment.source  # parts that were made into spikes may have another name
     parts = (trial.train, trial.test)
-    told = [cards.dataset(part.dataset).splits[part.split].samples for part in parts]
+    told = [cards.dataset(source(part.split)).splits[part.split].samples for part in parts]
     if all(len(part) == whole for part, whole in zip(parts, told, strict=True)):
         return f"{len(trial.train)} samples"
     train, test = (f"{len(part)} of {whole}" for part, whole in zip(parts, told, strict=True))

@@ -13,7 +13,7 @@ from snnlab import cards
 from snnlab.cards import Synapse
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.encode.current import Current
-from snnlab.encode.encoder import TRAIN, check_grid, images, packed
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images, packed
 from snnlab.errors import Refused, one_of
 from snnlab.grammar import GrammarError, split_quantity
 from snnlab.packed import Grid, Tell, pack, silent
@@ -96,14 +96,13 @@ class Features:
         if isinstance(samples, Packed) and self.kept:
             return self._packed(samples)
         batch = images(samples)
-        image = batch.image or batch.shape
-        shape = self._shape(image, batch.dataset)
+        shape = self._shape(batch)
         try:
             self._pixels.prepared(batch)
         except Refused as refusal:
             raise Refused(refusal.where.replace("Current", "Features"), refusal.found, refusal.right) from refusal
-        self.circuit(image)
-        ready = replace(batch, image=image, shape=shape)
+        self.circuit(batch.pixels)
+        ready = replace(batch, image=batch.pixels, shape=shape)
         if not self.kept:
             return ready
         named, grid = replace(ready, dataset=f"{batch.dataset}-features"), Grid(self.steps, self.dt, shape)
@@ -111,7 +110,12 @@ class Features:
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of images that were prepared; nothing about them is random. Raises Refused for others."""
-        return self._packed(samples).spikes() if self.kept else self._spikes(images(samples), threads)
+        check_draw(seed, epoch, stream, threads)
+        if self.kept:
+            return self._packed(samples).spikes()
+        batch = images(samples)
+        self._shape(batch)
+        return self._spikes(batch, threads)
 
     def circuit(self, image: tuple[int, ...]) -> Circuit:
         """The features behind an image of pixels (rows, columns). Raises Refused for what is not on the cards."""
@@ -127,12 +131,12 @@ class Features:
     def _pixels(self) -> Current:
         return Current(self.steps, self.dt, self.cell, self.compartment, self.low, self.high)
 
-    def _shape(self, image: tuple[int, ...], dataset: str) -> tuple[int, int, int]:
+    def _shape(self, batch: Images) -> tuple[int, int, int]:
         """Rows, columns and kernels of the features of an image."""
-        rows, columns, many = kernels().shape
+        image, (rows, columns, many) = batch.pixels, kernels().shape
         if len(image) != 2 or image[0] < rows or image[1] < columns:
             right = f"this one needs images of {rows} x {columns} pixels or more, in shades of grey"
-            raise Refused("encode: samples", f"{dataset} has samples of shape {image}", right)
+            raise Refused("encode: samples", f"{batch.dataset} has samples of shape {image}", right)
         return image[0] - rows + 1, image[1] - columns + 1, many
 
     def _packed(self, samples: Samples) -> Packed:
@@ -141,7 +145,7 @@ class Features:
     def _spikes(self, batch: Images, threads: int = 1) -> Spikes:
         from snnlab import engine
 
-        circuit = self.circuit(batch.image or batch.shape)
+        circuit = self.circuit(batch.pixels)
         if not len(batch):
             return Spikes.from_dense(np.zeros((0, self.steps, circuit[_LAYER].size)), self.dt)
         heard = {_SOURCE: self._pixels.encode(batch, seed=0, threads=threads)}
@@ -154,6 +158,9 @@ def _wired(code: Features, image: tuple[int, int], *digests: str) -> Circuit:
     from snnlab.equations import si  # with Brian2 at hand, which the other encoders need not wait for
 
     cell, synapse = cards.cell(code.cell), cards.synapse(code.synapse)
+    if code.compartment not in cell.compartments:
+        found = f"no compartment {code.compartment!r} on {cell.path}"
+        raise Refused("Features.compartment", found, one_of(code.compartment, cell.compartments))
     weight = si(code.weight, cell.compartments[code.compartment].unit, "Features.weight")
     wired = Convolution(weight * kernels()[:, :, None], image)
     receptors = {_RECEPTOR: Receptor(synapse, code.compartment)}

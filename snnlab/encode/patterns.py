@@ -52,7 +52,8 @@ class Patterns:
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
         """The numbers, their shape that of the neurons: a group for each feature. Raises Refused for no images."""
         batch = images(samples)
-        return replace(batch, shape=(batch.values.shape[1] + self.bias, self.neurons))
+        shape = (batch.values.shape[1] + self.bias, self.neurons)
+        return replace(batch, image=batch.pixels, shape=shape)
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of a batch. Raises Refused for what is no table or image."""

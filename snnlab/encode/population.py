@@ -54,7 +54,7 @@ class Population:
         batch = images(samples)
         if math.prod(batch.shape) == batch.values.shape[1] * self.fields:
             return batch
-        return replace(batch, shape=(*batch.shape, self.fields))
+        return replace(batch, image=batch.shape, shape=(*batch.shape, self.fields))
 
     def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
         """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""

@@ -1,6 +1,7 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
+from snnlab.engine.codegen import refractory_steps
 from snnlab.engine.credit import Events, Kernel, Window, error_products, sent_back
 from snnlab.engine.engine import Precision, Response, pack_raster, run
 from snnlab.engine.traces import Credit, products, transition
@@ -18,6 +19,7 @@ __all__ = [
     "one_blas_thread",
     "pack_raster",
     "products",
+    "refractory_steps",
     "run",
     "sent_back",
     "transition",

@@ -78,6 +78,11 @@ def generate(population: Population, dt: float) -> CellCode:
     )
 
 
+def refractory_steps(population: Population, dt: float) -> int:
+    """A neuron that fired in step k moves again in step k + this. Raises Refused as `generate` does."""
+    return generate(population, dt).refractory
+
+
 def _refractory_steps(model: Model, dt: float, path: str) -> int:
     """Brian2's own count: a neuron that fired in step k moves again in step k + this."""
     if not model.refractory:
@@ -111,6 +116,11 @@ class _Renderer(CPPNodeRenderer):
 
     def render_func(self, node: ast.Name) -> str:
         return f"fn_{node.id}"
+
+    def render_Call(self, node: ast.Call) -> str:
+        # a whole number in what comes of it would make others of what it meets: exp of it, a power, a quotient
+        called = super().render_Call(node)
+        return f"{self.number}({called})" if getattr(node.func, "id", "") == "int" else called
 
     def render_Constant(self, node: ast.Constant) -> str:
         if isinstance(node.value, bool):
@@ -253,7 +263,7 @@ template <class real> struct Cell {{
     void update(real* state, int64_t span, int32_t* __restrict ready, real* __restrict potential,
                 int32_t* __restrict fires, int32_t t, int32_t refractory) const {{
 {pointers}
-        const Cell cell = *this;  // constants that cannot change meanwhile, or the loop is not vectorised
+        const Cell cell = *this;  // or stores through `state` might change *this, and the loop is not vectorised
 #pragma GCC ivdep
         for (int n = 0; n < WIDTH; ++n) {{
             const bool free = t >= ready[n];

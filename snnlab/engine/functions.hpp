@@ -12,7 +12,7 @@ template <class T> inline T fn_cosh(T x) { return std::cosh(x); }
 template <class T> inline T fn_exp(T x) { return std::exp(x); }
 template <class T> inline T fn_floor(T x) { return std::floor(x); }
 template <class T> inline T fn_int(T x) { return std::trunc(x); }
-inline float fn_int(bool x) { return float(int(x)); }  // exact, and leaves what it meets in its own precision
+inline int fn_int(bool x) { return x; }  // its result is turned into a number of the type computed in
 template <class T> inline T fn_log(T x) { return std::log(x); }
 template <class T> inline T fn_log10(T x) { return std::log10(x); }
 template <class T> inline T fn_sign(T x) { return T((x > 0) - (x < 0)); }

@@ -85,7 +85,8 @@ public:
 private:
     real* state(int s) const { return reinterpret_cast<real*>(memory.get()) + int64_t(s) * span; }
 
-    // A tile rests if a step without input leaves every one of its neurons exactly as it began, and silent.
+    // A tile rests if a step without input leaves every one of its neurons exactly as it began, and silent. One step
+    // says all: equations know neither time nor noise (codegen.py refuses both), and nobody is refractory yet.
     void find_rest() {
         begin(0);
         for (int g = 0; g < place.tiles; ++g) {
@@ -132,7 +133,7 @@ private:
                 update<!TOGETHER>(at, width, t);
                 fired[g] = pack(fires);
             }
-            fired[g] &= width == TILE ? ~0ull : (1ull << width) - 1;
+            fired[g] &= width == TILE ? ~0ull : (1ull << width) - 1;  // hides what an earlier tile left in `fires`, too
             raster[int64_t(g) * layer.steps + t] = fired[g];
             if constexpr (!TOGETHER) continue;
             each_bit(fired[g], [&](int k) {

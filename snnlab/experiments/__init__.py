@@ -29,7 +29,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "normad-mnist": normad_mnist.EXPERIMENT,
     "normad-xor": normad_xor.EXPERIMENT,
     "resume-association": normad_association.RESUME,
-    "span-association": normad_association.DELTA,
+    "span-association": normad_association.SPAN_SINGLE,
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Layers"]

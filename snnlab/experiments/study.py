@@ -14,7 +14,7 @@ from snnlab.experiments.options import shown
 from snnlab.packed import Tell, silent
 from snnlab.rules.rule import State
 from snnlab.runs import Progress, Run, versions
-from snnlab.train import Trial, census, restored, start
+from snnlab.train import Trial, census, learn, restored, start
 
 _KEYS = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
 
@@ -46,8 +46,7 @@ class Study:
         """
         trial = experiment.trial(seed=seed, folder=folder, threads=threads, tell=tell)
         # what cannot be trained, or has no room in memory, is refused here, before anything is written
-        start(trial)
-        next(trial.batches(1))
+        next(iter(learn(trial.rule, trial.circuit, start(trial), trial.batches(1))))
         return cls(Run.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial)
 
     @classmethod

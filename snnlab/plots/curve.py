@@ -83,7 +83,7 @@ def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, most: 
             raise Refused(f"solved: {name}", f"epochs {known[0]}..{known[-1]}", f"needs 1..{most}")
         shares = 100 * np.arange(len(known) + 1) / len(epochs)
         ax.step([1, *known, most], [*shares, shares[-1]], where="post", linestyle=dashes, label=name, clip_on=False)
-    ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, most), ylim=(0, 100))
+    ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, max(2, most)), ylim=(0, 100))
     ax.xaxis.set_major_formatter("{x:.0f}")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax

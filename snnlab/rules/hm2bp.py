@@ -115,6 +115,13 @@ class HM2BP:
             state.memory |= {f"{_LEARNED}{name}": values.copy() for name, values in weights.items()}
         return state
 
+    def check(self, circuit: Circuit, classes: int) -> None:
+        outputs = circuit.nodes[-1].size
+        if outputs != classes:
+            raise Refused(
+                "network.outputs", f"{outputs} neurons, and samples of {classes} classes", "needs one for each"
+            )
+
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         _check_labels(batch, circuit.nodes[-1].size)
         learner = self._learner(state)

@@ -58,10 +58,11 @@ class NormAD(Timed):
     """The rule; `rate` is the length of the step, in ampere, by which an error moves the output's weights.
 
     hidden_rate    the same for hidden layers, in the units of `hidden`
-    hidden         how a hidden step is normalised. "rescaled": to the root of the number of errors, as a length;
-                   "normalised": d_in(t)/||d_in(t)|| instead of d_in(t); "plain": not at all
+    hidden         how a hidden step is normalised. "rescaled": to a length, the root of the number of errors of a
+                   sample; "normalised": d_in(t)/||d_in(t)|| instead of d_in(t); "plain": not at all
     tau_L          of the leak h, in seconds
-    floor          an error counts nothing where ||d(t)|| is below this part of its mean over the sample's errors
+    floor          an error counts nothing where ||d(t)|| is below this part of its mean over the sample's errors, nor a
+                   hidden spike where it is divided by ||d_in(t)||
     hidden_spread  hidden weights begin normal, with this deviation times the inverse root of their number, in ampere
     hidden_mean    and a mean of this many deviations
     """
@@ -79,6 +80,8 @@ class NormAD(Timed):
         for name in ("hidden_rate", "hidden_spread"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise Refused(f"NormAD.{name}", f"found {getattr(self, name)}", "needs a number, at least 0")
+        if not math.isfinite(self.hidden_mean):
+            raise Refused("NormAD.hidden_mean", f"found {self.hidden_mean}", "needs a number")
         if not 0 < self.tau_L < float("inf"):
             raise Refused("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
         if not 0 <= self.floor <= 1:
@@ -114,11 +117,13 @@ class NormAD(Timed):
             events = Events.at_spikes(trains[k + 1], sent)
             step, _ = engine.error_products(
                 trains[k], events, trains[k + 1].size, kernels[k],
-                normalised=self.hidden == "normalised", floor=self.floor, threads=self.threads,
+                normalised=self.hidden == "normalised", floor=self.floor if self.hidden == "normalised" else 0.0,
+                threads=self.threads,
             )  # fmt: skip
             length = float(np.linalg.norm(step))
             if self.hidden == "rescaled" and length > 0:
-                step *= math.sqrt(len(errors)) / length
+                # the mean of equal samples is then the step of one
+                step *= math.sqrt(len(errors) * trains[0].samples) / length
             found[layers[k].name] = self.hidden_rate * step
         return found
 
@@ -146,5 +151,5 @@ def _check_active(trains: Sequence[Spikes], hidden: Sequence[str]) -> None:
     """Refuse a batch in which a hidden layer fires nowhere: only its spikes can learn, and none ever would."""
     for name, fired in zip(hidden, trains[1:], strict=False):
         if not len(fired):
-            right = "a larger rule.hidden_spread wakes it, and a smaller rule.hidden_rate keeps it awake"
-            raise Refused(f"NormAD: {name}", "no spike in a whole batch", right)
+            right = "a larger one wakes it, and a smaller rule.hidden_rate keeps it awake"
+            raise Refused("rule.hidden_spread", f"{name} fires no spike in a whole batch", right)

@@ -27,7 +27,7 @@ from snnlab.spikes import Spikes
 
 @dataclass(frozen=True)
 class ReSuMe(Timed):
-    """The rule; `rate` is what an error adds to the weight of an input that fires at the same time, in ampere.
+    """The rule; `rate` is what an error adds to the weight of an input that has fired just before, in ampere.
 
     tau        of the learning window, in seconds
     unhebbian  a, the part that does not depend on the input
@@ -43,9 +43,6 @@ class ReSuMe(Timed):
             raise Refused("ReSuMe.tau", f"found {self.tau}", "needs seconds, above 0")
         if not 0 <= self.unhebbian < float("inf"):
             raise Refused("ReSuMe.unhebbian", f"found {self.unhebbian}", "needs a number, at least 0")
-
-    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        return self.one_layer(circuit, rng)
 
     def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains

@@ -86,6 +86,9 @@ class Rule(Protocol):
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         """Weights before learning. Raises Refused for a circuit that the rule is not defined on."""
 
+    def check(self, circuit: Circuit, classes: int) -> None:
+        """Raises Refused where samples of so many classes cannot be what it is to answer."""
+
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         """Learn from one batch. The arrays of `state` may be reused for the state returned."""
 

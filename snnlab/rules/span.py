@@ -4,16 +4,20 @@ Mohemmed, Schliebs, Matsuda, Kasabov, International Journal of Neural Systems 22
 doi:10.1142/S0129065712500128.
 
 Widrow and Hoff change a weight by input times error. SPAN does so with spike trains, each spike of which it replaces by
-a function alpha(t) = t exp(-t/tau) of time, and sums over time:
+a function of time, alpha(t) = t exp(-t/tau), times a constant:
 
-    dw_j = r integral (S_j * alpha)(t) (S_des * alpha - S_out * alpha)(t) dt
+    dw_j ~ integral (S_j * alpha)(t) (S_des * alpha - S_out * alpha)(t) dt
 
-The integral over a pair of spikes is a function of what lies between them, here of height 1:
+over all time, also after the sample. The integral over a pair of spikes depends on what lies between them alone, and is
+tau^3/4 times
 
     K(t) = (1 + |t|/tau) exp(-|t|/tau)
 
-so that dw_j = r sum over error instants t of e(t), times the sum over all spikes s of input j of K(t - s). Unlike that
-of ReSuMe and NormAD the sum has spikes after the error, too. It is for one layer.
+so that, with all constants in r,
+
+    dw_j = r sum over error instants t of  e(t) sum over all spikes s of input j of K(t - s)
+
+Unlike those of ReSuMe and NormAD the sum has spikes after the error, too. It is for one layer.
 """
 
 from __future__ import annotations
@@ -46,9 +50,6 @@ class SPAN(Timed):
         super().__post_init__()
         if not 0 < self.tau < float("inf"):
             raise Refused("SPAN.tau", f"found {self.tau}", "needs seconds, above 0")
-
-    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        return self.one_layer(circuit, rng)
 
     def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains

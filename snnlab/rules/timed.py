@@ -6,7 +6,7 @@ for the errors of a batch; the changes are averaged over its samples and applied
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, get_args
@@ -18,10 +18,10 @@ from snnlab import engine
 from snnlab.circuit import Circuit, Population
 from snnlab.distances import correlation
 from snnlab.engine import Events, Precision
-from snnlab.equations import si
+from snnlab.equations import seconds, si
 from snnlab.errors import Refused, one_of
 from snnlab.rules.chain import chain, layer
-from snnlab.rules.desired import Desired, Drawn
+from snnlab.rules.desired import Desired, Drawn, Paced
 from snnlab.rules.rule import Answer, Batch, Score, State
 from snnlab.spikes import Spikes
 
@@ -32,17 +32,17 @@ _LEAST = 0.1  # that rates are multiplied by while they are eased
 
 
 @dataclass(frozen=True)
-class Timed:
+class Timed(ABC):
     """A rule for desired spike times, but for how weights change.
 
     desired      when the output is to fire
-    rate         by which an error moves weights, in the rule's own terms
+    rate         by which an error moves weights, in ampere
     halve_every  epochs after which rates are halved, 0 for never
     ease         rates are multiplied by ease * (1 - C), at least by 0.1 and at most by 1, where C is the correlation of
                  the batch with what is desired; 0 for rates that stay. Ours
     spread       weights of the output begin normal, with this deviation, in ampere
     decision     "correlation": the class whose desired trains the output's are most like; "count": the neuron that
-                 fires most
+                 fires most, for `Paced` trains alone, of which each class has a neuron of its own
     enough       where the best correlation is below this, the answer is the class after all those that have trains
     precision    of the network: "float32" or "float64"; changes are float64
     threads      None for all cores; what is learned does not depend on it
@@ -69,14 +69,13 @@ class Timed:
         if self.decision not in get_args(Decision):
             found, known = str(self.decision), get_args(Decision)
             raise Refused(f"{self.name}.decision", f"found {found!r}", one_of(found, known))
+        if self.decision == "count" and not isinstance(self.desired, Paced):
+            found = f"found 'count', and desired trains that are {type(self.desired).__name__}"
+            raise Refused(f"{self.name}.decision", found, "needs 'correlation', or Paced trains")
 
     @property
     def name(self) -> str:
         return type(self).__name__
-
-    @abstractmethod
-    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        """Weights before learning, by projection. Raises Refused for a circuit that the rule is not defined on."""
 
     @abstractmethod
     def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
@@ -86,8 +85,11 @@ class Timed:
         errors  of the output
         """
 
-    def one_layer(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        """What `start` gives for a rule that is defined for one layer alone. Raises Refused for more."""
+    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
+        """Weights before learning, by projection. Raises Refused for a circuit that the rule is not defined on.
+
+        That of a rule that is defined for one layer alone; others have their own.
+        """
         layers = chain(circuit, self.name)
         if len(layers) > 1:
             found = f"{len(layers) - 1} hidden layer{'s' if len(layers) > 2 else ''}"
@@ -98,14 +100,27 @@ class Timed:
         for projection in chain(circuit, self.name):
             if not isinstance(projection.weights, np.ndarray):
                 found = f"shared weights onto {projection.post}"
-                raise Refused(
-                    f"{self.name}: network.hidden", found, "needs layers with a weight for each pair, such as 50"
-                )
-        weights = {name: values.astype(self.precision) for name, values in self.start(circuit, rng).items()}
+                right = "needs layers with a weight for each pair, such as 50"
+                raise Refused(f"{self.name}: network.hidden", found, right)
+            if si(projection.delay, "second", f"{projection.name}: delay"):
+                raise Refused(f"{self.name}: {projection.name}", f"a delay of {projection.delay}", "needs none")
         output = layer(circuit, circuit.nodes[-1].name, self.name)
+        # before the weights, so that a seed's times are the same whatever the network and the rule
         times = self.desired.times(output.size, rng)
-        _check_gaps(times, output)
+        _check_gaps(times, output, seconds(circuit.dt, "circuit: dt"))
+        weights = {name: values.astype(self.precision) for name, values in self.start(circuit, rng).items()}
         return State(weights, {_DESIRED: times})
+
+    def check(self, circuit: Circuit, classes: int) -> None:
+        known = self.desired.classes(circuit.nodes[-1].size)
+        if known > classes:
+            raise Refused("rule.desired", f"trains for {known} classes", f"the samples are of {classes}")
+        if self.enough == 0 and known == 1:
+            right = "needs a correlation above 0, or every answer is right"
+            raise Refused("rule.enough", "found 0, and trains for one class alone", right)
+        if self.enough > 0 and known == classes:
+            found = f"found {self.enough}, and trains for each of the {classes} classes"
+            raise Refused("rule.enough", found, "needs 0, or samples with a class more, for what is like none")
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         circuit = circuit.with_weights(state.weights)
@@ -120,7 +135,10 @@ class Timed:
             every = self._alike(state, output)
             alike, answer = every[np.arange(output.samples), batch.labels].mean(), self._likest(every)
         share = self._eased(batch.epoch, float(alike)) / output.samples
-        for name, change in self.changes(circuit, trains, mistakes(wanted, output)).items():
+        errors = mistakes(wanted, output)
+        if batch.weights is not None:
+            errors = replace(errors, value=errors.value * batch.weights[errors.sample])
+        for name, change in self.changes(circuit, trains, errors).items():
             state.weights[name] += (share * change).astype(self.precision)
         state.steps += 1
         return state, Score(1 - float(alike), answer == batch.labels, sum(map(len, trains[1:])))
@@ -154,8 +172,15 @@ class Timed:
     def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes:
         """The desired trains of samples with these labels, on the grid of the output's.
 
-        Raises Refused for a time after the end of the samples.
+        Raises Refused for a time after the end of the samples, and for a class that has none.
         """
+        known = self.desired.classes(output.size)
+        if labels.shape != (output.samples,) or labels.dtype.kind not in "iu":
+            right = f"needs a whole number for each of the {output.samples} samples"
+            raise Refused("labels", f"{labels.dtype} of shape {labels.shape}", right)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < known:
+            found = f"trains for {known} classes, and samples of classes {labels.min()} to {labels.max()}"
+            raise Refused("rule.desired", found, f"needs samples of classes 0 to {known - 1}")
         label, neuron, time = state.memory[_DESIRED].T
         step = np.rint(time / output.dt)
         if len(step) and step.max() >= output.steps:
@@ -189,16 +214,15 @@ def mistakes(wanted: Spikes, fired: Spikes) -> Events:
 # What cannot be learned ---------------------------------------------------------------------------------------------
 
 
-def _check_gaps(times: NDArray[np.float64], output: Population) -> None:
+def _check_gaps(times: NDArray[np.float64], output: Population, dt: float) -> None:
     """Refuse two desired spikes of a neuron that are closer than it can fire."""
-    values = {**output.cell.parameters, **output.parameters}
-    period = si(values.get(output.cell.refractory, "0 ms"), "second", f"{output.name}: refractory")
+    period = engine.refractory_steps(output, dt)
     label, neuron, time = times[np.lexsort(times.T[::-1])].T
-    close = (np.diff(label) == 0) & (np.diff(neuron) == 0) & (np.diff(time) < period)
+    close = (np.diff(label) == 0) & (np.diff(neuron) == 0) & (np.diff(np.rint(time / dt)) < max(period, 1))
     if close.any():
         first = int(np.argmax(close))
         found = f"neuron {neuron[first]:.0f} at {time[first] * 1e3:g} and {time[first + 1] * 1e3:g} ms"
-        right = f"needs {period * 1e3:g} ms between them, for which {output.name} is refractory"
+        right = f"needs {max(period, 1) * dt * 1e3:g} ms between them, for which {output.name} is refractory"
         raise Refused("rule.desired", found, right)
 
 
@@ -206,7 +230,8 @@ def _check_heard(wanted: Spikes, inputs: Spikes) -> None:
     """Refuse a first batch in which no sample has had input when it is to answer: that is no question of weights."""
     asked, heard = (_begins(spikes) * inputs.dt * 1e3 for spikes in (wanted, inputs))
     answers = np.isfinite(asked)
-    if answers.any() and (asked <= heard)[answers].all():
+    asked, heard = asked[answers], heard[answers]
+    if answers.any() and (asked <= heard).all():
         inputs_begin = f"input from {heard.min():g} ms on" if np.isfinite(heard).any() else "no input at all"
         found = f"a spike at {asked.min():g} ms, and {inputs_begin} in the first batch"
         raise Refused("rule.desired", found, "needs input before the first desired spike")
