@@ -1,10 +1,10 @@
 """The layer-5 pyramidal cell with an active dendrite against an independent integration and against slices.
 
-The equations below are those of Naud and Sprekeler, PNAS 115:E6329, 2018, in mV, ms, pA and pF. What a layer-5 cell does:
-Larkum, Zhu and Sakmann, Nature 398:338, 1999 (a somatic spike within several milliseconds of a dendritic input that is
-too weak by itself sets off a dendritic calcium spike and with it a burst; calcium blockers and inhibition of the dendrite
-prevent it); Larkum, Kaiser and Sakmann, PNAS 96:14600, 1999 (bursts of four to five back-propagating spikes do so above a
-critical frequency, between 60 and 200 Hz in different cells and with a range of 10 to 20 Hz in each; not without calcium).
+The equations below are those of Naud and Sprekeler, PNAS 115:E6329, 2018, in mV, ms, pA and pF. What a layer-5 cell
+does: Larkum, Zhu and Sakmann, Nature 398:338, 1999 (a somatic spike within several milliseconds of a dendritic input
+that is too weak by itself sets off a dendritic calcium spike, and with it a burst); Larkum, Kaiser and Sakmann, PNAS
+96:14600, 1999 (four to five back-propagating spikes do so above a critical frequency, between 60 and 200 Hz in
+different cells and within 10 to 20 Hz in each; not where calcium channels are blocked).
 """
 
 import numpy as np

@@ -1,10 +1,11 @@
 """The fast-spiking PV basket cell against its algebra, an independent integration and recordings.
 
-Izhikevich, Dynamical Systems in Neuroscience, 2007, figure 8.27: 20 v' = (v + 55)(v + 40) - u + I, u' = 0.2 (U(v) - u)
-with U = 0.025 (v + 55)^3 above -55 mV and 0 below, and at 25 mV v <- -45, in mV, ms and pA; its weakest current is 73.2 pA.
-Recordings: Tateno, Harsch, Robinson, J. Neurophysiol. 92:2283, 2004 (fast-spiking cells cannot fire regularly below a
-critical frequency between 10 and 30 Hz); Wang et al., Front. Cell. Neurosci. 10:239, 2016 (mean frequencies of up to 215 Hz
-in the mouse, 338 in man and 450 in the monkey, without apparent accommodation).
+Izhikevich, Dynamical Systems in Neuroscience, 2007, figure 8.27: 20 v' = (v + 55)(v + 40) - u + I, u' = 0.2 (U(v) -
+u) with U = 0.025 (v + 55)^3 above -55 mV and 0 below, and at 25 mV v <- -45, in mV, ms and pA; its weakest current is
+73.2 pA (quoted from memory; the algebra below puts the loss of rest there). Recordings: Tateno, Harsch, Robinson, J.
+Neurophysiol. 92:2283, 2004 (fast-spiking cells cannot fire regularly below a critical frequency between 10 and 30
+Hz); Wang and others, Front. Cell. Neurosci. 10:239, 2016 (mean frequencies of up to 215 Hz in the mouse, 338 in man
+and 450 in the monkey, without apparent accommodation).
 """
 
 import numpy as np
@@ -72,4 +73,4 @@ def test_it_hardly_adapts(alone):
 
 def test_end_of_an_inhibition_makes_no_spike(alone):
     start = {"v": -80e-3, "u": 0.0}
-    assert alone("pv_basket", {"soma": [0.0]}, 0.2, start=start).spikes["cell"].counts().sum() == 0
+    assert alone("pv_basket", {"soma": [0.0]}, 0.1, start=start).spikes["cell"].counts().sum() == 0

@@ -1,8 +1,8 @@
 """The low-threshold spiking SST cell against its algebra, an independent integration and recordings.
 
-Izhikevich, Dynamical Systems in Neuroscience, 2007, figure 8.25: 100 v' = (v + 56)(v + 42) - u + I, u' = 0.03 (8 (v + 56) - u)
-and at 40 - 0.1 u mV v <- -53 + 0.04 u, u <- min(u + 20, 670), in mV, ms and pA. Recordings: somatostatin cells fire when an
-inhibition ends and adapt; the last interval is 2.14 times the first (s.e.m. 0.4; table 1 of
+Izhikevich, Dynamical Systems in Neuroscience, 2007, figure 8.25: 100 v' = (v + 56)(v + 42) - u + I, u' = 0.03 (8 (v +
+56) - u) and at 40 - 0.1 u mV v <- -53 + 0.04 u, u <- min(u + 20, 670), in mV, ms and pA. Recordings: somatostatin
+cells fire when an inhibition ends and adapt; the last interval is 2.14 times the first (s.e.m. 0.4; table 1 of
 doi:10.1007/s00429-020-02051-4, 2020).
 """
 
@@ -41,15 +41,15 @@ def test_rest_is_lost_at_the_hopf_current(alone):
     v = -47.5
     hopf = 8 * (v + 56) - (v + 56) * (v + 42)
     assert hopf == pytest.approx(114.75)
-    currents = np.array([hopf - 5, hopf + 5]) * PA
+    currents = np.array([hopf - 5, hopf + 10]) * PA
     start = {"v": (v + 0.1) * 1e-3, "u": 8 * (v + 56) * PA}
-    below, above = alone("sst_martinotti", {"soma": currents}, 0.8, start=start).spikes["cell"].counts()[0]
+    below, above = alone("sst_martinotti", {"soma": currents}, 0.4, start=start).spikes["cell"].counts()[0]
     assert below == 0
-    assert above > 2
+    assert above >= 2
 
 
 def test_recovery_never_passes_its_bound(alone):
-    recording = alone("sst_martinotti", {"soma": [2000 * PA]}, 0.2, record=["u"])
+    recording = alone("sst_martinotti", {"soma": [2000 * PA]}, 0.1, record=["u"])
     u = recording.trace("cell", "u").values[:, 0] / PA
     steps = np.rint(recording.spikes["cell"].train(0)[:-1] / recording.dt).astype(int)
     assert len(steps) > 20
@@ -65,6 +65,6 @@ def test_end_of_an_inhibition_makes_it_fire_and_a_weaker_inhibition_does_not(alo
     # held at -82 and at -66 mV until u is at rest there
     v = np.array([-82e-3, -66e-3])
     start = {"v": v, "u": 8e-9 * (v + 56e-3)}
-    strong, weak = alone("sst_martinotti", {"soma": [0.0, 0.0]}, 0.3, start=start).spikes["cell"].counts()[0]
+    strong, weak = alone("sst_martinotti", {"soma": [0.0, 0.0]}, 0.15, start=start).spikes["cell"].counts()[0]
     assert strong >= 1
     assert weak == 0
