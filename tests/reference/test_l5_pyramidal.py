@@ -99,6 +99,7 @@ def test_without_calcium_the_coincidence_makes_one_spike():
     assert plateaus(recording).max() < 10
 
 
+@pytest.mark.slow
 def test_spike_lowers_the_dendritic_threshold():
     amplitudes = np.arange(0, 1000, 50)
     dendritic = [[(amplitude, 50, 60)] for amplitude in amplitudes]
@@ -117,7 +118,7 @@ def test_inputs_further_apart_than_several_milliseconds_make_no_burst():
 def trains(frequencies, **parameters):
     """Five somatic spikes at each frequency, by brief and strong pulses, and the plateaus that they make."""
     somatic = [[(8000, 50 + 1e3 / hertz * n, 52 + 1e3 / hertz * n) for n in range(5)] for hertz in frequencies]
-    recording = run(somatic, [[]] * len(frequencies), **parameters)
+    recording = run(somatic, [[]] * len(frequencies), 200, **parameters)
     assert recording.spikes["cell"].counts().min() >= 5
     return plateaus(recording)
 
