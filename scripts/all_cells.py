@@ -32,7 +32,7 @@ def main():
         else:
             ax.get_legend().remove()
         inject = ", ".join(f"{value} into {name}" for name, value in cell.example["inject"].items())
-        print(f"{cell.id:16} {inject:32} {recording.rates('cell')[0]:7.1f} Hz")
+        print(f"{cell.id:16} {inject:40} {recording.rates('cell')[0]:7.1f} Hz")
     for ax in axes.flat[len(cells) :]:
         ax.remove()
     print(save(picture, options.plot))

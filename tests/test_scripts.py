@@ -21,7 +21,7 @@ from snnlab.spikes import Spikes
 from snnlab.statistics import irregularity
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "encoders"]
+SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders"]
 
 
 def said_by(script: str, folder: Path, *words: str) -> str:
@@ -91,6 +91,15 @@ def test_inhibition_of_the_dendrite_silences_the_bursts(tmp_path: Path) -> None:
     assert found, said
     assert int(found[1]) > 5
     assert int(found[2]) == 0
+
+
+@pytest.mark.slow
+def test_only_soma_and_dendrite_together_make_a_burst_and_only_with_calcium(tmp_path: Path) -> None:
+    """BAC firing: one spike, none, a burst of two to four (Larkum, Zhu, Sakmann 1999)."""
+    said = said_by("bac_firing", tmp_path)
+    found = {name: len(times.split()) for name, times in re.findall(r"(.+): spikes at \[(.*)\] ms", said)}
+    assert (found["soma alone"], found["dendrite alone"], found["both, no calcium"]) == (1, 0, 1)
+    assert 2 <= found["both"] <= 4
 
 
 @pytest.mark.slow

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""A current into the soma makes one spike, one into the dendrite none, and the two together a burst.
+
+Larkum, Zhu and Sakmann found this in layer 5 (Nature 398:338, 1999): a spike runs back into the dendrite and tips a
+current that is too weak by itself over the threshold of a calcium plateau, which makes the soma burst. The cell is Naud
+and Sprekeler's (2018), on a card. Without its calcium current the coincidence makes one spike.
+"""
+
+import argparse
+
+from snnlab import Circuit, Population, cell
+from snnlab.plots import figure, save, traces
+from snnlab.simulate import Pulse, simulate
+
+PROTOCOLS = {"soma alone": ("2 nA", "0 nA"), "dendrite alone": ("0 nA", "0.4 nA"), "both": ("2 nA", "0.4 nA")}
+NO_CALCIUM = {"g_s": "0 pA", "g_d": "0 pA"}
+POTENTIALS, CURRENTS = {"v_s": "soma", "v_d": "dendrite"}, {"I_s": "soma", "I_d": "dendrite"}
+
+
+def run(soma, dendrite, **parameters):
+    """One cell for 200 ms, its potentials and what is injected: 5 ms into the soma and 30 ms into the dendrite."""
+    card = cell("l5_pyramidal")
+    circuit = Circuit((Population("cell", card, 1, parameters=parameters),), (), card.dt)
+    currents = {"cell.soma": Pulse(soma, "50 ms", "55 ms"), "cell.dendrite": Pulse(dendrite, "50 ms", "80 ms")}
+    return simulate(circuit, currents, "200 ms", record={"cell": [*POTENTIALS, *CURRENTS]})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plot", default="bac_firing.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    options = parser.parse_args()
+    picture, axes = figure(2, 3, size=(10.5, 5.2), heights=(2, 1), shared_time=True)
+    for (name, amplitudes), (top, bottom) in zip(PROTOCOLS.items(), axes.T, strict=True):
+        recording = run(*amplitudes)
+        traces(recording, top, "cell", list(POTENTIALS), labels=POTENTIALS).set_ylim(-95, 35)
+        traces(recording, bottom, "cell", list(CURRENTS), labels=CURRENTS, spikes=False, unit=("nA", 1e-9))
+        bottom.set_ylim(-0.2, 2.4)
+        bottom.get_legend().remove()
+        top.set_title(name, loc="left", pad=26)
+        print(f"{name}: spikes at {recording.spikes['cell'].train(0) * 1e3} ms")
+    without = run(*PROTOCOLS["both"], **NO_CALCIUM).spikes["cell"].train(0)
+    print(f"both, no calcium: spikes at {without * 1e3} ms")
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()
