@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.cards import Compartment
 from snnlab.circuit import Circuit, Number, Population, Source
 from snnlab.equations import delay_steps, seconds, si, whole_steps
 from snnlab.errors import Refused, one_of
@@ -91,7 +90,10 @@ def plan(
         for compartment in population.cell.compartments.values():
             given = inputs.get(f"{population.name}.{compartment.name}")
             if given is not None:
-                currents[population.name, compartment.name] = _current(population, compartment, given, steps, dt)
+                where = f"inputs: {population.name}.{compartment.name}"
+                currents[population.name, compartment.name] = current_in_steps(
+                    given, compartment.unit, population.size, steps, dt, where
+                )
     for name in [*record, *neurons]:
         if not isinstance(circuit[name], Population):
             raise Refused(
@@ -162,19 +164,20 @@ def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> Spike
     return Spikes(given.ids, np.hstack([given.offsets, silence]), given.size, dt)
 
 
-def _current(
-    population: Population, compartment: Compartment, given: Input, steps: int, dt: float
-) -> NDArray[np.float64]:
-    where = f"inputs: {population.name}.{compartment.name}"
+def current_in_steps(given: Input, unit: str, size: int, steps: int, dt: float, where: str) -> NDArray[np.float64]:
+    """A Pulse or an array as a current in each step, (steps,) or (steps, size), in SI units of `unit`.
+
+    Raises Refused at `where` for anything else.
+    """
     if isinstance(given, Pulse):
-        return _pulse(given, compartment.unit, steps, dt, where)
+        return _pulse(given, unit, steps, dt, where)
     if isinstance(given, Spikes):
         raise Refused(where, "found Spikes", "needs a current: a Pulse or an array; spikes arrive by a projection")
     values = np.asarray(given)
     if values.dtype.kind not in "fiu":
         raise Refused(where, f"an array of {values.dtype}", "needs numbers, in SI units")
-    if values.shape not in {(steps,), (steps, population.size)}:
-        raise Refused(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, population.size)}")
+    if values.shape not in {(steps,), (steps, size)}:
+        raise Refused(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, size)}")
     if not np.isfinite(values).all():
         first = int(np.argwhere(~np.isfinite(values))[0, 0])
         raise Refused(where, f"a current that is not finite in step {first}", "NaN and infinity cannot be injected")
