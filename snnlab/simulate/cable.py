@@ -89,6 +89,20 @@ class Cable:
     def compartments(self) -> int:
         return (self.soma > 0) + sum(len(one.lengths) for one in self.stretches)
 
+    @property
+    def length(self) -> float:
+        """Metres of all stretches."""
+        return sum(float(one.lengths.sum()) for one in self.stretches)
+
+    @property
+    def area(self) -> float:
+        """Square metres of membrane, of the mantles of the cones and of the sphere."""
+        cones = (
+            np.pi / 2 * (one.diameters[:-1] + one.diameters[1:]) * np.hypot(np.diff(one.diameters) / 2, one.lengths)
+            for one in self.stretches
+        )
+        return math.pi * self.soma**2 + sum(float(mantle.sum()) for mantle in cones)
+
 
 @dataclass(frozen=True)
 class _Cone:
