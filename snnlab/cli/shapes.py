@@ -18,8 +18,9 @@ from snnlab.morphology import SOMA, Morphology, read_swc
 if TYPE_CHECKING:
     from snnlab.recording import Recording
 
-_UNTOLD = ("0.1 nA", "20 ms", "120 ms")  # what is injected where nobody says what
+_UNTOLD = "0.1 nA"  # what is injected where nobody says what, for half of the time
 _DURATION = "200 ms"
+_OPTIONS = {"resistivity": "--resistivity", "longest": "--compartment"}
 
 
 def simulate(
@@ -43,7 +44,9 @@ def simulate(
 
     cell = PASSIVE if card is None else cards.cell(card)
     centre = "soma" if SOMA in morphology.types else "root"
-    injected = [_placed(morphology, text) for text in inject or []] or [Injection(centre, *_UNTOLD)]
+    length = equations.seconds(options["duration"] or _DURATION, "--for")
+    untold = Injection(centre, _UNTOLD, *(f"{1e3 * part * length:g} ms" for part in (0.1, 0.6)))
+    injected = [_placed(morphology, text) for text in inject or []] or [untold]
     recorded = _recorded(morphology, centre, injected, record)
     if plot is not None:
         from snnlab.pictures import draw_morphology
@@ -53,21 +56,24 @@ def simulate(
     if card is not None and card.endswith(".toml"):
         equations.check(cell)
     dt = equations.seconds(options["dt"] or cell.dt, "--dt")
-    length = equations.seconds(options["duration"] or _DURATION, "--for")
     longest = options["longest"] or LONGEST
-    recording = simulate_morphology(
-        morphology,
-        dict(injections.in_steps(injected, dict.fromkeys((one.place for one in injected), "amp"), dt, length)),
-        length,
-        cell=cell,
-        parameters=parameters,
-        record=list(recorded),
-        resistivity=options["resistivity"] or RESISTIVITY,
-        longest=longest,
-        dt=dt,
-        seed=seed,
-        progress=sys.stderr.isatty(),
-    )
+    currents = injections.in_steps(injected, dict.fromkeys((one.place for one in injected), "amp"), dt, length)
+    try:
+        recording = simulate_morphology(
+            morphology,
+            dict(currents),
+            length,
+            cell=cell,
+            parameters=parameters,
+            record=list(recorded),
+            resistivity=options["resistivity"] or RESISTIVITY,
+            longest=longest,
+            dt=dt,
+            seed=seed,
+            progress=sys.stderr.isatty(),
+        )
+    except Refused as refusal:
+        raise Refused(_OPTIONS.get(refusal.where, refusal.where), refusal.found, refusal.right) from refusal
     rows = _about(f"{cell.name} ({cell.id})", recording, morphology, longest)
     rows += [one.told for one in injected]
     if "cell" in recording.spikes:

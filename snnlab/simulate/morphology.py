@@ -28,7 +28,7 @@ from snnlab.recording import Recording, Trace
 from snnlab.simulate.cable import Cable, Spot, divide
 from snnlab.simulate.device import REPORT, bar, compiled, runtime
 from snnlab.simulate.run import chosen
-from snnlab.simulate.task import Input, current_in_steps
+from snnlab.simulate.task import Input, check_seed, current_in_steps
 from snnlab.simulate.wiring import refusing
 from snnlab.spikes import Spikes
 
@@ -44,7 +44,7 @@ PASSIVE = Cell(
     reset="",
     refractory="",
     method="exponential_euler",
-    dt="0.025 ms",
+    dt="0.1 ms",
     start=MappingProxyType({"v": "E_L"}),
     compartments=MappingProxyType({"membrane": Compartment("membrane", "v", "I", "amp/metre**2")}),
     receptors=MappingProxyType({}),
@@ -136,7 +136,7 @@ def simulate_morphology(
     potential that stops being a number.
     """
     options = {"resistivity": resistivity, "longest": longest, "dt": cell.dt if dt is None else dt}
-    task = _plan(morphology, cell, parameters, inject, record, {"duration": duration} | options)
+    task = _plan(morphology, cell, parameters, inject, record, {"duration": duration} | options, seed)
     if chosen(target, _numpy_seconds(task)) == "cpp":
         with compiled(seed, progress) as run:
             wired = _wire(task)
@@ -161,7 +161,9 @@ def _plan(
     inject: Mapping[str, Input],
     record: Sequence[str | int],
     options: Mapping[str, Number],
+    seed: int,
 ) -> _Task:
+    check_seed(seed)
     dt = seconds(options["dt"], "dt")
     steps = whole_steps(seconds(options["duration"], "duration"), dt, "duration")
     resistivity = _above_0(options["resistivity"], "ohm*metre", "resistivity", "'150 ohm*cm'")
@@ -198,8 +200,8 @@ def _above_0(value: Number, like: str, where: str, right: str) -> float:
 
 
 def _numpy_seconds(task: _Task) -> float:
-    """About how long it takes without compiling (measured on one core at 2.5 GHz, for cells of 1 to 500 stretches)."""
-    per_step = 1e-3 + 15e-6 * len(task.cable.stretches) + 1e-6 * task.cable.compartments
+    """About how long it takes without compiling, within a factor of about two (measured for 1 to 100 stretches)."""
+    per_step = 0.6e-3 + 15e-6 * len(task.cable.stretches) + 1e-6 * task.cable.compartments
     return per_step * task.steps
 
 
@@ -236,13 +238,14 @@ def _membrane(cell: Cell, parameters: Mapping[str, Number]) -> tuple[Model, Quan
 def _divided(cell: Cell, model: Model) -> tuple[str, str]:
     """The inward current density, and the parameter that it is divided by, the capacitance per area."""
     equation = next((one for one in cell.equations if one.name == "v" and one.differential), None)
-    tree = ast.parse(equation.expression.strip(), mode="eval").body if equation else None
+    plain = equation is not None and not equation.flags
+    tree = ast.parse(equation.expression.strip(), mode="eval").body if equation and plain else None
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div) and isinstance(tree.right, ast.Name):
         found = model.namespace.get(tree.right.id)
         like = Quantity(unit("farad/metre**2")).dim
         if found is not None and found.dim is like and 0 < float(np.asarray(found)) < np.inf:
             return ast.unparse(tree.left), tree.right.id
-    right = "a morphology needs dv/dt = (currents per area)/C_m, with C_m above 0 in farad/metre**2"
+    right = "a morphology needs dv/dt = (currents per area)/C_m, without a flag, with C_m above 0 in farad/metre**2"
     raise Refused(f"{cell.path}: equations", str(equation) if equation else "no dv/dt", right)
 
 

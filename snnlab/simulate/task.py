@@ -78,8 +78,7 @@ def plan(
     """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
     dt = seconds(circuit.dt, "circuit: dt")
     steps = whole_steps(seconds(duration, "duration"), dt, "duration")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
+    check_seed(seed)
     _check_known(circuit, inputs)
     spikes = {source.name: _spikes(source, inputs.get(source.name), steps, dt) for source in circuit.sources}
     counts = {batch.samples for batch in spikes.values()}
@@ -111,6 +110,12 @@ def plan(
         neurons={name: _watched(circuit[name], neurons.get(name)) for name in record},
         seed=int(seed),
     )
+
+
+def check_seed(seed: int) -> None:
+    """Raises Refused for a seed that Brian2 cannot take."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
 
 
 def numpy_seconds(task: Task) -> float:
