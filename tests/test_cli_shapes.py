@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_run import fields, refusal, snnlab
+
+from snnlab import plots
+from snnlab.errors import Refused
+from snnlab.morphology import parse_swc
 
 Caught = pytest.CaptureFixture[str]
 
@@ -24,7 +30,7 @@ def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_morphology_alone_is_passive_under_a_current_into_its_soma(capsys: Caught) -> None:
-    """300 um of dendrite are too short to lose much: nearly 0.1 nA through 10 kohm cm2 over all of the membrane."""
+    """1 ohm m2 and 1.5 ohm m: a sphere of 20 um, and a cable of 2 um with a sealed end after 300 um."""
     code, out, said = snnlab(capsys, "simulate", "--morphology", "cell.swc")
     assert code == 0, said
     told = fields(out)
@@ -32,8 +38,10 @@ def test_a_morphology_alone_is_passive_under_a_current_into_its_soma(capsys: Cau
         r"cell\.swc: 3 points, 300 um of cable and a soma of 20 um, 3,141\.6 um2 .* 16 comp", told["morphology"]
     )
     assert told["into soma"] == "0.1 nA from 20 ms to 120 ms"
-    low, high = re.findall(r"-?\d+\.?\d*", told["soma potential"])
-    assert float(low) == -70 and float(high) == pytest.approx(-70 + 0.1 * 1e4 / 31.416, abs=1.5)
+    low, high = map(float, re.findall(r"-?\d+\.?\d*", told["soma potential"]))
+    stick = math.tanh(300e-6 / math.sqrt(2e-6 / 6)) / (2 / math.pi * math.sqrt(1.5) / 2e-6**1.5)
+    expected = 1e3 * 0.1e-9 / (math.pi * 20e-6**2 + stick)
+    assert (low, high) == (-70, pytest.approx(-70 + expected, abs=0.02))
     assert "point 3 (310 um) potential" in told
 
 
@@ -115,3 +123,16 @@ def test_a_broken_file_is_refused_in_one_line(text: str, says: str, cell: Path, 
 )
 def test_what_the_file_has_not_is_refused_by_name(words: list[str], says: str, capsys: Caught) -> None:
     assert refusal(capsys, "simulate", *words).startswith(says)
+
+
+def test_the_shape_is_drawn_along_its_two_longest_axes_and_marked() -> None:
+    tree = parse_swc(b"1 1 0 0 0 5 -1\n2 3 100 3 0 1 1\n3 3 100 3 -200 1 2\n", "cell.swc")
+    _, axes = plots.figure()
+    ax = plots.shape(tree, axes[0, 0], {2: "#D55E00"})
+    cones = ax.collections[0].get_segments()
+    np.testing.assert_allclose(cones, [[[0, 0], [100, 0]], [[100, 0], [100, -200]]])
+    (dot,) = [line for line in ax.lines if line.get_color() == "#D55E00"]
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx((100, -200))
+    assert [text.get_text() for text in ax.texts] == ["50 µm"]
+    with pytest.raises(Refused, match="shape: no point 3"):
+        plots.shape(tree, ax, {3: "#D55E00"})
