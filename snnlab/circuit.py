@@ -177,9 +177,11 @@ class Circuit:
             raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
 
 
-def alone(cell: Cell, *, size: int = 1, dt: Number | None = None) -> Circuit:
+def alone(
+    cell: Cell, *, size: int = 1, dt: Number | None = None, parameters: Mapping[str, Number] | None = None
+) -> Circuit:
     """Unconnected cells of one card as the population "cell", on the card's own clock unless `dt` says otherwise."""
-    return Circuit((Population("cell", cell, size),), (), cell.dt if dt is None else dt)
+    return Circuit((Population("cell", cell, size, parameters or {}),), (), cell.dt if dt is None else dt)
 
 
 def layered(source: Source, layers: Iterable[Population], receptor: str, dt: Number) -> Circuit:

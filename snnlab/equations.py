@@ -79,8 +79,6 @@ class Model:
     ) -> brian2.NeuronGroup:
         """The population as a Brian2 object; `namespace` adds functions of time that the equations read."""
         clock = {"clock": dt} if isinstance(dt, brian2.Clock) else {"dt": dt}
-        refractory = _read(self.refractory) if self.refractory else False
-        fires = {"threshold": self.threshold, "reset": self.reset, "refractory": refractory}
         group = brian2.NeuronGroup(
             size,
             self.equations,
@@ -88,12 +86,22 @@ class Model:
             name=name,
             namespace=dict(self.namespace) | namespace,
             **clock,
-            **(fires if self.threshold else {}),
+            **self.firing(),
         )
+        self.begin(group)
+        return group
+
+    def firing(self) -> dict[str, Any]:
+        """When it fires and what follows, as Brian2's groups take it; nothing for a cell that never fires."""
+        refractory = _read(self.refractory) if self.refractory else False
+        fires = {"threshold": self.threshold, "reset": self.reset, "refractory": refractory}
+        return fires if self.threshold else {}
+
+    def begin(self, group: brian2.NeuronGroup) -> None:
+        """Give a group of these cells its state at the start."""
         for variable, value in self.start.items():
             # as a view, for an attribute could be one of the group's own; a bare number or array is in SI units
             group.state(variable, use_units=isinstance(value, str | Quantity))[:] = value
-        return group
 
 
 @lru_cache(maxsize=512)  # rules ask for the same few in every batch

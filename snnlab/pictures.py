@@ -20,6 +20,7 @@ from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.experiments.study import Study
 from snnlab.grammar import split_quantity
+from snnlab.morphology import Morphology
 from snnlab.plots.style import ORANGE
 from snnlab.recording import Recording
 from snnlab.rules.rule import State
@@ -84,6 +85,41 @@ def draw_cell(cell: Cell, recording: Recording, path: Path, units: Mapping[str, 
             if labels is currents:
                 _from_zero(ax)
     return plots.save(_titled(figure, f"{cell.name} ({cell.id})"), path)
+
+
+def draw_morphology(
+    title: str,
+    morphology: Morphology,
+    recording: Recording,
+    places: Mapping[str, str],
+    path: Path,
+    units: Mapping[str, str],
+) -> Path:
+    """Potentials at places of a cell, the injected currents below them, and where on the cell the places are.
+
+    places  place -> what it is called in the picture
+    units   place -> what the current into it was typed in; one unit for all is drawn, of the first
+
+    Raises Refused where the picture cannot be written.
+    """
+    layout = [["potential", "potential", "shape"], ["current", "current", "shape"]]
+    figure, axes = plots.panels(layout, size=(8, 4.6), heights=[3.0, 1.6])
+    axes["potential"].sharex(axes["current"])
+    axes["potential"].tick_params(labelbottom=False)
+    currents = {name: name for name in recording.traces["cell"] if name.startswith("into ")}
+    labels = {place: told.replace(" um", " µm") for place, told in places.items()}
+    unit = next(iter(units.values()))
+    with plots.style():
+        plots.traces(recording, axes["potential"], "cell", list(places), labels=labels)
+        typed = (unit, si(f"1 {unit}", "amp", "unit of the current"))
+        plots.traces(recording, axes["current"], "cell", list(currents), labels=currents, spikes=False,
+                     unit=typed if typed[1] != 1 else None)  # fmt: skip
+        _from_zero(axes["current"])
+        if axes["potential"].get_legend() is not None:  # beside the shape there is less room than above other traces
+            axes["potential"].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False)
+        colours = {place: str(line.get_color()) for place, line in zip(places, axes["potential"].lines, strict=False)}
+        plots.shape(morphology, axes["shape"], {morphology.point(one, "record"): colours[one] for one in places})
+    return plots.save(_titled(figure, title), path)
 
 
 def _typed(cell: Cell, currents: Sequence[str], units: Mapping[str, str]) -> tuple[str, float] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +12,15 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Cell, Synapse
-from snnlab.cli import printed
+from snnlab.cli import injections, printed, shapes
+from snnlab.cli.injections import Injection
 from snnlab.errors import Refused, one_of
-from snnlab.grammar import split_quantity
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from snnlab.recording import Recording
 
-_INJECTION = re.compile(r"(?P<part>\w+)=(?P<current>[^=@]+)(?:@(?P<start>[^:@]*):(?P<stop>[^:@]*))?")
-
 Inject = typer.Option(
-    metavar="WHERE=CURRENT[@FROM:TO]", help="Into a compartment, all the time or part of it; repeatable."
+    metavar="WHERE=CURRENT[@FROM:TO]", help="Into a compartment or point, all the time or part of it; repeatable."
 )
 
 
@@ -70,26 +64,69 @@ def _told(card: Cell | Synapse) -> dict[str, Any]:
 
 
 def simulate(
-    card: Annotated[str, typer.Argument(metavar="CARD", help="Id of a cell card, or path of your own .toml.")],
+    card: Annotated[
+        str | None, typer.Argument(metavar="[CARD]", help="Id of a cell card, or path of your own .toml.")
+    ] = None,
     inject: Annotated[list[str] | None, Inject] = None,
     duration: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="Else as in the card's example.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw to this .png, .pdf or .svg.")] = None,
     dt: Annotated[str | None, typer.Option(metavar="TIME", help="Time step; else the card's.")] = None,
-    record: Annotated[list[str] | None, typer.Option(metavar="VAR", help="A further variable; repeatable.")] = None,
+    record: Annotated[
+        list[str] | None, typer.Option(metavar="VAR", help="A further variable, or point; repeatable.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the card; repeatable.")
+    ] = None,
+    morphology: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An .swc whose whole membrane is CARD's, or passive.")
+    ] = None,
+    resistivity: Annotated[
+        str | None, typer.Option(metavar="OHM*CM", help="Of the cytoplasm of a morphology; else 150 ohm*cm.")
+    ] = None,
+    compartment: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="The longest of a morphology; else 20 um.")
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the noise, where the equations have any.")] = 0,
 ) -> None:
     """Run one cell under injected currents, in Brian2. Without --inject, under those of its card's example.
 
+    With --morphology the places of --inject and --record are the points of an SWC file, by id, and soma, root and
+    farthest.
+
     \b
     snnlab simulate pinsky_rinzel --plot cell.png
     snnlab simulate lif --inject "soma=0.2*nA@50*ms:150*ms" --for "200 ms" --record I
+    snnlab simulate --morphology cell.swc --inject "soma=0.2*nA" --record 117 --plot cell.png
     """
-    cell = cards.cell(card)
+    parameters = shapes.changes(sets or [])
+    if morphology is not None:
+        options = {"duration": duration, "dt": dt, "resistivity": resistivity, "longest": compartment}
+        shapes.simulate(morphology, card, inject, record or [], parameters, plot, options, seed)
+        return
+    for option, value in (("--resistivity", resistivity), ("--compartment", compartment)):
+        if value is not None:
+            raise Refused(option, f"found {value!r}", "it is of a morphology: name one with --morphology FILE.swc")
+    if card is None:
+        raise Refused("simulate", "no card", "name one of those that `snnlab models` lists, or --morphology FILE.swc")
+    _simulate(cards.cell(card), card, inject, parameters, duration, dt, record or [], plot, seed)
+
+
+def _simulate(
+    cell: Cell,
+    card: str,
+    inject: list[str] | None,
+    parameters: dict[str, str],
+    duration: str | None,
+    dt: str | None,
+    record: list[str],
+    plot: Path | None,
+    seed: int,
+) -> None:
     injected = [_injection(cell, text) for text in inject or []]
     if inject is None:
-        injected = [(name, current, "", "") for name, current in cell.example["inject"].items()]
+        injected = [Injection(name, current) for name, current in cell.example["inject"].items()]
     from snnlab import circuit, equations
     from snnlab.simulate import simulate as run
 
@@ -100,68 +137,32 @@ def simulate(
         check_path(plot)
     if card.endswith(".toml"):
         equations.check(cell)
-    alone = circuit.alone(cell, dt=dt)
-    length = cell.example["duration"] if duration is None else duration
-    currents = _currents(cell, injected, equations.seconds(alone.dt, "--dt"), equations.seconds(length, "--for"))
+    alone = circuit.alone(cell, dt=dt, parameters=parameters)
+    length = equations.seconds(cell.example["duration"] if duration is None else duration, "--for")
+    like = {name: part.unit for name, part in cell.compartments.items()}
+    currents = injections.in_steps(injected, like, equations.seconds(alone.dt, "--dt"), length)
     entering = [f"{cell.compartments[name].current}_injected" for name in currents]
-    variables = [*(part.potential for part in cell.compartments.values()), *(record or []), *entering]
     recording = run(
         alone,
         {f"cell.{name}": values for name, values in currents.items()},
         length,
-        record={"cell": variables},
+        record={"cell": [*(part.potential for part in cell.compartments.values()), *record, *entering]},
         seed=seed,
         progress=sys.stderr.isatty(),
     )
     rows = [("cell", f"{cell.name} ({cell.id}), {1e3 * recording.duration:g} ms in steps of {1e3 * recording.dt:g} ms")]
-    rows += [("into " + name, current + (f" from {start or 0} to {stop or 'the end'}" if start or stop else ""))
-             for name, current, start, stop in injected]  # fmt: skip
-    rows += _seen(cell, recording, record or [])
+    rows += [*(one.told for one in injected), *_seen(cell, recording, record)]
     if plot is not None:
-        rows.append(("plot", str(draw_cell(cell, recording, plot, _units(injected)))))
+        rows.append(("plot", str(draw_cell(cell, recording, plot, injections.units(injected)))))
     printed.fields(rows)
 
 
-def _injection(cell: Cell, text: str) -> tuple[str, str, str, str]:
-    """Compartment, current, and from when to when, as texts; the times are empty where they are left out."""
-    match = _INJECTION.fullmatch(text.strip())
-    if match is None:
-        right = "needs WHERE=CURRENT, such as soma=0.4*nA, or WHERE=CURRENT@FROM:TO, such as soma=0.4*nA@100*ms:400*ms"
-        raise Refused("--inject", f"found {text!r}", right)
-    if match["part"] not in cell.compartments:
-        raise Refused(
-            f"--inject {text}",
-            f"no compartment {match['part']!r} on {cell.path}",
-            one_of(match["part"], cell.compartments),
-        )
-    return match["part"], match["current"].strip(), match["start"] or "", match["stop"] or ""
-
-
-def _currents(
-    cell: Cell, injected: Sequence[tuple[str, str, str, str]], dt: float, duration: float
-) -> dict[str, NDArray[np.float64]]:
-    """Compartment -> the current that enters it in each step, the sum of all that are injected there (steps,)."""
-    import numpy as np
-
-    from snnlab.equations import si, whole_steps
-    from snnlab.simulate.task import switched
-
-    steps = whole_steps(duration, dt, "--for")
-    currents: dict[str, NDArray[np.float64]] = {}
-    for name, current, start, stop in injected:
-        where = f"--inject {name}"
-        amplitude = si(current, cell.compartments[name].unit, where)
-        times = si(start or 0.0, "second", where), si(stop or duration, "second", where)
-        if not 0 <= times[0] < min(times[1], duration):
-            right = f"needs 0 <= FROM < TO, and FROM before the end at {duration:g} s"
-            raise Refused(where, f"from {times[0]:g} s to {times[1]:g} s", right)
-        currents[name] = currents.get(name, np.zeros(steps)) + switched(amplitude, *times, steps, dt)
-    return currents
-
-
-def _units(injected: Sequence[tuple[str, str, str, str]]) -> dict[str, str]:
-    """Compartment -> the unit in which the current into it was typed, the first of several."""
-    return {name: split_quantity(current)[1] for name, current, _, _ in reversed(injected)}
+def _injection(cell: Cell, text: str) -> Injection:
+    injection = injections.parse(text)
+    if injection.place not in cell.compartments:
+        found = f"no compartment {injection.place!r} on {cell.path}"
+        raise Refused(f"--inject {text}", found, one_of(injection.place, cell.compartments))
+    return injection
 
 
 def _seen(cell: Cell, recording: Recording, record: Sequence[str]) -> list[tuple[str, str]]:

@@ -7,9 +7,10 @@ from snnlab.plots.images import images
 from snnlab.plots.raster import raster
 from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
 from snnlab.plots.results import accuracies
+from snnlab.plots.shape import shape
 from snnlab.plots.sound import cochleagram, wave
 from snnlab.plots.spike_counts import counts
-from snnlab.plots.style import STYLE, check_path, figure, save, style
+from snnlab.plots.style import STYLE, check_path, figure, panels, save, style
 from snnlab.plots.traces import traces
 from snnlab.plots.weights import weight_images, weight_matrix
 
@@ -28,10 +29,12 @@ __all__ = [
     "histogram",
     "images",
     "learning_curve",
+    "panels",
     "population_rate",
     "raster",
     "rate_histogram",
     "save",
+    "shape",
     "solved_curve",
     "style",
     "traces",

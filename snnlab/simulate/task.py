@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.cards import Compartment
 from snnlab.circuit import Circuit, Number, Population, Source
 from snnlab.equations import delay_steps, seconds, si, whole_steps
 from snnlab.errors import Refused, one_of
@@ -79,8 +78,7 @@ def plan(
     """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
     dt = seconds(circuit.dt, "circuit: dt")
     steps = whole_steps(seconds(duration, "duration"), dt, "duration")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
+    check_seed(seed)
     _check_known(circuit, inputs)
     spikes = {source.name: _spikes(source, inputs.get(source.name), steps, dt) for source in circuit.sources}
     counts = {batch.samples for batch in spikes.values()}
@@ -91,7 +89,10 @@ def plan(
         for compartment in population.cell.compartments.values():
             given = inputs.get(f"{population.name}.{compartment.name}")
             if given is not None:
-                currents[population.name, compartment.name] = _current(population, compartment, given, steps, dt)
+                where = f"inputs: {population.name}.{compartment.name}"
+                currents[population.name, compartment.name] = current_in_steps(
+                    given, compartment.unit, population.size, steps, dt, where
+                )
     for name in [*record, *neurons]:
         if not isinstance(circuit[name], Population):
             raise Refused(
@@ -109,6 +110,12 @@ def plan(
         neurons={name: _watched(circuit[name], neurons.get(name)) for name in record},
         seed=int(seed),
     )
+
+
+def check_seed(seed: int) -> None:
+    """Raises Refused for a seed that Brian2 cannot take."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
 
 
 def numpy_seconds(task: Task) -> float:
@@ -162,19 +169,20 @@ def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> Spike
     return Spikes(given.ids, np.hstack([given.offsets, silence]), given.size, dt)
 
 
-def _current(
-    population: Population, compartment: Compartment, given: Input, steps: int, dt: float
-) -> NDArray[np.float64]:
-    where = f"inputs: {population.name}.{compartment.name}"
+def current_in_steps(given: Input, unit: str, size: int, steps: int, dt: float, where: str) -> NDArray[np.float64]:
+    """A Pulse or an array as a current in each step, (steps,) or (steps, size), in SI units of `unit`.
+
+    Raises Refused at `where` for anything else.
+    """
     if isinstance(given, Pulse):
-        return _pulse(given, compartment.unit, steps, dt, where)
+        return _pulse(given, unit, steps, dt, where)
     if isinstance(given, Spikes):
         raise Refused(where, "found Spikes", "needs a current: a Pulse or an array; spikes arrive by a projection")
     values = np.asarray(given)
     if values.dtype.kind not in "fiu":
         raise Refused(where, f"an array of {values.dtype}", "needs numbers, in SI units")
-    if values.shape not in {(steps,), (steps, population.size)}:
-        raise Refused(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, population.size)}")
+    if values.shape not in {(steps,), (steps, size)}:
+        raise Refused(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, size)}")
     if not np.isfinite(values).all():
         first = int(np.argwhere(~np.isfinite(values))[0, 0])
         raise Refused(where, f"a current that is not finite in step {first}", "NaN and infinity cannot be injected")
