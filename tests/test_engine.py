@@ -1,6 +1,7 @@
 """The engine against Brian2, spike for spike, and against itself where it must not differ."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from snnlab import cards, engine
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
+from snnlab.engine.codegen import generate
+from snnlab.engine.engine import advance
 from snnlab.errors import Refused
 from snnlab.spikes import Spikes
 
@@ -196,3 +199,17 @@ def test_cells_that_the_engine_cannot_run_are_refused_by_name():
     cell = Population("out", cards.cell("hodgkin_huxley"), 2, receptors={})
     with pytest.raises(Refused, match="hodgkin_huxley"):
         engine.run(Circuit((source, cell), (), 1e-5), {"input": Spikes.from_dense(np.zeros((1, 5, 3)), 1e-5)})
+
+
+def test_conditions_as_numbers_are_as_precise_as_all_others(tmp_path):
+    """A step of a cell with exp of a condition and the root of two, against the same in NumPy to the last digits."""
+    text = (Path(__file__).parents[1] / "models" / "lif_exp_euler.toml").read_text(encoding="utf-8")
+    steep = "(exp(int(v > 0.1*v_th))*q + (int(v > 0.2*v_th) + int(v > 0.3*v_th))**0.5 + I)/tau_s"
+    (tmp_path / "steep.toml").write_text(text.replace("(q + I)/tau_s", steep), encoding="utf-8")
+    cell = cards.cell(str(tmp_path / "steep.toml"))
+    code = generate(Population("layer", cell, 64), 1e-3)
+    state = np.random.default_rng(0).uniform(0, 8, (2, 64))
+    v, q = (state[code.states.index(name)] for name in "vq")
+    driven = np.exp((v > 2).astype(float)) * q + np.sqrt((v > 4).astype(float) + (v > 6))
+    expected = v + 1e-3 * (-v / 64e-3 + driven / 8e-3)
+    np.testing.assert_allclose(advance(code, state)[code.states.index("v")], expected, rtol=1e-14)

@@ -8,11 +8,7 @@ for all of these experiments. The protocol is ours; the papers' was not at hand.
 `normad-association` has a single layer, `normad-association-hidden` learns through 50 hidden neurons;
 `resume-association` and `span-association` are the single layer with other rules.
 
-Rates were chosen on seeds 100 and up, by the median of epochs to a solution of 8 problems. NormAD with 5e-10, 1e-9 and
-2e-9 has 31, 18 and 15.5, and solved all. ReSuMe without the part that no input has, with 3e-10 and 1e-9, has more than
-355 and 66.5, and solved 4 and 7 within 500 epochs; with that part, of 0.05, it has 239 and 197.5, and solved 5 and 5.
-SPAN with 1e-10, 3e-10, 1e-9 and 3e-9 has 79.5, 31.5, 65.5 and more than 500, and solved 7, 8, 7 and 3. The hidden
-layer's rate and spread, with which all of 40 problems were solved, are told beside others in docs/spike_times.md.
+Rates were chosen on seeds 100 and up; docs/spike_times.md has what others gave.
 """
 
 from dataclasses import replace

@@ -1,8 +1,9 @@
 """NormAD on exclusive or: bits are patterns of spikes, and the output is to fire once, late, where they differ.
 
 Each bit is one of two frozen patterns of 30 Poisson trains of 40 Hz, 100 ms long; a third group fires the same in every
-case. Without the hidden layer (`--set network.hidden= --set network.v_th=0.02`) no seed has learned it: three cases of
-four at the most. Sizes and times are ours; the paper's were not at hand.
+case. An answer is right where the correlation with the desired train is 0.8 or more: one spike, within about 1 ms of
+80 ms, or none. Without the hidden layer (`--set network.hidden= --set network.v_th=0.02`) none of 20 seeds learns it in
+500 epochs. Sizes and times are ours; the paper's were not at hand.
 """
 
 from snnlab.encode import Patterns

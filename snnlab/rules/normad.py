@@ -26,7 +26,8 @@ potential is taken to be that train; the filters of the error then run backwards
 
 and so on, from layer to layer. How the authors normalise the hidden step could not be established: of the second paper
 only abstracts were at hand. `hidden` has three ways. The first solves more problems and sooner than the others, each at
-its best rate: 20 of 20 in a median of 66.5 epochs, where "plain" has 19 and 140, and "normalised" 17 and 197.
+its best rate: 19 of 20 in a median of 84 epochs, where "plain" has 18 and 204, and "normalised" 16 and 167; more in
+docs/spike_times.md.
 """
 
 from __future__ import annotations
