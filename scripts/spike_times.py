@@ -25,6 +25,7 @@ def of(experiment: Experiment, **options: object) -> Experiment:
 
 CASES = {
     "NormAD": SINGLE,
+    "NormAD, adex cell": of(SINGLE, network__cell="adex", network__v_th="", rule__rate=2e-10),
     "NormAD, 3 outputs": of(SINGLE, network__outputs=3),
     "ReSuMe": RESUME,
     "ReSuMe, a = 0.05": of(RESUME, rule__unhebbian=0.05),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -26,8 +28,8 @@ class Layers:
     cell        card of all cells, of `snnlab models`
     hidden      the layers before the output: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x
                 2; what is left over of an image at its far edges is not pooled. "15C5-P2" is two layers
-    v_th        threshold of every layer, the output's last
-    inhibition  weight with which output neurons inhibit one another, 0 for none
+    v_th        threshold of every layer, the output's last, in the unit of the cell's; none for that on its card
+    inhibition  weight with which output neurons inhibit one another, in SI units of the receptor, 0 for none
     receptor    of the cell, where all spikes arrive
     synapse     card of the synapse there, of `snnlab models`; "" where the cell's own card has the receptor
     outputs     neurons of the last layer, 0 for one for each class
@@ -64,7 +66,7 @@ class Layers:
         outputs = self.outputs or classes
         layers = (*self.hidden, str(outputs))
         receptors = {self.receptor: Receptor(cards.synapse(self.synapse), "soma")} if self.synapse else {}
-        if len(self.v_th) != len(layers):
+        if self.v_th and len(self.v_th) != len(layers):
             found = f"{len(self.v_th)} threshold{'' if len(self.v_th) == 1 else 's'}"
             many = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
             right = f"needs one for each of {many}: {', '.join((*self.hidden, 'output'))}"
@@ -72,13 +74,14 @@ class Layers:
         names = [*(f"hidden{k}" for k in range(1, len(layers))), "output"]
         nodes: list[Source | Population] = [Source("input", int(np.prod(shape)))]
         projections = []
-        for name, layer, v_th in zip(names, layers, self.v_th, strict=True):
+        own: Iterable[Mapping[str, float]] = ({"v_th": v_th} for v_th in self.v_th) if self.v_th else repeat({})
+        for name, layer, parameters in zip(names, layers, own, strict=False):
             try:
                 weights, shape = _connect(layer, shape)
             except Refused as refusal:
                 raise Refused(f"network.hidden: {layer}", refusal.found, refusal.right) from refusal
             projections.append(Projection(nodes[-1].name, name, self.receptor, weights))
-            nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], {"v_th": v_th}, receptors))
+            nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], parameters, receptors))
         if self.inhibition:
             among = self.inhibition * (np.eye(outputs) - 1)
             projections.append(Projection("output", "output", self.receptor, among))

@@ -282,6 +282,9 @@ def restored(trial: Trial, run: Run) -> tuple[State, Progress]:
     for part, arrays in (("weights", state.weights), ("memory", state.memory)):
         for name in _not_finite(arrays):
             raise Refused(f"{where}: {part} of {name}", "not finite", "no run leaves such a checkpoint")
+    for name in trial.rule.fixed:
+        if not np.array_equal(state.memory[name], fresh.memory[name]):
+            raise Refused(f"{where}: memory of {name}", "other than this seed draws", "no run leaves such a checkpoint")
     done = min(progress.batch * trial.batch, len(trial.train))
     if progress.batch > trial.batches_per_epoch or progress.samples != done:
         seen = f"{progress.samples} samples in {progress.batch} batches"

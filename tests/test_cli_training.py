@@ -86,6 +86,24 @@ def test_explanations_are_wrapped_at_the_width_of_a_terminal(
     assert wrapped.split() == whole.split()
 
 
+def test_samples_that_were_made_into_spikes_are_counted_as_those_of_their_dataset(
+    tmp_path: Path, capsys: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snnlab.packed.cache_folder", lambda: tmp_path / "cache")  # kernels stay compiled
+    made = ["--set", "encoder=features", "--set", "encoder.steps=30", "--epochs", 1]
+    code, out, _ = snnlab(capsys, "train", "hm2bp-digits", *made, "--out", "run")
+    assert code == 0 and "hm2bp-digits, seed 0: 1437 samples, 1 epoch" in out
+
+
+def test_the_next_steps_that_are_named_can_be_taken_on_a_test_set_of_one(capsys: Caught) -> None:
+    code, out, _ = snnlab(
+        capsys, "train", "normad-association", "--epochs", 1, "--set", "rule.spread=3e-9", "--out", "a"
+    )
+    assert code == 0 and "snnlab certify a" in out
+    code, out, _ = snnlab(capsys, "certify", "a")
+    assert code == 0 and "on 1 test sample" in out
+
+
 def test_a_network_is_trained_and_summed_up(finished: Path, tmp_path: Path, capsys: Caught) -> None:
     code, out, said = snnlab(capsys, "train", *WORDS, "--seed", 1)
     assert code == 0 and said == ""

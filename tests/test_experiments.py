@@ -70,6 +70,17 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
     assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
 
 
+@pytest.mark.parametrize("encoder", ["current", "features"])
+def test_the_cards_of_an_encoder_are_among_the_digests(encoder: str) -> None:
+    """And those of an encoder without cells are not."""
+    experiment = EXPERIMENTS["hm2bp-digits"]
+    other = experiment.with_options({"encoder": encoder, "encoder.cell": "adex"})
+    assert other.digests()["models/adex.toml"] == cards.cell("adex").digest
+    synapse = "models/double_exponential_current.toml"
+    assert (synapse in other.digests()) == (encoder == "features")
+    assert not {"models/adex.toml", synapse} & experiment.digests().keys()
+
+
 @pytest.mark.parametrize("option", [{"network.cell": "lif"}, {"network.cell": "ampa"}, {"network.receptor": "nmda"}])
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(option: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(Refused):

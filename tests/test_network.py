@@ -47,6 +47,15 @@ def test_a_row_of_features_and_an_image_with_channels() -> None:
 
 # Another synapse, other outputs ---------------------------------------------------------------------------------------
 
+
+def test_without_thresholds_layers_have_that_of_the_card() -> None:
+    """Also where the card has none of that name."""
+    for cell in ("lif_exp_euler", "adex"):
+        synapse = "" if cell == "lif_exp_euler" else "double_exponential_current"
+        circuit = Layers(cell, hidden=("5", "4"), v_th=(), synapse=synapse).circuit((3,), 2, 1e-4)
+        assert [(node.size, node.parameters) for node in circuit.populations] == [(5, {}), (4, {}), (2, {})]
+
+
 SPIKING = Layers("lif_normad", hidden=("40",), v_th=(0.02, 0.02), synapse="double_exponential_current", outputs=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ from test_normad import DT, drawn, learned, network
 from snnlab.circuit import Circuit, Population
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
+from snnlab.experiments.study import Study
 from snnlab.rules.desired import Drawn, Marked, Paced
 from snnlab.rules.normad import NormAD
 from snnlab.rules.resume import ReSuMe
 from snnlab.rules.rule import Batch
 from snnlab.rules.span import SPAN
 from snnlab.spikes import Spikes
-from snnlab.train import start
+from snnlab.train import start, train
 
 RULES = [NormAD, ReSuMe, SPAN]
 
@@ -161,3 +163,18 @@ def test_labels_without_trains_are_refused(labels: list[Any], says: str) -> None
 def test_counting_is_refused_where_classes_have_no_neuron_of_their_own(desired: Any) -> None:
     with pytest.raises(Refused, match=r"^NormAD.decision: found 'count', and desired trains that are \w+; needs"):
         NormAD(desired=desired, decision="count")
+
+
+def test_desired_times_that_are_not_the_seeds_are_refused_with_their_checkpoint(tmp_path: Path) -> None:
+    study = Study.begin(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
+    for _ in train(study.trial, study.run):
+        pass
+    state, progress = study.restored()
+    with study.run.locked():
+        study.run.save(state, progress)
+    study.restored()
+    state.memory["desired"][0, 2] += 1e-3
+    with study.run.locked():
+        study.run.save(state, progress)
+    with pytest.raises(Refused, match=r"npz: memory of desired: other than this seed draws"):
+        study.restored()

@@ -219,6 +219,8 @@ class Poisoned:
             state.weights["hidden1->output.synapse"][3, 4] = self.value
         return state, score
 
+    fixed = ()
+
     def check(self, circuit: object, classes: int) -> None:
         """It can answer any."""
 

@@ -40,14 +40,16 @@ def lateral(circuit: Circuit) -> Projection | None:
 
 
 def layer(circuit: Circuit, name: str, rule: str = "HM2-BP") -> Population:
-    """One of its layers. Raises Refused for a source, and for cells without a threshold."""
+    """One of its layers. Raises Refused for a source, and for cells that do not fire."""
     population = circuit[name]
-    if not isinstance(population, Population) or "v_th" not in population.cell.parameters:
-        raise Refused(rule, f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
+    if not isinstance(population, Population) or not population.cell.threshold:
+        raise Refused(rule, f"no threshold in {name!r}", "needs cells that fire")
     return population
 
 
 def threshold(circuit: Circuit, name: str) -> float:
-    """nu of a layer."""
+    """nu of a layer. Raises Refused for cells without a parameter v_th."""
     population = layer(circuit, name)
+    if "v_th" not in population.cell.parameters:
+        raise Refused("HM2-BP", f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
     return si(population.parameters.get("v_th", population.cell.parameters["v_th"]), "1", f"{name}: v_th")

@@ -100,10 +100,15 @@ class HM2BP:
         if not 0 <= self.averaging < 1:
             raise Refused("HM2BP.averaging", f"found {self.averaging}", "needs 0 to below 1")
 
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return ()
+
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         weights = {}
         lateral(circuit)
         for projection in chain(circuit):
+            threshold(circuit, projection.post)
             engine.transition(layer(circuit, projection.post), circuit.dt)
             values = learned(projection.weights)
             if values is not None:

@@ -81,7 +81,13 @@ class Answer:
 
 
 class Rule(Protocol):
-    """A published learning rule. Its State is made by `init` and changed by `step` alone."""
+    """A published learning rule. Its State is made by `init` and changed by `step` alone.
+
+    fixed  what of a State's memory `init` draws and nothing changes
+    """
+
+    @property
+    def fixed(self) -> tuple[str, ...]: ...
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         """Weights before learning. Raises Refused for a circuit that the rule is not defined on."""

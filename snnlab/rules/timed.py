@@ -74,6 +74,10 @@ class Timed(ABC):
             raise Refused(f"{self.name}.decision", found, "needs 'correlation', or Paced trains")
 
     @property
+    def fixed(self) -> tuple[str, ...]:
+        return (_DESIRED,)
+
+    @property
     def name(self) -> str:
         return type(self).__name__
 
