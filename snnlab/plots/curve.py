@@ -52,7 +52,7 @@ def learning_curve(
 
 
 def correlation_curve(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
-    """Correlation of the output with the desired trains, in training, over epochs.
+    """Correlation of the output with the desired trains, in training, over epochs; from 0, unless all of it is high.
 
     metrics  rows with `epoch` (from 1) and `train_loss`, which for rules of spike times is 1 - correlation
 
@@ -60,10 +60,10 @@ def correlation_curve(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
     """
     epochs, values = _column(metrics, "epoch"), 1 - _column(metrics, "train_loss")
     ax.plot(epochs, values, color=ORANGE, marker="s", markersize=4, clip_on=False, zorder=3)
-    ax.set(xlabel="epoch", ylabel="correlation\nwith desired trains", ylim=(0, 1))
-    ax.xaxis.set_major_locator(whole_numbers())
+    away = 1.5 * (1 - values.min(initial=1.0))
+    ax.set(xlabel="epoch", ylabel="correlation\nwith desired trains", ylim=(1 - away if 0 < away < 0.3 else 0, 1))
+    _epoch_axis(ax, epochs)
     if not epochs.size:
-        ax.set(xticks=[])
         notice(ax, "no epochs")
     return ax
 
@@ -112,7 +112,7 @@ def _checked(where: str, value: float) -> float:
 def _axes(ax: Axes, epochs: NDArray[np.float64], levels: NDArray[np.float64]) -> None:
     ax.set_xlabel("epoch")
     ax.set_ylabel("accuracy (%)")
-    ax.xaxis.set_major_locator(whole_numbers())
+    _epoch_axis(ax, epochs)
     if levels.size and epochs.size == 1:
         ax.set_ylim(0.0, 100.0)  # there is no course of learning yet to look at closely
         legend_above(ax)
@@ -122,9 +122,16 @@ def _axes(ax: Axes, epochs: NDArray[np.float64], levels: NDArray[np.float64]) ->
         margin = 0.08 * (high - low)
         ax.set_ylim(max(0.0, low - margin), min(100.0, high + margin))
         legend_above(ax)
+    if not epochs.size:
+        ax.set(ylim=(0, 100))
+        notice(ax, "no epochs")
+
+
+def _epoch_axis(ax: Axes, epochs: NDArray[np.float64]) -> None:
+    """The same for all curves of a run, so that they may stand above one another."""
+    ax.xaxis.set_major_locator(whole_numbers())
     if epochs.size:
         margin = max(0.5 if epochs.size == 1 else 0.0, 0.03 * np.ptp(epochs))
         ax.set_xlim(epochs.min() - margin, epochs.max() + margin)
     else:
-        ax.set(xticks=[], ylim=(0, 100))
-        notice(ax, "no epochs")
+        ax.set(xticks=[])
