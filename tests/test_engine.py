@@ -201,6 +201,23 @@ def test_cells_that_the_engine_cannot_run_are_refused_by_name():
         engine.run(Circuit((source, cell), (), 1e-5), {"input": Spikes.from_dense(np.zeros((1, 5, 3)), 1e-5)})
 
 
+def test_units_may_stand_in_equations(tmp_path):
+    """A current of 30 pA more, above a potential of 1 mV over rest, and a threshold of 1 mV less."""
+    text = (Path(__file__).parents[1] / "models" / "lif.toml").read_text(encoding="utf-8")
+    changed = text.replace("+ I)/C", "+ I + 30*pA*int(v > E_L + 1*mV))/C").replace('"v > v_th"', '"v > v_th - 1*mV"')
+    (tmp_path / "mine.toml").write_text(changed, encoding="utf-8")
+    synapse = Receptor(cards.synapse("exponential_current"), "soma", {"tau_syn": 5e-3})
+
+    def of(card):
+        layer = Population("layer0", cards.cell(card), 30, {}, {"synapse": synapse})
+        return chain([layer], 20, [np.random.default_rng(0).uniform(0, 2e-10, (20, 30))])
+
+    spikes = Spikes.from_dense(np.random.default_rng(1).random((1, 300, 20)) < 0.1, 1e-3)
+    ours = engine.run(of(str(tmp_path / "mine.toml")), {"input": spikes}, precision="float64")["layer0"].spikes
+    assert ours == in_brian(of(str(tmp_path / "mine.toml")), spikes)["layer0"]
+    assert len(ours) > len(engine.run(of("lif"), {"input": spikes}, precision="float64")["layer0"].spikes) > 0
+
+
 def test_conditions_as_numbers_are_as_precise_as_all_others(tmp_path):
     """A step of a cell with exp of a condition and the root of two, against the same in NumPy to the last digits."""
     text = (Path(__file__).parents[1] / "models" / "lif_exp_euler.toml").read_text(encoding="utf-8")

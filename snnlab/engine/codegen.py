@@ -21,6 +21,7 @@ from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
+from snnlab import grammar
 from snnlab.circuit import Population
 from snnlab.equations import Model, compose, prepared, quantity
 from snnlab.errors import Refused
@@ -65,17 +66,25 @@ def generate(population: Population, dt: float) -> CellCode:
         raise Refused(f"{path}: threshold", "missing", "the engine runs cells that spike")
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
-    names = ("dt", *sorted(model.namespace))
+    constants = {name: float(np.asarray(value)) for name, value in sorted(model.namespace.items())}
+    units = sorted(_units(group) - constants.keys())
+    constants |= {"dt": dt} | {unit: float(np.asarray(quantity(f"1 {unit}"))) for unit in units}
     potential = next((part.potential for part in population.cell.compartments.values()), states[0])
     return CellCode(
-        source=_struct(group, names, states, states.index(potential), path),
-        parameters=np.array([dt, *(float(np.asarray(model.namespace[name])) for name in names[1:])]),
+        source=_struct(group, tuple(constants), states, states.index(potential), path),
+        parameters=np.array(list(constants.values())),
         states=states,
         start=np.array([np.broadcast_to(getattr(group, f"{name}_")[:], population.size) for name in states]),
         receptors={name: states.index(state) for name, state in model.receptors.items()},
         refractory=_refractory_steps(model, dt, path),
         watched=states.index(potential),
     )
+
+
+def _units(group: brian2.NeuronGroup) -> set[str]:
+    """The units that stand in the equations themselves, as in 3*mV."""
+    parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]
+    return set().union(*(get_identifiers(part.abstract_code) for part in parts)) & set(grammar.UNITS)
 
 
 def refractory_steps(population: Population, dt: float) -> int:
