@@ -56,7 +56,7 @@ def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
         _confusion(study, state),
         _weights(study, state),
         _raster(study, recording, told, wanted),
-        _potentials(study, recording, told),
+        _potentials(study, recording, told, wanted),
     ]
 
 
@@ -287,19 +287,22 @@ def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
         ax.set_title(f"{ax.get_title(loc='left')}; {len(wanted)} desired, in circles; correlation {alike:.2f}")
 
 
-def _potentials(study: Study, recording: Recording, told: str) -> Path:
+def _potentials(study: Study, recording: Recording, told: str, wanted: Spikes | None) -> Path:
     chosen = [
         (population, neuron)
         for population in reversed(study.trial.circuit.populations)
         for neuron in _busiest_first(recording, population)
     ]
-    rows = math.ceil(len(chosen) / 2)
+    columns = min(2, len(chosen))
+    rows = math.ceil(len(chosen) / columns)
     shapes = {one.post: one.weights.out for one in study.trial.circuit.projections
               if isinstance(one.weights, Convolution | Pooling)}  # fmt: skip
-    figure, axes = plots.figure(rows, 2, size=(8, 0.8 + 1.3 * rows), shared_time=True)
+    figure, axes = plots.figure(rows, columns, size=(8, 0.8 + 1.3 * rows), shared_time=True)
     for ax, (population, neuron) in zip(axes.flat, chosen, strict=False):
         with plots.style():
-            _one_potential(ax, recording, population, neuron, _place(neuron, shapes.get(population.name, ())))
+            place = _place(neuron, shapes.get(population.name, ()))
+            desired = wanted if population.name == _output(study) else None
+            _one_potential(ax, recording, population, neuron, place, desired)
     for ax in axes.flat[len(chosen) :]:
         ax.set_axis_off()
     which = "output: the neuron of the sample's class and the busiest others"
@@ -307,7 +310,7 @@ def _potentials(study: Study, recording: Recording, told: str) -> Path:
         which = "output: the busiest neurons"
     if len(study.trial.circuit.populations) > 1:
         which += "; hidden layers:\nthe busiest neuron down to the median of those that fired"
-    which += "; thresholds dashed"
+    which += "; thresholds dashed" + ("" if wanted is None else ", desired spikes in circles")
     return _saved(study, figure, "potentials", f"{told}\n{which}")
 
 
@@ -326,7 +329,9 @@ def _place(neuron: int, shape: tuple[int, ...]) -> str:
     return f"channel {channel} at ({row}, {column})"
 
 
-def _one_potential(ax: Any, recording: Recording, population: Population, neuron: int, place: str) -> None:
+def _one_potential(
+    ax: Any, recording: Recording, population: Population, neuron: int, place: str, desired: Spikes | None
+) -> None:
     fired = int(recording.spikes[population.name].counts()[0, neuron])
     variable, v_th = _potential(population), None
     if "v_th" in population.cell.parameters:
@@ -334,8 +339,9 @@ def _one_potential(ax: Any, recording: Recording, population: Population, neuron
         v_th = si(population.parameters.get("v_th", text), split_quantity(text)[1], f"{population.name}: v_th")
     labels = {variable: "potential"}
     plots.traces(
-        recording, ax, population.name, variable, neuron=neuron, labels=labels, spikes=fired > 0, threshold=v_th
-    )
+        recording, ax, population.name, variable, neuron=neuron, labels=labels, spikes=fired > 0, threshold=v_th,
+        desired=desired,
+    )  # fmt: skip
     if ax.get_legend() is not None:
         ax.get_legend().remove()
     ax.set_title(f"{population.name} {place}: {_counted(fired, 'spike')}")

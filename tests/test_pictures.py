@@ -122,7 +122,7 @@ def test_each_panel_says_which_neuron_it_shows_and_how_often_that_fired(
     recording, told = pictures._run_sample(study, state, 3)
     figures: list[Any] = []
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure) or path)
-    pictures._potentials(study, recording, told)
+    pictures._potentials(study, recording, told, None)
     (figure,) = figures
     titles = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
     assert len(titles) == 14 and len(set(titles)) == 14

@@ -146,6 +146,15 @@ def test_spikes_of_this_neuron_and_no_other_are_marked_above_its_trace(ax: Axes)
     assert lowest_mark > SOMA.max() * 1e3
 
 
+def test_desired_spikes_of_this_neuron_are_circles_at_the_height_of_the_marks(ax: Axes) -> None:
+    wanted = Spikes.from_events([0, 0, 0], [10, 70, 30], [1, 1, 2], samples=1, steps=STEPS, size=3, dt=DT)
+    plots.traces(recording(), ax, "cell", "v", neuron=1, desired=wanted)
+    marks, circles = ax.lines[-2:]
+    np.testing.assert_allclose(circles.get_xdata(), [1.0, 7.0])
+    assert set(circles.get_ydata()) == set(marks.get_ydata()) and circles.get_marker() == "o"
+    assert legend(ax) == ["spikes", "desired"]
+
+
 def test_a_silent_neuron_is_said_to_be_silent(ax: Axes) -> None:
     plots.traces(recording(fired=()), ax, "cell", "v", neuron=1)
     assert words(ax) == ["no spikes"]

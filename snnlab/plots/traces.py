@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from snnlab.errors import Refused, one_of
 from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, typeset, with_unit
-from snnlab.plots.style import GREY, INK
+from snnlab.plots.style import GREY, INK, ORANGE
 from snnlab.recording import Recording, Trace
+from snnlab.spikes import Spikes
 
 _QUANTITIES = {"V": "potential", "A": "current", "S": "conductance", "Hz": "rate"}
 _MARKS = 0.95  # height of the spike marks, in fractions of the Axes
@@ -29,6 +30,7 @@ def traces(
     spikes: bool = True,
     unit: tuple[str, float] | None = None,
     threshold: float | None = None,
+    desired: Spikes | None = None,
 ) -> Axes:
     """Variables of one neuron over time, in a given unit or the one that suits them, a mark above for each spike.
 
@@ -39,6 +41,7 @@ def traces(
     spikes     False leaves the marks out, as under a trace of the injected current
     unit       what to draw them in, as a card has it, and what one of it is in SI units: ("uA/cm**2", 0.01)
     threshold  in SI units, a dashed line
+    desired    spikes that the population was to fire, in circles at the height of the marks
 
     Raises Refused for a population, variable or neuron that was not recorded, and for variables of different units.
     """
@@ -56,6 +59,10 @@ def traces(
         ax.plot(drawn[name].times * scale, values[name] * factor, label=labels.get(name, name))
     ax.set_ylabel(with_unit(_quantity(names, labels, _unit(drawn)), shown))
     marked = spikes and _mark_spikes(recording, ax, population, neuron, scale)
+    if desired is not None:
+        times = desired.train(neuron) * scale
+        ax.plot(times, np.full(len(times), _MARKS), linestyle="none", marker="o", markersize=6, fillstyle="none",
+                color=ORANGE, label="desired", transform=ax.get_xaxis_transform(), zorder=4)  # fmt: skip
     _limits(ax, together * factor)
     if threshold is not None:
         _mark_threshold(ax, threshold * factor)
