@@ -152,7 +152,7 @@ def test_desired_spikes_of_this_neuron_are_circles_at_the_height_of_the_marks(ax
     marks, circles = ax.lines[-2:]
     np.testing.assert_allclose(circles.get_xdata(), [1.0, 7.0])
     assert set(circles.get_ydata()) == set(marks.get_ydata()) and circles.get_marker() == "o"
-    assert legend(ax) == ["spikes", "desired"]
+    assert legend(ax)[-2:] == ["spikes", "desired"]
 
 
 def test_a_silent_neuron_is_said_to_be_silent(ax: Axes) -> None:
