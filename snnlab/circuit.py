@@ -146,6 +146,16 @@ class Circuit:
         """The projections that arrive at this population, in the circuit's order."""
         return tuple(projection for projection in self.projections if projection.post == name)
 
+    def unit(self, projection: Projection) -> str:
+        """What the weights of one of its projections are in, as on a card: the unit of what its spikes raise."""
+        post = self[projection.post]
+        if not isinstance(post, Population):
+            raise Refused(f"projection {projection.name!r}", f"{post.name!r} is a source", "needs a population")
+        receptor = post.receptors.get(projection.receptor)
+        raised = receptor.synapse.on_spike if receptor else post.cell.receptors[projection.receptor]
+        equations = receptor.synapse.equations if receptor else post.cell.equations
+        return next(equation.unit for equation in equations if equation.name == raised)
+
     def with_weights(self, weights: Mapping[str, Weights]) -> Circuit:
         """The same circuit with other weights, by name of projection. Raises Refused for one that it has not."""
         known = {projection.name for projection in self.projections}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from snnlab import engine, plots
 from snnlab.cards import Cell
-from snnlab.circuit import Circuit, Population, Projection
+from snnlab.circuit import Population
 from snnlab.distances import correlation
 from snnlab.encode import TEST, Ear, Encoder, Filmed, Sensor
 from snnlab.equations import si
@@ -204,7 +204,7 @@ def _weights(study: Study, state: State) -> Path:
     one = "kernel" if isinstance(first.weights, Convolution) else "neuron"
     told = f": {first.pre} to {first.post}, the {one}s that learned most"
     figure, axes = plots.figure(1, 2, size=(8, 3.9))
-    scale, unit = si_prefix(weights, typeset(_weight_unit(trial.circuit, first)))
+    scale, unit = si_prefix(weights, typeset(trial.circuit.unit(first)))
     panels = {with_unit("weight", unit): scale * weights, with_unit("change since the start", unit): scale * change}
     for ax, (label, values) in zip(axes[0], panels.items(), strict=True):
         how: dict[str, Any] = {"neurons": most, "label": label, "one": one}
@@ -215,19 +215,6 @@ def _weights(study: Study, state: State) -> Path:
         else:
             plots.weight_matrix(values, ax, **_rows(trial.encoder, shape, raw=number == 0), **how)
     return _saved(study, figure, "weights", told + _beside(trial.encoder, weights, shape))
-
-
-def _weight_unit(circuit: Circuit, projection: Projection) -> str:
-    """What a projection's weights are in, as it is typed on a card: the unit of the variable that its spikes raise."""
-    post = circuit[projection.post]
-    if not isinstance(post, Population):
-        return "1"
-    if projection.receptor in post.receptors:
-        synapse = post.receptors[projection.receptor].synapse
-        raised, equations = synapse.on_spike, synapse.equations
-    else:
-        raised, equations = post.cell.receptors[projection.receptor], post.cell.equations
-    return next(equation.unit for equation in equations if equation.name == raised)
 
 
 def _as_images(weights: NDArray[np.floating], shape: tuple[int, ...]) -> tuple[NDArray[np.floating], tuple[int, int]]:

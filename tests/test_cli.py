@@ -47,6 +47,7 @@ def test_help_says_what_a_command_does_with_an_example(command: str, capsys: Cau
 def test_every_example_works(commands: list[str], tmp_path: Path, capsys: Caught) -> None:
     """One after another, as somebody would who reads the help from top to bottom."""
     told = "\n".join(help_of(name, capsys) for name in commands)
+    (tmp_path / "cell.swc").write_text("1 1 0 0 0 8 -1\n2 3 0 20 0 1 1\n117 3 0 300 0 1 2\n", encoding="utf-8")
     examples = re.findall(r"^  snnlab (.*?)(?:  .*)?$", told, re.MULTILINE)
     assert len(examples) >= len(commands)
     for example in examples:

@@ -21,6 +21,7 @@ from snnlab.experiments.options import explained, option_of, read
 from snnlab.rules.hm2bp import HM2BP, Decay
 from snnlab.rules.normad import Hidden, NormAD
 from snnlab.rules.resume import ReSuMe
+from snnlab.rules.span import SPAN
 from snnlab.rules.timed import Decision
 
 NAMES = sorted(EXPERIMENTS)
@@ -52,12 +53,12 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     words = {"rule.decay": Decay, "rule.hidden": Hidden, "rule.decision": Decision, "rule.precision": Precision}
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
-    own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.tau"}
+    own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau"}
     assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')
-    assert told["network.v_th"] == "threshold of every layer, the output's last"
+    assert told["network.v_th"].startswith("threshold of every layer, the output's last, in the unit")
 
 
 def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_itself_by_it() -> None:

@@ -59,6 +59,13 @@ def test_without_thresholds_layers_have_that_of_the_card() -> None:
 SPIKING = Layers("lif_normad", hidden=("40",), v_th=(0.02, 0.02), synapse="double_exponential_current", outputs=1)
 
 
+@pytest.mark.parametrize(("layers", "unit"), [(SPIKING, "amp"), (PAPER, "1")])
+def test_weights_are_in_the_unit_of_what_they_raise(layers: Layers, unit: str) -> None:
+    """A current on the synapse's card, a number on the cell's own."""
+    circuit = layers.circuit((28, 28), 2, 1e-4)
+    assert {circuit.unit(one) for one in circuit.projections} == {unit}
+
+
 def test_a_synapse_by_name_is_a_receptor_of_every_layer() -> None:
     """A cell of NormAD's card has none of its own."""
     circuit = SPIKING.circuit((90,), 2, 1e-4)

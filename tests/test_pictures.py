@@ -99,13 +99,6 @@ def test_weights_are_images_where_the_input_is_one_and_a_matrix_elsewhere(
     assert all(how.items() >= told.items() for _, how in called)
 
 
-@pytest.mark.parametrize(("name", "unit"), [("normad-xor", "amp"), ("hm2bp-digits", "1")])
-def test_weights_are_in_the_unit_of_what_they_raise(name: str, unit: str) -> None:
-    """A current on the synapse's card, a number on the cell's own."""
-    circuit = EXPERIMENTS[name].network.circuit((30,), 2, 1e-4)
-    assert {pictures._weight_unit(circuit, one) for one in circuit.projections} == {unit}
-
-
 def test_rows_of_an_ears_weights_are_frequencies_unless_it_has_two_neurons_for_each() -> None:
     ear = Ear(rate=8000, decimation=128)
     assert np.array_equal(pictures._rows(ear, (64,), raw=True)["centres"], ear.cochlea.centres)

@@ -95,7 +95,8 @@ def bench(
 
 def tell(line: str) -> None:
     """How it goes, beside the table and not within it."""
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")  # at once: print() may be interrupted before the end of the line
+    sys.stderr.flush()
 
 
 def _names(words: Sequence[str], listed: str | None) -> list[str]:

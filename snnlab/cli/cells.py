@@ -12,7 +12,7 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Cell, Synapse
-from snnlab.cli import injections, printed, shapes
+from snnlab.cli import injections, printed
 from snnlab.cli.injections import Injection
 from snnlab.errors import Refused, one_of
 
@@ -100,6 +100,8 @@ def simulate(
     snnlab simulate lif --inject "soma=0.2*nA@50*ms:150*ms" --for "200 ms" --record I
     snnlab simulate --morphology cell.swc --inject "soma=0.2*nA" --record 117 --plot cell.png
     """
+    from snnlab.cli import shapes  # with NumPy, which a list of cards need not wait for
+
     parameters = shapes.changes(sets or [])
     if morphology is not None:
         options = {"duration": duration, "dt": dt, "resistivity": resistivity, "longest": compartment}

@@ -108,8 +108,8 @@ class HM2BP:
         weights = {}
         lateral(circuit)
         for projection in chain(circuit):
-            threshold(circuit, projection.post)
             engine.transition(layer(circuit, projection.post), circuit.dt)
+            threshold(circuit, projection.post)
             values = learned(projection.weights)
             if values is not None:
                 spread = self.kernel_spread if isinstance(projection.weights, Convolution) else self.spread
