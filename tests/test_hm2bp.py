@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from snnlab import cards, engine
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, layered
 from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS
 from snnlab.rules.adam import Adam
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.penalty import Penalty
@@ -338,3 +339,11 @@ def test_options_that_cannot_train_are_refused_by_name(options, words):
 def test_adam_refuses_moments_that_never_forget():
     with pytest.raises(Refused, match="Adam.beta1: found 1"):
         Adam(beta1=1.0)
+
+
+def test_outputs_that_are_not_one_for_each_class_are_refused() -> None:
+    circuit = EXPERIMENTS["hm2bp-digits"].network.circuit((8, 8), 5, 1e-3)
+    HM2BP().check(circuit, 5)
+    for classes in (4, 6):
+        with pytest.raises(Refused, match=rf"^network.outputs: 5 neurons, and samples of {classes} classes"):
+            HM2BP().check(circuit, classes)

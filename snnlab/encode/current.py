@@ -9,10 +9,9 @@ from functools import cache
 import numpy as np
 
 from snnlab import cards
-from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, check_quantities, images
 from snnlab.encode.trains import Table
 from snnlab.errors import Refused, one_of
-from snnlab.grammar import GrammarError, split_quantity
 from snnlab.packed import Tell, silent
 from snnlab.samples import Images, Samples
 from snnlab.spikes import Spikes
@@ -48,11 +47,7 @@ class Current:
 
     def __post_init__(self) -> None:
         check_grid("Current", self.steps, self.dt)
-        for name in ("low", "high"):
-            try:
-                split_quantity(getattr(self, name))
-            except GrammarError as error:
-                raise Refused(f"Current.{name}", str(error)) from error
+        check_quantities(self, "low", "high")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
         """The images as they are, the cells simulated. Raises Refused for what is no image, and for no such cell."""

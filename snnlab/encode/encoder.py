@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.errors import Refused
+from snnlab.grammar import GrammarError, split_quantity
 from snnlab.loaders.audio import READER
 from snnlab.packed import Tell, made_from, silent
 from snnlab.samples import Files, Images, Packed, Samples
@@ -111,6 +112,15 @@ def check_grid(encoder: str, steps: int, dt: float, *, most: int = (1 << 31) - 1
         raise Refused(f"{encoder}.steps", f"found {steps!r}", f"needs a whole number, 1 to {most}")
     if not 1e-9 <= dt <= 1e3:
         raise Refused(f"{encoder}.dt", f"found {dt!r}", "needs seconds, 1e-9 to 1000")
+
+
+def check_quantities(encoder: object, *names: str) -> None:
+    """Raises Refused for a field, of the encoder, that is no text of a number and perhaps a unit."""
+    for name in names:
+        try:
+            split_quantity(getattr(encoder, name))
+        except GrammarError as error:
+            raise Refused(f"{type(encoder).__name__}.{name}", str(error)) from error
 
 
 @cache

@@ -13,9 +13,8 @@ from snnlab import cards
 from snnlab.cards import Synapse
 from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.encode.current import Current
-from snnlab.encode.encoder import TRAIN, check_draw, check_grid, images, packed
+from snnlab.encode.encoder import TRAIN, check_draw, check_grid, check_quantities, images, packed
 from snnlab.errors import Refused, one_of
-from snnlab.grammar import GrammarError, split_quantity
 from snnlab.packed import Grid, Tell, pack, silent
 from snnlab.samples import Images, Packed, Samples
 from snnlab.spikes import Spikes
@@ -72,11 +71,7 @@ class Features:
 
     def __post_init__(self) -> None:
         check_grid("Features", self.steps, self.dt)
-        for name in ("low", "high", "weight"):
-            try:
-                split_quantity(getattr(self, name))
-            except GrammarError as error:
-                raise Refused(f"Features.{name}", str(error)) from error
+        check_quantities(self, "low", "high", "weight")
 
         if self.precision not in get_args(Precision):
             found = f"found {self.precision!r}"
