@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every cell on the shelf under the current step of its card: membrane, spikes and compartments in one figure."""
+"""Every cell that fires, under the current step of its card: membrane, spikes and compartments in one figure."""
 
 import argparse
 
@@ -20,7 +20,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot", default="cells.png", metavar="FILE", help="png, pdf or svg (default: %(default)s)")
     options = parser.parse_args()
-    cells = [card for card in models().values() if isinstance(card, Cell)]
+    cells = [card for card in models().values() if isinstance(card, Cell) and card.threshold]
     picture, axes = figure((len(cells) + 1) // 2, 2, size=(11, 2.4 * ((len(cells) + 1) // 2)))
     for cell, ax in zip(cells, axes.flat, strict=False):
         recording = run(cell)

@@ -1,4 +1,4 @@
-"""The two shelves: one TOML card per cell, synapse or dataset, read into frozen values.
+"""The two shelves: one TOML card per cell, synapse, plastic connection or dataset, read into frozen values.
 
 A card is checked as it is read: its keys and their types, the grammar of every equation, the names each expression
 uses, and that it cites a source. Units are checked where Brian2 is at hand (``equations.check``).
@@ -6,24 +6,31 @@ uses, and that it cites a source. Units are checked where Brian2 is at hand (``e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from snnlab import datacard, grammar
 from snnlab.datacard import Archive, DataFile, Dataset, Listing, Split
+from snnlab.definitions import Definition, check_functions, definition, expanded
 from snnlab.errors import Refused, one_of
 from snnlab.grammar import Equation, GrammarError
 from snnlab.page import Page, ids, shelf
 
-__all__ = ["METHODS", "Archive", "Cell", "Compartment", "DataFile", "Dataset", "Listing", "Split", "Synapse", "cell",
-           "dataset", "datasets", "models", "shelf", "synapse"]  # fmt: skip
+__all__ = ["METHODS", "PRODUCT", "Archive", "Card", "Cell", "Compartment", "DataFile", "Dataset", "Listing",
+           "Plasticity", "Split", "Synapse", "cell", "dataset", "datasets", "kind", "models", "plasticity", "shelf",
+           "synapse"]  # fmt: skip
+
+_Kind = TypeVar("_Kind", "Cell", "Synapse", "Plasticity")
 
 METHODS = frozenset({"exact", "euler", "exponential_euler", "rk2", "rk4", "heun"})
 """Integration schemes, by Brian2's names; the scheme is part of the model."""
+
+PRODUCT = "product"
+"""What a plastic connection's equations call the product of what its two cells tell it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,11 @@ class Compartment:
 
 @dataclass(frozen=True)
 class Cell:
-    """A neuron model: equations with units, when it fires, what a spike does, and where it comes from."""
+    """A neuron model: equations with units, when it fires, what a spike does, and where it comes from.
+
+    A cell that has a `rate` is heard by others in every step. A receptor of its inputs, variables without a value of
+    their own, holds in every step the weighted sum of what arrives there.
+    """
 
     id: str
     name: str
@@ -57,7 +68,9 @@ class Cell:
     dt: str
     start: Mapping[str, str]
     compartments: Mapping[str, Compartment]
-    receptors: Mapping[str, str]  # name -> state variable that an arriving spike raises by its weight
+    receptors: Mapping[str, str]  # name -> state variable that a spike raises by its weight, or input
+    rate: str  # the variable that other cells hear; "" for a cell that is heard by its spikes
+    functions: Mapping[str, Definition]  # those that the card defines, already put into its equations
     example: Mapping[str, Any]  # inject = { compartment = quantity }, duration: what shows the cell at its best
     digest: str
     path: str
@@ -66,6 +79,11 @@ class Cell:
     def states(self) -> tuple[str, ...]:
         """The variables with a differential equation, in the card's order."""
         return tuple(equation.name for equation in self.equations if equation.differential)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The variables that are given their values in every step, by what arrives; in the card's order."""
+        return tuple(one.name for one in self.equations if not one.differential and not one.expression)
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,38 @@ class Synapse:
     path: str
 
 
-def models() -> dict[str, Cell | Synapse]:
+@dataclass(frozen=True)
+class Plasticity:
+    """How a connection between cells that are heard in every step learns.
+
+    pre, post  what the cell before and the cell after tell it: expressions over the variables of each
+    equations  of the weight and of what it remembers; they may read ``product``, which is pre times post
+    weight     the variable among them that is the weight
+    """
+
+    id: str
+    name: str
+    summary: str
+    reference: str
+    pre: str
+    post: str
+    equations: tuple[Equation, ...]
+    parameters: Mapping[str, str]
+    weight: str
+    digest: str
+    path: str
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The variables with a differential equation, in the card's order."""
+        return tuple(equation.name for equation in self.equations if equation.differential)
+
+
+Card = Cell | Synapse | Plasticity
+"""What lies on the models shelf."""
+
+
+def models() -> dict[str, Card]:
     """Every card on the models shelf, by id."""
     return {name: _model(name) for name in ids("models")}
 
@@ -94,20 +143,30 @@ def datasets() -> dict[str, Dataset]:
     return {name: dataset(name) for name in ids("datasets")}
 
 
-def cell(name: str | Path) -> Cell:
-    """The cell card with this id, or the one in this .toml file. Raises Refused."""
-    card = _model(name)
-    if not isinstance(card, Cell):
-        raise Refused(card.path, f"{card.id!r} is a synapse", "a cell card is needed here: see `snnlab models`")
-    return card
+def cell(name: str | Path, functions: Mapping[str, str] = MappingProxyType({})) -> Cell:
+    """The cell card with this id, or the one in this .toml file.
+
+    functions  "phi(u)" -> expression, where they are to differ from those on the card
+
+    Raises Refused.
+    """
+    page = Page.read("models", name)
+    own = page.table.get("functions", {})
+    for head in functions:
+        if head not in own:
+            raise Refused(f"{page.path}: functions", f"no {head!r}", one_of(head, own))
+    page.table |= {"functions": {**own, **functions}} if functions else {}
+    return _of_kind(Cell, "cell", _read(page))
 
 
 def synapse(name: str | Path) -> Synapse:
     """The synapse card with this id, or the one in this .toml file. Raises Refused."""
-    card = _model(name)
-    if not isinstance(card, Synapse):
-        raise Refused(card.path, f"{card.id!r} is a cell", "a synapse card is needed here: see `snnlab models`")
-    return card
+    return _of_kind(Synapse, "synapse", _model(name))
+
+
+def plasticity(name: str | Path) -> Plasticity:
+    """The plasticity card with this id, or the one in this .toml file. Raises Refused."""
+    return _of_kind(Plasticity, "plasticity", _model(name))
 
 
 def dataset(name: str | Path) -> Dataset:
@@ -115,14 +174,29 @@ def dataset(name: str | Path) -> Dataset:
     return datacard.read(Page.read("datasets", name))
 
 
-def _model(name: str | Path) -> Cell | Synapse:
-    page = Page.read("models", name)
-    match kind := page.text("kind", ""):
-        case "cell":
-            return page.close(Cell, _cell_fields(page))
-        case "synapse":
-            return page.close(Synapse, _synapse_fields(page))
-    raise page.refuse("kind", f"found {kind!r}" if kind else "missing", 'needs kind = "cell" or kind = "synapse"')
+def kind(card: Card) -> str:
+    """The word by which a card says what it is."""
+    return next(word for word, (made, _) in _KINDS.items() if isinstance(card, made))
+
+
+def _of_kind(wanted: type[_Kind], word: str, card: Card) -> _Kind:
+    if not isinstance(card, wanted):
+        right = f"a {word} card is needed here: see `snnlab models`"
+        raise Refused(card.path, f"{card.id!r} is a {kind(card)}", right)
+    return card
+
+
+def _model(name: str | Path) -> Card:
+    return _read(Page.read("models", name))
+
+
+def _read(page: Page) -> Card:
+    found = page.text("kind", "")
+    if found not in _KINDS:
+        right = "needs " + " or ".join(f'kind = "{word}"' for word in _KINDS)
+        raise page.refuse("kind", f"found {found!r}" if found else "missing", right)
+    made, fields = _KINDS[found]
+    return made(**page.close(dict, fields(page)))
 
 
 # Reading a card, field by field --------------------------------------------------------------------------------------
@@ -130,19 +204,31 @@ def _model(name: str | Path) -> Cell | Synapse:
 
 def _body(page: Page, outside: set[str]) -> tuple[dict[str, Any], set[str]]:
     """Equations and parameters; and the names, declared on the card or from `outside`, that an expression may read."""
-    # not stripped, so that its lines are counted as they are seen
-    equations = page.grammar("equations", grammar.parse_equations, page.take("equations", str))
     parameters = page.mapping("parameters")
+    functions = _functions(page, parameters)
+    # not stripped, so that its lines are counted as they are seen
+    text = page.grammar("equations", expanded, page.take("equations", str), functions)
+    equations = page.grammar("equations", grammar.parse_equations, text)
     for name, value in parameters.items():
         page.grammar(f"parameters.{name}", grammar.check_name, name)
         page.grammar(f"parameters.{name}", grammar.split_quantity, value)
         if name in {equation.name for equation in equations}:
             raise page.refuse(f"parameters.{name}", "also defined in the equations", "keep one of the two")
     names = {equation.name for equation in equations} | set(parameters) | outside
+    page.grammar("functions", check_functions, functions, names)
     for equation in equations:
         if equation.expression:
             page.grammar("equations", grammar.check_equation, equation, names)
-    return {"equations": equations, "parameters": parameters}, names
+    return {"equations": equations, "parameters": parameters, "functions": functions}, names
+
+
+def _functions(page: Page, parameters: Collection[str]) -> Mapping[str, Definition]:
+    """Those that the card defines, by name; they may read its parameters."""
+    found = {}
+    for head, expression in page.mapping("functions").items():
+        function = page.grammar(f"functions.{head}", definition, head, expression, parameters)
+        found[function.name] = function
+    return MappingProxyType(found)
 
 
 def _cell_fields(page: Page) -> dict[str, Any]:
@@ -165,10 +251,15 @@ def _cell_fields(page: Page) -> dict[str, Any]:
         if not _is_quantity(value):
             page.grammar(f"start.{name}", grammar.check_expression, value, names)
     fields["receptors"] = page.mapping("receptors")
-    for name, state in fields["receptors"].items():
+    raised = _stored(equations)
+    for name, variable in fields["receptors"].items():
         page.grammar(f"receptors.{name}", grammar.check_name, name)
-        if state not in states:
-            raise page.refuse(f"receptors.{name}", f"found {state!r}", one_of(state, states))
+        if variable not in raised:
+            raise page.refuse(f"receptors.{name}", f"found {variable!r}", one_of(variable, raised))
+    fields["rate"] = page.text("rate", "")
+    known = {equation.name for equation in equations}
+    if fields["rate"] and fields["rate"] not in known:
+        raise page.refuse("rate", f"found {fields['rate']!r}", one_of(fields["rate"], known))
     fields["example"] = _example(page, compartments)
     return fields
 
@@ -234,8 +325,37 @@ def _example(page: Page, compartments: Mapping[str, Compartment]) -> Mapping[str
 def _synapse_fields(page: Page) -> dict[str, Any]:
     body, _ = _body(page, {"v"})
     variables = {equation.name for equation in body["equations"]}
+    del body["functions"]
     fields = page.head() | body | {"on_spike": page.text("on_spike"), "current": page.text("current")}
     for key, known in (("on_spike", _stored(body["equations"])), ("current", variables)):
         if fields[key] not in known:
             raise page.refuse(key, f"found {fields[key]!r}", one_of(fields[key], known))
     return fields
+
+
+def _plasticity_fields(page: Page) -> dict[str, Any]:
+    body, _ = _body(page, {PRODUCT})
+    del body["functions"]
+    fields = page.head() | body | {key: page.text(key) for key in ("pre", "post", "weight")}
+    states = {equation.name for equation in body["equations"] if equation.differential}
+    if fields["weight"] not in states:
+        raise page.refuse("weight", f"found {fields['weight']!r}", one_of(fields["weight"], states))
+    for equation in body["equations"]:
+        if not equation.expression:
+            raise page.refuse("equations", f"{equation.name!r} has no value", "a connection has no inputs of its own")
+    for side in ("pre", "post"):
+        read = page.grammar(side, grammar.names_in, fields[side])
+        if not read - grammar.UNITS:
+            raise page.refuse(side, f"found {fields[side]!r}", "needs an expression over variables of the cell")
+        if read & (grammar.GIVEN | set(body["parameters"])):
+            raise page.refuse(side, f"found {fields[side]!r}", "may read the variables of the cell alone")
+    return fields
+
+
+_KINDS: Mapping[str, tuple[type[Card], Callable[[Page], dict[str, Any]]]] = MappingProxyType(
+    {
+        "cell": (Cell, _cell_fields),
+        "synapse": (Synapse, _synapse_fields),
+        "plasticity": (Plasticity, _plasticity_fields),
+    }
+)

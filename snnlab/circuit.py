@@ -12,18 +12,22 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from snnlab.cards import METHODS, Cell, Synapse
+from snnlab.cards import METHODS, Cell, Plasticity, Synapse
 from snnlab.errors import Refused, one_of
-from snnlab.grammar import GrammarError, check_name
+from snnlab.grammar import UNITS, GrammarError, check_name, names_in
 from snnlab.weights import Weights, learned, with_learned
 
 Number = float | str
 """An SI float, or text with a unit such as "20 ms"."""
 
 
+RATE = "r"
+"""What a plastic connection calls the rate of a source."""
+
+
 @dataclass(frozen=True)
 class Source:
-    """Neurons whose spikes are given from outside."""
+    """Neurons whose spikes, or whose rates, are given from outside."""
 
     name: str
     size: int
@@ -88,11 +92,23 @@ class Population:
                 raise Refused(where, f"no parameter {parameter!r} on {card.path}", one_of(parameter, card.parameters))
 
 
+@dataclass(frozen=True)
+class Plastic:
+    """A plasticity card on a projection, with parameters of its own where they differ from the card's."""
+
+    card: Plasticity
+    parameters: Mapping[str, Number] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Projection:
     """Spikes of `pre` raise a receptor of `post` by the weight of the synapse they cross.
 
-    delay is added to the arrival after the end of the step in which the spike was fired.
+    A receptor that is an input of the cell holds in every step the sum over what `pre` says, times the weights.
+
+    delay       of spikes: added to the arrival after the end of the step in which the spike was fired
+    reads       of a receptor that is an input: the variable of `pre` that is heard, "" for its rate
+    plasticity  how the weights change while the circuit runs; None for fixed ones, and for those that a rule learns
     """
 
     pre: str
@@ -100,6 +116,8 @@ class Projection:
     receptor: str
     weights: Weights
     delay: Number = 0.0
+    reads: str = ""
+    plasticity: Plastic | None = None
 
     @property
     def name(self) -> str:
@@ -156,6 +174,16 @@ class Circuit:
         equations = receptor.synapse.equations if receptor else post.cell.equations
         return next(equation.unit for equation in equations if equation.name == raised)
 
+    def hears(self, projection: Projection) -> bool:
+        """Whether a projection arrives at an input, in every step, and not by spikes."""
+        post = self[projection.post]
+        return isinstance(post, Population) and post.cell.receptors.get(projection.receptor) in post.cell.inputs
+
+    def heard(self, projection: Projection) -> str:
+        """The variable of `pre` that crosses a projection onto an input."""
+        pre = self[projection.pre]
+        return projection.reads or (pre.cell.rate if isinstance(pre, Population) else RATE)
+
     def with_weights(self, weights: Mapping[str, Weights]) -> Circuit:
         """The same circuit with other weights, by name of projection. Raises Refused for one that it has not."""
         known = {projection.name for projection in self.projections}
@@ -178,6 +206,12 @@ class Circuit:
             raise Refused(where, f"no receptor {projection.receptor!r}", one_of(projection.receptor, receptors))
         if projection.weights.shape != (pre.size, post.size):
             raise Refused(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
+        if self.hears(projection):
+            self._check_heard(projection, where)
+        elif projection.reads or projection.plasticity:
+            right = f"{post.cell.path} has the inputs {', '.join(post.cell.inputs)}" if post.cell.inputs else ""
+            found = f"receptor {projection.receptor!r} is raised by spikes"
+            raise Refused(where, found, f"only inputs hear a variable and learn; {right or 'this cell has none'}")
         values = learned(projection.weights)
         if values is None:
             return
@@ -185,6 +219,36 @@ class Circuit:
             raise Refused(where, f"weights of type {values.dtype}", "needs real numbers")
         if not np.isfinite(values).all():
             raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
+
+    def _check_heard(self, projection: Projection, where: str) -> None:
+        """Refuse what an input cannot hear, and a plastic connection between cells that do not say what it reads."""
+        heard, spoken = self.heard(projection), self._variables(projection.pre)
+        if not heard:
+            raise Refused(where, f"{projection.pre!r} has no rate", "name the variable that is heard with `reads`")
+        if heard not in spoken:
+            raise Refused(where, f"{projection.pre!r} has no variable {heard!r}", one_of(heard, spoken))
+        if projection.delay not in (0, "0 ms", "0 s"):
+            raise Refused(where, f"a delay of {projection.delay!r}", "what is heard in every step has none")
+        plastic = projection.plasticity
+        if plastic is None:
+            return
+        if not isinstance(projection.weights, np.ndarray):
+            raise Refused(where, f"weights of {type(projection.weights).__name__}", "full ones can learn")
+        for name in plastic.parameters:
+            if name not in plastic.card.parameters:
+                raise Refused(
+                    where, f"no parameter {name!r} on {plastic.card.path}", one_of(name, plastic.card.parameters)
+                )
+        for side, end in (("pre", projection.pre), ("post", projection.post)):
+            spoken = self._variables(end)
+            for name in sorted(names_in(getattr(plastic.card, side)) - set(spoken) - UNITS):
+                right = f"{plastic.card.path} reads it: {one_of(name, spoken)}"
+                raise Refused(where, f"{end!r} has no variable {name!r}", right)
+
+    def _variables(self, name: str) -> list[str]:
+        """What can be read of a population, or of a source."""
+        node = self[name]
+        return [equation.name for equation in node.cell.equations] if isinstance(node, Population) else [RATE]
 
 
 def alone(

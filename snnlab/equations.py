@@ -26,7 +26,7 @@ from brian2.devices.device import reset_device
 from brian2.utils.logger import BrianLogger, catch_logs
 
 from snnlab import grammar
-from snnlab.cards import Cell, Synapse
+from snnlab.cards import PRODUCT, Card, Cell, Plasticity, Synapse
 from snnlab.circuit import Number, Population, Projection, Receptor
 from snnlab.errors import Refused
 from snnlab.grammar import Equation, GrammarError
@@ -205,7 +205,7 @@ def compose(population: Population, injected: Mapping[str, str] | None = None) -
         else:
             namespace[part.current] = 0 * unit(part.unit)
     return Model(
-        equations="\n".join(lines),
+        equations=_without_silent_noise("\n".join(lines), namespace),
         threshold=cell.threshold,
         reset=cell.reset,
         refractory=cell.refractory,
@@ -216,8 +216,14 @@ def compose(population: Population, injected: Mapping[str, str] | None = None) -
     )
 
 
-def check(card: Cell | Synapse) -> None:
+def check(card: Card) -> None:
     """Refuse a card whose units do not fit, naming the field: what its grammar cannot show."""
+    if isinstance(card, Plasticity):
+        equations = "\n".join([*map(str, card.equations), f"{PRODUCT} : 1"])
+        namespace = _parameters(card.parameters, {}, card.path)
+        with _by_line(card):
+            prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
+        return
     if isinstance(card, Synapse):
         equations = "\n".join([*map(str, card.equations), "v : volt"])
         namespace = _parameters(card.parameters, {}, card.path)
@@ -249,7 +255,7 @@ def _find_field(model: Model, dt: float, card: Cell) -> None:
 
 
 @contextmanager
-def _by_line(card: Cell | Synapse) -> Iterator[None]:
+def _by_line(card: Card) -> Iterator[None]:
     """Where a refusal gets the line of the equation that Brian2 names in one of its errors, if it names any."""
     lines = {equation.name: equation.line for equation in card.equations}
     try:
@@ -317,6 +323,14 @@ def _parameters(card: Mapping[str, str], own: Mapping[str, Number], path: str) -
         dimension = _refuse_unit(like, where).dim
         namespace[name] = Quantity(si(own.get(name, text), like, where), dim=dimension)
     return namespace
+
+
+def _without_silent_noise(equations: str, namespace: Mapping[str, Quantity]) -> str:
+    """The equations without the noise whose strength, a parameter, is 0: so that no numbers are drawn for it."""
+    silent = [name for name, value in namespace.items() if not np.any(value)]
+    for name in silent:
+        equations = re.sub(rf"\b{name} ?\* ?xi\b", f"{name}*second**-0.5", equations)
+    return equations
 
 
 def _check_refractory(cell: Cell, namespace: Mapping[str, Quantity]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snnlab import cards, equations
-from snnlab.cards import Cell, Synapse
+from snnlab.cards import Cell, Plasticity, Synapse
 from snnlab.circuit import Circuit, Number, Population, Projection, Receptor, Source
 from snnlab.errors import Refused
 from snnlab.recording import Recording
@@ -18,7 +18,9 @@ from snnlab.simulate import simulate
 from snnlab.spikes import Spikes
 
 SHELF = cards.models()
-CELLS = [name for name, card in SHELF.items() if isinstance(card, Cell)]
+CELLS = [name for name, card in SHELF.items() if isinstance(card, Cell) and card.threshold]
+RATE_CELLS = [name for name, card in SHELF.items() if isinstance(card, Cell) and card.rate]
+PLASTICITIES = [name for name, card in SHELF.items() if isinstance(card, Plasticity)]
 SYNAPSES = [name for name, card in SHELF.items() if isinstance(card, Synapse)]
 
 STEPPED = {"lif_exp", "lif_exp_euler"}
@@ -56,6 +58,14 @@ def test_shelf_holds_the_cells_and_synapses_that_are_promised():
     assert "double_exponential_current" in SYNAPSES
 
 
+def test_every_cell_says_how_it_is_heard_and_every_card_is_of_one_kind():
+    assert len(CELLS) + len(RATE_CELLS) + len(SYNAPSES) + len(PLASTICITIES) == len(SHELF)
+    assert {"pyramidal_hidden", "pyramidal_output", "interneuron"} <= set(RATE_CELLS)
+    assert {"plastic_bottom_up", "plastic_to_interneuron", "plastic_from_interneuron", "plastic_top_down"} == set(
+        PLASTICITIES
+    )
+
+
 @pytest.mark.parametrize("name", SHELF)
 def test_units_of_every_card_fit(name):
     equations.check(SHELF[name])
@@ -87,6 +97,11 @@ def test_every_parameter_of_a_card_is_read(name):
     assert set(card.parameters) <= read
 
 
+def test_every_rate_cell_and_plasticity_is_named_in_their_reference_test():
+    text = (Path(__file__).parent / "reference" / "test_dendritic.py").read_text(encoding="utf-8")
+    assert all(f'"{name}"' in text for name in RATE_CELLS + PLASTICITIES)
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_every_cell_has_a_reference_test(name):
     folder = Path(__file__).parent / "reference"
@@ -94,7 +109,7 @@ def test_every_cell_has_a_reference_test(name):
     assert any(name == stem or (name in STEPPED and stem == "lif_exp") for stem in files)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELLS + RATE_CELLS)
 def test_every_cell_has_an_example_that_drives_it(name):
     card = cards.cell(name)
     assert card.compartments

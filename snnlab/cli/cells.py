@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snnlab import cards
-from snnlab.cards import Cell, Synapse
+from snnlab.cards import Card, Cell
 from snnlab.cli import injections, printed
 from snnlab.cli.injections import Injection
 from snnlab.errors import Refused, one_of
@@ -28,7 +28,7 @@ def models(
     card: Annotated[str | None, typer.Argument(metavar="[CARD]", help="Print this card.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the cards of cells and synapses. With a CARD, print it, to be copied and changed.
+    """List the cards of cells, synapses and plastic connections. With a CARD, print it, to be copied and changed.
 
     \b
     snnlab models
@@ -44,21 +44,18 @@ def models(
     else:
         printed.table(
             ["id", "kind", "name", "source"],
-            [[one.id, _kind(one), one.name, printed.short(one.reference)] for one in known.values()],
+            [[one.id, cards.kind(one), one.name, printed.short(one.reference)] for one in known.values()],
         )
 
 
-def _kind(card: Cell | Synapse) -> str:
-    return "cell" if isinstance(card, Cell) else "synapse"
-
-
-def _told(card: Cell | Synapse) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": card.id, "kind": _kind(card)}
+def _told(card: Card) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": card.id, "kind": cards.kind(card)}
     told |= {key: getattr(card, key) for key in ("name", "summary", "reference", "digest")}
     told |= {"equations": [str(one) for one in card.equations], "parameters": dict(card.parameters)}
     if isinstance(card, Cell):
         told["compartments"] = {name: part.unit for name, part in card.compartments.items()}
         told["receptors"] = list(card.receptors)
+        told["rate"] = card.rate
         told["example"] = {"inject": dict(card.example["inject"]), "duration": card.example["duration"]}
     return told
 
