@@ -9,12 +9,10 @@ up there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
-import scipy.special
 from numpy.typing import NDArray
 
 from snnlab import cards
@@ -24,46 +22,12 @@ from snnlab.errors import Refused
 
 INPUT, BIAS, OUTPUT, TARGET, NUDGE = "input", "bias", "output", "target", "nudge"
 
-
-@dataclass(frozen=True)
-class Transfer:
-    """A rate as a function of a potential: as it stands on a card, and in numbers both ways.
-
-    potential  takes rates of the open range of the function, and no others
-    """
-
-    expression: str
-    rate: Callable[[NDArray[np.floating]], NDArray[np.floating]]
-    potential: Callable[[NDArray[np.floating]], NDArray[np.floating]]
-
-
-def _soft(scale: float, threshold: float) -> Transfer:
-    """The soft rectifier scale*log(1 + exp(x - threshold))."""
-    text = f"{scale:g}*log(1 + exp(x - {threshold:g}))" if threshold else "log(1 + exp(x))"
-    return Transfer(
-        text,
-        lambda x: scale * np.logaddexp(0, x - threshold),
-        lambda r: threshold + r / scale + np.log(-np.expm1(-r / scale)),
-    )
-
-
 TRANSFERS = {
-    "logistic": Transfer("1/(1 + exp(-x))", scipy.special.expit, scipy.special.logit),
-    "soft_rectifier": _soft(0.1, 3.0),
-    "softplus": _soft(1.0, 0.0),
+    "logistic": "1/(1 + exp(-x))",
+    "soft_rectifier": "0.1*log(1 + exp(x - 3))",
+    "softplus": "log(1 + exp(x))",
 }
 """Rates as functions of a potential; the soft rectifier is that of the paper's regression."""
-
-
-def transfer(cell: Cell) -> Transfer:
-    """The transfer function of a cell. Raises Refused for one whose inverse nobody has written."""
-    text = cell.functions["phi"].expression if "phi" in cell.functions else "none"
-    for one in TRANSFERS.values():
-        if text == one.expression:
-            return one
-    known = ", ".join(f"{name}, {one.expression}" for name, one in TRANSFERS.items())
-    raise Refused(f"{cell.path}: functions", f"found {text!r}", f"a teacher needs one of {known}")
-
 
 PLASTIC = {
     "basal": "plastic_bottom_up",
@@ -124,9 +88,9 @@ class Microcircuit:
     def cards(self) -> tuple[Cell, ...]:
         """Of the hidden pyramidal cells, the interneurons and the output."""
         end = "_latent" if self.latent else ""
-        phi = {_HEAD: TRANSFERS[self.transfer].expression}
+        transfer = {_HEAD: TRANSFERS[self.transfer]}
         return tuple(
-            cards.cell(f"{name}{end}", phi) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
+            cards.cell(f"{name}{end}", transfer) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
         )
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
