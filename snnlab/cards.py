@@ -340,7 +340,11 @@ def _plasticity_fields(page: Page) -> dict[str, Any]:
     states = {equation.name for equation in body["equations"] if equation.differential}
     if fields["weight"] not in states:
         raise page.refuse("weight", f"found {fields['weight']!r}", one_of(fields["weight"], states))
+    if PRODUCT in body["parameters"]:
+        raise page.refuse(f"parameters.{PRODUCT}", "pre times post has this name", "choose another name")
     for equation in body["equations"]:
+        if equation.name == PRODUCT:
+            raise page.refuse("equations", f"{PRODUCT!r} is pre times post", "choose another name")
         if not equation.expression:
             raise page.refuse("equations", f"{equation.name!r} has no value", "a connection has no inputs of its own")
     for side in ("pre", "post"):

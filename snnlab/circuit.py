@@ -145,12 +145,23 @@ class Circuit:
                 raise Refused(f"population {node.name!r}", f"size {node.size}", "needs at least one neuron")
         for projection in self.projections:
             self._check(projection)
+        learning = [projection.name for projection in self.projections if projection.plasticity]
+        for name in learning:
+            if learning.count(name) > 1:
+                raise Refused(f"projection {name!r}", "two plastic ones have this name", "join their weights into one")
 
     def __getitem__(self, name: str) -> Source | Population:
         for node in self.nodes:
             if node.name == name:
                 return node
         raise Refused("circuit", f"no population {name!r}", one_of(name, [node.name for node in self.nodes]))
+
+    def population(self, name: str) -> Population:
+        """The cells of this name. Raises Refused where it is a source's."""
+        node = self[name]
+        if isinstance(node, Population):
+            return node
+        raise Refused("circuit", f"{name!r} is a source", "needs a population of cells")
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -227,6 +238,9 @@ class Circuit:
             raise Refused(where, f"{projection.pre!r} has no rate", "name the variable that is heard with `reads`")
         if heard not in spoken:
             raise Refused(where, f"{projection.pre!r} has no variable {heard!r}", one_of(heard, spoken))
+        if isinstance(pre := self[projection.pre], Population) and (inputs := _at_once(pre.cell, heard)):
+            found = f"{heard!r} of {pre.name!r} follows its input {inputs[0]!r} within the step"
+            raise Refused(where, found, "only what rests on state variables can be heard")
         if projection.delay not in (0, "0 ms", "0 s"):
             raise Refused(where, f"a delay of {projection.delay!r}", "what is heard in every step has none")
         plastic = projection.plasticity
@@ -249,6 +263,17 @@ class Circuit:
         """What can be read of a population, or of a source."""
         node = self[name]
         return [equation.name for equation in node.cell.equations] if isinstance(node, Population) else [RATE]
+
+
+def _at_once(cell: Cell, variable: str) -> list[str]:
+    """The inputs of a cell that one of its variables follows without delay."""
+    values = {one.name: one.expression for one in cell.equations if one.expression and not one.differential}
+    read, left = set(), {variable}
+    while left:
+        name = left.pop()
+        read.add(name)
+        left |= names_in(values.get(name, "0")) - read
+    return [name for name in cell.inputs if name in read]
 
 
 def alone(

@@ -10,7 +10,7 @@ import ast
 import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,8 +26,8 @@ from brian2.devices.device import reset_device
 from brian2.utils.logger import BrianLogger, catch_logs
 
 from snnlab import grammar
-from snnlab.cards import PRODUCT, Card, Cell, Plasticity, Synapse
-from snnlab.circuit import Number, Population, Projection, Receptor
+from snnlab.cards import PRODUCT, Card, Cell, Plasticity
+from snnlab.circuit import Number, Plastic, Population, Projection, Receptor
 from snnlab.errors import Refused
 from snnlab.grammar import Equation, GrammarError
 
@@ -176,20 +176,25 @@ def delay_steps(projection: Projection, dt: float) -> int:
     return whole_steps(delay, dt, where)
 
 
-def compose(population: Population, injected: Mapping[str, str] | None = None) -> Model:
+def compose(
+    population: Population,
+    injected: Mapping[str, str] | None = None,
+    arriving: Mapping[str, Sequence[str]] | None = None,
+) -> Model:
     """The population as one set of equations.
 
     injected  compartment -> expression of time for the current that enters there
+    arriving  input -> names of the parts that it is the sum of, where it is to have any
     """
     cell = population.cell
     namespace = _parameters(cell.parameters, population.parameters, cell.path)
     _check_refractory(cell, namespace)
-    lines = [str(equation) for equation in cell.equations]
+    lines = [line for equation in cell.equations for line in _in_parts(equation, arriving or {})]
     receptors = dict(cell.receptors)
     currents: dict[str, list[str]] = {name: [] for name in cell.compartments}
     for name, receptor in population.receptors.items():
         rename = _renaming(cell, name, receptor)
-        lines += [_renamed(equation, rename) for equation in receptor.synapse.equations]
+        lines += [str(_renamed(equation, rename)) for equation in receptor.synapse.equations]
         own = _parameters(receptor.synapse.parameters, receptor.parameters, receptor.synapse.path)
         namespace |= {rename[parameter]: value for parameter, value in own.items()}
         receptors[name] = rename[receptor.synapse.on_spike]
@@ -218,14 +223,9 @@ def compose(population: Population, injected: Mapping[str, str] | None = None) -
 
 def check(card: Card) -> None:
     """Refuse a card whose units do not fit, naming the field: what its grammar cannot show."""
-    if isinstance(card, Plasticity):
-        equations = "\n".join([*map(str, card.equations), f"{PRODUCT} : 1"])
-        namespace = _parameters(card.parameters, {}, card.path)
-        with _by_line(card):
-            prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
-        return
-    if isinstance(card, Synapse):
-        equations = "\n".join([*map(str, card.equations), "v : volt"])
+    if not isinstance(card, Cell):
+        outside = f"{PRODUCT} : 1" if isinstance(card, Plasticity) else "v : volt"
+        equations = "\n".join([*map(str, card.equations), outside])
         namespace = _parameters(card.parameters, {}, card.path)
         with _by_line(card):
             prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
@@ -348,6 +348,22 @@ def _refuse_unit(text: str, where: str) -> Quantity:
         raise Refused(where, f"found the unit {text!r}", f"{error}") from error
 
 
+def connection(plastic: Plastic, prefix: str) -> tuple[list[Equation], dict[str, Quantity]]:
+    """The equations of a plastic connection, and its parameters, with a prefix on every name, `PRODUCT` among them."""
+    card = plastic.card
+    own = [*(equation.name for equation in card.equations), *card.parameters, PRODUCT]
+    rename = {name: f"{prefix}{name}" for name in own}
+    namespace = _parameters(card.parameters, plastic.parameters, card.path)
+    return [_renamed(one, rename) for one in card.equations], {rename[key]: namespace[key] for key in namespace}
+
+
+def _in_parts(equation: Equation, arriving: Mapping[str, Sequence[str]]) -> list[str]:
+    """An equation as Brian2 reads it; an input that has parts as their sum."""
+    parts = arriving.get(equation.name, ())
+    whole = replace(equation, expression=" + ".join(parts), flags=()) if parts else equation
+    return [str(whole), *(f"{part} : {equation.unit}" for part in parts)]
+
+
 def _renaming(cell: Cell, name: str, receptor: Receptor) -> dict[str, str]:
     """The names of a receptor's synapse card -> names that are the receptor's own on this cell."""
     card = receptor.synapse
@@ -360,10 +376,10 @@ def _renaming(cell: Cell, name: str, receptor: Receptor) -> dict[str, str]:
     return rename | {"v": cell.compartments[receptor.compartment].potential}
 
 
-def _renamed(equation: Equation, rename: Mapping[str, str]) -> str:
+def _renamed(equation: Equation, rename: Mapping[str, str]) -> Equation:
     # a name begins where no digit, letter or point precedes it: the e of 1e-6 is none
     expression = re.sub(r"(?<![\w.])[A-Za-z]\w*", lambda found: rename.get(found[0], found[0]), equation.expression)
-    return str(replace(equation, name=rename[equation.name], expression=expression))
+    return replace(equation, name=rename[equation.name], expression=expression)
 
 
 def _read(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +38,18 @@ class Recording:
     """One run of a circuit.
 
     spikes    population -> Spikes, a batch of one
-    traces    population -> variable -> Trace
+    traces    population -> variable -> Trace; of a plastic projection by its name, its neurons being synapses, counted
+              pre*(neurons after) + post
     duration  seconds
     dt        seconds per step
+    weights   plastic projection -> float64 (pre, post) at the end of the run, in SI units
     """
 
     spikes: Mapping[str, Spikes]
     traces: Mapping[str, Mapping[str, Trace]]
     duration: float
     dt: float
+    weights: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def trace(self, population: str, variable: str) -> Trace:
         """One trace by name. Raises Refused, naming what was recorded."""

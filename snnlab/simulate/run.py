@@ -1,9 +1,10 @@
 """Running a task: in this process through NumPy, or as a C++ program of its own.
 
-A step of `dt` runs in Brian2's own order: every cell moves, thresholds are looked at, spikes raise the receptors they
-reach, cells that fired are reset. So a spike of step t moves its target from step t + 1 on, and one step later for
-every `dt` of delay. Weights that reach one receptor in the same step are added one after another, projection by
-projection in the circuit's order and within each neuron by neuron in ascending order.
+What is heard in every step is summed before it and learnt from within it, see ``hearing.py``. A step of `dt` runs in
+Brian2's own order: every cell moves, thresholds are looked at, spikes raise the receptors they reach, cells that fired
+are reset. So a spike of step t moves its target from step t + 1 on, and one step later for every `dt` of delay. Weights
+that reach one receptor in the same step are added one after another, projection by projection in the circuit's order
+and within each neuron by neuron in ascending order.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from snnlab.circuit import Circuit, Number
 from snnlab.errors import Refused, one_of
 from snnlab.recording import Recording
 from snnlab.simulate.device import COMPILING, REPORT, bar, compiled, runtime
-from snnlab.simulate.task import Input, Neurons, Task, numpy_seconds, plan
+from snnlab.simulate.task import Input, Neurons, Plastic, Task, numpy_seconds, plan
 from snnlab.simulate.wiring import Wired, feed, not_finite, read, refusing, wire
 
 TARGETS = ("auto", "numpy", "cpp")
@@ -35,17 +36,21 @@ def simulate(
     *,
     record: Mapping[str, Sequence[str]] = _NOTHING,
     neurons: Mapping[str, Neurons] = _NOTHING,
+    plastic: Plastic = True,
     seed: int = 0,
     target: str = "auto",
     progress: bool = False,
 ) -> Recording:
     """One run of a circuit in Brian2.
 
-    inputs    source -> Spikes, a batch of one, silent where it ends before the run; "population.compartment" -> Pulse,
-              or an array of currents (steps,) or (steps, neurons) in SI units
+    inputs    source -> Spikes, a batch of one, silent where it ends before the run, or Rates where it is heard in every
+              step; "population.compartment" -> Pulse, or an array of currents (steps,) or (steps, neurons) in SI units
     duration  seconds or text; a whole number of the circuit's steps
-    record    population -> variables whose traces are kept, each at the start of every step; spikes are always kept
-    neurons   population -> neurons that are traced, the first ten if left out
+    record    population -> variables whose traces are kept, each at the start of every step; spikes are always kept.
+              Plastic projection, by its name -> variables of its card; their last weights are always kept
+    neurons   population -> neurons that are traced, the first ten if left out; projection -> synapses, counted
+              pre*(neurons after) + post, all if left out
+    plastic   in which steps plastic connections learn: all, none, or bool (steps,)
     seed      of the noise `xi`, where an equation has it
     target    "numpy", "cpp", or "auto": C++ where there is a compiler and NumPy would take longer than it
     progress  a bar on stderr
@@ -55,7 +60,7 @@ def simulate(
     Raises Refused for names, shapes, units and numbers that do not fit, for a missing compiler, and for state variables
     that stop being numbers during the run.
     """
-    task = plan(circuit, inputs, duration, record, neurons, seed)
+    task = plan(circuit, inputs, duration, record, neurons, plastic, seed)
     if task.samples != 1:
         raise Refused("inputs", f"a batch of {task.samples} samples", "needs one; simulate_each runs a batch")
     if chosen(target, numpy_seconds(task)) == "cpp":
@@ -71,15 +76,16 @@ def simulate_each(
     *,
     record: Mapping[str, Sequence[str]] = _NOTHING,
     neurons: Mapping[str, Neurons] = _NOTHING,
+    plastic: Plastic = True,
     seed: int = 0,
     progress: bool = False,
 ) -> Iterator[Recording]:
     """One run for every sample of a batch, each from the circuit's start; the network is built once.
 
-    As ``simulate``, but Spikes hold any number of samples, the same for every source, and currents enter every sample.
-    Sample b gives what ``simulate`` gives for it on NumPy with the seed `seed` + b.
+    As ``simulate``, but Spikes and Rates hold any number of samples, the same for every source, and currents enter
+    every sample. Sample b gives what ``simulate`` gives for it on NumPy with the seed `seed` + b.
     """
-    return _run_here(plan(circuit, inputs, duration, record, neurons, seed), progress)
+    return _run_here(plan(circuit, inputs, duration, record, neurons, plastic, seed), progress)
 
 
 def chosen(asked: str, numpy: float) -> str:
@@ -110,7 +116,7 @@ def _run_here(task: Task, progress: bool) -> Iterator[Recording]:
 
 
 def _fed(task: Task, wired: Wired | None, sample: int) -> Wired:
-    """The network at its start, with the spikes of one sample; made anew the first time."""
+    """The network at its start, with the spikes and rates of one sample; made anew the first time."""
     if wired is None:
         wired = wire(task)
         if task.samples > 1:
@@ -162,10 +168,8 @@ def _lost(task: Task, sample: int, lost: tuple[str, str]) -> Refused:
 
         wired.network.add(brian2.NetworkOperation(watch, clock=wired.clock, when="end", name="watch"))
         _advance(task, wired, None)
-    name, variable, when = first[0] if first else (*lost, None)
+    where, variable, when = first[0] if first else (*lost, None)
     since = f"from {when:g} s on" if when is not None else "at the end of the run"
-    return Refused(
-        f"population {name!r}",
-        f"{variable!r} is no finite number {since}",
-        f"use a smaller dt than {task.dt:g} s, weaker input, or another method",
-    )
+    other = "slower learning" if where.startswith("projection") else "another method"
+    right = f"use a smaller dt than {task.dt:g} s, weaker input, or {other}"
+    return Refused(where, f"{variable!r} is no finite number {since}", right)

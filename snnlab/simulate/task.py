@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit, Number, Population, Source
 from snnlab.equations import delay_steps, seconds, si, whole_steps
 from snnlab.errors import Refused, one_of
+from snnlab.rates import Rates
 from snnlab.spikes import Spikes, neuron_numbers
+from snnlab.stability import check_stable
 from snnlab.weights import fan_out
 
 _FEW = 10  # neurons of a population that are watched unless told otherwise
@@ -34,8 +36,12 @@ class Pulse:
     stop: Number | None = None
 
 
-Input = Spikes | Pulse | NDArray[np.floating]
-"""What a circuit is given: spikes for a source; for a compartment a Pulse, or currents (steps,) or (steps, neurons)."""
+Input = Spikes | Rates | Pulse | NDArray[np.floating]
+"""What a circuit is given: spikes for a source, or rates where it is heard in every step; for a compartment a Pulse, or
+currents (steps,) or (steps, neurons)."""
+
+Plastic = bool | NDArray[np.bool_]
+"""In which steps plastic connections learn: in all, in none, or in those that are true (steps,)."""
 
 Neurons = Sequence[int] | NDArray[np.integer]
 
@@ -45,10 +51,12 @@ class Task:
     """A simulation in which every name, shape, unit and number is known to fit.
 
     spikes    source -> a batch of `samples`, each of `steps`
+    rates     source that is heard in every step -> a batch of `samples`
     currents  (population, compartment) -> float64 (steps,) or (steps, neurons), in SI units
     delays    steps, of each projection in the circuit's order
-    record    population -> variables
-    neurons   population -> int64 (watched,), for the populations in `record`
+    record    population, or plastic projection -> variables
+    neurons   population, or plastic projection -> int64 (watched,) neurons or synapses, for those in `record`
+    plastic   bool (steps,)  in which steps connections learn
     """
 
     circuit: Circuit
@@ -56,10 +64,12 @@ class Task:
     steps: int
     samples: int
     spikes: Mapping[str, Spikes]
+    rates: Mapping[str, Rates]
     currents: Mapping[tuple[str, str], NDArray[np.float64]]
     delays: tuple[int, ...]
     record: Mapping[str, tuple[str, ...]]
     neurons: Mapping[str, NDArray[np.int64]]
+    plastic: NDArray[np.bool_]
     seed: int
 
     @property
@@ -73,6 +83,7 @@ def plan(
     duration: Number,
     record: Mapping[str, Sequence[str]],
     neurons: Mapping[str, Neurons],
+    plastic: Plastic,
     seed: int,
 ) -> Task:
     """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
@@ -80,34 +91,36 @@ def plan(
     steps = whole_steps(seconds(duration, "duration"), dt, "duration")
     check_seed(seed)
     _check_known(circuit, inputs)
-    spikes = {source.name: _spikes(source, inputs.get(source.name), steps, dt) for source in circuit.sources}
-    counts = {batch.samples for batch in spikes.values()}
+    heard = {source.name for source in circuit.sources if _is_heard(circuit, source, inputs.get(source.name))}
+    given = {source: inputs.get(source.name) for source in circuit.sources}
+    spikes = {one.name: _spikes(one, of, steps, dt) for one, of in given.items() if one.name not in heard}
+    rates = {one.name: _rates(one, of, steps) for one, of in given.items() if one.name in heard}
+    counts = {batch.samples for batch in spikes.values()} | {batch.samples for batch in rates.values()}
     if len(counts) > 1:
         raise Refused("inputs", f"sources with {sorted(counts)} samples", "all need the same number")
     currents = {}
     for population in circuit.populations:
         for compartment in population.cell.compartments.values():
-            given = inputs.get(f"{population.name}.{compartment.name}")
-            if given is not None:
+            current = inputs.get(f"{population.name}.{compartment.name}")
+            if current is not None:
                 where = f"inputs: {population.name}.{compartment.name}"
                 currents[population.name, compartment.name] = current_in_steps(
-                    given, compartment.unit, population.size, steps, dt, where
+                    current, compartment.unit, population.size, steps, dt, where
                 )
-    for name in [*record, *neurons]:
-        if not isinstance(circuit[name], Population):
-            raise Refused(
-                "record", f"{name!r} is a source", "only populations have variables; their spikes are kept anyway"
-            )
+        check_stable(population, dt)
+    whose = {name: _watchable(circuit, name) for name in [*record, *neurons]}
     return Task(
         circuit=circuit,
         dt=dt,
         steps=steps,
         samples=max(counts, default=1),
         spikes=spikes,
+        rates=rates,
         currents=currents,
         delays=tuple(delay_steps(projection, dt) for projection in circuit.projections),
         record={name: _variables(name, variables) for name, variables in record.items()},
-        neurons={name: _watched(circuit[name], neurons.get(name)) for name in record},
+        neurons={name: _watched(name, *whose[name], neurons.get(name)) for name in record},
+        plastic=_learning(plastic, steps),
         seed=int(seed),
     )
 
@@ -152,6 +165,35 @@ def _check_known(circuit: Circuit, inputs: Mapping[str, Input]) -> None:
     for name in inputs:
         if name not in known:
             raise Refused("inputs", f"nothing is called {name!r}", one_of(name, known))
+
+
+def _is_heard(circuit: Circuit, source: Source, given: Input | None) -> bool:
+    """Whether a source says rates, and does not fire; as it likes, where nobody listens."""
+    ways = {circuit.hears(one): one.name for one in circuit.projections if one.pre == source.name}
+    if len(ways) > 1:
+        found = f"heard in every step by {ways[True]!r} and by its spikes by {ways[False]!r}"
+        raise Refused(f"source {source.name!r}", found, "needs two sources, one of Rates and one of Spikes")
+    return next(iter(ways), isinstance(given, Rates))
+
+
+def _rates(source: Source, given: Input | None, steps: int) -> Rates:
+    """The source's rates, in stretches that fit into the run."""
+    where = f"inputs: source {source.name!r}"
+    if not isinstance(given, Rates):
+        found = "missing" if given is None else f"found {type(given).__name__}"
+        raise Refused(where, found, "needs Rates: it is heard in every step")
+    if given.size != source.size:
+        raise Refused(where, f"rates of {given.size} neurons", f"needs {source.size}")
+    given.steps_per_stretch(steps, where)
+    return given
+
+
+def _learning(given: Plastic, steps: int) -> NDArray[np.bool_]:
+    """In which steps connections learn."""
+    values = np.asarray(given)
+    if values.dtype != bool or values.shape not in {(), (steps,)}:
+        raise Refused("plastic", f"{values.dtype} {values.shape}", f"needs True, False or an array of bool {(steps,)}")
+    return np.broadcast_to(values, (steps,))
 
 
 def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> Spikes:
@@ -213,7 +255,21 @@ def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _watched(population: Source | Population, neurons: Neurons | None) -> NDArray[np.int64]:
-    if neurons is None:
-        return np.arange(min(population.size, _FEW))
-    return np.unique(neuron_numbers(neurons, population.size, f"neurons: {population.name}"))
+def _watchable(circuit: Circuit, name: str) -> tuple[int, int]:
+    """How many neurons, or synapses, there are to watch, and how many are watched unless told otherwise."""
+    for projection in circuit.projections:
+        if projection.name == name:
+            if projection.plasticity is None:
+                raise Refused("record", f"{name!r} is not plastic", "its weights stay as they are")
+            synapses = projection.weights.shape[0] * projection.weights.shape[1]
+            return synapses, synapses
+    node = circuit[name]
+    if isinstance(node, Source):
+        raise Refused(
+            "record", f"{name!r} is a source", "only populations have variables; their spikes are kept anyway"
+        )
+    return node.size, min(node.size, _FEW)
+
+
+def _watched(name: str, size: int, few: int, neurons: Neurons | None) -> NDArray[np.int64]:
+    return np.arange(few) if neurons is None else np.unique(neuron_numbers(neurons, size, f"neurons: {name}"))

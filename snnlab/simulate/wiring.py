@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import brian2
 import numpy as np
@@ -16,10 +16,11 @@ from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_unit
 from numpy.typing import NDArray
 
-from snnlab.circuit import Population, Projection
+from snnlab.circuit import RATE, Plastic, Population, Projection, Source
 from snnlab.equations import Model, compose, describe, innermost, unit
 from snnlab.errors import Refused, one_of
 from snnlab.recording import Recording, Trace
+from snnlab.simulate import hearing
 from snnlab.simulate.task import Task
 from snnlab.spikes import Spikes
 from snnlab.weights import listed
@@ -29,12 +30,14 @@ _SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
 
 @dataclass(frozen=True, eq=False)
 class Wired:
-    """A network ready to run, and the objects in it that are asked afterwards; each by the name of its population."""
+    """A network ready to run, and the objects in it that are asked afterwards; by name of population or projection."""
 
     network: brian2.Network
     clock: brian2.Clock
     sources: Mapping[str, brian2.SpikeGeneratorGroup]
+    tables: Mapping[str, brian2.TimedArray]
     cells: Mapping[str, brian2.NeuronGroup]
+    plastic: Mapping[str, brian2.Synapses]
     spikes: Mapping[str, brian2.SpikeMonitor]
     traces: Mapping[str, brian2.StateMonitor]
 
@@ -42,36 +45,62 @@ class Wired:
 def wire(task: Task, sample: int = 0) -> Wired:
     """The task in Brian2, fed with one sample. Raises Refused where Brian2 cannot make it."""
     clock = brian2.Clock(task.dt * brian2.second, name="circuit_clock")
-    models = {one.name: compose(one, _expressions(task, one)) for one in task.circuit.populations}
-    sources, cells = {}, {}
-    for k, node in enumerate(task.circuit.nodes):
+    circuit = task.circuit
+    models = {
+        one.name: compose(one, _expressions(task, one), hearing.parts(circuit, one)) for one in circuit.populations
+    }
+    tables = {
+        name: hearing.table(rates, sample, task.steps, task.dt, f"rates_{k}")
+        for k, (name, rates) in enumerate(task.rates.items())
+    }
+    groups = {}
+    for k, node in enumerate(circuit.nodes):
         with refusing(f"population {node.name!r}"):
             if isinstance(node, Population):
-                cells[node.name] = _cells(task, k, node, models[node.name], clock)
+                groups[node.name] = _cells(task, k, node, models[node.name], clock)
             else:
-                ids, times = _events(task, node.name, sample)
-                sources[node.name] = brian2.SpikeGeneratorGroup(
-                    node.size, ids, times, clock=clock, sorted=True, name=f"source_{k}"
-                )
-    groups = {**sources, **cells}
-    synapses = []
-    for k, one in enumerate(task.circuit.projections):
-        variable = models[one.post].receptors[one.receptor]
-        delay = task.delays[k] * task.dt * brian2.second
-        synapses += _synapses(one, k, groups[one.pre], groups[one.post], variable, delay)
+                groups[node.name] = _source(task, k, node, tables.get(node.name), sample, clock)
+            hearing.say(groups[node.name], hearing.said(circuit, node))
+    sources = {name: groups[name] for name in task.spikes}
+    cells = {one.name: groups[one.name] for one in circuit.populations}
+    synapses, plastic = _projections(task, groups, models)
     spikes = {
         name: brian2.SpikeMonitor(group, name=f"{group.name}_spikes")
         for name, group in cells.items()
         if models[name].threshold
     }
-    traces = {name: _traces(task, name, cells[name], clock) for name, variables in task.record.items() if variables}
+    watched = {**cells, **plastic}
+    traces = {name: _traces(task, name, watched[name], clock) for name, variables in task.record.items() if variables}
     network = brian2.Network(*groups.values(), *synapses, *spikes.values(), *traces.values())
     network.schedule = _SCHEDULE
-    return Wired(network, clock, sources, cells, spikes, traces)
+    return Wired(network, clock, sources, tables, cells, plastic, spikes, traces)
+
+
+def _projections(
+    task: Task, groups: Mapping[str, brian2.Group], models: Mapping[str, Model]
+) -> tuple[list[brian2.Synapses], dict[str, brian2.Synapses]]:
+    """All of the circuit's, in Brian2, and those that learn by name."""
+    circuit = task.circuit
+    learning = None if task.plastic.all() else hearing.gate(task.plastic, task.dt)
+    made, plastic = [], {}
+    for k, one in enumerate(circuit.projections):
+        pre, post = groups[one.pre], groups[one.post]
+        with refusing(f"projection {one.name!r}"):
+            if not circuit.hears(one):
+                variable = models[one.post].receptors[one.receptor]
+                made += _synapses(one, k, pre, post, variable, task.delays[k] * task.dt * brian2.second)
+            elif one.plasticity is None:
+                made += hearing.fixed(circuit, k, pre, post)
+            else:
+                plastic[one.name] = hearing.plastic(circuit, k, one.plasticity, pre, post, learning)
+    return [*made, *plastic.values()], plastic
 
 
 def feed(task: Task, wired: Wired, sample: int) -> None:
-    """Give the sources another sample's spikes."""
+    """Give the sources another sample's spikes and rates."""
+    for name, table in wired.tables.items():
+        # the functions that Brian2 made of it look into this array
+        table.values[:] = task.rates[name].values[sample]
     for name, source in wired.sources.items():
         source.set_spikes(*_events(task, name, sample), sorted=True)
 
@@ -88,15 +117,20 @@ def read(task: Task, wired: Wired, sample: int) -> Recording:
     traces = {
         name: {variable: _trace(task, wired, name, variable) for variable in task.record[name]} for name in wired.traces
     }
-    return Recording(spikes, traces, task.duration, task.dt)
+    weights = {
+        one.name: _weights(wired, one, one.plasticity) for one in task.circuit.projections if one.plasticity is not None
+    }
+    return Recording(spikes, traces, task.duration, task.dt, weights)
 
 
 def not_finite(wired: Wired) -> tuple[str, str] | None:
-    """The first population and state variable that holds NaN or infinity now."""
-    for name, group in wired.cells.items():
+    """The first population or projection, and its state variable, that holds NaN or infinity now."""
+    groups = [(f"population {name!r}", group) for name, group in wired.cells.items()]
+    groups += [(f"projection {name!r}", synapses) for name, synapses in wired.plastic.items()]
+    for where, group in groups:
         for variable in sorted(group.equations.diff_eq_names):
             if not np.isfinite(np.asarray(group.state(variable, use_units=False)[:])).all():
-                return name, variable
+                return where, hearing.on_card(variable)
     return None
 
 
@@ -127,14 +161,26 @@ def _table(compartment: str) -> str:
 
 
 def _cells(task: Task, k: int, population: Population, model: Model, clock: brian2.Clock) -> brian2.NeuronGroup:
-    tables = {}
+    namespace = {}
     for (name, compartment), values in task.currents.items():
         if name == population.name:
             quantity = values * unit(population.cell.compartments[compartment].unit)
-            tables[_table(compartment)] = brian2.TimedArray(
+            namespace[_table(compartment)] = brian2.TimedArray(
                 quantity, dt=clock.dt, name=f"cells_{k}_{_table(compartment)}"
             )
-    return model.group(population.size, dt=clock, name=f"cells_{k}", **tables)
+    said = hearing.declared(hearing.said(task.circuit, population))
+    model = replace(model, equations=model.equations + said)
+    return model.group(population.size, dt=clock, name=f"cells_{k}", **namespace)
+
+
+def _source(
+    task: Task, k: int, source: Source, rates: brian2.TimedArray | None, sample: int, clock: brian2.Clock
+) -> brian2.SpikeGeneratorGroup | brian2.NeuronGroup:
+    if rates is None:
+        ids, times = _events(task, source.name, sample)
+        return brian2.SpikeGeneratorGroup(source.size, ids, times, clock=clock, sorted=True, name=f"source_{k}")
+    equations = f"{RATE} = rates(t, i) : 1{hearing.declared(hearing.said(task.circuit, source))}"
+    return brian2.NeuronGroup(source.size, equations, clock=clock, name=f"source_{k}", namespace={"rates": rates})
 
 
 def _events(task: Task, source: str, sample: int) -> tuple[NDArray[np.int32], brian2.Quantity]:
@@ -177,13 +223,13 @@ def _synapses(
 
 
 def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Clock) -> brian2.StateMonitor:
-    known = set(group.equations.names) - {"lastspike", "not_refractory"}
+    known = _recordable(group)
     for variable in task.record[name]:
         if variable not in known:
             raise Refused(f"record: {name}", f"no variable {variable!r}", one_of(variable, known))
     return brian2.StateMonitor(
         group,
-        list(task.record[name]),
+        [known[variable] for variable in task.record[name]],
         record=task.neurons[name],
         clock=clock,
         when="start",
@@ -191,9 +237,26 @@ def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Cloc
     )
 
 
+def _recordable(group: brian2.NeuronGroup | brian2.Synapses) -> dict[str, str]:
+    """The variables of a population or projection, as its card calls them -> as they are called in Brian2."""
+    names = {hearing.on_card(name): name for name in group.equations.names}
+    if isinstance(group, brian2.Synapses):
+        return {name: own for name, own in names.items() if own == hearing.learnt(name)}
+    return {name: own for name, own in names.items() if name not in ("", "lastspike", "not_refractory")}
+
+
 def _trace(task: Task, wired: Wired, name: str, variable: str) -> Trace:
-    values = np.array(wired.traces[name].variables[variable].get_value())
-    return Trace(values, task.neurons[name], _unit_text(wired.cells[name].variables[variable].dim), task.dt)
+    group = wired.cells[name] if name in wired.cells else wired.plastic[name]
+    own = _recordable(group)[variable]
+    values = np.array(wired.traces[name].variables[own].get_value())
+    return Trace(values, task.neurons[name], _unit_text(group.variables[own].dim), task.dt)
+
+
+def _weights(wired: Wired, projection: Projection, rule: Plastic) -> NDArray[np.float64]:
+    """What a plastic projection has learnt (pre, post)."""
+    name = hearing.learnt(rule.card.weight)
+    values = np.array(wired.plastic[projection.name].state(name, use_units=False)[:], dtype=np.float64)
+    return values.reshape(projection.weights.shape)
 
 
 def _unit_text(dimension: Dimension) -> str:
