@@ -27,7 +27,7 @@ from brian2.utils.logger import BrianLogger, catch_logs
 
 from snnlab import grammar
 from snnlab.cards import PRODUCT, Card, Cell, Plasticity, Synapse
-from snnlab.circuit import Number, Population, Projection, Receptor
+from snnlab.circuit import Number, Plastic, Population, Projection, Receptor
 from snnlab.errors import Refused
 from snnlab.grammar import Equation, GrammarError
 
@@ -216,13 +216,18 @@ def compose(population: Population, injected: Mapping[str, str] | None = None) -
     )
 
 
+def learning(plastic: Plastic) -> Model:
+    """The equations of a plastic connection, with `product` as a variable that is given."""
+    card = plastic.card
+    equations = "\n".join([*map(str, card.equations), f"{PRODUCT} : 1"])
+    return Model(equations, "", "", "", "euler", _parameters(card.parameters, plastic.parameters, card.path), {}, {})
+
+
 def check(card: Card) -> None:
     """Refuse a card whose units do not fit, naming the field: what its grammar cannot show."""
     if isinstance(card, Plasticity):
-        equations = "\n".join([*map(str, card.equations), f"{PRODUCT} : 1"])
-        namespace = _parameters(card.parameters, {}, card.path)
         with _by_line(card):
-            prepared(Model(equations, "", "", "", "euler", namespace, {}, {}), 1, 1e-4, f"{card.path}: equations")
+            prepared(learning(Plastic(card)), 1, 1e-4, f"{card.path}: equations")
         return
     if isinstance(card, Synapse):
         equations = "\n".join([*map(str, card.equations), "v : volt"])
