@@ -221,6 +221,13 @@ def compose(
     )
 
 
+def learning(plastic: Plastic) -> Model:
+    """The equations of a plastic connection, with `product` as a variable that is given."""
+    card = plastic.card
+    equations = "\n".join([*map(str, card.equations), f"{PRODUCT} : 1"])
+    return Model(equations, "", "", "", "euler", _parameters(card.parameters, plastic.parameters, card.path), {}, {})
+
+
 def check(card: Card) -> None:
     """Refuse a card whose units do not fit, naming the field: what its grammar cannot show."""
     if not isinstance(card, Cell):

@@ -16,7 +16,7 @@ from typing import Any
 
 import brian2
 import numpy as np
-from brian2.codegen.translation import make_statements
+from brian2.codegen.translation import analyse_identifiers, make_statements
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
@@ -63,12 +63,13 @@ def generate(population: Population, dt: float) -> CellCode:
     model = compose(population)
     path = population.cell.path
     if not model.threshold:
-        raise Refused(f"{path}: threshold", "missing", "the engine runs cells that spike")
+        rates = population.cell.rate
+        right = "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
+        raise Refused(f"{path}: threshold", "missing", right)
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
-    constants = {name: float(np.asarray(value)) for name, value in sorted(model.namespace.items())}
-    units = sorted(_units(group) - constants.keys())
-    constants |= {"dt": dt} | {unit: float(np.asarray(quantity(f"1 {unit}"))) for unit in units}
+    parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]
+    constants = constants_of(model, dt, (part.abstract_code for part in parts))
     potential = next((part.potential for part in population.cell.compartments.values()), states[0])
     return CellCode(
         source=_struct(group, tuple(constants), states, states.index(potential), path),
@@ -81,10 +82,11 @@ def generate(population: Population, dt: float) -> CellCode:
     )
 
 
-def _units(group: brian2.NeuronGroup) -> set[str]:
-    """The units that stand in the equations themselves, as in 3*mV."""
-    parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]
-    return set().union(*(get_identifiers(part.abstract_code) for part in parts)) & set(grammar.UNITS)
+def constants_of(model: Model, dt: float, codes: Iterable[str]) -> dict[str, float]:
+    """What a struct is given: the model's parameters, the time step, and the units that the code names, as in 3*mV."""
+    constants = {name: float(np.asarray(value)) for name, value in sorted(model.namespace.items())}
+    units = set().union(*map(get_identifiers, codes)) & set(grammar.UNITS) - constants.keys()
+    return constants | {"dt": dt} | {unit: float(np.asarray(quantity(f"1 {unit}"))) for unit in sorted(units)}
 
 
 def refractory_steps(population: Population, dt: float) -> int:
@@ -128,6 +130,8 @@ class _Renderer(CPPNodeRenderer):
 
     def render_Call(self, node: ast.Call) -> str:
         # a whole number in what comes of it would make others of what it meets: exp of it, a power, a quotient
+        if getattr(node.func, "id", "") == "randn":
+            return "gauss"
         called = super().render_Call(node)
         return f"{self.number}({called})" if getattr(node.func, "id", "") == "int" else called
 
@@ -143,7 +147,7 @@ class _Renderer(CPPNodeRenderer):
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """One piece of abstract code: what is computed once, and what for every neuron."""
 
     invariants: list[tuple[str, str]]
@@ -160,29 +164,29 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
         count=len(states),
         watched=watched,
         held=", ".join("true" if name in held else "false" for name in states),
-        members=_lines(1, (f"real {name};" for name in members)),
-        given=_lines(2, (f"const double c_{name} = given[{k}];" for k, name in enumerate(names))),
-        invariants=_lines(2, (f"const double {name} = {value};" for name, value in invariants)),
-        keep=_lines(2, (f"this->{name} = real({name});" for name in members)),
+        members=lines(1, (f"real {name};" for name in members)),
+        given=lines(2, (f"const double c_{name} = given[{k}];" for k, name in enumerate(names))),
+        invariants=lines(2, (f"const double {name} = {value};" for name, value in invariants)),
+        keep=lines(2, (f"this->{name} = real({name});" for name in members)),
         arguments=", ".join(f"real& c_{name}" for name in states),
-        **{name: _lines(2, block.body) for name, block in blocks.items()},
-        pointers=_lines(2, (f"real* __restrict s{k} = state + {k} * span;" for k in count)),
-        load=_lines(3, (f"real was{k} = s{k}[n], reset{k} = was{k};" for k in count)),
+        **{name: lines(2, block.body) for name, block in blocks.items()},
+        pointers=lines(2, (f"real* __restrict s{k} = state + {k} * span;" for k in count)),
+        load=lines(3, (f"real was{k} = s{k}[n], reset{k} = was{k};" for k in count)),
         reset_names=", ".join(f"reset{k}" for k in count),
-        reset_fired=_lines(4, (f"was{k} = fires[n] ? reset{k} : was{k};" for k in count)),
-        begin=_lines(3, (f"real free{k} = was{k}, rest{k} = was{k};" for k in count)),
+        reset_fired=lines(4, (f"was{k} = fires[n] ? reset{k} : was{k};" for k in count)),
+        begin=lines(3, (f"real free{k} = was{k}, rest{k} = was{k};" for k in count)),
         free=", ".join(f"free{k}" for k in count),
         resting=", ".join(f"rest{k}" for k in count),
-        store=_lines(3, (f"s{k}[n] = free ? free{k} : rest{k};" for k in count)),
+        store=lines(3, (f"s{k}[n] = free ? free{k} : rest{k};" for k in count)),
         one=", ".join(f"state[{k} * span]" for k in count),
     )
 
 
-def _lines(depth: int, lines: Iterable[str]) -> str:
+def lines(depth: int, lines: Iterable[str]) -> str:
     return "\n".join("    " * depth + line for line in lines)
 
 
-def _blocks(group: brian2.NeuronGroup, held: Collection[str], path: str) -> dict[str, _Block]:
+def _blocks(group: brian2.NeuronGroup, held: Collection[str], path: str) -> dict[str, Block]:
     """What a cell does in a step: move freely, rest while refractory, look at its threshold, and be reset."""
     updater, thresholder = group.state_updater, group.thresholder["spike"]
     update = "\n".join(line for line in updater.abstract_code.splitlines() if not line.startswith("not_refractory"))
@@ -190,7 +194,7 @@ def _blocks(group: brian2.NeuronGroup, held: Collection[str], path: str) -> dict
         "integrate": _block(update, updater.codeobj.variables, "i", free=True, path=path),
         "rest": _block(_without(held, update), updater.codeobj.variables, "r", free=False, path=path),
         "threshold": _block(thresholder.abstract_code, thresholder.codeobj.variables, "f", free=True, path=path),
-        "reset": _Block([], []),
+        "reset": Block([], []),
     }
     if group.resetter:
         resetter = group.resetter["spike"]
@@ -214,15 +218,24 @@ def _without(held: Collection[str], code: str) -> str:
     return "\n".join(reversed(kept))
 
 
-def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, path: str) -> _Block:
+def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, path: str) -> Block:
     """Abstract code with the refractory state folded in: Brian2 multiplies by it, the engine selects by it."""
     code = re.sub(r"int\(not_refractory\)", "1" if free else "0", code)
-    code = re.sub(r"\bnot_refractory\b", str(free), code)
-    for name in ("t", "xi", "i"):
+    return block(re.sub(r"\bnot_refractory\b", str(free), code), variables, prefix, path)
+
+
+def asked(group: brian2.NeuronGroup, code: str, prefix: str, path: str) -> Block:
+    """A block of statements over the variables of a group, that Brian2 has not been asked for."""
+    _, known, unknown = analyse_identifiers(code, group.variables, recursive=True)
+    return block(code, group.resolve_all(known | unknown, run_namespace={}), prefix, path)
+
+
+def block(code: str, variables: Mapping[str, Any], prefix: str, path: str, *, noise: bool = False) -> Block:
+    """Abstract code in C++. Raises Refused where it reads the time, or noise that is not allowed for."""
+    for name in ("t", "i") if noise else ("t", "xi", "i"):
         if name in get_identifiers(code):
-            raise Refused(
-                f"{path}: equations", f"{name!r} is used", "the engine runs cells that depend on neither time nor noise"
-            )
+            right = f"the engine runs cells that depend on neither time nor {'index' if noise else 'noise'}"
+            raise Refused(f"{path}: equations", f"{name!r} is used", right)
     scalar, vector = make_statements(code, variables, np.float64, optimise=True)
     once, each = _Renderer(prefix, "double"), _Renderer(prefix, "real")
     body = []
@@ -232,7 +245,7 @@ def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, 
             declare = "const bool "
         op = "=" if statement.op == ":=" else statement.op
         body.append(f"{declare}{each.name(statement.var)} {op} {each.render_expr(statement.expr)};")
-    return _Block([(once.name(one.var), once.render_expr(one.expr)) for one in scalar], body)
+    return Block([(once.name(one.var), once.render_expr(one.expr)) for one in scalar], body)
 
 
 _TEMPLATE = """\

@@ -1,0 +1,116 @@
+// exp, log and Gaussian noise that a compiler turns into vector instructions: plain arithmetic without a branch.
+// In float64 they are right to about one unit in the last place.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+template <class real> struct Bits;
+template <> struct Bits<double> {
+    using whole = int64_t;
+    static constexpr int digits = 52, bias = 1023, terms = 13;
+    static constexpr double lowest = -746, highest = 711;
+    static constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
+    static constexpr double rounder = 0x1.8p52;
+    static constexpr double smallest = 0x1p-1022, lift = 0x1p54;
+    static constexpr int lifted = 54;
+};
+template <> struct Bits<float> {
+    using whole = int32_t;
+    static constexpr int digits = 23, bias = 127, terms = 7;
+    static constexpr float lowest = -105, highest = 90;
+    static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+    static constexpr float rounder = 0x1.8p23f;
+    static constexpr float smallest = 0x1p-126f, lift = 0x1p25f;
+    static constexpr int lifted = 25;
+};
+
+template <class To, class From> inline To as_bits(From from) {
+    static_assert(sizeof(To) == sizeof(From));
+    To to;
+    std::memcpy(&to, &from, sizeof(to));
+    return to;
+}
+
+// 2^k for k within the range of normal numbers
+template <class real> inline real power_of_two(typename Bits<real>::whole k) {
+    return as_bits<real>((k + Bits<real>::bias) << Bits<real>::digits);
+}
+
+// exp(x) = 2^k exp(r) with |r| at most half of log 2, and exp(r) by its Taylor series
+template <class real> inline real smooth_exp(real given) {
+    using B = Bits<real>;
+    real x = given < B::lowest ? B::lowest : given;
+    x = x > B::highest ? B::highest : x;  // what is no number stays none
+    const real shifted = x * real(1.4426950408889634074) + B::rounder;
+    const real k = shifted - B::rounder;
+    const real r = (x - k * B::ln2_high) - k * B::ln2_low;
+    constexpr double over[] = {1.0,           1.0,           1.0 / 2,        1.0 / 6,         1.0 / 24,
+                               1.0 / 120,     1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    real sum = real(over[B::terms]);
+    for (int n = B::terms - 1; n >= 2; --n) sum = sum * r + real(over[n]);
+    sum = sum * (r * r) + r + 1;
+    using whole = typename B::whole;
+    const whole n = as_bits<whole>(shifted) - as_bits<whole>(B::rounder);
+    const whole half = n >> 1;  // in two steps, for results beyond the normal numbers
+    return sum * power_of_two<real>(half) * power_of_two<real>(n - half);
+}
+
+// log(x) = k log 2 + log(1 + f) with 1 + f between the roots of 1/2 and 2, by the series of atanh in s = f/(2 + f)
+template <class real> inline real smooth_log(real given) {
+    using B = Bits<real>;
+    using whole = typename B::whole;
+    const bool tiny = given < B::smallest;
+    const real x = tiny ? given * B::lift : given;
+    const whole bits = as_bits<whole>(x), root = as_bits<whole>(real(0.70710678118654752440));
+    const whole k = (bits - root) >> B::digits;
+    const real f = as_bits<real>(bits - (k << B::digits)) - 1;
+    const real s = f / (2 + f), z = s * s;
+    real sum = 0;
+    for (int n = sizeof(real) == 8 ? 10 : 4; n >= 1; --n) sum = (sum + real(2.0 / (2 * n + 1))) * z;
+    const real square = real(0.5) * f * f;
+    const real e = real(k - (tiny ? whole(B::lifted) : whole(0)));
+    const real close = e * B::ln2_high - ((square - (s * (square + sum) + e * B::ln2_low)) - f);
+    const real infinite = std::numeric_limits<real>::infinity();
+    const real wrong = given == 0 ? -infinite : std::numeric_limits<real>::quiet_NaN();
+    return given > 0 ? (given < infinite ? close : given) : wrong;
+}
+
+inline float fn_exp(float x) { return smooth_exp(x); }
+inline double fn_exp(double x) { return smooth_exp(x); }
+inline float fn_log(float x) { return smooth_log(x); }
+inline double fn_log(double x) { return smooth_log(x); }
+
+// SplitMix64, Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014: number n of the
+// stream that begins at `key`.
+inline uint64_t splitmix(uint64_t key, uint64_t n) {
+    uint64_t z = key + (n + 1) * 0x9e3779b97f4a7c15ull;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+// Standard normal numbers for neurons from `first` on: each by the transform of Box and Muller (1958) from 64 bits of
+// its own, so that they depend on nothing but the key and the neuron. The same bits in float and in double.
+template <class real, int COUNT> inline void normal(uint64_t key, int first, real* __restrict out) {
+    for (int n = 0; n < COUNT; ++n) {
+        const uint64_t bits = splitmix(key, uint64_t(first + n));
+        // 31 bits each, which every vector unit turns into numbers
+        const real radius = (real(int32_t(bits >> 33)) + real(0.5)) * real(0x1p-31);
+        const real turn = std::fabs(real(int32_t(bits & 0x7fffffff)) * real(0x1p-31) - real(0.5));
+        const real x = real(1.57079632679489661923) - real(6.28318530717958647692) * turn, z = x * x;
+        // sin(x) by its Taylor series, for |x| up to a quarter of a turn
+        real sine = real(-1.0 / 1307674368000.0);
+        sine = sine * z + real(1.0 / 6227020800.0);
+        sine = sine * z - real(1.0 / 39916800.0);
+        sine = sine * z + real(1.0 / 362880.0);
+        sine = sine * z - real(1.0 / 5040.0);
+        sine = sine * z + real(1.0 / 120.0);
+        sine = sine * z - real(1.0 / 6.0);
+        sine = sine * z * x + x;
+        const real far = -2 * smooth_log(radius);
+        out[n] = std::sqrt(far > 0 ? far : real(0)) * sine;
+    }
+}
