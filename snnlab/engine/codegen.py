@@ -64,7 +64,9 @@ def generate(population: Population, dt: float) -> CellCode:
     path = population.cell.path
     if not model.threshold:
         rates = population.cell.rate
-        right = "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
+        right = (
+            "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
+        )
         raise Refused(f"{path}: threshold", "missing", right)
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
