@@ -73,7 +73,7 @@ def step(now, said, learn=True, factor=1.0):
     )
     told_now, moved = {}, {}
     for node in circuit.populations:
-        name, u, U = node.name, now.u[node.name], now.U[node.name]
+        name, u = node.name, now.u[node.name]
         if name.startswith("hidden"):
             pull = lambdas[name] / (1 - lambdas[name]) * (leak + b)
             v, top, inter = (dendrite[name, kind] for kind in ("basal", "apical", "inhibition"))

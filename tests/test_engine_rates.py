@@ -1,4 +1,4 @@
-"""Circuits of rate cells with running plasticity: the engine against NumPy, and against itself where it must not differ."""
+"""Circuits of rate cells with running plasticity: the engine against NumPy, and against itself."""
 
 from dataclasses import replace
 

@@ -91,8 +91,8 @@ def run_rates(
     threads    None for as many as help; the result does not depend on it
     seed       of the noise `xi`; every sample, population, neuron and step has numbers of its own
 
-    Raises Refused for cells that spike and projections that carry spikes, for inputs and states that do not fit, and for
-    weights and states that grow beyond all bounds, naming them and the step.
+    Raises Refused for cells that spike and projections that carry spikes, for inputs and states that do not fit, and
+    for weights and states that grow beyond all bounds, naming them and the step.
     """
     if precision not in get_args(Precision):
         raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))

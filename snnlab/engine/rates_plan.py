@@ -117,7 +117,7 @@ class Plan:
         self._order, self._samples, self._type = order, samples, np.dtype(precision)
         self._precision = precision
         self._lanes = _BYTES // self._type.itemsize
-        self._held: list[NDArray[np.generic]] = []  # what the tables point to
+        self._held: list[object] = []  # what the tables point to
         circuit = order.circuit
         self._channels: dict[tuple[str, str], int] = {}
         self._table: list[_Channel] = []
@@ -277,7 +277,7 @@ class Plan:
 
     def _listed(self, kind: type[ctypes.Structure], entries: Sequence[ctypes.Structure]) -> int:
         table = (kind * max(1, len(entries)))(*entries)
-        self._held.append(np.frombuffer(table, dtype=np.uint8))
+        self._held.append(table)
         return ctypes.addressof(table)
 
     # Numbers in tiles ------------------------------------------------------------------------------------------------
