@@ -63,8 +63,7 @@ def generate(population: Population, dt: float) -> CellCode:
     model = compose(population)
     path = population.cell.path
     if not model.threshold:
-        rates = population.cell.rate
-        right = "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
+        right = "run_rates takes cells that are heard by their rates" if population.cell.rate else "run takes spikes"
         raise Refused(f"{path}: threshold", "missing", right)
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))

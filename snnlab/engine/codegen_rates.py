@@ -101,16 +101,24 @@ def generate_plasticity(plastic: _Key, dt: float) -> PlasticCode:
     moved = block(updater.abstract_code, updater.codeobj.variables, "p", card.path)
     constants = constants_of(model, dt, [updater.abstract_code])
     states = tuple(sorted(group.equations.diff_eq_names))
-    count = range(len(states))
     source = _PLASTIC.format(
         states=len(states),
         weight=states.index(card.weight),
         **_construction(tuple(constants), [moved]),
-        load=lines(3, (f"real c_{name} = at[{k} * LANES<real> + n];" for k, name in enumerate(states))),
-        move=lines(3, moved.body),
-        store=lines(3, (f"at[{k} * LANES<real> + n] = c_{states[k]};" for k in count)),
+        arguments=", ".join(f"T& c_{name}" for name in states),
+        move=lines(2, (line.replace("const real ", "const T ") for line in moved.body)),
+        row=_row(len(states), moved),
     )
     return PlasticCode(source, np.array(list(constants.values())), states, states.index(card.weight))
+
+
+def _row(states: int, moved: Block) -> str:
+    """A step of a row of synapses: by vectors where there is nothing but arithmetic, else one by one."""
+    if not re.search(r"fn_|[<>=!]=|[<>]|&&|[|][|]|bool", " ".join(moved.body).replace(" = ", " ")):
+        at = (f"reinterpret_cast<vec*>(at)[{k}]" for k in range(states))
+        return lines(2, [f"move<vec>({', '.join(at)}, product);"])
+    at = (f"at[{k} * LANES<real> + n]" for k in range(states))
+    return lines(2, [f"for (int n = 0; n < LANES<real>; ++n) move<real>({', '.join(at)}, product[n]);"])
 
 
 class _Key:
@@ -292,15 +300,14 @@ template <class real> struct NAME {{
 {keep}
     }}
 
-    // One step of LANES synapses, whose variables lie one after the other.
-    void move(real* __restrict at, const real* __restrict product) const {{
-#pragma GCC ivdep
-        for (int n = 0; n < LANES<real>; ++n) {{
-            const real c_product = product[n];
-{load}
+    template <class T> void move({arguments}, const T c_product) const {{
 {move}
-{store}
-        }}
+    }}
+
+    // One step of LANES synapses, whose variables lie one after the other.
+    void row(real* at, const typename Vec<real>::type product) const {{
+        using vec [[maybe_unused]] = typename Vec<real>::type;
+{row}
     }}
 }};
 """
