@@ -1,9 +1,9 @@
 """What an answer costs: spikes, synaptic operations, sparsity and size, as NeuroBench counts them.
 
 Definitions are those of Yik et al., The NeuroBench framework (Nature Communications 2025, arXiv:2304.04640), and of its
-public harness. A synaptic operation is one activation meeting one weight. A spike is an activation of 1: its operations add a
-weight and multiply nothing, they are accumulates (AC). Where cells are heard by a rate, an activation is any number, and
-its operations are multiply-accumulates (MAC), unless it happens to be 0 or 1.
+public harness. A synaptic operation is one activation meeting one weight. A spike is an activation of 1: its operations
+add a weight and multiply nothing, they are accumulates (AC). Where cells are heard by a rate, an activation is any
+number, and its operations are multiply-accumulates (MAC), unless it happens to be 0 or 1.
 """
 
 from __future__ import annotations

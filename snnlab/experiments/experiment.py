@@ -168,9 +168,10 @@ class Experiment:
         if name not in ENCODERS:
             raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
         kind = ENCODERS[name]
-        before = fields(self.encoder) if is_dataclass(self.encoder) else ()
-        had: dict[str, Any] = {field.name: field.type for field in before}
-        alike = [field.name for field in fields(kind) if had.get(field.name) == field.type]
+        had: dict[str, Any] = {}
+        if is_dataclass(self.encoder):
+            had = {one.name: one.type for one in fields(self.encoder)}
+        alike = [one.name for one in fields(kind) if had.get(one.name) == one.type]
         kept = {name: getattr(self.encoder, name) for name in alike}
         try:
             return replace(self, encoder=kind(**kept))
