@@ -93,6 +93,11 @@ class Microcircuit:
             cards.cell(f"{name}{end}", transfer) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
         )
 
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards of cells and plastic connections."""
+        found: list[cards.Card] = [*self.cards(), *map(cards.plasticity, PLASTIC.values())]
+        return {card.path: card.digest for card in found}
+
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
         """The circuit for samples of `shape`, with weights of zero, and every one of its four families plastic."""
         pyramidal, interneuron, output = self.cards()
@@ -110,7 +115,7 @@ class Microcircuit:
         ]
         sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, classes), Source(NUDGE, 1)]
         sources += [Source(BIAS, 1)] if self.bias else []
-        return Circuit((*sources, *layers, *inter), tuple(self._wiring(sources[0], layers, inter)), dt)
+        return Circuit((*sources, *inter, *layers), tuple(self._wiring(sources[0], layers, inter)), dt)
 
     def _pull(self, part: float) -> str:
         """The conductance that has this part in a soma's potential, beside those of leak and basal dendrite."""

@@ -24,7 +24,7 @@ from snnlab.morphology import Morphology
 from snnlab.plots.frame import si_prefix, typeset, with_unit
 from snnlab.plots.style import ORANGE
 from snnlab.recording import Recording
-from snnlab.rules.rule import State
+from snnlab.rules.rule import SpikingRule, State, spikes
 from snnlab.runs import Progress
 from snnlab.simulate import simulate
 from snnlab.spikes import Spikes
@@ -49,8 +49,16 @@ def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
     if not 0 <= sample < len(study.trial.test):
         raise Refused("--sample", f"found {sample}", f"the test set has 0 to {len(study.trial.test) - 1}")
     state, progress = study.restored()
-    recording, told = _run_sample(study, state, sample)
-    wanted = study.trial.rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
+    rule = study.trial.rule
+    if not isinstance(rule, SpikingRule):
+        return [
+            _learning(study, progress, timed=False),
+            _confusion(study, state),
+            _weights(study, state),
+            _rates(study, state, sample),
+        ]
+    recording, told = _run_sample(study, rule, state, sample)
+    wanted = rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
     return [
         _learning(study, progress, timed=wanted is not None),
         _confusion(study, state),
@@ -265,6 +273,25 @@ def _raster(study: Study, recording: Recording, told: str, wanted: Spikes | None
     return _saved(study, figure, "raster", told)
 
 
+def _rates(study: Study, state: State, sample: int) -> Path:
+    """What one test sample leads to where cells are heard by a rate: how many hidden cells have which, and each
+    output."""
+    trial = study.trial
+    chosen = trial.test.take([sample])
+    answer = trial.rule.respond(trial.circuit, state, trial.encode(chosen, 0, TEST))
+    *hidden, output = [one for one in trial.circuit.populations if one.name in answer.activity and one.size > 1]
+    figure, axes = plots.figure(1 + len(hidden), size=(8, 1 + 2.1 * (1 + len(hidden))))
+    for ax, population in zip(axes[:, 0], hidden, strict=False):
+        with plots.style():
+            plots.histogram(answer.activity[population.name][0], ax, label=f"rate of {population.name}")
+    names, label = trial.test.classes, int(chosen.labels[0])
+    with plots.style():
+        plots.rates(answer.activity[output.name][0], axes[-1, 0], names=names, marked=label)
+        axes[-1, 0].set_xlabel("output (class); that of the sample's class in another colour")
+    told = f": test sample {sample}, a {names[label]}, answered {names[answer.labels[0]]}"
+    return _saved(study, figure, "rates", told)
+
+
 def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
     """The desired spikes around those that were fired."""
     alike = float(correlation(fired, wanted).mean())
@@ -342,24 +369,24 @@ def _potential(population: Population) -> str:
     return next(iter(population.cell.compartments.values())).potential
 
 
-def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str]:
+def _run_sample(study: Study, rule: SpikingRule, state: State, sample: int) -> tuple[Recording, str]:
     """One test sample in Brian2, with potentials of a few neurons of each layer; and what to say of it."""
     trial = study.trial
     circuit = trial.circuit.with_weights(state.weights)
     chosen = trial.test.take([sample])
-    spikes = trial.encode(chosen, 0, TEST)
-    inputs = {circuit.sources[0].name: spikes}
+    fired = spikes(trial.encode(chosen, 0, TEST), "snnlab plot")
+    inputs = {circuit.sources[0].name: fired}
     responses = engine.run(circuit, inputs, threads=trial.threads)
     counts = {population.name: responses[population.name].counts[0] for population in circuit.populations}
     neurons = _chosen(counts, int(chosen.labels[0]))
     recording = simulate(
         circuit,
         inputs,
-        spikes.duration,
+        fired.duration,
         record={population.name: [_potential(population)] for population in circuit.populations},
         neurons={name: watched.tolist() for name, watched in neurons.items()},
     )
-    answer = trial.rule.respond(circuit, state, spikes).labels[0]
+    answer = rule.respond(circuit, state, fired).labels[0]
     right, given = trial.test.classes[chosen.labels[0]], trial.test.classes[answer]
     return recording, f": test sample {sample}, a {right}, answered {given}"
 

@@ -1,6 +1,9 @@
 """The results that we reproduce, by name."""
 
 from snnlab.experiments import (
+    backprop_mnist,
+    dendritic_mnist,
+    dendritic_mnist_learned,
     hm2bp_camera,
     hm2bp_digits,
     hm2bp_fsdd,
@@ -16,6 +19,9 @@ from snnlab.experiments.experiment import Experiment
 from snnlab.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "backprop-mnist": backprop_mnist.EXPERIMENT,
+    "dendritic-mnist": dendritic_mnist.EXPERIMENT,
+    "dendritic-mnist-learned": dendritic_mnist_learned.EXPERIMENT,
     "hm2bp-camera": hm2bp_camera.EXPERIMENT,
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,
     "hm2bp-fsdd": hm2bp_fsdd.EXPERIMENT,

@@ -5,7 +5,7 @@ from snnlab.plots.curve import correlation_curve, learning_curve, solved_curve
 from snnlab.plots.events import event_frames, event_raster
 from snnlab.plots.images import images
 from snnlab.plots.raster import raster
-from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
+from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram, rates
 from snnlab.plots.results import accuracies
 from snnlab.plots.shape import shape
 from snnlab.plots.sound import cochleagram, wave
@@ -33,6 +33,7 @@ __all__ = [
     "population_rate",
     "raster",
     "rate_histogram",
+    "rates",
     "save",
     "shape",
     "solved_curve",
