@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 FUNCTIONS = frozenset(
     "abs arccos arcsin arctan ceil clip cos cosh exp exprel floor int log log10 sign sin sinh sqrt tan tanh".split()
@@ -119,13 +120,14 @@ def check_name(name: str) -> str:
     return name
 
 
-def names_in(text: str) -> set[str]:
+@lru_cache(maxsize=1024)  # circuits ask again for those on their cards whenever their weights change
+def names_in(text: str) -> frozenset[str]:
     """The names that an expression reads; GrammarError where it is anything but arithmetic."""
     tree = _parse(text)
     for node in ast.walk(tree):
         _check_node(node)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called)
 
 
 def _parse(text: str) -> ast.expr:

@@ -54,6 +54,7 @@ class Microcircuit:
     noise        of every soma, in 1/sqrt(ms)
     latent       whether cells are heard by where their potential is going (latent equilibrium)
     bias         whether basal dendrites and interneurons hear one more source, of rate 1
+    outputs      cells of the output, 0 for one for each class
     """
 
     hidden: tuple[int, ...] = (30,)
@@ -64,6 +65,7 @@ class Microcircuit:
     noise: float = 0.0
     latent: bool = False
     bias: bool = False
+    outputs: int = 0
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:
@@ -76,6 +78,8 @@ class Microcircuit:
                 raise Refused(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
         if self.transfer not in TRANSFERS:
             raise Refused("network.transfer", f"found {self.transfer!r}", f"needs one of {', '.join(TRANSFERS)}")
+        if self.outputs < 0:
+            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
         for name, value, least in (("leak", self.leak, 0.0), ("noise", self.noise, 0.0)):
             if not least <= value < float("inf"):
                 raise Refused(f"network.{name}", f"found {value}", f"needs a number, at least {least:g}")
@@ -108,12 +112,13 @@ class Microcircuit:
             Population(f"hidden{k}", pyramidal, size, common | {"g_A": self._pull(part)})
             for k, (size, part) in enumerate(zip(self.hidden, self.lambdas, strict=False), start=1)
         ]
-        layers.append(Population(OUTPUT, output, classes, common | {"g_som": self._pull(self.lambdas[-1])}))
+        outputs = self.outputs or classes
+        layers.append(Population(OUTPUT, output, outputs, common | {"g_som": self._pull(self.lambdas[-1])}))
         inter = [
             Population(f"inter{k}", interneuron, above.size, common | {"g_som": self._pull(self.interneuron)})
             for k, above in enumerate(layers[1:], start=1)
         ]
-        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, classes), Source(NUDGE, 1)]
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, outputs), Source(NUDGE, 1)]
         sources += [Source(BIAS, 1)] if self.bias else []
         return Circuit((*sources, *inter, *layers), tuple(self._wiring(sources[0], layers, inter)), dt)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from snnlab import engine, plots
 from snnlab.cards import Cell
 from snnlab.circuit import Population
+from snnlab.compartments import draw_compartments
 from snnlab.distances import correlation
 from snnlab.encode import TEST, Ear, Encoder, Filmed, Sensor
 from snnlab.equations import si
@@ -24,7 +25,7 @@ from snnlab.morphology import Morphology
 from snnlab.plots.frame import si_prefix, typeset, with_unit
 from snnlab.plots.style import ORANGE
 from snnlab.recording import Recording
-from snnlab.rules.rule import SpikingRule, State, spikes
+from snnlab.rules.rule import RunningRule, SpikingRule, State, spikes
 from snnlab.runs import Progress
 from snnlab.simulate import simulate
 from snnlab.spikes import Spikes
@@ -55,7 +56,11 @@ def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
             _learning(study, progress, timed=False),
             _confusion(study, state),
             _weights(study, state),
-            _rates(study, state, sample),
+            *(
+                [_compartments(study, rule, state, sample)]
+                if isinstance(rule, RunningRule)
+                else [_rates(study, state, sample)]
+            ),
         ]
     recording, told = _run_sample(study, rule, state, sample)
     wanted = rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
@@ -416,3 +421,8 @@ def _saved(study: Study, figure: Any, name: str, more: str) -> Path:
 def _titled(figure: Any, text: str) -> Any:
     figure.suptitle(text, x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def _compartments(study: Study, rule: RunningRule, state: State, sample: int) -> Path:
+    figure, told = draw_compartments(study, rule, state, sample)
+    return _saved(study, figure, "compartments", told)

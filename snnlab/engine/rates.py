@@ -33,7 +33,7 @@ _Kept = tuple[dict[str, dict[str, NDArray[np.floating]]], dict[str, dict[str, ND
 class Running:
     """What a run can be gone on from.
 
-    cells     population -> state variable -> float (samples, neurons)
+    cells     population -> state variable -> float (samples, neurons); empty for cells as their cards begin
     synapses  plastic projection -> state variable -> float (pre, post): its weights, and what it remembers
     step      steps made so far; noise goes on from there
     """
@@ -186,7 +186,7 @@ def _begin(plan: Plan, circuit: Circuit, state: Running | None, samples: int) ->
     """Put what a run begins with into the plan."""
     for population, code in plan.populations():
         start = {name: np.broadcast_to(code.start[k], (samples, population.size)) for k, name in enumerate(code.states)}
-        given = start if state is None else _checked(state.cells, population.name, start, "state")
+        given = _checked(state.cells, population.name, start, "state") if state and state.cells else start
         plan.set_cells(population.name, given)
     for projection, states in plan.plastic():
         begin: dict[str, NDArray[np.floating]] = {name: np.zeros(projection.weights.shape) for name in states}

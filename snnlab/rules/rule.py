@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit
 from snnlab.errors import Refused
 from snnlab.rates import Rates
+from snnlab.recording import Recording
 from snnlab.spikes import Spikes
 
 Inputs: TypeAlias = Spikes | Rates
@@ -125,6 +126,14 @@ class SpikingRule(Rule, Protocol):
 
         output  of as many samples and steps
         """
+
+
+@runtime_checkable
+class RunningRule(Rule, Protocol):
+    """A rule whose circuit runs in time, so that potentials of its cells can be looked at."""
+
+    def recording(self, circuit: Circuit, state: State, inputs: Inputs, labels: NDArray[np.int64]) -> Recording:
+        """One sample, a batch of one: at first without a teacher, and from half of the time on with one."""
 
 
 def spikes(inputs: Inputs, rule: str) -> Spikes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -180,3 +181,37 @@ def targets(labels: NDArray[np.int64], shape: tuple[int, int], low: float, high:
     wanted = np.full(shape, low)
     wanted[np.arange(samples), labels] = high
     return wanted
+
+
+def pairs(body: Anatomy) -> list[tuple[Layer, Layer]]:
+    """Each hidden layer with the layer above."""
+    return list(zip(body.layers, body.layers[1:], strict=False))
+
+
+def at_random(
+    circuit: Circuit, body: Anatomy, spreads: Sequence[float], top_down_spread: float, rng: np.random.Generator
+) -> dict[str, Values]:
+    """All weights drawn uniformly.
+
+    spreads          of basal weights, up to which either way, for each layer; so are those onto interneurons that are to
+                     predict the layer
+    top_down_spread  of weights from the layer above, and of those from interneurons
+    """
+    shapes = {one.name: one.weights.shape for one in circuit.projections}
+    widest = {layer.basal: spread for layer, spread in zip(body.layers, spreads, strict=True)}
+    for (layer, above), spread in zip(pairs(body), spreads[1:], strict=True):
+        widest |= {layer.dendrite: spread, layer.apical(above): top_down_spread, layer.inhibition: top_down_spread}
+    widest |= {with_bias(name): spread for name, spread in widest.items() if with_bias(name) in shapes}
+    return {name: rng.uniform(-spread, spread, shapes[name]) for name, spread in widest.items()}
+
+
+def predicting(body: Anatomy, weights: Mapping[str, Values]) -> dict[str, Values]:
+    """The weights of interneurons that predict the layer above, and take away what it sends down (self-prediction)."""
+    found = {}
+    for layer, above in pairs(body):
+        copied = above.mix.alone / layer.between_mix.alone
+        found[layer.inhibition] = -weights[layer.apical(above)]
+        for name, of in ((layer.dendrite, above.basal), (with_bias(layer.dendrite), with_bias(above.basal))):
+            if of in weights:
+                found[name] = copied * weights[of]
+    return found

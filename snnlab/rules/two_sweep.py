@@ -44,7 +44,7 @@ from snnlab.errors import Refused, one_of
 from snnlab.rules import sweep
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
-from snnlab.rules.sweep import Anatomy, Layer, with_bias
+from snnlab.rules.sweep import Anatomy, with_bias
 from snnlab.rules.transfer import Values
 
 Start = Literal["predicting", "random"]
@@ -123,21 +123,9 @@ class TwoSweep:
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         body = sweep.anatomy(circuit, _NAME)
-        weights = {layer.basal: rng.uniform(-self.spread, self.spread, _shape(circuit, layer.basal))
-                   for layer in body.layers}  # fmt: skip
-        if body.bias:
-            names = [with_bias(layer.basal) for layer in body.layers]
-            weights |= {name: rng.uniform(-self.spread, self.spread, _shape(circuit, name)) for name in names}
-        for layer, above in _pairs(body):
-            down, copied = layer.apical(above), above.mix.alone / layer.between_mix.alone
-            shape = _shape(circuit, down)
-            weights[down] = rng.uniform(-self.top_down_spread, self.top_down_spread, shape)
-            for name, of in ((layer.dendrite, above.basal), (with_bias(layer.dendrite), with_bias(above.basal))):
-                if of in weights:
-                    random = rng.uniform(-self.spread, self.spread, weights[of].shape)
-                    weights[name] = copied * weights[of] if self.start == "predicting" else random
-            random = rng.uniform(-self.top_down_spread, self.top_down_spread, shape)
-            weights[layer.inhibition] = -weights[down] if self.start == "predicting" else random
+        weights = sweep.at_random(circuit, body, [self.spread] * len(body.layers), self.top_down_spread, rng)
+        if self.start == "predicting":
+            weights |= sweep.predicting(body, weights)
         return State({name: values.astype(self.precision) for name, values in weights.items()})
 
     def check(self, circuit: Circuit, classes: int) -> None:
@@ -179,7 +167,7 @@ class TwoSweep:
         else:
             soma = [output.own * basal[-1] + (output.above * wanted).astype(seen.dtype)]
         swept = Swept(rates, soma, [], [], [], [])
-        for k, (layer, above) in reversed(list(enumerate(_pairs(body)))):
+        for k, (layer, above) in reversed(list(enumerate(sweep.pairs(body)))):
             dendrite = sweep.heard(body, weights, layer.dendrite, rates[k + 1], self.threads)
             inter = layer.between_mix.own * dendrite + layer.between_mix.above * soma[0]
             top_down = heard(weights[layer.apical(above)], phi(soma[0]), threads=self.threads)
@@ -224,13 +212,3 @@ class TwoSweep:
 
     def _eased(self, batch: Batch) -> float:
         return decayed(1.0, self.decay, batch.epoch, batch.epochs)
-
-
-def _pairs(body: Anatomy) -> list[tuple[Layer, Layer]]:
-    """Each hidden layer with the layer above."""
-    return list(zip(body.layers, body.layers[1:], strict=False))
-
-
-def _shape(circuit: Circuit, name: str) -> tuple[int, int]:
-    """Neurons before and after a projection."""
-    return next(one.weights.shape for one in circuit.projections if one.name == name)
