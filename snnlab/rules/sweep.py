@@ -193,8 +193,8 @@ def at_random(
 ) -> dict[str, Values]:
     """All weights drawn uniformly.
 
-    spreads          of basal weights, up to which either way, for each layer; so are those onto interneurons that are to
-                     predict the layer
+    spreads          of basal weights, up to which either way, for each layer; so are those onto the interneurons that
+                     are to predict it
     top_down_spread  of weights from the layer above, and of those from interneurons
     """
     shapes = {one.name: one.weights.shape for one in circuit.projections}
