@@ -14,9 +14,9 @@ EXPERIMENT = Experiment(
     network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron=0.3, latent=True),
     encoder=Intensity(),
     rule=Dendritic(
-        bottom_up=(6000.0, 200.0), to_interneuron=400.0, from_interneuron=0.0, smoothed=1e-4,
+        bottom_up=(20000.0, 600.0), to_interneuron=1200.0, from_interneuron=0.0, smoothed=1e-4,
         lasts=2e-3, lag=0.6e-3, settles=2e-3, spread=(2.0,),
     ),
-    epochs=150,
+    epochs=120,
     batch=2,
 )  # fmt: skip

@@ -3,8 +3,8 @@
 The circuit runs, and learns while it runs: all its plastic connections follow their cards in every step, without
 phases. A teacher pulls the somata of the output. What it changes there comes down into the apical dendrites, and is all
 that is left in them once the interneurons take away what they predict; it nudges the somata, and each basal dendrite
-learns to predict its soma. The samples of a batch run side by side, each through cells of its own, and weights change by
-the mean of what they ask for.
+learns to predict its soma. The samples of a batch run side by side, each through cells of its own, and weights change
+by the mean of what they ask for.
 
 Each sample begins with its cells at rest. The time in which they find their potentials teaches nothing true: the lag is
 how long they are given before they learn (Haider et al., NeurIPS 2021, arXiv:2110.14549, whose latent equilibrium, an
