@@ -2,8 +2,8 @@
 """How fast a dendritic microcircuit learns: 30 inputs, 50 hidden cells, 10 outputs, beside the same in Brian2's C++.
 
 The circuit is that of the regression of Sacramento et al. (2018), its four families of connections all plastic, with a
-new pattern every 100 ms. Numbers are seconds of simulated time, of all samples of the batch together, for each second on
-the processor, of all threads together. Of Brian2, whose program runs on one core, it is what a longer run takes more
+new pattern every 100 ms. Numbers are seconds of simulated time, of all samples of the batch together, for each second
+on the processor, of all threads together. Of Brian2, whose program runs on one core, it is what a longer run takes more
 than a shorter one, so that neither writing nor compiling counts; of snnlab the best of some runs, everything counted
 but generating and compiling its code. Without noise.
 
