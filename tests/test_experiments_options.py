@@ -53,7 +53,13 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     told = experiment.explanations()
     assert told.keys() == experiment.options().keys()
     assert [option for option, text in told.items() if not text] == []
-    words = {"rule.decay": Decay, "rule.hidden": Hidden, "rule.decision": Decision, "rule.precision": Precision, "rule.start": Start}
+    words = {
+        "rule.decay": Decay,
+        "rule.hidden": Hidden,
+        "rule.decision": Decision,
+        "rule.precision": Precision,
+        "rule.start": Start,
+    }
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
     own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",

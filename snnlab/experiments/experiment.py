@@ -168,9 +168,8 @@ class Experiment:
         if name not in ENCODERS:
             raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
         kind = ENCODERS[name]
-        had: dict[str, Any] = {}
-        if is_dataclass(self.encoder):
-            had = {one.name: one.type for one in fields(self.encoder)}
+        encoder: Any = self.encoder
+        had = {one.name: one.type for one in fields(encoder)} if is_dataclass(encoder) else {}
         alike = [one.name for one in fields(kind) if had.get(one.name) == one.type]
         kept = {name: getattr(self.encoder, name) for name in alike}
         try:
