@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 
 from snnlab import plots
 from snnlab.encode import TEST
-from snnlab.experiments.study import Study
+from snnlab.errors import Refused
 from snnlab.microcircuit import OUTPUT
 from snnlab.rules.rule import RunningRule, State
-from snnlab.train import start
+from snnlab.train import Trial, start
 
 _HIDDEN = "hidden1"
 _MANY = 4  # neurons of a layer that are drawn
 _ROWS = {"u": "soma", "v_B": "basal dendrite", "v_A": "apical dendrite"}
 
 
-def draw_compartments(study: Study, rule: RunningRule, state: State, sample: int) -> tuple[Any, str]:
+def compartments_figure(trial: Trial, state: State, sample: int) -> tuple[Any, str]:
     """The figure, and what it shows: one test sample to the network as it began, and as it is now.
 
     The neurons of the first hidden layer are those whose apical dendrites the teacher moved most at the beginning.
     """
-    trial = study.trial
+    rule = trial.rule
+    if not isinstance(rule, RunningRule):
+        raise Refused("compartments", f"{type(rule).__name__} has no time", "needs a rule whose circuit runs")
     chosen = trial.test.take([sample])
     inputs = trial.encode(chosen, 0, TEST)
     runs = [rule.recording(trial.circuit, one, inputs, chosen.labels) for one in (start(trial), state)]
@@ -45,7 +47,7 @@ def draw_compartments(study: Study, rule: RunningRule, state: State, sample: int
         row[1].set_ylabel("")
     for ax, when in zip(axes[0], ("before learning", "after learning"), strict=True):
         ax.set_title(when, loc="left")
-    return figure, f"test sample {sample}; on grey ground a teacher pulls the output towards the dashed potentials"
+    return figure, f": test sample {sample}; on grey ground a teacher pulls the output towards the dashed potentials"
 
 
 def _most(values: NDArray[np.float64]) -> list[int]:

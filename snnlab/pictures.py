@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine, plots
+from snnlab.answers import rates_figure
 from snnlab.cards import Cell
 from snnlab.circuit import Population
-from snnlab.compartments import draw_compartments
+from snnlab.compartments import compartments_figure
 from snnlab.distances import correlation
 from snnlab.encode import TEST, Ear, Encoder, Filmed, Sensor
 from snnlab.equations import si
@@ -43,7 +44,7 @@ _DEEP = 2  # where there are more
 def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
     """The pictures of a run, in its figures folder: how it learned, what it mistakes, its weights, and one sample.
 
-    sample  number of the test sample that is run in Brian2 and drawn
+    sample  number of the test sample that is drawn; where cells fire it is run in Brian2
 
     Raises Refused for a sample that does not exist, and where a picture cannot be written.
     """
@@ -52,16 +53,10 @@ def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
     state, progress = study.restored()
     rule = study.trial.rule
     if not isinstance(rule, SpikingRule):
-        return [
-            _learning(study, progress, timed=False),
-            _confusion(study, state),
-            _weights(study, state),
-            *(
-                [_compartments(study, rule, state, sample)]
-                if isinstance(rule, RunningRule)
-                else [_rates(study, state, sample)]
-            ),
-        ]
+        running = isinstance(rule, RunningRule)
+        figure, told = (compartments_figure if running else rates_figure)(study.trial, state, sample)
+        common = [_learning(study, progress, timed=False), _confusion(study, state), _weights(study, state)]
+        return [*common, _saved(study, figure, "compartments" if running else "rates", told)]
     recording, told = _run_sample(study, rule, state, sample)
     wanted = rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
     return [
@@ -278,25 +273,6 @@ def _raster(study: Study, recording: Recording, told: str, wanted: Spikes | None
     return _saved(study, figure, "raster", told)
 
 
-def _rates(study: Study, state: State, sample: int) -> Path:
-    """What one test sample leads to where cells are heard by a rate: how many hidden cells have which, and each
-    output."""
-    trial = study.trial
-    chosen = trial.test.take([sample])
-    answer = trial.rule.respond(trial.circuit, state, trial.encode(chosen, 0, TEST))
-    *hidden, output = [one for one in trial.circuit.populations if one.name in answer.activity and one.size > 1]
-    figure, axes = plots.figure(1 + len(hidden), size=(8, 1 + 2.1 * (1 + len(hidden))))
-    for ax, population in zip(axes[:, 0], hidden, strict=False):
-        with plots.style():
-            plots.histogram(answer.activity[population.name][0], ax, label=f"rate of {population.name}")
-    names, label = trial.test.classes, int(chosen.labels[0])
-    with plots.style():
-        plots.rates(answer.activity[output.name][0], axes[-1, 0], names=names, marked=label)
-        axes[-1, 0].set_xlabel("output (class); that of the sample's class in another colour")
-    told = f": test sample {sample}, a {names[label]}, answered {names[answer.labels[0]]}"
-    return _saved(study, figure, "rates", told)
-
-
 def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
     """The desired spikes around those that were fired."""
     alike = float(correlation(fired, wanted).mean())
@@ -421,8 +397,3 @@ def _saved(study: Study, figure: Any, name: str, more: str) -> Path:
 def _titled(figure: Any, text: str) -> Any:
     figure.suptitle(text, x=0.01, ha="left", fontsize=11)
     return figure
-
-
-def _compartments(study: Study, rule: RunningRule, state: State, sample: int) -> Path:
-    figure, told = draw_compartments(study, rule, state, sample)
-    return _saved(study, figure, "compartments", f": {told}")

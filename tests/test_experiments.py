@@ -67,7 +67,8 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
     }
     if isinstance(experiment.network, Microcircuit):
         shelf = {path.stem for path in cards.shelf("models").iterdir()}
-        cells = {name for name in shelf if name.startswith(("pyramidal", "interneuron")) and "latent" not in name}
+        cells = {name for name in shelf if name.startswith(("pyramidal", "interneuron")) and "poisson" not in name}
+        cells = {name for name in cells if name.endswith("latent") == experiment.network.latent}
         models = {*cells, *(name for name in shelf if name.startswith("plastic"))}
         assert len(models) == 7
     else:

@@ -20,6 +20,7 @@ from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import explained, option_of, read
 from snnlab.microcircuit import Microcircuit
 from snnlab.rules.backprop import Backprop
+from snnlab.rules.dendritic import Dendritic
 from snnlab.rules.hm2bp import HM2BP, Decay
 from snnlab.rules.normad import Hidden, NormAD
 from snnlab.rules.resume import ReSuMe
@@ -53,12 +54,18 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     told = experiment.explanations()
     assert told.keys() == experiment.options().keys()
     assert [option for option, text in told.items() if not text] == []
-    words = {"rule.decay": Decay, "rule.hidden": Hidden, "rule.decision": Decision, "rule.precision": Precision}
-    words |= {"rule.start": Start}
+    words = {
+        "rule.decay": Decay,
+        "rule.hidden": Hidden,
+        "rule.decision": Decision,
+        "rule.precision": Precision,
+        "rule.start": Start,
+    }
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
     own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
-           TwoSweep: "rule.interneuron", Backprop: "rule.decay"}  # fmt: skip
+           TwoSweep: "rule.interneuron", Backprop: "rule.decay",
+           Dendritic: "rule.lag"}  # fmt: skip
     assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")

@@ -66,7 +66,6 @@ def generate_rates(
     model = compose(population)
     group = prepared(model, population.size, dt, cell.path)
     heard = [name for name in says if name not in group.equations.diff_eq_names]
-    _check_heard(group, heard, cell.inputs, population)
     # what was said already need not be worked out again
     moving = prepared(replace(model, equations=_given(model.equations, heard)), population.size, dt, cell.path)
     variables = tuple(equation.name for equation in cell.equations)
@@ -138,20 +137,6 @@ class _Key:
 def plasticity_code(plastic: Plastic, dt: float) -> PlasticCode:
     """``generate_plasticity``, once for all connections that say the same."""
     return generate_plasticity(_Key(plastic), dt)
-
-
-def _check_heard(group: Any, heard: Iterable[str], inputs: Sequence[str], population: Population) -> None:
-    """Refuse to let others hear what depends on what is heard in the same step: there would be no first."""
-    for name in heard:
-        reached, waiting = set(), {name}
-        while waiting:
-            reached |= waiting
-            known = [group.equations[one] for one in waiting if one in group.equations.names]
-            waiting = {other for one in known if one.type == "subexpression" for other in one.identifiers} - reached
-        if met := sorted(reached & set(inputs)):
-            where = f"population {population.name!r}"
-            right = "what is heard must follow from state variables alone"
-            raise Refused(where, f"{name!r} is heard and depends on the input {met[0]!r} of the same step", right)
 
 
 def _given(equations: str, names: Sequence[str]) -> str:

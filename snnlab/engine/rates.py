@@ -22,6 +22,7 @@ from snnlab.equations import seconds
 from snnlab.errors import Refused, one_of
 from snnlab.native import cores
 from snnlab.rates import Rates
+from snnlab.stability import check_stable
 
 _NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 _EVERY = 64  # steps from one look for numbers beyond all bounds to the next
@@ -105,6 +106,8 @@ def run_rates(
     dt = seconds(circuit.dt, "circuit: dt")
     _check_asked(circuit, record, "record")
     _check_asked(circuit, mean, "mean")
+    for population in circuit.populations:
+        check_stable(population, dt)
     order, learns = order_of(circuit, dt), _learning(learn, steps)
     work = sum(pre.size * post.size for pre, post in _ends(circuit)) * samples
     several = (threads or cores()) if work > _THREADED else 1

@@ -168,8 +168,8 @@ class Experiment:
         if name not in ENCODERS:
             raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
         kind = ENCODERS[name]
-        before: Any = self.encoder
-        had = {one.name: one.type for one in (fields(before) if is_dataclass(before) else ())}
+        encoder: Any = self.encoder
+        had = {one.name: one.type for one in fields(encoder)} if is_dataclass(encoder) else {}
         alike = [one.name for one in fields(kind) if had.get(one.name) == one.type]
         kept = {name: getattr(self.encoder, name) for name in alike}
         try:

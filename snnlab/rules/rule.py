@@ -146,7 +146,7 @@ def spikes(inputs: Inputs, rule: str) -> Spikes:
 def steady(inputs: Inputs, rule: str) -> NDArray[np.floating]:
     """The rates (samples, neurons) of a rule that learns from such as stay as they are. Raises Refused for others."""
     if isinstance(inputs, Spikes):
-        raise Refused("encoder", "makes spikes", f"{rule} learn from steady rates: set encoder=intensity")
+        raise Refused("encoder", "makes spikes", f"{rule} learns from steady rates: set encoder=intensity")
     if inputs.stretches > 1:
-        raise Refused("encoder", f"makes rates of {inputs.stretches} stretches", f"{rule} learn from steady ones")
+        raise Refused("encoder", f"makes rates of {inputs.stretches} stretches", f"{rule} learns from steady ones")
     return inputs.values[:, 0]

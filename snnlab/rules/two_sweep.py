@@ -49,7 +49,7 @@ from snnlab.rules.transfer import Values
 
 Start = Literal["predicting", "random"]
 
-_NAME = "two sweeps"
+_NAME = "the two-sweep rule"
 
 
 @dataclass(frozen=True, eq=False)
