@@ -175,7 +175,7 @@ def test_an_option_changes_itself_alone() -> None:
         ("rule.learning_rate", "nan", "found 'nan'; needs a number"),
         ("rule.learning_rate", "inf", "found 'inf'; needs a number"),
         ("rule.learning_rate", "", "found ''; needs a number"),
-        ("rule.decay", "maybe", "--set rule.decay: found 'maybe'; known: cosine, none, sqrt"),
+        ("rule.decay", "maybe", "--set rule.decay: found 'maybe'; known: cosine, late, none, sqrt"),
         ("rule.self_term", "maybe", "found 'maybe'; needs true or false"),
         ("rule.precision", "float16", "--set rule.precision: found 'float16'; did you mean"),
         (

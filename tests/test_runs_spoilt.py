@@ -232,7 +232,7 @@ def test_an_experiment_file_that_no_run_writes_is_refused(content: Any, says: st
         ("batch", "32", None),
         ("batch", True, "options: batch: found True"),
         ("batch", None, "options: batch: found None"),
-        ("rule.decay", 1, "options: rule.decay: found 1; known: cosine, none, sqrt"),
+        ("rule.decay", 1, "options: rule.decay: found 1; known: cosine, late, none, sqrt"),
         ("rule.learning_rate", 1, None),
         ("rule.learning_rate", 10**400, "rule.learning_rate: found 1000000"),
         ("rule.precision", "float16", "rule.precision: found 'float16'"),

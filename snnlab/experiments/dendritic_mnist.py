@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=Microcircuit(hidden=(500, 500), mixing=(0.3, 0.3, 0.1), interneuron=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
-    rule=TwoSweep(rate=8e-3),
-    epochs=40,
+    rule=TwoSweep(rate=8e-3, decay="late"),
+    epochs=60,
     batch=10,
 )

@@ -32,7 +32,7 @@ class Backprop:
 
     rate       a weight falls by the rate times its gradient, the mean over the batch
     decay      of the rate: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the last
-               epoch
+               epoch, "late" for one that stays for two thirds of the epochs and then falls evenly to 0
     spread     weights begin uniform in [-spread, spread]
     low        rate wanted of an output
     high       and of that of the label

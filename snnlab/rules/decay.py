@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-Decay = Literal["none", "sqrt", "cosine"]
+Decay = Literal["none", "sqrt", "cosine", "late"]
 
 
 def decayed(rate: float, decay: Decay, epoch: int, epochs: int) -> float:
     """The rate in this epoch, counted from 1, of so many.
 
     "sqrt" divides by the root of the epoch's number; "cosine" is half a wave that comes to 0 after the last epoch, so
-    that it depends on how many there are to be.
+    that it depends on how many there are to be; "late" stays for two thirds of them and then falls evenly to 0.
     """
     if decay == "sqrt":
         return rate * epoch**-0.5
     if decay == "cosine":
         return rate * ((1 + math.cos(math.pi * min((epoch - 1) / epochs, 1))) / 2)
+    if decay == "late":
+        return rate * min(1.0, 3 * (1 - min((epoch - 1) / epochs, 1)))
     return rate

@@ -54,7 +54,8 @@ class HM2BP:
 
     learning_rate   Adam's step in epoch 1
     decay           of the learning rate: "sqrt" for 1/sqrt(epoch) as published; "cosine" for half a wave that comes to
-                    0 after the last epoch, so that it depends on how many there are to be; or "none"
+                    0 after the last epoch, so that it depends on how many there are to be; "late" for a rate
+                    that stays for two thirds of them and then falls evenly to 0; or "none"
     target          spikes wanted of the label's output neuron
     other           spikes wanted of each other output neuron
     margin          counts this close to their target are right

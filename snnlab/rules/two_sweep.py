@@ -78,7 +78,7 @@ class TwoSweep:
 
     rate             of basal weights onto the output, times its part from the teacher
     decay            of all rates: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the
-                     last epoch
+                     last epoch, "late" for rates that stay for two thirds of the epochs and then fall evenly to 0
     interneuron      rate of weights onto interneurons, as a multiple of that of the weights that they are to predict
     inhibition       rate of weights from interneurons, 0 for weights that stay as they are
     top_down         rate of weights from the layer above, 0 for weights that stay as they are
