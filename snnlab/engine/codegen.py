@@ -64,8 +64,13 @@ def generate(population: Population, dt: float) -> CellCode:
     path = population.cell.path
     if not model.threshold:
         rates = population.cell.rate
-        right = "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
+        right = (
+            "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
+        )
         raise Refused(f"{path}: threshold", "missing", right)
+    for name in population.cell.drawn:
+        right = "the engine runs cells that spike by their equations alone; simulate draws numbers too"
+        raise Refused(f"{path}: equations", f"{name!r} is drawn", right)
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
     parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -50,10 +50,7 @@ class _Run(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in "populations channels learns".split()),
         *((name, ctypes.c_int64) for name in "steps begin mean_from".split()),
         ("seed", ctypes.c_uint64),
-        *(
-            (name, ctypes.c_int32)
-            for name in "n_populations samples threads bad_projection bad_population".split()
-        ),
+        *((name, ctypes.c_int32) for name in "n_populations samples threads bad_projection bad_population".split()),
         ("bad_step", ctypes.c_int64),
     ]
 
@@ -84,7 +81,7 @@ def order_of(circuit: Circuit, dt: float) -> Order:
     codes, tells, posts = {}, {}, {}
     for population in circuit.populations:
         leaving = [one for one in circuit.projections if one.pre == population.name]
-        says = _once(circuit.heard(one) for one in leaving)
+        says = _once((*(circuit.heard(one) for one in leaving), *population.cell.drawn))
         tells[population.name] = _once(
             one.plasticity.card.pre for one in leaving if one.plasticity and one.plasticity.card.pre not in says
         )
@@ -99,7 +96,7 @@ def order_of(circuit: Circuit, dt: float) -> Order:
     return Order(circuit, codes, tells, posts, plastic, cells, synapses)
 
 
-def _once(given: Iterator[str]) -> tuple[str, ...]:
+def _once(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
 
@@ -325,15 +322,14 @@ def _library(cells: tuple[str, ...], synapses: tuple[str, ...], precision: Preci
     structs = [named(source, f"Cell{k}") for k, source in enumerate(cells)]
     structs += [named(source, f"Plastic{k}") for k, source in enumerate(synapses)]
     of_cells = "\n".join(
-        f"            case {k}: return std::make_unique<CellsOf<Cell{k}<real>, real>>(given);" for k in range(len(cells))
+        f"            case {k}: return std::make_unique<CellsOf<Cell{k}<real>, real>>(given);"
+        for k in range(len(cells))
     )
     of_synapses = "\n".join(
         f"            case {k}: return std::make_unique<SynapsesOf<Plastic{k}<real>, real>>(given);"
         for k in range(len(synapses))
     )
-    text = _SOURCE.format(
-        structs="\n".join(structs), real=REAL[precision], of_cells=of_cells, of_synapses=of_synapses
-    )
+    text = _SOURCE.format(structs="\n".join(structs), real=REAL[precision], of_cells=of_cells, of_synapses=of_synapses)
     # product and sum fused: steps of rates do not tip over as spikes do, and the last bit is nobody's here
     library = native.library(text, name="rates", include=[_HERE], flags=["-ffp-contract=fast"])
     library.run.restype = None
