@@ -281,8 +281,8 @@ template <class real> struct NAME {{
         }}
     }}
 
-    // What LANES neurons say, after they have drawn. One function for the first step and all others, so that no compiler
-    // rounds them apart.
+    // What LANES neurons say, after they have drawn. One function for the first step and all others: no compiler
+    // shall round them apart.
     __attribute__((noinline)) void speak(const real* __restrict state, real* __restrict said) const {{
 #pragma GCC ivdep
         for (int n = 0; n < LANES<real>; ++n) {{
