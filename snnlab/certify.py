@@ -12,7 +12,7 @@ from snnlab.circuit import Circuit
 from snnlab.encode import TEST
 from snnlab.engine import Precision
 from snnlab.errors import Refused
-from snnlab.rules.rule import State
+from snnlab.rules.rule import SpikingRule, State, spikes
 from snnlab.simulate import simulate_each
 from snnlab.spikes import Spikes, stack
 from snnlab.train import Trial
@@ -57,8 +57,9 @@ def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], obje
 
     done  is called as each sample is finished
 
-    Raises Refused for more samples than there are.
+    Raises Refused for more samples than there are, and for cells that do not fire.
     """
+    rule = _spiking(trial)
     if not 1 <= samples <= len(trial.test):
         raise Refused("--samples", f"found {samples}", f"the test set has 1 to {len(trial.test)}")
     names = [population.name for population in trial.circuit.populations]
@@ -66,7 +67,7 @@ def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], obje
     changed = 0
     for first in range(0, samples, _AT_A_TIME):
         chosen = trial.test.take(slice(first, min(first + _AT_A_TIME, samples)))
-        inputs = trial.encode(chosen, 0, TEST)
+        inputs = spikes(trial.encode(chosen, 0, TEST), "certify")
         exact = engine_spikes(trial, state, inputs, "float64")
         fast = engine_spikes(trial, state, inputs, "float32")
         witness = brian_spikes(trial.circuit.with_weights(state.weights), inputs, done)
@@ -74,9 +75,16 @@ def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], obje
             brian[name] += compare(exact[name], witness[name])
             single[name] += compare(fast[name], exact[name])
         output = trial.circuit.nodes[-1].name
-        answers = [trial.rule.decide(state, spikes[output]) for spikes in (fast, exact)]
+        answers = [rule.decide(state, spikes[output]) for spikes in (fast, exact)]
         changed += int(np.count_nonzero(answers[0] != answers[1]))
     return Certificate(samples, brian, single, changed)
+
+
+def _spiking(trial: Trial) -> SpikingRule:
+    if not isinstance(trial.rule, SpikingRule):
+        found = f"cells of {trial.circuit.nodes[-1].name!r} that are heard by a rate"
+        raise Refused("certify", found, "needs a network that fires: spikes are what is compared")
+    return trial.rule
 
 
 def compare(one: Spikes, other: Spikes) -> Agreement:

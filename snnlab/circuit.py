@@ -5,7 +5,7 @@ Numbers are SI floats, or text with a unit ("20 ms"); text is read where Brian2 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -206,6 +206,12 @@ class Circuit:
             for one in self.projections
         )
         return replace(self, projections=tuple(changed))
+
+    def along(self, names: Collection[str]) -> Circuit:
+        """The projections of these names alone, and the nodes at their ends."""
+        kept = tuple(projection for projection in self.projections if projection.name in names)
+        ends = {end for projection in kept for end in (projection.pre, projection.post)}
+        return replace(self, nodes=tuple(node for node in self.nodes if node.name in ends), projections=kept)
 
     def _check(self, projection: Projection) -> None:
         where = f"projection {projection.name!r}"

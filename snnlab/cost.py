@@ -1,20 +1,24 @@
 """What an answer costs: spikes, synaptic operations, sparsity and size, as NeuroBench counts them.
 
 Definitions are those of Yik et al., The NeuroBench framework (Nature Communications 2025, arXiv:2304.04640), and of its
-public harness. A synaptic operation is one activation meeting one weight. Activations here are spikes, so that an
-operation adds a weight and multiplies nothing: all of them are accumulates (AC).
+public harness. A synaptic operation is one activation meeting one weight. A spike is an activation of 1: its operations
+add a weight and multiply nothing, they are accumulates (AC). Where cells are heard by a rate, an activation is any
+number, and its operations are multiply-accumulates (MAC), unless it happens to be 0 or 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit, Population
 from snnlab.errors import Refused
+from snnlab.rates import Rates
+from snnlab.spikes import Spikes
 from snnlab.weights import Convolution, Pooling, Weights, fan_out, learned, sparse
 
 
@@ -22,12 +26,12 @@ from snnlab.weights import Convolution, Pooling, Weights, fan_out, learned, spar
 class Cost:
     """Of one sample, the mean over those measured; and of the network.
 
-    spikes               population -> spikes
+    spikes               population -> spikes; cells that are heard by a rate fire none
     input_spikes         of all sources
     dense                operations if every synapse were served in every time step, silent and zero ones too
-    effective_acs        operations of spikes that cross a weight other than zero
-    effective_macs       those of activations other than 0 and 1; no source sends any
-    activation_sparsity  share of neurons times steps without a spike, 0 to 1; of all populations
+    effective_acs        operations of spikes, and of rates of 1, that cross a weight other than zero
+    effective_macs       those of rates other than 0 and 1
+    activation_sparsity  share of neurons times steps without a spike, or with a rate of 0, 0 to 1; of all populations
     connection_sparsity  share of weights that are zero, 0 to 1; of pairs, where weights are not shared
     parameters           numbers that are learned
     footprint_bytes      the weights as they are kept, and each state variable of each neuron in their precision
@@ -51,11 +55,15 @@ def cost(
     samples: int,
     steps: int,
     trained: Collection[str] | None = None,
+    graded: Mapping[str, NDArray[np.integer]] = MappingProxyType({}),
 ) -> Cost:
     """The cost of `samples` samples of `steps` time steps each.
 
-    counts   population or source -> spikes of each of its neurons over all samples (neurons,)
+    counts   population or source -> activations of 1, which are spikes, of each of its neurons over all samples
+             (neurons,)
     trained  projections whose weights are learned; all that could be, if left out
+    graded   population or source that is heard by a rate -> activations other than 0 and 1 (neurons,); its activations
+             of 1 are no spikes
 
     A spike pays for all its synapses, also where the sample ends before it arrives.
 
@@ -65,22 +73,65 @@ def cost(
         found = f"{samples} samples, {steps} steps, {len(circuit.populations)} populations"
         raise Refused("cost", found, "needs at least one of each")
     weights = [one.weights for one in circuit.projections]
-    crossed = sum(int(counts[one.pre] @ _effective(one.weights)) for one in circuit.projections)
-    fired = sum(int(counts[one.name].sum()) for one in circuit.populations)
+    nodes = {node.name: node.size for node in circuit.nodes}
+    fired = {name: 0 if name in graded else int(counts[name].sum()) for name in nodes}
+    other = {name: graded.get(name, np.zeros(size, dtype=np.int64)) for name, size in nodes.items()}
+    active = sum(int((counts[one.name] + other[one.name]).sum()) for one in circuit.populations)
+    acs, macs = (sum(int(said[one.pre] @ _effective(one.weights)) for one in circuit.projections)
+                 for said in (counts, other))  # fmt: skip
     cells = sum(one.size for one in circuit.populations)
     zeros, pairs = (sum(part) for part in zip(*map(_zeros, weights), strict=True)) if weights else (0, 0)
     numbers = [(one.name, values) for one in circuit.projections if (values := learned(one.weights)) is not None]
     return Cost(
-        spikes={one.name: int(counts[one.name].sum()) / samples for one in circuit.populations},
-        input_spikes=sum(int(counts[one.name].sum()) for one in circuit.sources) / samples,
+        spikes={one.name: fired[one.name] / samples for one in circuit.populations},
+        input_spikes=sum(fired[one.name] for one in circuit.sources) / samples,
         dense=float(steps * sum(map(_synapses, weights))),
-        effective_acs=crossed / samples,
-        effective_macs=0.0,
-        activation_sparsity=1 - fired / (samples * steps * cells),
+        effective_acs=acs / samples,
+        effective_macs=macs / samples,
+        activation_sparsity=1 - active / (samples * steps * cells),
         connection_sparsity=zeros / pairs if pairs else 0.0,
         parameters=sum(values.size for name, values in numbers if trained is None or name in trained),
         footprint_bytes=sum(map(_bytes, weights)) + _neurons(circuit) * _precision([values for _, values in numbers]),
     )
+
+
+class Tally:
+    """What the neurons of a circuit did, summed over samples: their activations of 1, and those of other rates.
+
+    circuit  of which they are
+    """
+
+    def __init__(self, circuit: Circuit) -> None:
+        self._counts = {node.name: np.zeros(node.size, dtype=np.int64) for node in circuit.nodes}
+        self._graded: dict[str, NDArray[np.int64]] = {}
+        self._steps = 0
+
+    def add(self, source: str, inputs: Spikes | Rates, activity: Mapping[str, NDArray[np.generic]]) -> None:
+        """What some samples were, and what they led to.
+
+        activity  population -> (samples, neurons): spikes, which are whole numbers, or rates
+        """
+        if isinstance(inputs, Spikes):
+            self._steps = inputs.steps
+            self._counts[source] += np.bincount(inputs.ids, minlength=inputs.size)
+        else:
+            self._steps = inputs.stretches
+            self._rated(source, inputs.values.reshape(-1, inputs.size))
+        for name, said in activity.items():
+            if said.dtype.kind == "f":
+                self._rated(name, said)
+            else:
+                self._counts[name] += said.sum(axis=0)
+
+    def cost(self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None) -> Cost:
+        """What these samples cost in the circuit, or in the part of it that answered. Raises Refused as `cost` does."""
+        return cost(circuit, self._counts, samples=samples, steps=self._steps, trained=trained, graded=self._graded)
+
+    def _rated(self, name: str, rates: NDArray[np.generic]) -> None:
+        ones = np.count_nonzero(rates == 1, axis=0)
+        self._counts[name] += ones
+        known = self._graded.setdefault(name, np.zeros_like(self._counts[name]))
+        known += np.count_nonzero(rates, axis=0) - ones
 
 
 def _effective(weights: Weights) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ FORMATS = {
     "idx": "LeCun's idx files, one of images and one of labels for each part",
     "scikit-learn": "shipped inside that package",
     "table": "on the card itself, a row for each sample",
+    "drawn": "drawn from a seed, by a rule that the card names",
     "nmnist-bin": "one file of 5-byte events for each recording, in a folder for each class",
     "audio": "one WAV or SPHERE file for each utterance",
     "tonic": "read by a class of tonic",
@@ -30,6 +31,15 @@ NAMINGS = {
 }
 """What a card's `naming` may say: how the files of sounds are called."""
 
+DRAWN = {
+    "yin-yang": "points of a disc in which yin, yang and their two dots are told apart, as x, y, 1 - x and 1 - y",
+    "uniform": "every number equally often, all of them independent; each sample is of the first class",
+}
+"""What a card's `drawn` may say: the rules that snnlab/loaders/drawn.py has."""
+
+YIN_YANG = ("yin", "yang", "dot")
+"""The classes of a card whose `drawn` says "yin-yang"."""
+
 TIME_UNITS = ("s", "ms", "us")
 """What a card's `time_unit` may say."""
 
@@ -37,11 +47,12 @@ TONIC = ("SHD", "SSC", "NTIDIGITS18", "DVSGesture")
 """What a card of format "tonic" may say in `tonic`: the classes whose files are read."""
 
 _MEASURE = {
-    "idx": "shape", "scikit-learn": "shape", "table": "shape",
+    "idx": "shape", "scikit-learn": "shape", "table": "shape", "drawn": "shape",
     "nmnist-bin": "sensor", "tonic": "sensor", "audio": "rate",
 }  # fmt: skip
-_SHIPPED = ("scikit-learn", "table")  # formats that need no files
+_SHIPPED = ("scikit-learn", "table", "drawn")  # formats that need no files
 _MOST = 255  # that a number in a table may be
+_DRAWN_MOST = 1 << 28  # numbers in a part that is drawn, so that a card from elsewhere cannot fill the memory
 _MEASURES = ("shape", "sensor", "rate")
 _DIGITS = {"md5": 32, "sha256": 64}
 
@@ -90,8 +101,8 @@ class Listing:
 class Split:
     """One part of a dataset: how many samples it has when complete, and where they are.
 
-    An idx card names two `files`, and a table has `rows`, each of numbers and the name of a class; for all others
-    `path` is a file or a folder below the data folder.
+    An idx card names two `files`, a table has `rows`, each of numbers and the name of a class, and what is drawn has a
+    `seed`; for all others `path` is a file or a folder below the data folder.
     """
 
     samples: int
@@ -99,6 +110,7 @@ class Split:
     labels: str
     path: str
     rows: tuple[tuple[int | str, ...], ...]
+    seed: int  # of the random numbers that it is drawn from; 0 where nothing is drawn
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,7 @@ class Dataset:
     time_unit: str  # of events in the files; loaders hand out microseconds
     rate: int  # of sound, in Hz
     naming: str  # of the files of sounds: a key of NAMINGS
+    drawn: str  # the rule that samples are drawn by: a key of DRAWN
     folders: tuple[str, ...]  # where the files may lie below the data folder, most likely first
     mirrors: tuple[str, ...]  # folders on the net that hold the files, each as <name>.gz
     files: Mapping[str, DataFile]
@@ -137,6 +150,7 @@ def read(page: Page) -> Dataset:
     if (kind := page.text("kind", "")) != "dataset":
         raise page.refuse("kind", f"found {kind!r}" if kind else "missing", 'needs kind = "dataset"')
     fields = page.head() | _words(page) | _measures(page)
+    fields["drawn"] = _drawn(page, fields)
     fields |= {"folders": _folders(page, "folders"), "mirrors": _addresses(page)}
     fields["files"] = MappingProxyType({name: _data_file(name, part) for name, part in page.pages("files").items()})
     archives = {name: _archive(name, part) for name, part in page.pages("archives").items()}
@@ -147,6 +161,8 @@ def read(page: Page) -> Dataset:
     _check_sources(page, fields)
     if not splits:
         raise page.refuse("splits", "missing", "a dataset has at least one part")
+    if fields["format"] == "drawn":
+        _check_seeds(page, splits)
     fields["splits"] = MappingProxyType(splits)
     return page.close(Dataset, fields)
 
@@ -157,9 +173,18 @@ def _check_sources(page: Page, fields: Mapping[str, Any]) -> None:
         raise page.refuse("mirrors", f"found {list(fields['mirrors'])!r}", "hold idx files; archives have their own")
     for key in ("files", "archives", "listing"):
         if fields[key] and fields["format"] in _SHIPPED:
-            raise page.refuse(key, "found", "what ships with a package or stands on its card has no files")
+            raise page.refuse(key, "found", "what ships with a package, stands on its card or is drawn has no files")
     if fields["naming"] == "fsdd" and sorted(fields["classes"]) != list(string.digits):
         raise page.refuse("classes", f"found {list(fields['classes'])!r}", "files named as in fsdd say 0 to 9")
+
+
+def _check_seeds(page: Page, splits: Mapping[str, Split]) -> None:
+    """One seed would put the same samples into two parts."""
+    found: dict[int, str] = {}
+    for name, split in splits.items():
+        if found.setdefault(split.seed, name) != name:
+            other = found[split.seed]
+            raise page.refuse(f"splits.{name}: seed", f"found {split.seed}, that of {other!r}", "each part has its own")
 
 
 # Field by field --------------------------------------------------------------------------------------------------
@@ -207,6 +232,20 @@ def _measures(page: Page) -> dict[str, Any]:
         if fields[key] and format_ != "idx":
             raise page.refuse(key, f"found {fields[key]!r}", "only idx files need it")
     return fields
+
+
+def _drawn(page: Page, fields: Mapping[str, Any]) -> str:
+    """The rule that samples are drawn by; empty for a format that is not drawn."""
+    rule = page.text("drawn", "")
+    if bool(rule) != (fields["format"] == "drawn"):
+        raise page.refuse("drawn", f"found {rule!r}" if rule else "missing", 'a rule, where the format is "drawn"')
+    if rule and rule not in DRAWN:
+        raise page.refuse("drawn", f"found {rule!r}", one_of(rule, DRAWN))
+    if rule == "yin-yang" and fields["shape"] != (4,):
+        raise page.refuse("shape", f"found {list(fields['shape'])}", "points of yin-yang have four numbers: needs [4]")
+    if rule == "yin-yang" and fields["classes"] != YIN_YANG:
+        raise page.refuse("classes", f"found {list(fields['classes'])!r}", f"yin-yang has {', '.join(YIN_YANG)}")
+    return rule
 
 
 def _sides(page: Page, key: str) -> tuple[int, ...]:
@@ -303,7 +342,7 @@ def _split(part: Page, card: Mapping[str, Any]) -> Split:
             raise part.refuse(key, f"found {fields[key]!r}", one_of(fields[key], known))
     if bool(fields["path"]) != (format_ not in ("idx", *_SHIPPED)):
         raise part.refuse("path", f"found {fields['path']!r}", "a file or a folder, where the format is not idx")
-    fields["rows"] = _rows(part, card)
+    fields |= {"rows": _rows(part, card), "seed": _seed(part, card, fields["samples"])}
     if format_ == "table" and len(fields["rows"]) != fields["samples"]:
         raise part.refuse("samples", f"found {fields['samples']}", f"the table has {len(fields['rows'])} rows")
     if fields["path"]:
@@ -324,3 +363,15 @@ def _rows(part: Page, card: Mapping[str, Any]) -> tuple[tuple[int | str, ...], .
         if not all(type(number) is int and 0 <= number <= _MOST for number in row[:-1]):
             raise part.refuse("rows", f"found {row!r}", right)
     return tuple(map(tuple, rows))
+
+
+def _seed(part: Page, card: Mapping[str, Any], samples: int) -> int:
+    """The seed of a part that is drawn, and 0 where nothing is."""
+    if card["format"] != "drawn":
+        if "seed" in part.table:
+            raise part.refuse("seed", f"found {part.table['seed']!r}", 'only the format "drawn" has seeds')
+        return 0
+    if samples * math.prod(card["shape"]) > _DRAWN_MOST:
+        right = f"at most {_DRAWN_MOST:,} numbers are drawn, and a sample has {math.prod(card['shape'])}"
+        raise part.refuse("samples", f"found {samples}", right)
+    return _count(part, "seed")

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 FUNCTIONS = frozenset(
     "abs arccos arcsin arctan ceil clip cos cosh exp exprel floor int log log10 sign sin sinh sqrt tan tanh".split()
@@ -135,7 +136,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def names_in(text: str, *, draws: bool = False) -> set[str]:
+@lru_cache(maxsize=1024)  # circuits ask again for those on their cards whenever their weights change
+def names_in(text: str, *, draws: bool = False) -> frozenset[str]:
     """The names that an expression reads; GrammarError where it is anything but arithmetic, or may draw and does so."""
     tree = _parse(text)
     if draws and (call := _draw(tree)):
@@ -144,7 +146,7 @@ def names_in(text: str, *, draws: bool = False) -> set[str]:
     for node in ast.walk(tree):
         _check_node(node)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called)
 
 
 def _parse(text: str) -> ast.expr:
@@ -237,10 +239,8 @@ def at_once(equations: Sequence[Equation], variable: str) -> set[str]:
     values = {one.name: one for one in equations if one.expression and not one.differential}
     read, left = set(), {variable}
     while left:
-        name = left.pop()
-        read.add(name)
-        if name in values:
-            left |= names_in(values[name].expression, draws=values[name].draws) - read
+        read.add(name := left.pop())
+        left |= names_in(values[name].expression, draws=values[name].draws) - read if name in values else set()
     return read
 
 

@@ -66,6 +66,7 @@ class Microcircuit:
     noise          of every soma, in 1/sqrt(ms)
     latent         whether cells are heard by where their potential is going (latent equilibrium)
     bias           whether basal dendrites and interneurons hear one more source, of rate 1
+    outputs        cells of the output, 0 for one for each class
     spikes_per_ms  how often a cell fires in a millisecond at a rate of 1, where cells are heard by their spikes and
                    latent; 0 for cells that are heard by their rates
     """
@@ -78,6 +79,7 @@ class Microcircuit:
     noise: float = 0.0
     latent: bool = False
     bias: bool = False
+    outputs: int = 0
     spikes_per_ms: float = 0.0
 
     def __post_init__(self) -> None:
@@ -91,6 +93,8 @@ class Microcircuit:
                 raise Refused(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
         if self.transfer not in TRANSFERS:
             raise Refused("network.transfer", f"found {self.transfer!r}", f"needs one of {', '.join(TRANSFERS)}")
+        if self.outputs < 0:
+            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
         for name in ("leak", "noise", "spikes_per_ms"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
                 raise Refused(f"network.{name}", f"found {value}", "needs a number, at least 0")
@@ -111,6 +115,11 @@ class Microcircuit:
             cards.cell(f"{name}{end}", transfer) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
         )
 
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards of cells and plastic connections."""
+        found: list[cards.Card] = [*self.cards(), *map(cards.plasticity, PLASTIC.values())]
+        return {card.path: card.digest for card in found}
+
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
         """The circuit for samples of `shape`, with weights of zero, and every one of its four families plastic."""
         pyramidal, interneuron, output = self.cards()
@@ -122,20 +131,21 @@ class Microcircuit:
             Population(f"hidden{k}", pyramidal, size, common | {"g_A": self._pull(part)})
             for k, (size, part) in enumerate(zip(self.hidden, self.lambdas, strict=False), start=1)
         ]
-        layers.append(Population(OUTPUT, output, classes, common | {"g_som": self._pull(self.lambdas[-1])}))
+        outputs = self.outputs or classes
+        layers.append(Population(OUTPUT, output, outputs, common | {"g_som": self._pull(self.lambdas[-1])}))
         inter = [
             Population(f"inter{k}", interneuron, above.size, common | {"g_som": self._pull(self.interneuron)})
             for k, above in enumerate(layers[1:], start=1)
         ]
-        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, classes), Source(NUDGE, 1)]
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, outputs), Source(NUDGE, 1)]
         sources += [Source(BIAS, 1)] if self.bias else []
         first: Source | Population = sources[0]
         if self.spikes_per_ms:
             first = Population(AFFERENT, cards.cell("poisson_input"), first.size, latent | fires)
         wiring = self._wiring(first, layers, inter)
         if isinstance(first, Population):
-            return Circuit((*sources, first, *layers, *inter), (_one_to_one(sources[0], first, "given"), *wiring), dt)
-        return Circuit((*sources, *layers, *inter), tuple(wiring), dt)
+            return Circuit((*sources, first, *inter, *layers), (_one_to_one(sources[0], first, "given"), *wiring), dt)
+        return Circuit((*sources, *inter, *layers), tuple(wiring), dt)
 
     def _pull(self, part: float) -> str:
         """The conductance that has this part in a soma's potential, beside those of leak and basal dendrite."""

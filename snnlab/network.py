@@ -58,6 +58,11 @@ class Layers:
         if not 0 <= self.inhibition < float("inf"):
             raise Refused("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
 
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards of cell and synapse."""
+        found: list[cards.Card] = [cards.cell(self.cell), *([cards.synapse(self.synapse)] if self.synapse else [])]
+        return {card.path: card.digest for card in found}
+
     def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
         """The network for samples of `shape`: features, or an image of rows, columns and perhaps channels.
 

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine, plots
+from snnlab.answers import rates_figure
 from snnlab.cards import Cell
 from snnlab.circuit import Population
+from snnlab.compartments import compartments_figure
 from snnlab.distances import correlation
 from snnlab.encode import TEST, Ear, Encoder, Filmed, Sensor
 from snnlab.equations import si
@@ -24,7 +26,7 @@ from snnlab.morphology import Morphology
 from snnlab.plots.frame import si_prefix, typeset, with_unit
 from snnlab.plots.style import ORANGE
 from snnlab.recording import Recording
-from snnlab.rules.rule import State
+from snnlab.rules.rule import RunningRule, SpikingRule, State, spikes
 from snnlab.runs import Progress
 from snnlab.simulate import simulate
 from snnlab.spikes import Spikes
@@ -42,15 +44,21 @@ _DEEP = 2  # where there are more
 def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
     """The pictures of a run, in its figures folder: how it learned, what it mistakes, its weights, and one sample.
 
-    sample  number of the test sample that is run in Brian2 and drawn
+    sample  number of the test sample that is drawn; where cells fire it is run in Brian2
 
     Raises Refused for a sample that does not exist, and where a picture cannot be written.
     """
     if not 0 <= sample < len(study.trial.test):
         raise Refused("--sample", f"found {sample}", f"the test set has 0 to {len(study.trial.test) - 1}")
     state, progress = study.restored()
-    recording, told = _run_sample(study, state, sample)
-    wanted = study.trial.rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
+    rule = study.trial.rule
+    if not isinstance(rule, SpikingRule):
+        running = isinstance(rule, RunningRule)
+        figure, told = (compartments_figure if running else rates_figure)(study.trial, state, sample)
+        common = [_learning(study, progress, timed=False), _confusion(study, state), _weights(study, state)]
+        return [*common, _saved(study, figure, "compartments" if running else "rates", told)]
+    recording, told = _run_sample(study, rule, state, sample)
+    wanted = rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
     return [
         _learning(study, progress, timed=wanted is not None),
         _confusion(study, state),
@@ -342,24 +350,24 @@ def _potential(population: Population) -> str:
     return next(iter(population.cell.compartments.values())).potential
 
 
-def _run_sample(study: Study, state: State, sample: int) -> tuple[Recording, str]:
+def _run_sample(study: Study, rule: SpikingRule, state: State, sample: int) -> tuple[Recording, str]:
     """One test sample in Brian2, with potentials of a few neurons of each layer; and what to say of it."""
     trial = study.trial
     circuit = trial.circuit.with_weights(state.weights)
     chosen = trial.test.take([sample])
-    spikes = trial.encode(chosen, 0, TEST)
-    inputs = {circuit.sources[0].name: spikes}
+    fired = spikes(trial.encode(chosen, 0, TEST), "snnlab plot")
+    inputs = {circuit.sources[0].name: fired}
     responses = engine.run(circuit, inputs, threads=trial.threads)
     counts = {population.name: responses[population.name].counts[0] for population in circuit.populations}
     neurons = _chosen(counts, int(chosen.labels[0]))
     recording = simulate(
         circuit,
         inputs,
-        spikes.duration,
+        fired.duration,
         record={population.name: [_potential(population)] for population in circuit.populations},
         neurons={name: watched.tolist() for name, watched in neurons.items()},
     )
-    answer = trial.rule.respond(circuit, state, spikes).labels[0]
+    answer = rule.respond(circuit, state, fired).labels[0]
     right, given = trial.test.classes[chosen.labels[0]], trial.test.classes[answer]
     return recording, f": test sample {sample}, a {right}, answered {given}"
 

@@ -47,13 +47,16 @@ def _title(samples: Files, number: int, what: str) -> str:
 def _images(samples: Images, first: int) -> Any:
     shown = samples.take(slice(first, first + _IMAGES))
     lines = -(-len(shown) // 10)
-    figure, axes = plots.figure(size=(8, 0.7 + 1.05 * lines))
+    height, width = (1, *samples.shape)[-2:]  # numbers in a row are an image of one line
+    # many numbers in a row would be too low to be seen
+    drawn = shown.values.reshape(-1, height, width).repeat(max(1, width // 4) if height == 1 else 1, axis=1)
+    line = 0.2 + 0.8 * min(1.0, drawn.shape[1] / width)  # of the height that a square image and its label take
+    figure, axes = plots.figure(size=(8, 0.7 + 1.05 * max(1.0, lines * line)))
     with plots.style():
         labels = [samples.classes[label] for label in shown.labels.tolist()]
         longest = max(map(len, labels))
-        side = (1, *samples.shape)[-2:]  # numbers in a row are an image of one line
         plots.images(
-            shown.values.reshape(-1, *side), axes[0, 0], peak=samples.peak,
+            drawn, axes[0, 0], peak=samples.peak,
             labels=labels if longest <= 12 else [label[:11] + "…" if len(label) > 12 else label for label in labels],
         )  # fmt: skip
         numbers = f"{shown.numbers[0]} to {shown.numbers[-1]}"

@@ -32,7 +32,7 @@ class Rates:
     @classmethod
     def steady(cls, values: NDArray[np.floating]) -> Rates:
         """Rates (samples, neurons) that stay as they are."""
-        return cls(values[:, None, :])
+        return cls(values[..., None, :])
 
     @property
     def samples(self) -> int:

@@ -44,8 +44,8 @@ def check_stable(population: Population, dt: float) -> None:
             right = "no step of Euler's method is stable: needs other parameters, another start or another method"
             raise Refused(where, "what it does at its start does not decay by itself", right)
         largest = min(-2 * mu.real / abs(mu) ** 2)
-        right = f"the largest stable step is {1e3 * largest:.4g} ms; smaller conductances allow a longer one"
-        raise Refused(where, f"unstable in steps of {1e3 * dt:.4g} ms", right)
+        right = f"the largest stable step is {1e3 * largest:.4g} ms"
+        raise Refused(where, f"unstable in steps of {1e3 * dt:.4g} ms by Euler's method", right)
 
 
 @dataclass(frozen=True)

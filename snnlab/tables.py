@@ -117,7 +117,7 @@ def _cells(line: Line) -> list[str]:
         f"{100 * line.mean(lambda row: row.test_accuracy):.2f}{spread} %",
         "none" if last.reported is None else f"{100 * last.reported:.2f} %",
         f"{line.mean(lambda row: row.spikes):,.0f}",
-        f"{line.cost('effective_acs'):,.0f}",
+        f"{line.cost('effective_acs') + line.cost('effective_macs'):,.0f}",
         duration(line.mean(lambda row: row.wall_s)),
         "" if last.reported is None else last.reference,
     ]
@@ -141,6 +141,8 @@ def _paid(line: Line) -> list[str]:
     dense, crossed, parameters, size = (f"{number:,.0f}" for number in numbers.values())
     shares = [f"{100 * line.cost(key):.2f} %" for key in ("activation_sparsity", "connection_sparsity")]
     speeds = [line.mean(lambda row: row.train_samples_per_s), line.mean(lambda row: row.test_samples_per_s)]
+    if macs := line.cost("effective_macs"):
+        crossed += f", and {macs:,.0f} MACs"
     return [line.name, dense, crossed, *shares, parameters, size, *(f"{speed:,.0f}" for speed in speeds)]
 
 

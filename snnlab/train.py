@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from snnlab.augment import Elastic
 from snnlab.circuit import Circuit
-from snnlab.cost import Cost, cost
+from snnlab.cost import Cost, Tally
 from snnlab.encode import TEST, TRAIN, Encoder
 from snnlab.engine import cores
 from snnlab.errors import Refused
 from snnlab.rules import boosting
-from snnlab.rules.rule import Batch, Rule, Score, State
+from snnlab.rules.rule import Batch, Inputs, Rule, Score, State
 from snnlab.runs import Progress, Run
 from snnlab.samples import Images, Samples
-from snnlab.spikes import Spikes
 
 BETWEEN_CHECKPOINTS = 20.0
 """Seconds of work that a kill may cost, unless told otherwise."""
 
 _TESTED = 100  # samples at a time; changes no answer
+_EVERY = 16  # batches from one look at all weights to the next, which may take as long as small batches
 _AHEAD = 2  # batches that wait to be learned from
 _Made = TypeVar("_Made")
 
@@ -82,8 +82,8 @@ class Trial:
     def batches_per_epoch(self) -> int:
         return -(-len(self.train) // self.batch)
 
-    def encode(self, samples: Samples, epoch: int, stream: int) -> Spikes:
-        """The spikes that stand for some samples in this epoch."""
+    def encode(self, samples: Samples, epoch: int, stream: int) -> Inputs:
+        """The spikes or rates that stand for some samples in this epoch."""
         threads = self.threads or cores()
         return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream, threads=threads)
 
@@ -110,9 +110,9 @@ class Trial:
         for start in range(first * self.batch, len(order), self.batch):
             places = order[start : start + self.batch]
             samples = self.train.take(places)
-            spikes = self.encode(self.augmented(samples, epoch), epoch, TRAIN)
+            inputs = self.encode(self.augmented(samples, epoch), epoch, TRAIN)
             counts = None if weights is None else weights[places]
-            yield Batch(spikes, samples.labels, epoch, self.epochs, counts)
+            yield Batch(inputs, samples.labels, epoch, self.epochs, counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,21 +231,21 @@ def ahead(made: Iterator[_Made], many: int = _AHEAD) -> Generator[_Made, None, N
 
 
 def evaluate(trial: Trial, state: State) -> Evaluation:
-    """The test set, its spikes drawn once and for all by the trial's seed."""
+    """The test set, what stands for it drawn once and for all by the trial's seed."""
     began = time.monotonic()
-    classes, number, source = len(trial.test.classes), len(trial.test), trial.circuit.sources[0]
+    classes, number, source = len(trial.test.classes), len(trial.test), trial.circuit.sources[0].name
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    fired = {node.name: np.zeros(node.size, dtype=np.int64) for node in trial.circuit.nodes}
+    tally = Tally(trial.circuit)
     parts = (trial.test.take(slice(first, first + _TESTED)) for first in range(0, number, _TESTED))
     for samples, inputs in ahead((part, trial.encode(part, 0, TEST)) for part in parts):
         answer = trial.rule.respond(trial.circuit, state, inputs)
         np.add.at(confusion, (samples.labels, answer.labels), 1)
-        fired[source.name] += np.bincount(inputs.ids, minlength=source.size)
-        for name, counts in answer.activity.items():
-            fired[name] += counts.sum(axis=0)
+        tally.add(source, inputs, answer.activity)
     speed = number / (time.monotonic() - began)
     circuit = trial.circuit.with_weights(state.weights)
-    paid = cost(circuit, fired, samples=number, steps=inputs.steps, trained=state.weights)
+    if answer.crossed is not None:
+        circuit = circuit.along(answer.crossed)
+    paid = tally.cost(circuit, samples=number, trained=state.weights)
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 
 
@@ -326,7 +326,8 @@ def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
 
 
 def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> None:
-    bad = [f"weights of {name}" for name in _not_finite(state.weights)]
+    looked = progress.batch < _EVERY or progress.batch % _EVERY == 0
+    bad = [f"weights of {name}" for name in _not_finite(state.weights)] if looked else []
     if not np.isfinite(score.loss):
         bad.append("loss")
     if bad:
@@ -335,8 +336,9 @@ def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> N
 
 def _check_memory(state: State, progress: Progress, run: Run) -> None:
     """Before a checkpoint, which could not be restored: moments may overflow and leave weights that stand still."""
-    for name in _not_finite(state.memory):
-        raise _stopped(f"batch {progress.batch}: memory of {name}", progress, run)
+    for part, arrays in (("weights", state.weights), ("memory", state.memory)):
+        for name in _not_finite(arrays):
+            raise _stopped(f"batch {progress.batch}: {part} of {name}", progress, run)
 
 
 def _stopped(where: str, progress: Progress, run: Run) -> Refused:

@@ -11,6 +11,7 @@ from time import sleep
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 from small_recordings import Recordings as Sensors
 from test_loaders_archives import RECORDINGS, Recordings
@@ -44,6 +45,7 @@ def test_the_list_has_every_dataset_and_where_it_is(
     assert lines["ti46-digits"].endswith("not found, must be bought")
     assert lines["mnist"].endswith("not found")
     assert lines["digits"].endswith("ships with scikit-learn")
+    assert lines["yin-yang"].endswith("drawn from the seeds on its card")
     assert lines["xor"].endswith("on its card") and "4 train + 4 test" in lines["xor"]
     (tmp_path / "ti46" / "ti_alpha" / "train" / "nobody").mkdir()
     assert snnlab("data", "list", "--data", tmp_path, monkeypatch=monkeypatch) == 0
@@ -100,7 +102,15 @@ def test_data_that_must_be_bought_is_not_fetched(
 
 
 @pytest.mark.parametrize(
-    ("name", "place"), [("xor", "on its card"), ("one", "on its card"), ("digits", "ships with scikit-learn")]
+    ("name", "place"),
+    [
+        ("xor", "on its card"),
+        ("one", "on its card"),
+        ("bars", "on its card"),
+        ("yin-yang", "drawn from the seeds on its card"),
+        ("noise", "drawn from the seeds on its card"),
+        ("digits", "ships with scikit-learn"),
+    ],
 )
 @pytest.mark.parametrize("command", ["where", "verify", "fetch"])
 def test_of_data_without_files_it_is_said_where_they_are(
@@ -157,6 +167,30 @@ def test_a_table_is_drawn_as_images_of_one_line(tmp_path: Path, monkeypatch: pyt
     (values, more) = drawn[0]
     assert values.tolist() == [[[0, 0]], [[0, 1]], [[1, 0]], [[1, 1]]]
     assert more == {"labels": ["false", "true", "true", "false"], "peak": 1}
+
+
+@pytest.mark.parametrize("name", ["bars", "yin-yang", "noise"])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_bars_and_what_is_drawn_from_seeds_can_be_shown(
+    name: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.png"
+    assert snnlab("data", "show", name, "--part", part, "--sample", "7", "--plot", path, monkeypatch=monkeypatch) == 0
+    assert path.read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("name", ["xor", "bars", "yin-yang", "noise", "digits"])
+def test_no_label_stands_on_an_image(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However low the images are: measured as they are drawn."""
+    kept: list[Figure] = []
+    monkeypatch.setattr("snnlab.plots.save", lambda figure, path: kept.append(figure) or path)
+    portraits.draw_samples(name, "test", tmp_path / "x.png")
+    (figure,) = kept
+    figure.draw_without_rendering()
+    images = [image.get_window_extent() for image in figure.axes[0].get_images()]
+    labels = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(labels) == len(images) > 0
+    assert not any(label.overlaps(image) for label in labels for image in images)
 
 
 def test_a_sound_is_drawn_beside_its_spikes(tmp_path: Path) -> None:

@@ -98,6 +98,23 @@ shape = [2]
 samples = 2
 rows = [[0, 255, "a"], [3, 4, "1"]]
 """
+DRAWN = """
+kind = "dataset"
+name = "Toy points"
+summary = "What it is."
+reference = "Somebody, 2022"
+licence = "CC0"
+format = "drawn"
+drawn = "yin-yang"
+classes = ["yin", "yang", "dot"]
+shape = [4]
+[splits.train]
+samples = 5
+seed = 1
+[splits.test]
+samples = 5
+seed = 2
+"""
 SHELF = sorted(cards.datasets())
 
 
@@ -111,7 +128,7 @@ def read(text: str) -> datacard.Dataset:
 def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() -> None:
     papers = {"mnist", "nmnist", "ti46-digits", "ti46-letters"}
     relatives = "fashion-mnist kmnist emnist-balanced emnist-letters fsdd shd ssc ntidigits dvs-gesture digits"
-    tasks = {"xor", "one"}
+    tasks = {"xor", "one", "bars", "yin-yang", "noise"}
     assert set(SHELF) == papers | set(relatives.split()) | tasks
 
 
@@ -133,6 +150,9 @@ def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() 
         ("ntidigits", 11, 2_464, 2_486, (64, 1, 1)),
         ("dvs-gesture", 11, 1_077, 264, (128, 128, 2)),
         ("xor", 3, 4, 4, (2,)),
+        ("bars", 3, 8, 8, (3, 3)),
+        ("yin-yang", 3, 5_000, 1_000, (4,)),
+        ("noise", 2, 10_000, 1_000, (30,)),
     ],
 )
 def test_a_card_has_the_published_numbers(name: str, classes: int, train: int, test: int, measure: object) -> None:
@@ -154,7 +174,7 @@ def test_the_sizes_of_idx_files_follow_from_their_samples(name: str) -> None:
 def test_what_can_be_downloaded_can_be_checked_and_what_cannot_says_how_to_get_it(name: str) -> None:
     card = cards.dataset(name)
     downloads = bool(card.mirrors) or any(archive.mirrors for archive in card.archives.values())
-    assert downloads != bool(card.obtain) or card.format in ("scikit-learn", "table")
+    assert downloads != bool(card.obtain) or card.format in ("scikit-learn", "table", "drawn")
     for archive in card.archives.values():
         assert archive.md5 or archive.sha256 or (card.listing and card.listing.sha256)
     if card.mirrors:
@@ -193,6 +213,8 @@ def test_good_cards_are_read_into_values() -> None:
     assert (read(DIGITS).format, read(WORDS).naming) == ("scikit-learn", "fsdd")
     assert read(TABLE).splits["train"].rows == ((0, 255, "a"), (3, 4, "1"))
     assert images.splits["train"].rows == ()
+    assert (read(DRAWN).drawn, [split.seed for split in read(DRAWN).splits.values()]) == ("yin-yang", [1, 2])
+    assert (images.drawn, images.splits["train"].seed) == ("", 0)
     assert events.listing is not None
     assert events.listing.files == 5
 
@@ -246,7 +268,7 @@ def test_good_cards_are_read_into_values() -> None:
         (WORDS, '"0", ', "", "'8', '9']; files named as in fsdd say 0 to 9"),
         (WORDS, '"0"', '"zero"', "classes: found ['zero', '1', '2'"),
         (DIGITS, "[splits", "[files.a]\nbytes = 1\n[splits", "files: found; what ships with a package"),
-        (TABLE, "[splits", f"[archives.a]\nmd5 = '{'0' * 32}'\n[splits", "or stands on its card has no files"),
+        (TABLE, "[splits", f"[archives.a]\nmd5 = '{'0' * 32}'\n[splits", "stands on its card or is drawn has no files"),
         (TABLE, "[splits", "[listing]\npattern = 'a'\nfiles = 1\n[splits", "listing: found; what ships with"),
         (TABLE, "[2]", "[2]\nmirrors = ['http://a/']", "mirrors: found ['http://a/']; hold idx files"),
         (TABLE, "shape = [2]", "", "shape: missing; a card of format 'table' gives its shape"),
@@ -270,6 +292,24 @@ def test_good_cards_are_read_into_values() -> None:
             'samples = 1\nrows = [[0, "a"]]',
             "splits.train: rows: found; a table has them, and no",
         ),
+        (DRAWN, 'drawn = "yin-yang"', "", 'drawn: missing; a rule, where the format is "drawn"'),
+        (DRAWN, '"yin-yang"', '"ying-yang"', "drawn: found 'ying-yang'; did you mean 'yin-yang'"),
+        (DRAWN, '"yin-yang"', "7", "drawn: found 7; needs text"),
+        (DRAWN, '"yin-yang"', '"yin-yang"\nrate = 8000', "rate: found 8000; a card of format 'drawn' gives its shape"),
+        (DRAWN, "[4]", "[2]", "shape: found [2]; points of yin-yang have four numbers"),
+        (DRAWN, "[4]", "[2, 2]", "shape: found [2, 2]; points of yin-yang have four numbers"),
+        (DRAWN, "shape = [4]", "", "shape: missing; a card of format 'drawn' gives its shape"),
+        (DRAWN, '"yin", "yang"', '"yang", "yin"', "classes: found ['yang', 'yin', 'dot']; yin-yang has yin, yang, dot"),
+        (DRAWN, "seed = 1", "", "splits.train: seed: missing; needs a whole number"),
+        (DRAWN, "seed = 1", "seed = -1", "splits.train: seed: found -1; cannot be negative"),
+        (DRAWN, "seed = 1", "seed = true", "splits.train: seed: found True; needs a whole number"),
+        (DRAWN, "seed = 2", "seed = 1", "splits.test: seed: found 1, that of 'train'; each part has its own"),
+        (DRAWN, "seed = 1", "seed = 1\nrows = [[1, 2, 3, 4, 'dot']]", "splits.train: rows: found; a table has them"),
+        (DRAWN, "seed = 1", "seed = 1\npath = 'x'", "splits.train: path: found 'x'"),
+        (DRAWN, "samples = 5", "samples = 67108865", "samples: found 67108865; at most 268,435,456 numbers are drawn"),
+        (DRAWN, "[splits.train", "[files.a]\nbytes = 1\n[splits.train", "files: found; what ships with a package"),
+        (TABLE, "[2]", "[2]\ndrawn = 'uniform'", "drawn: found 'uniform'; a rule, where the format is \"drawn\""),
+        (TABLE, "samples = 2", "samples = 2\nseed = 0", 'splits.train: seed: found 0; only the format "drawn"'),
         (EVENTS, "[splits.train]\nsamples = 5\npath", "path", "splits: missing; a dataset has at least one part"),
     ],
 )
@@ -290,7 +330,9 @@ def test_a_plain_download_without_any_checksum_is_refused() -> None:
 ROWS = st.lists(st.one_of(st.integers(-1, 256), st.booleans(), st.sampled_from(["a", "1", "b"])), max_size=4)
 LEAVES = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(["idx", "tonic", "NMNIST", "us", "train", "../x", "https://example.org/", "Train/*", "pictures"]),
+    st.sampled_from(
+        ["idx", "tonic", "NMNIST", "us", "train", "../x", "https://example.org/", "Train/*", "pictures", "uniform"]
+    ),
     st.integers(),
     st.booleans(),
     st.floats(),
@@ -299,7 +341,7 @@ VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
 )
 FIELDS = sorted(
-    set(tomllib.loads(IMAGES)) | set(tomllib.loads(EVENTS)) | {"rate", "first_label", "transposed", "other"}
+    set(tomllib.loads(IMAGES)) | set(tomllib.loads(EVENTS)) | {"rate", "first_label", "transposed", "drawn", "other"}
 )
 
 
@@ -318,7 +360,7 @@ def test_a_table_is_read_exactly_if_each_row_is_two_small_numbers_and_a_class(ro
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS, TABLE]), field=st.sampled_from(FIELDS), value=VALUES)
+@given(card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS, TABLE, DRAWN]), field=st.sampled_from(FIELDS), value=VALUES)
 @example(IMAGES, "files", {"..": {"bytes": 1}})
 @example(IMAGES, "files", {"": {"bytes": 1}})
 @example(EVENTS, "archives", {"a:b": {"md5": "0" * 32}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from snnlab.encode import ENCODERS, Latency
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study, check_same
+from snnlab.microcircuit import Microcircuit
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.train import train
 
@@ -62,12 +64,21 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         **{
             f"datasets/{one}.toml": cards.dataset(one).digest for one in {experiment.dataset, experiment.source("test")}
         },
-        f"models/{experiment.network.cell}.toml": cards.cell(experiment.network.cell).digest,
     }
-    if synapse := experiment.network.synapse:
-        expected[f"models/{synapse}.toml"] = cards.synapse(synapse).digest
+    if isinstance(experiment.network, Microcircuit):
+        shelf = {path.stem for path in cards.shelf("models").iterdir()}
+        cells = {name for name in shelf if name.startswith(("pyramidal", "interneuron")) and "poisson" not in name}
+        cells = {name for name in cells if name.endswith("latent") == experiment.network.latent}
+        models = {*cells, *(name for name in shelf if name.startswith("plastic"))}
+        assert len(models) == 7
+    else:
+        models = {experiment.network.cell, experiment.network.synapse} - {""}
+    for name_of in models:
+        text = (cards.shelf("models") / f"{name_of}.toml").read_bytes()
+        expected[f"models/{name_of}.toml"] = hashlib.sha256(text).hexdigest()
     assert experiment.digests() == expected
-    assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
+    if not isinstance(experiment.network, Microcircuit):
+        assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
 
 
 @pytest.mark.parametrize("encoder", ["current", "features"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -61,6 +62,27 @@ def test_one_pattern_is_a_single_sample_of_the_first_of_two_classes() -> None:
     train, test = loaders.load("one", "train"), loaders.load("one", "test")
     assert [len(train), len(test)] == [1, 1] and np.array_equal(train.values, test.values)
     assert train.classes[train.labels[0]] == "pattern" and train.shape == (1,)
+
+
+def test_bars_are_all_lines_of_three_pixels_each_once_and_named_by_their_direction() -> None:
+    """Of the 84 triples of pixels, those on a straight line, by the area of the triangle that they span."""
+    pixels = list(itertools.product(range(3), repeat=2))
+    lines = {
+        (p, q, r)
+        for p, q, r in itertools.combinations(pixels, 3)
+        if (q[0] - p[0]) * (r[1] - p[1]) == (q[1] - p[1]) * (r[0] - p[0])
+    }
+    assert len(lines) == 8
+    for split in ("train", "test"):
+        samples = loaders.load("bars", split)
+        assert len(samples) == 8 and set(samples.values.ravel().tolist()) == {0, 1} and samples.shape == (3, 3)
+        bars = {}
+        for values, label in zip(samples.values.reshape(-1, 3, 3), samples.labels, strict=True):
+            bars[tuple((int(row), int(column)) for row, column in np.argwhere(values))] = samples.classes[label]
+        assert set(bars) == lines
+        for bar, said in bars.items():
+            rows, columns = (len(set(where)) for where in zip(*bar, strict=True))
+            assert said == {(1, 3): "horizontal", (3, 1): "vertical", (3, 3): "diagonal"}[rows, columns]
 
 
 @settings(max_examples=60)

@@ -123,11 +123,14 @@ def transfers() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
     """A bar for each epoch, with speed and accuracy so far; a line for each epoch that is done, on stdout."""
+    from snnlab.rules.rule import SpikingRule
+
+    fires = isinstance(trial.rule, SpikingRule)
     with epochs(trial) as show:
 
         def told(report: Report) -> None:
             if report.row is not None:
-                print(_line(report.row, trial.epochs), flush=True)
+                print(_line(report.row, trial.epochs, fires), flush=True)
             show(report)
 
         yield told
@@ -159,11 +162,11 @@ def epochs(trial: Trial) -> Iterator[Callable[[Report], None]]:
         yield show
 
 
-def _line(row: dict[str, float | int], epochs: int) -> str:
+def _line(row: dict[str, float | int], epochs: int, fires: bool) -> str:
     return (
         f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  train {100 * row['train_accuracy']:6.2f} %  "
-        f"test {100 * row['test_accuracy']:6.2f} %  {row['train_samples_per_s']:.0f} samples/s  "
-        f"{row['spikes_per_sample']:.0f} spikes/sample"
+        f"test {100 * row['test_accuracy']:6.2f} %  {row['train_samples_per_s']:.0f} samples/s"
+        + (f"  {row['spikes_per_sample']:.0f} spikes/sample" if fires else "")
     )
 
 

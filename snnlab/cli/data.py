@@ -24,7 +24,11 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; a
 One = Annotated[str, typer.Argument(metavar="NAME", help="A dataset.")]
 
 _LISTED = 20  # new files that are printed one by one
-_NO_FILES = {"scikit-learn": "ships with scikit-learn", "table": "on its card"}  # by format, where the data is
+_NO_FILES = {  # by format, where the data is
+    "scikit-learn": "ships with scikit-learn",
+    "table": "on its card",
+    "drawn": "drawn from the seeds on its card",
+}
 
 
 def list_all(data: Folder = None) -> None:

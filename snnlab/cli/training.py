@@ -114,8 +114,8 @@ def train(
 def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Threads = None) -> None:
     """Test a trained network. Says accuracy, speed, and what a sample costs; as JSON, the confusion too.
 
-    Operations are spikes that cross a weight other than zero, for a test sample; "if dense" is every synapse in every
-    time step. The confusion has a row for each true class.
+    Operations are spikes, or rates, that cross a weight other than zero, for a test sample; "if dense" is every synapse
+    in every time step. The confusion has a row for each true class.
 
     \b
     snnlab evaluate runs/hm2bp-digits-seed0
@@ -146,7 +146,7 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
         return
     tested = f"{_percent(found.accuracy)} of {len(study.trial.test)} test samples, after {_trained(progress)}"
     rows = [("accuracy", tested), ("reported", _paper(study.experiment))]
-    printed.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost)])
+    printed.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost, _fires(study))])
 
 
 def certify(
@@ -189,7 +189,7 @@ def plot(
     ] = 0,
     data: Data = None,
 ) -> None:
-    """Draw a run. Into its figures: learning, confusion, weights, and one test sample run in Brian2.
+    """Draw a run. Into its figures: learning, confusion, weights, and one test sample, run in Brian2 if cells fire.
 
     \b
     snnlab plot runs/hm2bp-digits-seed0 --sample 7
@@ -287,9 +287,12 @@ def _close(study: Study, out: Path) -> None:
     _, progress = study.restored()
     summary = study.summarise(progress)
     accuracy = f"{_percent(summary['test_accuracy'])} after {_epochs(summary['epochs'])}: the last, not the best"
-    if not summary["spikes_per_sample"]:
+    if not summary["spikes_per_sample"] and _fires(study):
         print("no neuron fires for any test sample: a lower network.v_th may wake them", file=sys.stderr)
-    next_ = [f"snnlab {word} {shlex.quote(str(out))}" for word in ("evaluate", "certify", "plot")]
+    next_ = [
+        f"snnlab {word} {shlex.quote(str(out))}"
+        for word in ("evaluate", *(["certify"] if _fires(study) else []), "plot")
+    ]
     printed.fields(
         [
             ("test accuracy", accuracy),
@@ -299,7 +302,7 @@ def _close(study: Study, out: Path) -> None:
                 f"{summary['train_samples_per_s']:.0f} samples/s trained, {summary['test_samples_per_s']:.0f} tested",
             ),
             ("kept in", str(out)),
-            *zip(("next", "", ""), next_, strict=True),
+            *zip(("next", "", ""), next_, strict=False),
         ]
     )
 
@@ -326,12 +329,23 @@ def _samples(study: Study) -> str:
     return f"{train} samples, tested on {test}"
 
 
-def _paid(cost: Cost) -> list[tuple[str, str]]:
+def _fires(study: Study) -> bool:
+    """Whether its cells fire, and are not heard by a rate."""
+    from snnlab.rules.rule import SpikingRule
+
+    return isinstance(study.trial.rule, SpikingRule)
+
+
+def _paid(cost: Cost, fires: bool) -> list[tuple[str, str]]:
     """What a sample costs, line by line."""
-    spikes = {"input": cost.input_spikes, **cost.spikes}
+    spikes = {"input": cost.input_spikes, **cost.spikes} if fires else {}
+    kinds = f"{cost.effective_acs:,.0f} per sample, accumulates only"
+    if not fires:
+        macs = f"{cost.effective_macs:,.0f} multiply-accumulates per sample"
+        kinds = f"{macs} and {cost.effective_acs:,.0f} accumulates, of rates of 1"
     return [
         *((f"spikes of {name}", f"{count:.1f} per sample") for name, count in spikes.items()),
-        ("operations", f"{cost.effective_acs:,.0f} per sample, accumulates only; {cost.dense:,.0f} if dense"),
+        ("operations", f"{kinds}; {cost.dense:,.0f} if dense"),
         ("sparsity", f"{_percent(cost.activation_sparsity)} of activations, {_percent(cost.connection_sparsity)} "
                      "of weights are zero"),
         ("size", f"{cost.parameters:,} parameters; {cost.footprint_bytes:,} bytes of weights and neuron states"),

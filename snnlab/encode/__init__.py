@@ -1,4 +1,4 @@
-"""Samples into spikes: one file for each way, and what they have in common in encoder.py.
+"""Samples into spikes or rates: one file for each way, and what they have in common in encoder.py.
 
 Every draw has its own place in a stream of random numbers, so what is drawn does not depend on the batch, the order or
 the number of threads, and a run that is resumed sees the spikes it would have seen.
@@ -12,6 +12,7 @@ from snnlab.encode.ear import Ear
 from snnlab.encode.encoder import TEST, TRAIN, Encoder
 from snnlab.encode.features import Features
 from snnlab.encode.filmed import Filmed
+from snnlab.encode.intensity import Intensity
 from snnlab.encode.latency import Latency
 from snnlab.encode.patterns import Patterns
 from snnlab.encode.poisson import Poisson
@@ -24,6 +25,7 @@ ENCODERS: dict[str, type[Any]] = {
     "delta": Delta,
     "ear": Ear,
     "features": Features,
+    "intensity": Intensity,
     "latency": Latency,
     "patterns": Patterns,
     "poisson": Poisson,
@@ -43,6 +45,7 @@ __all__ = [
     "Encoder",
     "Features",
     "Filmed",
+    "Intensity",
     "Latency",
     "Patterns",
     "Poisson",

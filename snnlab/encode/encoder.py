@@ -1,4 +1,4 @@
-"""What an encoder is: samples in, spikes out."""
+"""What an encoder is: samples in, spikes or rates out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from snnlab.errors import Refused
 from snnlab.grammar import GrammarError, split_quantity
 from snnlab.loaders.audio import READER
 from snnlab.packed import Tell, made_from, silent
+from snnlab.rates import Rates
 from snnlab.samples import Files, Images, Packed, Samples
 from snnlab.spikes import Spikes
 
@@ -25,11 +26,11 @@ WORD = 1 << 32
 
 
 class Encoder(Protocol):
-    """Turns samples into spikes, the same for the same numbers whatever the batch."""
+    """Turns samples into spikes or rates, the same for the same numbers whatever the batch."""
 
     @property
     def dt(self) -> float:
-        """Seconds per step of the spikes."""
+        """Seconds per step."""
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
         """What `encode` takes, made once from what a loader gives: images as they are, recordings packed into spikes.
@@ -39,16 +40,18 @@ class Encoder(Protocol):
         Raises Refused for samples of a kind that cannot be encoded this way, and for recordings that are spoilt.
         """
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of some samples that were prepared.
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> Spikes | Rates:
+        """The spikes or rates of some samples that were prepared.
 
         stream   tells training from testing: TRAIN or TEST
-        threads  as many as may be used; no spike depends on it
+        threads  as many as may be used; nothing depends on it
         """
 
 
 _OTHERS = {
-    "images": "current, delta, features, latency, patterns, poisson, population or regular",
+    "images": "current, delta, features, intensity, latency, patterns, poisson, population or regular",
     "sounds": "ear",
     "recordings of an event camera": "sensor",
 }

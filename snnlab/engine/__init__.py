@@ -4,6 +4,7 @@ from snnlab.engine.blas import one_blas_thread
 from snnlab.engine.codegen import refractory_steps
 from snnlab.engine.credit import Events, Kernel, Window, error_products, sent_back
 from snnlab.engine.engine import Precision, Response, pack_raster, run
+from snnlab.engine.rates import RateResponse, Running, run_rates
 from snnlab.engine.traces import Credit, products, transition
 from snnlab.native import cores
 
@@ -12,7 +13,9 @@ __all__ = [
     "Events",
     "Kernel",
     "Precision",
+    "RateResponse",
     "Response",
+    "Running",
     "Window",
     "cores",
     "error_products",
@@ -21,6 +24,7 @@ __all__ = [
     "products",
     "refractory_steps",
     "run",
+    "run_rates",
     "sent_back",
     "transition",
 ]

@@ -63,10 +63,7 @@ def generate(population: Population, dt: float) -> CellCode:
     model = compose(population)
     path = population.cell.path
     if not model.threshold:
-        rates = population.cell.rate
-        right = (
-            "cells that are heard by their rates run with run_rates" if rates else "engine.run takes cells that spike"
-        )
+        right = "run_rates takes cells that are heard by their rates" if population.cell.rate else "run takes spikes"
         raise Refused(f"{path}: threshold", "missing", right)
     for name in population.cell.drawn:
         right = "the engine runs cells that spike by their equations alone; simulate draws numbers too"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +68,6 @@ def generate_rates(
     _check_constant(population)
     drawn = [name for name in says if name in cell.drawn]
     heard = [name for name in says if name not in {*group.equations.diff_eq_names, *drawn}]
-    _check_heard(group, heard, cell.inputs, population)
     # what was said already need not be worked out again
     moving = prepared(replace(model, equations=_given(model.equations, heard)), population.size, dt, cell.path)
     variables = tuple(equation.name for equation in cell.equations)
@@ -105,16 +103,24 @@ def generate_plasticity(plastic: _Key, dt: float) -> PlasticCode:
     moved = block(updater.abstract_code, updater.codeobj.variables, "p", card.path)
     constants = constants_of(model, dt, [updater.abstract_code])
     states = tuple(sorted(group.equations.diff_eq_names))
-    count = range(len(states))
     source = _PLASTIC.format(
         states=len(states),
         weight=states.index(card.weight),
         **_construction(tuple(constants), [moved]),
-        load=lines(3, (f"real c_{name} = at[{k} * LANES<real> + n];" for k, name in enumerate(states))),
-        move=lines(3, moved.body),
-        store=lines(3, (f"at[{k} * LANES<real> + n] = c_{states[k]};" for k in count)),
+        arguments=", ".join(f"T& c_{name}" for name in states),
+        move=lines(2, (line.replace("const real ", "const T ") for line in moved.body)),
+        row=_row(len(states), moved),
     )
     return PlasticCode(source, np.array(list(constants.values())), states, states.index(card.weight))
+
+
+def _row(states: int, moved: Block) -> str:
+    """A step of a row of synapses: by vectors where there is nothing but arithmetic, else one by one."""
+    if not re.search(r"fn_|[<>=!]=|[<>]|&&|[|][|]|bool", " ".join(moved.body).replace(" = ", " ")):
+        at = (f"reinterpret_cast<vec*>(at)[{k}]" for k in range(states))
+        return lines(2, [f"move<vec>({', '.join(at)}, product);"])
+    at = (f"at[{k} * LANES<real> + n]" for k in range(states))
+    return lines(2, [f"for (int n = 0; n < LANES<real>; ++n) move<real>({', '.join(at)}, product[n]);"])
 
 
 class _Key:
@@ -142,20 +148,6 @@ def _check_constant(population: Population) -> None:
         if one.draws and not one.mean:
             right = f"the engine draws such variables, {DRAW}(...), and works out others when they are read"
             raise Refused(f"{population.cell.path}: equations", f"{one.name!r} is constant over dt", right)
-
-
-def _check_heard(group: Any, heard: Iterable[str], inputs: Sequence[str], population: Population) -> None:
-    """Refuse to let others hear what depends on what is heard in the same step: there would be no first."""
-    for name in heard:
-        reached, waiting = set(), {name}
-        while waiting:
-            reached |= waiting
-            known = [group.equations[one] for one in waiting if one in group.equations.names]
-            waiting = {other for one in known if one.type == "subexpression" for other in one.identifiers} - reached
-        if met := sorted(reached & set(inputs)):
-            where = f"population {population.name!r}"
-            right = "what is heard must follow from state variables alone"
-            raise Refused(where, f"{name!r} is heard and depends on the input {met[0]!r} of the same step", right)
 
 
 def _given(equations: str, names: Sequence[str]) -> str:
@@ -341,15 +333,14 @@ template <class real> struct NAME {{
 {keep}
     }}
 
-    // One step of LANES synapses, whose variables lie one after the other.
-    void move(real* __restrict at, const real* __restrict product) const {{
-#pragma GCC ivdep
-        for (int n = 0; n < LANES<real>; ++n) {{
-            const real c_product = product[n];
-{load}
+    template <class T> void move({arguments}, const T c_product) const {{
 {move}
-{store}
-        }}
+    }}
+
+    // One step of LANES synapses, whose variables lie one after the other.
+    void row(real* at, const typename Vec<real>::type product) const {{
+        using vec [[maybe_unused]] = typename Vec<real>::type;
+{row}
     }}
 }};
 """

@@ -88,6 +88,7 @@ def run(
         raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
     if threads is not None and threads < 1:
         raise Refused("threads", f"found {threads}", "needs at least 1, or None for all cores")
+    _check_spiking(circuit)
     dt = seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
     samples, steps = next((one.samples, one.steps) for one in known.values())
@@ -243,6 +244,13 @@ def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray
         raise Refused(f"projection {projection.name!r}", f"{len(values)} synapses", f"the engine takes up to {_MOST}")
     rows = np.searchsorted(source, np.arange(weights.shape[0] + 1))
     return _SPARSE, as_type(values, precision), np.concatenate([rows, target]).astype(np.int32)
+
+
+def _check_spiking(circuit: Circuit) -> None:
+    for population in circuit.populations:
+        if population.cell.rate and not population.cell.threshold:
+            found = f"{population.cell.path} is heard by its rate, in every step"
+            raise Refused(f"population {population.name!r}", found, "run takes cells that spike, run_rates this one")
 
 
 def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -> Mapping[str, Spikes]:

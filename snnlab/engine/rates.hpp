@@ -62,11 +62,10 @@ struct Run {
     int64_t steps, begin, mean_from;
     uint64_t seed;
     int32_t n_populations, samples, threads;
-    int32_t bad_projection, bad_population;  // given back: what stopped being finite first, -1 for none,
+    int32_t every;                           // steps from one look for numbers beyond all bounds to the next
+    int32_t bad_projection, bad_population;  // given back: what was beyond them first, -1 for none,
     int64_t bad_step;                        // and the step in which that was seen
 };
-
-constexpr int CHECKED = 64;  // steps from one look for numbers that are not finite to the next
 
 // What a task knows of its tile.
 template <class real> struct Tile {
@@ -187,7 +186,7 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
 template <class real> struct Fixed {
     static constexpr int states = 1, weight = 0;
     explicit Fixed(const double*) {}
-    void move(real*, const real*) const {}
+    void row(real*, typename Vec<real>::type) const {}
 };
 
 template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
@@ -230,14 +229,14 @@ template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
         heard += row * samples;
         if constexpr (LEARNS) {
             told += row * samples;
-            alignas(64) vec product[ROWS];
+            vec product[ROWS];
             const vec first = *reinterpret_cast<const vec*>(asked);
             for (int r = 0; r < ROWS; ++r) product[r] = first * told[r * samples];
             for (int64_t s = 1; s < samples; ++s) {
                 const vec post = *reinterpret_cast<const vec*>(asked + s * L);
                 for (int r = 0; r < ROWS; ++r) product[r] += post * told[r * samples + s];
             }
-            for (int r = 0; r < ROWS; ++r) plastic.move(at + r * V * L, reinterpret_cast<const real*>(&product[r]));
+            for (int r = 0; r < ROWS; ++r) plastic.row(at + r * V * L, product[r]);
         }
         vec weight[ROWS];
         for (int r = 0; r < ROWS; ++r) weight[r] = *reinterpret_cast<const vec*>(at + (r * V + Plastic::weight) * L);
@@ -300,14 +299,16 @@ template <class real> void arrive(const Tile<real>& at, const Parts<real>& parts
     }
 }
 
-template <class real> bool finite(const real* values, int64_t rows, int lanes) {
-    real sum = 0;  // of zeros, unless one of them is no finite number
+// Far from where the products of two numbers end, so that the first to grow is seen before all others follow.
+template <class real> bool bounded(const real* values, int64_t rows, int lanes) {
+    const real bound = std::sqrt(std::numeric_limits<real>::max());
+    int beyond = 0;
     for (int64_t row = 0; row < rows; ++row)
-        for (int n = 0; n < lanes; ++n) sum += values[row * LANES<real> + n] * real(0);
-    return sum == 0;
+        for (int n = 0; n < lanes; ++n) beyond += !(std::fabs(values[row * LANES<real> + n]) <= bound);
+    return !beyond;
 }
 
-// The first projection, by its name's number, and the first population that are no longer finite.
+// The first projection, by its name's number, and the first population that are beyond all bounds.
 struct Found {
     std::atomic<int32_t> projection{INT32_MAX}, population{INT32_MAX};
     std::atomic<int64_t> step{INT64_MAX};
@@ -325,12 +326,12 @@ template <class real> void look(const Tile<real>& at, const Parts<real>& parts, 
         const Projection& from = p.into[k];
         if (from.kind < 0) continue;
         const int variables = parts.synapses[k]->states;
-        if (finite(synapses_of(at, from, variables), int64_t(from.rows) * variables, at.lanes())) continue;
+        if (bounded(synapses_of(at, from, variables), int64_t(from.rows) * variables, at.lanes())) continue;
         Found::lower(found.projection, from.name);
         found.step = t;
     }
     const int states = parts.cells->states;
-    if (finite(at.block(p.state, states), int64_t(at.samples) * states, at.lanes())) return;
+    if (bounded(at.block(p.state, states), int64_t(at.samples) * states, at.lanes())) return;
     Found::lower(found.population, p.number);
     found.step = t;
 }
@@ -383,7 +384,7 @@ template <class real, class Make> void run_rates(Run& run, const Make& make) {
     in_steps(run.steps + 1, long(tiles.size()), run.threads, found, [&](int64_t t, long k) {
         arrive(tiles[k], parts_of(k), t);
         if (t < run.steps) parts_of(k).cells->live(tiles[k], t);
-        if (t == run.steps || t % CHECKED == CHECKED - 1) look(tiles[k], parts_of(k), t, found);
+        if (t == run.steps || (t + 1) % run.every == 0) look(tiles[k], parts_of(k), t, found);
     });
     const bool bad = found.step.load() != INT64_MAX;
     run.bad_projection = bad && found.projection != INT32_MAX ? found.projection.load() : -1;

@@ -7,7 +7,6 @@ what their two cells say now, in the mean over the batch; all cells move.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,16 +22,19 @@ from snnlab.equations import seconds
 from snnlab.errors import Refused, one_of
 from snnlab.native import cores
 from snnlab.rates import Rates
+from snnlab.stability import check_stable
 
 _NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
+_EVERY = 64  # steps from one look for numbers beyond all bounds to the next
 _THREADED = 3e5  # products of a step; below, threads would wait for one another longer than they work
+_Kept = tuple[dict[str, dict[str, NDArray[np.floating]]], dict[str, dict[str, NDArray[np.float64]]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Running:
     """What a run can be gone on from.
 
-    cells     population -> state variable -> float (samples, neurons)
+    cells     population -> state variable -> float (samples, neurons); empty for cells as their cards begin
     synapses  plastic projection -> state variable -> float (pre, post): its weights, and what it remembers
     step      steps made so far; noise goes on from there
     """
@@ -90,8 +92,8 @@ def run_rates(
     threads    None for as many as help; the result does not depend on it
     seed       of the noise `xi` and of counts that are drawn; every sample, population, neuron and step has its own
 
-    Raises Refused for cells that spike and projections that carry spikes, for inputs and states that do not fit, and for
-    weights and states that stop being finite, naming them and the step.
+    Raises Refused for cells that spike and projections that carry spikes, for inputs and states that do not fit, and
+    for weights and states that grow beyond all bounds, naming them and the step.
     """
     if precision not in get_args(Precision):
         raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
@@ -104,17 +106,24 @@ def run_rates(
     dt = seconds(circuit.dt, "circuit: dt")
     _check_asked(circuit, record, "record")
     _check_asked(circuit, mean, "mean")
-    plan = Plan(order_of(circuit, dt), samples, precision)
-    plan.hear(inputs, steps)
-    _begin(plan, circuit, state, samples)
-    traces, sums = plan.watch(record, mean, steps)
+    for population in circuit.populations:
+        check_stable(population, dt)
+    order, learns = order_of(circuit, dt), _learning(learn, steps)
     work = sum(pre.size * post.size for pre, post in _ends(circuit)) * samples
-    found = plan.run(
-        steps, _learning(learn, steps), mean_from, seed, 0 if state is None else state.step,
-        (threads or cores()) if work > _THREADED else 1,
-    )  # fmt: skip
-    if found is not None:
-        raise _not_finite(*found)
+    several = (threads or cores()) if work > _THREADED else 1
+
+    def run(every: int) -> tuple[Plan, _Kept, tuple[str, int] | None]:
+        plan = Plan(order, samples, precision)
+        plan.hear(inputs, steps)
+        _begin(plan, circuit, state, samples)
+        kept = plan.watch(record, mean, steps)
+        begun = 0 if state is None else state.step
+        return plan, kept, plan.run(steps, learns, mean_from, seed, begun, several, every)
+
+    plan, (traces, sums), wild = run(_EVERY)
+    if wild is not None:
+        # once more, looking at every step: by now it is everywhere
+        raise _unbounded(*(run(1)[2] or wild), precision)
     running = Running(plan.cells(), plan.synapses(), steps + (0 if state is None else state.step))
     share = steps - mean_from
     means = {name: {one: total / share for one, total in kept.items()} for name, kept in sums.items()}
@@ -180,7 +189,7 @@ def _begin(plan: Plan, circuit: Circuit, state: Running | None, samples: int) ->
     """Put what a run begins with into the plan."""
     for population, code in plan.populations():
         start = {name: np.broadcast_to(code.start[k], (samples, population.size)) for k, name in enumerate(code.states)}
-        given = start if state is None else _checked(state.cells, population.name, start, "state")
+        given = _checked(state.cells, population.name, start, "state") if state and state.cells else start
         plan.set_cells(population.name, given)
     for projection, states in plan.plastic():
         begin: dict[str, NDArray[np.floating]] = {name: np.zeros(projection.weights.shape) for name in states}
@@ -212,6 +221,7 @@ def _checked(
     return given[name]
 
 
-def _not_finite(what: str, step: int) -> Refused:
-    right = "learn more slowly, or in shorter steps" if what.startswith("weights") else "take shorter steps"
-    return Refused(what, f"no finite numbers by step {step}", right)
+def _unbounded(what: str, step: int, precision: Precision) -> Refused:
+    found = f"no finite numbers, or beyond {np.sqrt(np.finfo(precision).max):.1e}, from step {step} on"
+    learned = what.startswith("weights")
+    return Refused(what, found, "learn more slowly, or in shorter steps" if learned else "take shorter steps")

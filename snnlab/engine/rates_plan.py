@@ -50,7 +50,10 @@ class _Run(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in "populations channels learns".split()),
         *((name, ctypes.c_int64) for name in "steps begin mean_from".split()),
         ("seed", ctypes.c_uint64),
-        *((name, ctypes.c_int32) for name in "n_populations samples threads bad_projection bad_population".split()),
+        *(
+            (name, ctypes.c_int32)
+            for name in "n_populations samples threads every bad_projection bad_population".split()
+        ),
         ("bad_step", ctypes.c_int64),
     ]
 
@@ -114,7 +117,7 @@ class Plan:
         self._order, self._samples, self._type = order, samples, np.dtype(precision)
         self._precision = precision
         self._lanes = _BYTES // self._type.itemsize
-        self._held: list[NDArray[np.generic]] = []  # what the tables point to
+        self._held: list[object] = []  # what the tables point to
         circuit = order.circuit
         self._channels: dict[tuple[str, str], int] = {}
         self._table: list[_Channel] = []
@@ -192,9 +195,12 @@ class Plan:
         return traces, sums
 
     def run(
-        self, steps: int, learns: NDArray[np.uint8], mean_from: int, seed: int, begin: int, threads: int
+        self, steps: int, learns: NDArray[np.uint8], mean_from: int, seed: int, begin: int, threads: int, every: int
     ) -> tuple[str, int] | None:
-        """All steps; what stopped being finite, and the step in which that was seen, or None."""
+        """All steps; what grew beyond all bounds, and the step in which that was seen, or None.
+
+        every  steps from one look to the next
+        """
         circuit, order = self._order.circuit, self._order
         tables = [self._population(k, one) for k, one in enumerate(circuit.populations)]
         populations = (_Population * len(tables))(*tables)
@@ -202,7 +208,7 @@ class Plan:
         seed_bits = seed & (2**64 - 1)
         run = _Run(
             ctypes.addressof(populations), ctypes.addressof(channels), address(learns), steps, begin, mean_from,
-            seed_bits, len(tables), self._samples, threads, -1, -1, -1,
+            seed_bits, len(tables), self._samples, threads, every, -1, -1, -1,
         )  # fmt: skip
         _library(order.cells, order.synapses, self._precision).run(ctypes.byref(run))
         if run.bad_projection >= 0:
@@ -271,7 +277,7 @@ class Plan:
 
     def _listed(self, kind: type[ctypes.Structure], entries: Sequence[ctypes.Structure]) -> int:
         table = (kind * max(1, len(entries)))(*entries)
-        self._held.append(np.frombuffer(table, dtype=np.uint8))
+        self._held.append(table)
         return ctypes.addressof(table)
 
     # Numbers in tiles ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 template <class real> struct Bits;
 template <> struct Bits<double> {
     using whole = int64_t;
-    static constexpr int digits = 52, bias = 1023, terms = 13;
+    static constexpr int digits = 52, bias = 1023, terms = 12;
     static constexpr double lowest = -746, highest = 711;
     static constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
     static constexpr double rounder = 0x1.8p52;
@@ -18,7 +18,7 @@ template <> struct Bits<double> {
 };
 template <> struct Bits<float> {
     using whole = int32_t;
-    static constexpr int digits = 23, bias = 127, terms = 7;
+    static constexpr int digits = 23, bias = 127, terms = 6;
     static constexpr float lowest = -105, highest = 90;
     static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
     static constexpr float rounder = 0x1.8p23f;
@@ -38,6 +38,27 @@ template <class real> inline real power_of_two(typename Bits<real>::whole k) {
     return as_bits<real>((k + Bits<real>::bias) << Bits<real>::digits);
 }
 
+// COUNT terms of a power series from term FROM on, by halves that do not wait for one another (Estrin's scheme)
+template <int FROM, int COUNT, class real>
+inline real series(const double* terms, real x, real x2, real x4, real x8) {
+    if constexpr (COUNT == 1) {
+        return real(terms[FROM]);
+    } else {
+        constexpr int HALF = COUNT > 8 ? 8 : COUNT > 4 ? 4 : COUNT > 2 ? 2 : 1;
+        const real power = HALF == 8 ? x8 : HALF == 4 ? x4 : HALF == 2 ? x2 : x;
+        return series<FROM, HALF>(terms, x, x2, x4, x8) +
+               power * series<FROM + HALF, COUNT - HALF>(terms, x, x2, x4, x8);
+    }
+}
+
+// of exp(r), its two first ones left out
+constexpr double EXP_TERMS[] = {1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,       1.0 / 5040,
+                                1.0 / 40320,  1.0 / 362880,  1.0 / 3628800,  1.0 / 39916800,  1.0 / 479001600,
+                                1.0 / 6227020800.0};
+// of log((1 + s)/(1 - s)) / s, its first one left out, over s^2
+constexpr double LOG_TERMS[] = {2.0 / 3, 2.0 / 5, 2.0 / 7, 2.0 / 9, 2.0 / 11, 2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19,
+                                2.0 / 21};
+
 // exp(x) = 2^k exp(r) with |r| at most half of log 2, and exp(r) by its Taylor series
 template <class real> inline real smooth_exp(real given) {
     using B = Bits<real>;
@@ -46,12 +67,8 @@ template <class real> inline real smooth_exp(real given) {
     const real shifted = x * real(1.4426950408889634074) + B::rounder;
     const real k = shifted - B::rounder;
     const real r = (x - k * B::ln2_high) - k * B::ln2_low;
-    constexpr double over[] = {1.0,           1.0,           1.0 / 2,        1.0 / 6,         1.0 / 24,
-                               1.0 / 120,     1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
-                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
-    real sum = real(over[B::terms]);
-    for (int n = B::terms - 1; n >= 2; --n) sum = sum * r + real(over[n]);
-    sum = sum * (r * r) + r + 1;
+    const real r2 = r * r, r4 = r2 * r2;
+    const real sum = series<0, B::terms>(EXP_TERMS, r, r2, r4, r4 * r4) * r2 + r + 1;
     using whole = typename B::whole;
     const whole n = as_bits<whole>(shifted) - as_bits<whole>(B::rounder);
     const whole half = n >> 1;  // in two steps, for results beyond the normal numbers
@@ -68,8 +85,8 @@ template <class real> inline real smooth_log(real given) {
     const whole k = (bits - root) >> B::digits;
     const real f = as_bits<real>(bits - (k << B::digits)) - 1;
     const real s = f / (2 + f), z = s * s;
-    real sum = 0;
-    for (int n = sizeof(real) == 8 ? 10 : 4; n >= 1; --n) sum = (sum + real(2.0 / (2 * n + 1))) * z;
+    const real z2 = z * z, z4 = z2 * z2;
+    const real sum = series<0, sizeof(real) == 8 ? 10 : 4>(LOG_TERMS, z, z2, z4, z4 * z4) * z;
     const real square = real(0.5) * f * f;
     const real e = real(k - (tiny ? whole(B::lifted) : whole(0)));
     const real close = e * B::ln2_high - ((square - (s * (square + sum) + e * B::ln2_low)) - f);

@@ -1,6 +1,13 @@
 """The results that we reproduce, by name."""
 
 from snnlab.experiments import (
+    backprop_mnist,
+    dendritic_association,
+    dendritic_bars,
+    dendritic_mnist,
+    dendritic_mnist_learned,
+    dendritic_regression,
+    dendritic_yinyang,
     hm2bp_camera,
     hm2bp_digits,
     hm2bp_fsdd,
@@ -16,6 +23,14 @@ from snnlab.experiments.experiment import Experiment
 from snnlab.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "backprop-mnist": backprop_mnist.EXPERIMENT,
+    "dendritic-association": dendritic_association.EXPERIMENT,
+    "dendritic-bars": dendritic_bars.EXPERIMENT,
+    "dendritic-mnist": dendritic_mnist.EXPERIMENT,
+    "dendritic-mnist-learned": dendritic_mnist_learned.EXPERIMENT,
+    "dendritic-regression": dendritic_regression.EXPERIMENT,
+    "dendritic-regression-shallow": dendritic_regression.SHALLOW,
+    "dendritic-yinyang": dendritic_yinyang.EXPERIMENT,
     "hm2bp-camera": hm2bp_camera.EXPERIMENT,
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,
     "hm2bp-fsdd": hm2bp_fsdd.EXPERIMENT,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from snnlab import cards, loaders
 from snnlab.augment import Elastic
+from snnlab.circuit import Circuit
 from snnlab.encode import ENCODERS, Current, Encoder, Features, Filmed, Poisson
 from snnlab.errors import Refused, one_of
 from snnlab.experiments.options import changed, explained, flat, option_of, read
-from snnlab.network import Layers
 from snnlab.packed import Tell, silent
 from snnlab.rules.rule import Rule
 from snnlab.samples import Samples
@@ -20,6 +20,20 @@ from snnlab.train import Trial, check_budget
 
 # what an experiment is, not how it is run
 _TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on")
+
+
+class Network(Protocol):
+    """What an experiment needs to know of its network: Layers or a Microcircuit."""
+
+    @property
+    def hidden(self) -> tuple[Any, ...]:
+        """The layers between input and output, as they are called in `15C5-P2-300`."""
+
+    def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
+        """The circuit for samples of this shape. Raises Refused where they do not fit."""
+
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards that it is made of."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Experiment:
     reference: str
     reported: float | None
     dataset: str
-    network: Layers
+    network: Network
     encoder: Encoder
     rule: Rule
     epochs: int
@@ -80,11 +94,14 @@ class Experiment:
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that the experiment is made of."""
-        layers = [self.network, *([self.encoder] if isinstance(self.encoder, Current | Features) else [])]
-        data = {card.path: card.digest for card in map(cards.dataset, sorted({self.dataset, self.source("test")}))}
-        cells = {card.path: card.digest for card in map(cards.cell, sorted({layer.cell for layer in layers}))}
-        names = {layer.synapse for layer in layers if not isinstance(layer, Current) and layer.synapse}
-        return data | cells | {card.path: card.digest for card in map(cards.synapse, sorted(names))}
+        found: list[cards.Card | cards.Dataset] = [
+            cards.dataset(name) for name in sorted({self.dataset, self.source("test")})
+        ]
+        if isinstance(self.encoder, Current | Features):
+            found.append(cards.cell(self.encoder.cell))
+        if isinstance(self.encoder, Features):
+            found.append(cards.synapse(self.encoder.synapse))
+        return {card.path: card.digest for card in found} | self.network.digests()
 
     def source(self, split: str) -> str:
         """The dataset that one part of the data is taken from."""
@@ -103,7 +120,9 @@ class Experiment:
 
     def explanations(self) -> dict[str, str]:
         """What each of the options is, by the same names."""
-        of_encoder = f"how samples become spikes; one of {', '.join(ENCODERS)}, where the samples are of its kind"
+        of_encoder = (
+            f"how samples become spikes or rates; one of {', '.join(ENCODERS)}, where the samples are of its kind"
+        )
         if isinstance(self.encoder, Filmed):
             of_encoder = "how samples become spikes: images are filmed by encoder.camera, recordings are taken as they"
             of_encoder += " are, and both pass through encoder.sensor; no other encoder takes both"
@@ -149,8 +168,10 @@ class Experiment:
         if name not in ENCODERS:
             raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
         kind = ENCODERS[name]
-        had: set[str] = {field.name for field in fields(self.encoder)} if is_dataclass(self.encoder) else set()
-        kept = {field.name: getattr(self.encoder, field.name) for field in fields(kind) if field.name in had}
+        encoder: Any = self.encoder
+        had = {one.name: one.type for one in fields(encoder)} if is_dataclass(encoder) else {}
+        alike = [one.name for one in fields(kind) if had.get(one.name) == one.type]
+        kept = {name: getattr(self.encoder, name) for name in alike}
         try:
             return replace(self, encoder=kind(**kept))
         except Refused as refusal:

@@ -21,6 +21,7 @@ from snnlab.rules.normad import NormAD
 from snnlab.rules.resume import ReSuMe
 from snnlab.rules.span import SPAN
 
+_NETWORK = Layers("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1)
 _SINGLE = NormAD(desired=Drawn(), rate=1e-9, enough=0.95)
 
 SINGLE = Experiment(
@@ -29,7 +30,7 @@ SINGLE = Experiment(
     reference="Anwani, Rajendran, IJCNN 2015, doi:10.1109/IJCNN.2015.7280618; the protocol is ours",
     reported=None,
     dataset="one",
-    network=Layers("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1),
+    network=_NETWORK,
     encoder=Patterns(steps=5000, dt=1e-4, neurons=100, rate=10.0),
     rule=_SINGLE,
     epochs=500,
@@ -41,7 +42,7 @@ HIDDEN = replace(
     name="normad-association-hidden",
     summary="100 Poisson trains of 500 ms answered at desired times through 50 hidden neurons, trained with NormAD",
     reference="Anwani, Rajendran, Neurocomputing 380:67, 2020, arXiv:1811.10678; the protocol is ours",
-    network=replace(SINGLE.network, hidden=("50",), v_th=(20e-3, 20e-3)),
+    network=replace(_NETWORK, hidden=("50",), v_th=(20e-3, 20e-3)),
     rule=replace(_SINGLE, hidden_rate=2e-9, ease=2.0, spread=0.3e-9, hidden_spread=12e-9),
 )
 

@@ -12,7 +12,7 @@ from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.datacard import TONIC
 from snnlab.errors import Refused, one_of
-from snnlab.loaders import audio, digits, idx, nmnist, table
+from snnlab.loaders import audio, digits, drawn, idx, nmnist, table
 from snnlab.samples import Files, Samples
 
 
@@ -36,6 +36,7 @@ _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "idx": idx.images,
     "scikit-learn": digits.images,
     "table": table.images,
+    "drawn": drawn.images,
     nmnist.READER: nmnist.recordings,
     audio.READER: audio.recordings,
     "tonic": _of_tonic,

@@ -4,8 +4,9 @@ from snnlab.plots.confusion import confusion
 from snnlab.plots.curve import correlation_curve, learning_curve, solved_curve
 from snnlab.plots.events import event_frames, event_raster
 from snnlab.plots.images import images
+from snnlab.plots.neurons import neurons
 from snnlab.plots.raster import raster
-from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram
+from snnlab.plots.rates import cv_histogram, histogram, population_rate, rate_histogram, rates
 from snnlab.plots.results import accuracies
 from snnlab.plots.shape import shape
 from snnlab.plots.sound import cochleagram, wave
@@ -29,10 +30,12 @@ __all__ = [
     "histogram",
     "images",
     "learning_curve",
+    "neurons",
     "panels",
     "population_rate",
     "raster",
     "rate_histogram",
+    "rates",
     "save",
     "shape",
     "solved_curve",

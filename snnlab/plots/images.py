@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from snnlab.errors import Refused
@@ -15,7 +16,7 @@ _GAP = 0.12  # of an image, between two of them
 
 
 def images(values: ArrayLike, ax: Axes, *, labels: Sequence[str] = (), columns: int = 10, peak: float = 255) -> Axes:
-    """Images (images, rows, columns) in lines of `columns`, `peak` being black on white, a label below each.
+    """Images (images, rows, columns) in lines of `columns`, `peak` black on white, each in a frame, a label below.
 
     Raises Refused for what are no images, and for another number of labels.
     """
@@ -29,10 +30,12 @@ def images(values: ArrayLike, ax: Axes, *, labels: Sequence[str] = (), columns: 
         notice(ax, "no images")
         return ax
     _, height, width = array.shape
-    across, down = width * (1 + _GAP), height * (1 + 2 * _GAP + 0.25 * bool(labels))
+    # a label needs as much room below a low image as below a square one of the same width
+    across, down = width * (1 + _GAP), height * (1 + 2 * _GAP) + 0.25 * max(height, width) * bool(labels)
     for number, image in enumerate(array):
         left, top = (number % columns) * across, (number // columns) * down
         ax.imshow(image, cmap="gray_r", vmin=0, vmax=peak, extent=(left, left + width, top + height, top))
+        ax.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="0.8", linewidth=0.5))
         if labels:
             ax.text(left + width / 2, top + height * (1 + _GAP / 2), labels[number], ha="center", va="top")
     lines = -(-len(array) // columns)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab import statistics
+from snnlab.errors import Refused
 from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
 from snnlab.plots.style import BLUE, INK, VERMILLION
 from snnlab.spikes import Spikes
@@ -45,6 +48,23 @@ def cv_histogram(cvs: ArrayLike, ax: Axes) -> Axes:
     if np.isfinite(np.asarray(cvs, dtype=float)).any():
         ax.axvline(1.0, color=INK, linestyle="--", linewidth=1.0, label="Poisson process")
         legend_above(ax)
+    return ax
+
+
+def rates(values: ArrayLike, ax: Axes, *, names: Sequence[str], marked: int | None = None) -> Axes:
+    """The rate of each of a few cells that are heard by a rate, one bar for each name; `marked` in another colour.
+
+    Raises Refused for another number of names.
+    """
+    array = np.asarray(values, dtype=float)
+    if array.shape != (len(names),):
+        raise Refused("rates", f"{array.shape} for {len(names)} names", "needs one number for each")
+    bars = ax.bar(range(len(names)), array, color=BLUE, width=0.7)
+    if marked is not None:
+        bars[marked].set_color(VERMILLION)
+    ax.set_xticks(range(len(names)), names)
+    ax.set_ylabel("rate")
+    ax.set_xlim(-0.6, len(names) - 0.4)
     return ax
 
 

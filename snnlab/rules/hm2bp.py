@@ -22,9 +22,8 @@ forward pass has.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +34,15 @@ from snnlab.engine import Precision, Response
 from snnlab.errors import Refused, one_of
 from snnlab.rules.adam import Adam
 from snnlab.rules.chain import chain, lateral, layer, threshold
+from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.fake import with_fake_spikes
 from snnlab.rules.lateral import gamma, own_psp
 from snnlab.rules.penalty import Penalty
-from snnlab.rules.rule import Answer, Batch, Score, State
+from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
 from snnlab.spikes import Spikes
 from snnlab.weights import Convolution, Weights, backward, forward, learned
 
-Decay = Literal["none", "sqrt", "cosine"]
-
+_NAME = "HM2-BP"
 _LEARNED = "learned:"
 _SILENT_PSP = 0.1  # e_ij of a silent neuron with an active input, in the authors' code: lets it learn to fire
 _SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likewise
@@ -131,7 +130,7 @@ class HM2BP:
         _check_labels(batch, circuit.nodes[-1].size)
         learner = self._learner(state)
         circuit = circuit.with_weights(learner.weights)
-        responses = self._forward(circuit, batch.inputs)
+        responses = self._forward(circuit, spikes(batch.inputs, _NAME))
         counts = responses[circuit.nodes[-1].name].counts
         error = self.error(counts, batch.labels)
         counted = error if batch.weights is None else error * batch.weights[:, None]
@@ -146,12 +145,12 @@ class HM2BP:
             share = max(1 - self.averaging, 1 / state.steps)
             for name, weights in state.weights.items():
                 weights += share * (learner.weights[name] - weights)
-        spikes = sum(len(response.spikes) for response in responses.values())
+        fired = sum(len(response.spikes) for response in responses.values())
         loss = 0.5 * float(np.square(error).sum()) / len(error)
-        return state, Score(loss, _busiest(counts) == batch.labels, spikes)
+        return state, Score(loss, _busiest(counts) == batch.labels, fired)
 
-    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
-        responses = self._forward(circuit.with_weights(state.weights), inputs)
+    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+        responses = self._forward(circuit.with_weights(state.weights), spikes(inputs, _NAME))
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
         return Answer(counts, _busiest(counts), activity)
@@ -167,11 +166,7 @@ class HM2BP:
 
     def rate(self, epoch: int, epochs: int) -> float:
         """Adam's step in this epoch, counted from 1, of so many."""
-        if self.decay == "sqrt":
-            return self.learning_rate * epoch**-0.5
-        if self.decay == "cosine":
-            return self.learning_rate * ((1 + math.cos(math.pi * min((epoch - 1) / epochs, 1))) / 2)
-        return self.learning_rate
+        return decayed(self.learning_rate, self.decay, epoch, epochs)
 
     def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """o - y of every output neuron (samples, classes), zero inside the margin."""
@@ -192,7 +187,7 @@ class HM2BP:
         delta: NDArray[np.floating] = (error / threshold(circuit, layers[-1].post)).astype(self.precision)
         for projection in reversed(layers):
             weights, post, first = projection.weights, responses[projection.post], projection is layers[0]
-            pre = batch.inputs if first else responses[projection.pre].spikes
+            pre = spikes(batch.inputs, _NAME) if first else responses[projection.pre].spikes
             silent = post.counts == 0
             scale = delta * (1 + self._self_term(circuit, projection, post)) / len(delta)
             if projection is layers[-1]:
@@ -229,7 +224,7 @@ class HM2BP:
         output, faked = with_fake_spikes(output, batch.labels, self.target)
         if faked is None:
             return output
-        pre = responses[last.pre].spikes if last.pre in responses else batch.inputs
+        pre = responses[last.pre].spikes if last.pre in responses else spikes(batch.inputs, _NAME)
         wanted = faked.astype(self.precision)
         credit = engine.products(
             last, pre, output, np.zeros_like(wanted), wanted, precision=self.precision, threads=self.threads

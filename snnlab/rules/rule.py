@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit
+from snnlab.errors import Refused
+from snnlab.rates import Rates
+from snnlab.recording import Recording
 from snnlab.spikes import Spikes
+
+Inputs: TypeAlias = Spikes | Rates
+"""What an encoder makes of a batch of samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Stimuli and what they are.
 
-    inputs   Spikes of the circuit's source
+    inputs   Spikes or Rates of the circuit's source
     labels   int64 (samples,)
     epoch    counted from 1
     epochs   how many there are to be
     weights  (samples,) how much each counts in what is learned, None for all alike
     """
 
-    inputs: Spikes
+    inputs: Inputs
     labels: NDArray[np.int64]
     epoch: int = 1
     epochs: int = 1
@@ -50,7 +57,7 @@ class Score:
 
     loss    mean over samples, in the rule's own terms
     right   bool (samples,)  whether the label was answered
-    spikes  fired by all populations, summed over the batch
+    spikes  fired by all populations, summed over the batch; none by cells that are heard by a rate
     """
 
     loss: float
@@ -70,14 +77,16 @@ class Score:
 class Answer:
     """What a network says to a batch.
 
-    counts    (samples, outputs) spikes of each output neuron
+    counts    (samples, outputs) spikes of each output neuron, or its rate
     labels    int64 (samples,)   the class chosen
-    activity  population -> (samples, neurons) spikes of each of its neurons
+    activity  population -> (samples, neurons) spikes of each of its neurons, whole numbers; or its rate
+    crossed   the projections that the answer came through, None for all
     """
 
-    counts: NDArray[np.int32]
+    counts: NDArray[np.int32] | NDArray[np.floating]
     labels: NDArray[np.int64]
-    activity: dict[str, NDArray[np.int32]]
+    activity: Mapping[str, NDArray[np.int32] | NDArray[np.floating]]
+    crossed: tuple[str, ...] | None = None
 
 
 class Rule(Protocol):
@@ -98,8 +107,16 @@ class Rule(Protocol):
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         """Learn from one batch. The arrays of `state` may be reused for the state returned."""
 
-    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
+    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
         """Answer without learning."""
+
+    def on(self, threads: int | None) -> Self:
+        """The same rule, worked out on so many threads, None for all cores; it learns the same."""
+
+
+@runtime_checkable
+class SpikingRule(Rule, Protocol):
+    """A rule for cells that fire: its answers can be read from spikes, whoever simulated them."""
 
     def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
         """The class chosen (samples,), from the spikes of the output."""
@@ -110,5 +127,26 @@ class Rule(Protocol):
         output  of as many samples and steps
         """
 
-    def on(self, threads: int | None) -> Self:
-        """The same rule, worked out on so many threads, None for all cores; it learns the same."""
+
+@runtime_checkable
+class RunningRule(Rule, Protocol):
+    """A rule whose circuit runs in time, so that potentials of its cells can be looked at."""
+
+    def recording(self, circuit: Circuit, state: State, inputs: Inputs, labels: NDArray[np.int64]) -> Recording:
+        """One sample, a batch of one: at first without a teacher, and from half of the time on with one."""
+
+
+def spikes(inputs: Inputs, rule: str) -> Spikes:
+    """The inputs of a rule that learns from spikes. Raises Refused for rates."""
+    if isinstance(inputs, Spikes):
+        return inputs
+    raise Refused("encoder", "makes rates", f"{rule} learns from spikes: set encoder=poisson, or another that fires")
+
+
+def steady(inputs: Inputs, rule: str) -> NDArray[np.floating]:
+    """The rates (samples, neurons) of a rule that learns from such as stay as they are. Raises Refused for others."""
+    if isinstance(inputs, Spikes):
+        raise Refused("encoder", "makes spikes", f"{rule} learns from steady rates: set encoder=intensity")
+    if inputs.stretches > 1:
+        raise Refused("encoder", f"makes rates of {inputs.stretches} stretches", f"{rule} learns from steady ones")
+    return inputs.values[:, 0]

@@ -22,7 +22,7 @@ from snnlab.equations import seconds, si
 from snnlab.errors import Refused, one_of
 from snnlab.rules.chain import chain, layer
 from snnlab.rules.desired import Desired, Drawn, Paced
-from snnlab.rules.rule import Answer, Batch, Score, State
+from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
 from snnlab.spikes import Spikes
 
 Decision = Literal["correlation", "count"]
@@ -128,11 +128,12 @@ class Timed(ABC):
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         circuit = circuit.with_weights(state.weights)
-        trains = self._trains(circuit, batch.inputs)
+        inputs = spikes(batch.inputs, self.name)
+        trains = self._trains(circuit, inputs)
         output = trains[-1]
         wanted = self.wanted(state, batch.labels, output)
         if not state.steps:
-            _check_heard(wanted, batch.inputs)
+            _check_heard(wanted, inputs)
         if self.decision == "count":
             alike, answer = correlation(wanted, output).mean(), self._busiest(output)
         else:
@@ -152,8 +153,8 @@ class Timed(ABC):
         halved = 0.5 ** ((epoch - 1) // self.halve_every) if self.halve_every else 1.0
         return halved * (min(1.0, max(_LEAST, self.ease * (1 - alike))) if self.ease else 1.0)
 
-    def respond(self, circuit: Circuit, state: State, inputs: Spikes) -> Answer:
-        trains = self._trains(circuit.with_weights(state.weights), inputs)
+    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+        trains = self._trains(circuit.with_weights(state.weights), spikes(inputs, self.name))
         activity = {node.name: one.counts().astype(np.int32) for node, one in zip(circuit.nodes, trains, strict=True)}
         activity.pop(circuit.sources[0].name)
         return Answer(activity[circuit.nodes[-1].name], self.decide(state, trains[-1]), activity)

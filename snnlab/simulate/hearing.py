@@ -131,6 +131,10 @@ def plastic(
     given = namespace if learning is None else namespace | {"learning": learning}
     equations = Equations("\n".join(text))
     made = _synapses(pre, post, equations, into, name=f"synapses_{k}", method="euler", namespace=given)
+    needed = post.variables[into].dim / pre.variables[heard].dim
+    if made.variables[weight].dim is not needed:
+        found = f"the weight is in {get_unit(made.variables[weight].dim)}"
+        raise Refused(f"projection {projection.name!r}: {rule.card.path}", found, f"needs {get_unit(needed)}")
     values = np.asarray(projection.weights, dtype=np.float64)
     rows, columns = np.indices(values.shape)
     made.connect(i=rows.ravel(), j=columns.ravel())

@@ -47,7 +47,7 @@ def simulate(
               step; "population.compartment" -> Pulse, or an array of currents (steps,) or (steps, neurons) in SI units
     duration  seconds or text; a whole number of the circuit's steps
     record    population -> variables whose traces are kept, each at the start of every step; spikes are always kept.
-              Plastic projection, by its name -> variables of its card; their last weights are always kept
+              Plastic projection, by its name -> state variables of its card; their last weights are always kept
     neurons   population -> neurons that are traced, the first ten if left out; projection -> synapses, counted
               pre*(neurons after) + post, all if left out
     plastic   in which steps plastic connections learn: all, none, or bool (steps,)

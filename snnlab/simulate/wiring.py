@@ -239,9 +239,10 @@ def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Cloc
 
 def _recordable(group: brian2.NeuronGroup | brian2.Synapses) -> dict[str, str]:
     """The variables of a population or projection, as its card calls them -> as they are called in Brian2."""
-    names = {hearing.on_card(name): name for name in group.equations.names}
     if isinstance(group, brian2.Synapses):
-        return {name: own for name, own in names.items() if own == hearing.learnt(name)}
+        # of the others Brian2 cannot keep those that rest on what the cells say
+        return {hearing.on_card(name): name for name in group.equations.diff_eq_names}
+    names = {hearing.on_card(name): name for name in group.equations.names}
     return {name: own for name, own in names.items() if name not in ("", "lastspike", "not_refractory")}
 
 

@@ -1,0 +1,18 @@
+"""Backpropagation in the network of `dendritic-mnist`: the paper's control.
+
+The same circuit, forward pass, targets, initial range and batches; the rate of learning is its own.
+"""
+
+from dataclasses import replace
+
+from snnlab.experiments.dendritic_mnist import EXPERIMENT as DENDRITIC
+from snnlab.rules.backprop import Backprop
+
+EXPERIMENT = replace(
+    DENDRITIC,
+    name="backprop-mnist",
+    summary="MNIST, 784-500-500-10, the same network trained with backpropagation: the control",
+    reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 1.53 % test error of the control",
+    reported=0.9847,
+    rule=Backprop(rate=0.5),
+)

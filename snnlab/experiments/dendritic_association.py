@@ -1,0 +1,23 @@
+"""The dendritic microcircuit learns one association, running in time: 30-20-10."""
+
+from snnlab.encode import Intensity
+from snnlab.experiments.experiment import Experiment
+from snnlab.microcircuit import Microcircuit
+from snnlab.rules.dendritic import Dendritic
+from snnlab.rules.teacher import Network
+
+EXPERIMENT = Experiment(
+    name="dendritic-association",
+    summary="one pattern associated with one answer, 30-20-10 pyramidal cells with interneurons, dendritic error",
+    reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393, figure 1",
+    reported=None,
+    dataset="association",
+    network=Microcircuit(hidden=(20,), noise=0.1, outputs=10),
+    encoder=Intensity(),
+    rule=Dendritic(
+        teacher=Network(hidden=20, gains=(1.0, 1.0), enough=0.01),
+        bottom_up=(1.1875, 0.5), to_interneuron=1.1875, from_interneuron=0.5, start="random", settles=20e-3,
+    ),
+    epochs=400,
+    batch=1,
+)  # fmt: skip

@@ -1,0 +1,22 @@
+"""The dendritic microcircuit on bars of 3 x 3 pixels, running in time: 9-30-3."""
+
+from snnlab.encode import Intensity
+from snnlab.experiments.experiment import Experiment
+from snnlab.microcircuit import Microcircuit
+from snnlab.rules.dendritic import Dendritic
+
+EXPERIMENT = Experiment(
+    name="dendritic-bars",
+    summary="bars of 3 x 3 pixels, 9-30-3 pyramidal cells with interneurons, dendritic error as they run",
+    reference="Haider et al., NeurIPS 2021, arXiv:2110.14549",
+    reported=None,
+    dataset="bars",
+    network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron=0.3, latent=True),
+    encoder=Intensity(),
+    rule=Dendritic(
+        bottom_up=(20000.0, 600.0), to_interneuron=1200.0, from_interneuron=0.0, smoothed=1e-4,
+        lasts=2e-3, lag=0.6e-3, settles=2e-3, spread=(2.0,),
+    ),
+    epochs=120,
+    batch=2,
+)  # fmt: skip

@@ -1,0 +1,35 @@
+"""A dendritic microcircuit, 30-50-10, learns what a random network, 30-20-10, says to random patterns."""
+
+from dataclasses import replace
+
+from snnlab.encode import Intensity
+from snnlab.experiments.experiment import Experiment
+from snnlab.microcircuit import Microcircuit
+from snnlab.rules.dendritic import Dendritic
+from snnlab.rules.teacher import Network
+
+_RULE = Dendritic(
+    teacher=Network(),
+    bottom_up=(30000.0, 3000.0), to_interneuron=6000.0, from_interneuron=0.0, smoothed=1e-3,
+    lasts=10e-3, lag=3e-3, settles=6e-3, spread=(4.0, 1.0),
+)  # fmt: skip
+
+EXPERIMENT = Experiment(
+    name="dendritic-regression",
+    summary="30-50-10 pyramidal cells with interneurons learn a random 30-20-10 network, dendritic error, noise on",
+    reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393, figure 2",
+    reported=None,
+    dataset="noise",
+    network=Microcircuit(hidden=(50,), transfer="soft_rectifier", noise=0.3, outputs=10),
+    encoder=Intensity(low=-1.0, high=1.0),
+    rule=_RULE,
+    epochs=10,
+    batch=10,
+)
+
+SHALLOW = replace(
+    EXPERIMENT,
+    name="dendritic-regression-shallow",
+    summary="the same with basal weights onto the output learning alone: the control of dendritic-regression",
+    rule=replace(_RULE, bottom_up=(0.0, 3000.0)),
+)

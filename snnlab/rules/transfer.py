@@ -1,0 +1,61 @@
+"""Rates of potentials as numbers: what TRANSFERS writes as equations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.circuit import Population
+from snnlab.errors import Refused
+from snnlab.microcircuit import TRANSFERS
+
+Values: TypeAlias = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One of TRANSFERS; each function takes arrays and keeps their precision.
+
+    rate     of a potential
+    inverse  the potential of a rate
+    slope    derivative of the rate by the potential, where the rate is this
+    lowest   and `highest`: between them lie all rates
+    """
+
+    rate: Callable[[Values], Values]
+    inverse: Callable[[Any], Any]
+    slope: Callable[[Values], Values]
+    lowest: float
+    highest: float
+
+
+_KNOWN = {
+    # a tangent never overflows
+    "logistic": Transfer(
+        lambda u: 0.5 + 0.5 * np.tanh(0.5 * u), lambda r: np.log(r / (1 - r)), lambda r: r * (1 - r), 0.0, 1.0
+    ),
+    "soft_rectifier": Transfer(
+        lambda u: 0.1 * np.logaddexp(0, u - 3),
+        lambda r: 3 + 10 * r + np.log(-np.expm1(-10 * r)),
+        lambda r: -0.1 * np.expm1(-10 * r),
+        0.0,
+        np.inf,
+    ),
+    "softplus": Transfer(
+        lambda u: np.logaddexp(0, u), lambda r: r + np.log(-np.expm1(-r)), lambda r: -np.expm1(-r), 0.0, np.inf
+    ),
+}
+
+
+def transfer(population: Population) -> Transfer:
+    """What makes the rate of its cells. Raises Refused for a function that is not one of TRANSFERS."""
+    found = population.cell.functions.get("phi")
+    for name, expression in TRANSFERS.items():
+        if found is not None and found.expression == expression:
+            return _KNOWN[name]
+    right = f"needs phi(x) as one of {', '.join(TRANSFERS)}"
+    raise Refused(f"population {population.name!r}", f"rates by {found}" if found else "no function phi", right)
