@@ -85,6 +85,11 @@ class Cell:
         """The variables that are given their values in every step, by what arrives; in the card's order."""
         return tuple(one.name for one in self.equations if not one.differential and not one.expression)
 
+    @property
+    def drawn(self) -> Mapping[str, str]:
+        """Variable -> the mean of the counts of Poisson's distribution that it is drawn from in every step."""
+        return {one.name: one.mean for one in self.equations if one.mean}
+
 
 @dataclass(frozen=True)
 class Synapse:
@@ -250,6 +255,7 @@ def _cell_fields(page: Page) -> dict[str, Any]:
             raise page.refuse(f"start.{name}", "not a state variable", one_of(name, states))
         if not _is_quantity(value):
             page.grammar(f"start.{name}", grammar.check_expression, value, names)
+    page.grammar("equations", grammar.check_draws, equations)
     fields["receptors"] = page.mapping("receptors")
     raised = _stored(equations)
     for name, variable in fields["receptors"].items():
@@ -324,6 +330,7 @@ def _example(page: Page, compartments: Mapping[str, Compartment]) -> Mapping[str
 
 def _synapse_fields(page: Page) -> dict[str, Any]:
     body, _ = _body(page, {"v"})
+    page.grammar("equations", grammar.check_undrawn, body["equations"])
     variables = {equation.name for equation in body["equations"]}
     del body["functions"]
     fields = page.head() | body | {"on_spike": page.text("on_spike"), "current": page.text("current")}
@@ -335,6 +342,7 @@ def _synapse_fields(page: Page) -> dict[str, Any]:
 
 def _plasticity_fields(page: Page) -> dict[str, Any]:
     body, _ = _body(page, {PRODUCT})
+    page.grammar("equations", grammar.check_undrawn, body["equations"])
     del body["functions"]
     fields = page.head() | body | {key: page.text(key) for key in ("pre", "post", "weight")}
     states = {equation.name for equation in body["equations"] if equation.differential}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snnlab.cards import METHODS, Cell, Plasticity, Synapse
 from snnlab.errors import Refused, one_of
-from snnlab.grammar import UNITS, GrammarError, check_name, names_in
+from snnlab.grammar import UNITS, GrammarError, at_once, check_name, names_in
 from snnlab.weights import Weights, learned, with_learned
 
 Number = float | str
@@ -244,7 +244,9 @@ class Circuit:
             raise Refused(where, f"{projection.pre!r} has no rate", "name the variable that is heard with `reads`")
         if heard not in spoken:
             raise Refused(where, f"{projection.pre!r} has no variable {heard!r}", one_of(heard, spoken))
-        if isinstance(pre := self[projection.pre], Population) and (inputs := _at_once(pre.cell, heard)):
+        pre = self[projection.pre]
+        read = at_once(pre.cell.equations, heard) if isinstance(pre, Population) else set()
+        if isinstance(pre, Population) and (inputs := [name for name in pre.cell.inputs if name in read]):
             found = f"{heard!r} of {pre.name!r} follows its input {inputs[0]!r} within the step"
             raise Refused(where, found, "only what rests on state variables can be heard")
         if projection.delay not in (0, "0 ms", "0 s"):
@@ -269,17 +271,6 @@ class Circuit:
         """What can be read of a population, or of a source."""
         node = self[name]
         return [equation.name for equation in node.cell.equations] if isinstance(node, Population) else [RATE]
-
-
-def _at_once(cell: Cell, variable: str) -> list[str]:
-    """The inputs of a cell that one of its variables follows without delay."""
-    values = {one.name: one.expression for one in cell.equations if one.expression and not one.differential}
-    read, left = set(), {variable}
-    while left:
-        name = left.pop()
-        read.add(name)
-        left |= names_in(values.get(name, "0")) - read
-    return [name for name in cell.inputs if name in read]
 
 
 def alone(

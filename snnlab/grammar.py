@@ -23,6 +23,11 @@ FUNCTIONS = frozenset(
 )
 """Functions that a card may call; each exists in Brian2's NumPy and C++ targets."""
 
+DRAW = "poisson"
+"""The function that draws a number: a count with the mean of its argument, in a variable (constant over dt) alone."""
+
+_ONCE = "constant over dt"
+
 UNITS = frozenset(
     "volt mV amp mA uA nA pA siemens mS uS nS farad uF nF pF second ms us ohm kohm Mohm Gohm "
     "hertz Hz kHz metre meter cm mm um mmolar mM umolar uM nmolar nM molar mole mmole umole".split()
@@ -73,7 +78,7 @@ _EQUATION = re.compile(
     r"^(?:d(?P<state>[A-Za-z]\w*)/dt\s*=(?P<rate>[^=].*)|(?P<name>[A-Za-z]\w*)\s*(?:=(?P<value>[^=].*))?)$", re.DOTALL
 )
 _QUANTITY = re.compile(r"^\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*?\s*(?P<unit>[A-Za-z1].*)?$")
-_FLAGS = frozenset({"unless refractory", "constant", "shared", "constant over dt"})
+_FLAGS = frozenset({"unless refractory", "constant", "shared", _ONCE})
 
 
 class GrammarError(ValueError):
@@ -90,6 +95,17 @@ class Equation:
     differential: bool
     flags: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)  # of the text that it was read from, on which it begins; 0 for none
+
+    @property
+    def draws(self) -> bool:
+        """Whether it may draw numbers: they stay what they are through a step."""
+        return not self.differential and _ONCE in self.flags
+
+    @property
+    def mean(self) -> str:
+        """The mean of the counts that it draws, an expression; "" where it draws none."""
+        call = _draw(_parse(self.expression)) if self.draws and self.expression else None
+        return ast.unparse(call.args[0]) if call else ""
 
     def __str__(self) -> str:
         left = f"d{self.name}/dt = {self.expression}" if self.differential else self.name
@@ -121,9 +137,12 @@ def check_name(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)  # circuits ask again for those on their cards whenever their weights change
-def names_in(text: str) -> frozenset[str]:
-    """The names that an expression reads; GrammarError where it is anything but arithmetic."""
+def names_in(text: str, *, draws: bool = False) -> frozenset[str]:
+    """The names that an expression reads; GrammarError where it is anything but arithmetic, or may draw and does so."""
     tree = _parse(text)
+    if draws and (call := _draw(tree)):
+        _check_arguments(call, 1)
+        tree = call.args[0]
     for node in ast.walk(tree):
         _check_node(node)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
@@ -146,6 +165,12 @@ def _parse(text: str) -> ast.expr:
     if level:
         raise GrammarError(f"{_shown(text)} has more than {_DEEPEST} levels: divide it into several equations")
     return tree
+
+
+def _draw(tree: ast.expr) -> ast.Call | None:
+    """A tree that is a draw and nothing else."""
+    drawn = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == DRAW
+    return tree if drawn else None  # type: ignore[return-value]
 
 
 def _shown(what: str | ast.AST) -> str:
@@ -174,11 +199,16 @@ def _is_finite(value: object) -> bool:
 
 
 def _check_call(node: ast.Call) -> None:
+    if isinstance(node.func, ast.Name) and node.func.id == DRAW:
+        raise GrammarError(f"{_shown(node)} draws a number: it stands alone, in a cell's variable ({_ONCE})")
     if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords:
         raise GrammarError(f"{_shown(node.func)} is not one of the functions {', '.join(sorted(FUNCTIONS))}")
-    wanted = 3 if node.func.id == "clip" else 1
-    if len(node.args) != wanted:
-        raise GrammarError(f"{_shown(node)} has {len(node.args)} arguments; {node.func.id} takes {wanted}")
+    _check_arguments(node, 3 if node.func.id == "clip" else 1)
+
+
+def _check_arguments(node: ast.Call, wanted: int) -> None:
+    if len(node.args) != wanted or node.keywords:
+        raise GrammarError(f"{_shown(node)} has {len(node.args)} arguments; {ast.unparse(node.func)} takes {wanted}")
 
 
 def _check_power(node: ast.BinOp) -> None:
@@ -191,9 +221,9 @@ def _check_power(node: ast.BinOp) -> None:
         raise GrammarError(f"{_shown(node)} is a power of a constant: write the number")
 
 
-def check_expression(text: str, names: Collection[str]) -> None:
-    """Refuse an expression that reads anything but `names`, units, t, dt and xi."""
-    unknown = sorted(names_in(text) - set(names) - UNITS - GIVEN)
+def check_expression(text: str, names: Collection[str], *, draws: bool = False) -> None:
+    """Refuse an expression that reads anything but `names`, units, t, dt and xi, or that draws and may not."""
+    unknown = sorted(names_in(text, draws=draws) - set(names) - UNITS - GIVEN)
     if unknown:
         raise GrammarError(f"unknown symbol {unknown[0]!r} in {_shown(text)}")
 
@@ -201,7 +231,35 @@ def check_expression(text: str, names: Collection[str]) -> None:
 def check_equation(equation: Equation, names: Collection[str]) -> None:
     """Refuse an equation that reads anything but `names`, units, t, dt and xi, by its line."""
     with at_line(equation.line):
-        check_expression(equation.expression, names)
+        check_expression(equation.expression, names, draws=equation.draws)
+
+
+def at_once(equations: Sequence[Equation], variable: str) -> set[str]:
+    """A variable, and all that it follows within a step."""
+    values = {one.name: one for one in equations if one.expression and not one.differential}
+    read, left = set(), {variable}
+    while left:
+        read.add(name := left.pop())
+        left |= names_in(values[name].expression, draws=values[name].draws) - read if name in values else set()
+    return read
+
+
+def check_draws(equations: Sequence[Equation]) -> None:
+    """Refuse to draw numbers whose mean is not known when a step begins: before what is heard then, and other draws."""
+    later = {one.name: "is an input" for one in equations if not one.differential and not one.expression}
+    later |= {one.name: "is drawn too" for one in equations if one.mean}
+    for one in equations:
+        if one.mean and (met := sorted((at_once(equations, one.name) - {one.name}) & set(later))):
+            with at_line(one.line):
+                raise GrammarError(f"{one.name!r} is drawn with a mean that follows {met[0]!r}, which {later[met[0]]}")
+
+
+def check_undrawn(equations: Sequence[Equation]) -> None:
+    """Refuse every draw."""
+    for one in equations:
+        if one.mean:
+            with at_line(one.line):
+                raise GrammarError(f"{one.expression!r} draws a number: only the variables of a cell can")
 
 
 def check_unit(text: str) -> None:
@@ -326,9 +384,10 @@ def _parse_equation(text: str) -> Equation:
     name = check_name(match["state"] or match["name"])
     check_unit(unit[1])
     expression = " ".join((match["rate"] or match["value"] or "").split())
+    equation = Equation(name, expression, unit[1], match["state"] is not None, flags)
     if expression:
-        names_in(expression)
-    return Equation(name, expression, unit[1], match["state"] is not None, flags)
+        names_in(expression, draws=equation.draws)
+    return equation
 
 
 def split_quantity(text: str) -> tuple[float, str]:

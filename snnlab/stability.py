@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from snnlab.circuit import Population
 from snnlab.equations import Model, compose, prepared
 from snnlab.errors import Refused
+from snnlab.grammar import DRAW
 
 _LEVELS = (0.0, 1.0)  # of all inputs
 _SHIFT = 1e-5  # of a state variable, relative to its start, or absolute below 1
@@ -26,8 +27,9 @@ _ROUNDING = 1e-8  # of an eigenvalue of M that is found by such shifts
 def check_stable(population: Population, dt: float) -> None:
     """Refuse a cell with a rate that a step of `dt` seconds by Euler's method makes unstable, with the largest step.
 
-    Looked at from the start of its first cell, without noise, once with all inputs at 0 and once with all at 1, for
-    a conductance may open with an input. Cells that only spike, and other methods, are let pass. Raises Refused.
+    Looked at from the start of its first cell, without noise and with counts at their means, once with all inputs at 0
+    and once with all at 1, for a conductance may open with an input. Cells that only spike, and other methods, are let
+    pass. Raises Refused.
     """
     if not population.cell.rate or (population.method or population.cell.method) != "euler":
         return
@@ -56,7 +58,10 @@ class _Near:
 
     @classmethod
     def of(cls, model: Model, inputs: tuple[str, ...]) -> _Near:
-        model = replace(model, equations=re.sub(r"\bxi\b", "(0*second**-0.5)", model.equations))
+        still = re.sub(r"\bxi\b", "(0*second**-0.5)", model.equations)
+        # a count as its mean
+        still = re.sub(rf"\b{DRAW}\b", "", still)
+        model = replace(model, equations=still)
         values = {name: (float(np.asarray(one)), str(getattr(one, "dim", ""))) for name, one in model.namespace.items()}
         start = {name: repr(value) for name, value in model.start.items()}
         return cls((model.equations, tuple(values.items()), tuple(start.items())), inputs, model)

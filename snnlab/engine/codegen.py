@@ -65,6 +65,9 @@ def generate(population: Population, dt: float) -> CellCode:
     if not model.threshold:
         right = "run_rates takes cells that are heard by their rates" if population.cell.rate else "run takes spikes"
         raise Refused(f"{path}: threshold", "missing", right)
+    for name in population.cell.drawn:
+        right = "the engine runs cells that spike by their equations alone; simulate draws numbers too"
+        raise Refused(f"{path}: equations", f"{name!r} is drawn", right)
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
     parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]

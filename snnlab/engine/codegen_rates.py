@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from snnlab.circuit import Plastic, Population
 from snnlab.engine.codegen import Block, asked, block, constants_of, lines
 from snnlab.equations import Model, compose, learning, prepared
 from snnlab.errors import Refused
+from snnlab.grammar import DRAW
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def generate_rates(
 ) -> RateCode:
     """The C++ of a population's cells.
 
-    says   variables that projections hear
+    says   variables that projections hear, and all that is drawn
     tells  expressions that plastic connections read of the cell before, beside what it says
     posts  and those that they read of the cell after
 
@@ -65,12 +65,15 @@ def generate_rates(
         raise Refused(f"{cell.path}: threshold", f"{population.name!r} spikes", right)
     model = compose(population)
     group = prepared(model, population.size, dt, cell.path)
-    heard = [name for name in says if name not in group.equations.diff_eq_names]
+    _check_constant(population)
+    drawn = [name for name in says if name in cell.drawn]
+    heard = [name for name in says if name not in {*group.equations.diff_eq_names, *drawn}]
     # what was said already need not be worked out again
     moving = prepared(replace(model, equations=_given(model.equations, heard)), population.size, dt, cell.path)
     variables = tuple(equation.name for equation in cell.equations)
     updater = moving.state_updater
     blocks = {
+        "expect": asked(group, _outputs([cell.drawn[name] for name in drawn]), "e", cell.path),
         "speak": asked(group, _outputs(says), "s", cell.path),
         "tell": asked(moving, _outputs((*tells, *posts)), "d", cell.path),
         "move": block(updater.abstract_code, updater.codeobj.variables, "m", cell.path, noise=True),
@@ -78,7 +81,7 @@ def generate_rates(
     watch = [asked(moving, _outputs((name,)), f"w{k}", cell.path) for k, name in enumerate(variables)]
     constants = constants_of(model, dt, [updater.abstract_code, *tells, *posts, *_expressions(model)])
     states = tuple(sorted(group.equations.diff_eq_names))
-    names = _Names(tuple(constants), states, cell.inputs, says, tuple(heard), len(tells), len(posts))
+    names = _Names(tuple(constants), states, cell.inputs, says, tuple(heard), tuple(drawn), len(tells), len(posts))
     return RateCode(
         source=_cell_struct(names, blocks, watch, "gauss" in "".join(blocks["move"].body)),
         parameters=np.array(list(constants.values())),
@@ -139,6 +142,14 @@ def plasticity_code(plastic: Plastic, dt: float) -> PlasticCode:
     return generate_plasticity(_Key(plastic), dt)
 
 
+def _check_constant(population: Population) -> None:
+    """Refuse what is worked out before a step, unless it is drawn: its inputs would be those of the step before."""
+    for one in population.cell.equations:
+        if one.draws and not one.mean:
+            right = f"the engine draws such variables, {DRAW}(...), and works out others when they are read"
+            raise Refused(f"{population.cell.path}: equations", f"{one.name!r} is constant over dt", right)
+
+
 def _given(equations: str, names: Sequence[str]) -> str:
     """The equations with these variables given from outside."""
     kept = []
@@ -167,6 +178,7 @@ class _Names:
     inputs: tuple[str, ...]
     says: tuple[str, ...]
     heard: tuple[str, ...]
+    drawn: tuple[str, ...]
     tells: int
     posts: int
 
@@ -186,7 +198,8 @@ def _construction(names: Sequence[str], blocks: Sequence[Block]) -> dict[str, st
 def _cell_struct(names: _Names, blocks: Mapping[str, Block], watch: Sequence[Block], noisy: bool) -> str:
     states = [f"c_{name} = state[{k} * LANES<real> + n];" for k, name in enumerate(names.states)]
     others = [f"const real c_{name} = in[{k} * LANES<real> + n];" for k, name in enumerate(names.inputs)]
-    others += [f"const real c_{name} = said[{names.says.index(name)} * LANES<real> + n];" for name in names.heard]
+    drawn = [_said(names, name) for name in names.drawn]
+    others += [*(_said(names, name) for name in names.heard), *drawn]
     told = [f"told[{k} * LANES<real> + n] = d_out{k};" for k in range(names.tells)]
     told += [f"post[{k} * stride + n] = share * d_out{names.tells + k};" for k in range(names.posts)]
     load = [f"const real {line}" for line in states] + others
@@ -197,9 +210,23 @@ def _cell_struct(names: _Names, blocks: Mapping[str, Block], watch: Sequence[Blo
         tells=names.tells,
         posts=names.posts,
         noisy=str(noisy).lower(),
-        speak_load=lines(3, (f"const real {line}" for line in states)),
+        draws=len(drawn),
+        places=", ".join(str(names.says.index(name)) for name in names.drawn) or "0",
+        expect=lines(3, blocks["expect"].body),
+        expect_store=lines(
+            3, (f"said[{names.says.index(name)} * LANES<real> + n] = e_out{k};" for k, name in enumerate(names.drawn))
+        ),
+        state_load=lines(3, (f"const real {line}" for line in states)),
+        drawn_load=lines(3, drawn),
         speak=lines(3, blocks["speak"].body),
-        speak_store=lines(3, (f"said[{k} * LANES<real> + n] = s_out{k};" for k in range(len(names.says)))),
+        speak_store=lines(
+            3,
+            (
+                f"said[{k} * LANES<real> + n] = s_out{k};"
+                for k, name in enumerate(names.says)
+                if name not in names.drawn
+            ),
+        ),
         live_load=lines(3, [*noise, *(f"real {line}" for line in states), *others]),
         tell=lines(4, [*blocks["tell"].body, *told]),
         move=lines(4, blocks["move"].body),
@@ -208,6 +235,10 @@ def _cell_struct(names: _Names, blocks: Mapping[str, Block], watch: Sequence[Blo
             _WATCH.format(which=k, load=lines(4, load), body=lines(4, one.body)) for k, one in enumerate(watch)
         ),
     )
+
+
+def _said(names: _Names, name: str) -> str:
+    return f"const real c_{name} = said[{names.says.index(name)} * LANES<real> + n];"
 
 
 def named(source: str, name: str) -> str:
@@ -219,6 +250,11 @@ _CELL = """\
 template <class real> struct NAME {{
     static constexpr int states = {states}, inputs = {inputs}, says = {says}, tells = {tells}, posts = {posts};
     static constexpr bool noisy = {noisy};
+    static constexpr int draws = {draws};
+    static constexpr int drawn(int k) {{  // which of what it says is drawn
+        constexpr int places[] = {{{places}}};
+        return places[k];
+    }}
 {members}
 
     explicit NAME(const double* given) {{
@@ -227,11 +263,23 @@ template <class real> struct NAME {{
 {keep}
     }}
 
-    // What LANES neurons say. One function for the first step and all others, so that no compiler rounds them apart.
+    // The means of what LANES neurons draw, where the counts will be.
+    __attribute__((noinline)) void expect(const real* __restrict state, real* __restrict said) const {{
+#pragma GCC ivdep
+        for (int n = 0; n < LANES<real>; ++n) {{
+{state_load}
+{expect}
+{expect_store}
+        }}
+    }}
+
+    // What LANES neurons say, after they have drawn. One function for the first step and all others: no compiler
+    // shall round them apart.
     __attribute__((noinline)) void speak(const real* __restrict state, real* __restrict said) const {{
 #pragma GCC ivdep
         for (int n = 0; n < LANES<real>; ++n) {{
-{speak_load}
+{state_load}
+{drawn_load}
 {speak}
 {speak_store}
         }}

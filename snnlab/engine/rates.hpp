@@ -14,6 +14,7 @@
 
 #include "functions.hpp"
 #include "parallel.hpp"
+#include "poisson.hpp"
 #include "smooth.hpp"
 #include "vector.hpp"
 
@@ -109,6 +110,7 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
         real* said = at.block(at.population.said, Cell::says);
         const real* state = at.block(at.population.state, Cell::states);
         for (int s = 0; s < at.samples; ++s) {
+            if constexpr (Cell::draws > 0) draw(at, state + s * Cell::states * L, said + s * Cell::says * L, s, t);
             cell.speak(state + s * Cell::states * L, said + s * Cell::says * L);
             publish(at, said + s * Cell::says * L, 0, Cell::says, s, t);
         }
@@ -124,11 +126,7 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
         alignas(64) real noise[L] = {}, told[std::max(1, Cell::tells) * L];
         const real share = real(1) / real(at.samples);
         for (int s = 0; s < at.samples; ++s) {
-            if constexpr (Cell::noisy) {
-                uint64_t key = splitmix(at.run.seed, uint64_t(s));
-                key = splitmix(key, uint64_t(p.number));
-                normal<real, L>(splitmix(key, uint64_t(at.run.begin + t)), at.first(), noise);
-            }
+            if constexpr (Cell::noisy) normal<real, L>(luck(at, s, t), at.first(), noise);
             cell.live(state + s * Cell::states * L, in + s * Cell::inputs * L, said + s * Cell::says * L, noise, told,
                       post + s * L, int64_t(at.samples) * L, share);
             publish(at, told, Cell::says, Cell::tells, s, t);
@@ -137,6 +135,22 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
     }
 
    private:
+    // What the numbers are drawn from that one sample of a population meets in one step.
+    static uint64_t luck(const Tile<real>& at, int sample, int64_t t) {
+        const uint64_t key = splitmix(splitmix(at.run.seed, uint64_t(sample)), uint64_t(at.population.number));
+        return splitmix(key, uint64_t(at.run.begin + t));
+    }
+
+    // Counts where those of the step before were: they are what is heard, recorded and learnt from in this step.
+    void draw(const Tile<real>& at, const real* state, real* said, int sample, int64_t t) const {
+        cell.expect(state, said);
+        for (int k = 0; k < Cell::draws; ++k) {
+            // beyond all neurons, whose numbers there are those of the noise
+            const uint64_t key = splitmix(luck(at, sample, t), (uint64_t(1) << 32) + uint64_t(k));
+            poisson(key, at.first(), at.lanes(), said + Cell::drawn(k) * LANES<real>);
+        }
+    }
+
     static void publish(const Tile<real>& at, const real* values, int from, int count, int sample, int64_t t) {
         for (int k = 0; k < count; ++k) {
             real* to = at.run.channels[at.population.channels[from + k]].template at<real>(t);

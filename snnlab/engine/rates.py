@@ -90,7 +90,7 @@ def run_rates(
     mean       population -> variables of which only the mean over the steps from `mean_from` on is kept
     precision  of states, weights and sums
     threads    None for as many as help; the result does not depend on it
-    seed       of the noise `xi`; every sample, population, neuron and step has numbers of its own
+    seed       of the noise `xi` and of counts that are drawn; every sample, population, neuron and step has its own
 
     Raises Refused for cells that spike and projections that carry spikes, for inputs and states that do not fit, and
     for weights and states that grow beyond all bounds, naming them and the step.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -84,7 +84,7 @@ def order_of(circuit: Circuit, dt: float) -> Order:
     codes, tells, posts = {}, {}, {}
     for population in circuit.populations:
         leaving = [one for one in circuit.projections if one.pre == population.name]
-        says = _once(circuit.heard(one) for one in leaving)
+        says = _once((*(circuit.heard(one) for one in leaving), *population.cell.drawn))
         tells[population.name] = _once(
             one.plasticity.card.pre for one in leaving if one.plasticity and one.plasticity.card.pre not in says
         )
@@ -99,7 +99,7 @@ def order_of(circuit: Circuit, dt: float) -> Order:
     return Order(circuit, codes, tells, posts, plastic, cells, synapses)
 
 
-def _once(given: Iterator[str]) -> tuple[str, ...]:
+def _once(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
 

@@ -29,7 +29,7 @@ from snnlab.weights import listed
 SLOT = "before_start"
 """When all of this happens: what is recorded at the start of a step belongs together."""
 
-_HEARD, _SUMMED, _READ = range(3)  # the order there
+_HEARD, _SUMMED, _READ = 1, 2, 3  # the order there; at 0 Brian2 works out what is constant over dt
 _LEARNT = "learnt__"  # no name on a card has two underscores
 
 

@@ -51,7 +51,7 @@ def simulate(
     neurons   population -> neurons that are traced, the first ten if left out; projection -> synapses, counted
               pre*(neurons after) + post, all if left out
     plastic   in which steps plastic connections learn: all, none, or bool (steps,)
-    seed      of the noise `xi`, where an equation has it
+    seed      of the noise `xi` and of counts that are drawn, where an equation has them
     target    "numpy", "cpp", or "auto": C++ where there is a compiler and NumPy would take longer than it
     progress  a bar on stderr
 
