@@ -110,7 +110,8 @@ def logistic(u: Values) -> Values:
 
 def potentials(network: Microcircuit, bottom_up: Sequence[Values], seen: Values) -> list[Values]:
     """Of each layer with nothing from above, by the conductances: leak g, basal 1, apical l/(1 - l) (1 + g)."""
-    rate, found = seen, []
+    rate = seen
+    found: list[Values] = []
     for k, weights in enumerate(bottom_up):
         part = network.lambdas[k] if k < len(network.hidden) else 0.0
         apical = part / (1 - part) * (1 + network.leak)
@@ -126,7 +127,7 @@ def gradients(network: Microcircuit, bottom_up: Sequence[Values], seen: Values, 
     output's potential is the error of its rate.
     """
 
-    found = []
+    found: list[Values] = []
     for k, weights in enumerate(bottom_up):
         each = np.eye(weights.size).reshape(weights.size, *weights.shape)  # one weight after another moves
         layers = [weights + 1e-30j * each if at == k else other for at, other in enumerate(bottom_up)]
