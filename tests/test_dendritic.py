@@ -308,13 +308,17 @@ def stepped(rule: Dendritic = RULE, network: Microcircuit = NETWORK, told_: Batc
     return lambda: rule.step(circuit(network), begun(network=network), told_ or batch())
 
 
+def told_as(**options: Any) -> Callable[[], Any]:
+    return lambda: replace(RULE, **options)
+
+
 SPIKES = Spikes.from_dense(np.zeros((6, 10, INPUTS)), 1e-4)
 CASES: list[tuple[Callable[[], Any], str]] = [
-    *((lambda name=name, bad=bad: replace(RULE, **{name: bad}), rf"^Dendritic\.{name}: found .*; needs numbers, at least 0")
+    *((told_as(**{name: bad}), rf"^Dendritic\.{name}: found .*; needs numbers, at least 0")
       for name, bad in (("bottom_up", ()), ("bottom_up", (1.0, -1.0)), ("spread", (float("nan"),)), ("lag", -1e-3),
                         ("to_interneuron", -1.0), ("from_interneuron", float("inf")), ("top_down", -0.1),
                         ("top_down_spread", -1.0), ("ease", -0.1))),
-    *((lambda name=name: replace(RULE, **{name: 0.0}), rf"^Dendritic\.{name}: found 0\.0; needs seconds, above 0")
+    *((told_as(**{name: 0.0}), rf"^Dendritic\.{name}: found 0\.0; needs seconds, above 0")
       for name in ("smoothed", "lasts", "settles")),
     (lambda: Dendritic(lasts=0.01, lag=0.01), r"^Dendritic\.lag: found 0\.01, and samples of 0\.01 s; needs less"),
     (lambda: Dendritic(start="zero"), r"^Dendritic\.start: found 'zero'"),  # type: ignore[arg-type]
