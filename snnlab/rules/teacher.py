@@ -95,9 +95,9 @@ class Network:
     def __post_init__(self) -> None:
         if self.hidden < 1:
             raise Refused("rule.teacher.hidden", f"found {self.hidden}", "needs at least 1 neuron")
-        if len(self.gains) != 2 or not min(*self.gains, self.enough) > 0:
+        if len(self.gains) != 2 or not all(0 < value < float("inf") for value in (*self.gains, self.enough)):
             found = f"found gains {self.gains} and enough {self.enough}"
-            raise Refused("rule.teacher", found, "needs two gains and an error, all above 0")
+            raise Refused("rule.teacher", found, "needs two gains and an error, all above 0 and finite")
 
     @property
     def drawn(self) -> tuple[str, ...]:
