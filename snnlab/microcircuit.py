@@ -117,8 +117,10 @@ class Microcircuit:
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards of cells and plastic connections."""
-        found: list[cards.Card] = [*self.cards(), *map(cards.plasticity, PLASTIC.values())]
-        return {card.path: card.digest for card in found}
+        like = self.circuit((1,), 1, 1e-4)
+        cells = {one.cell.path: one.cell.digest for one in like.populations}
+        learning = (one.plasticity.card for one in like.projections if one.plasticity is not None)
+        return cells | {card.path: card.digest for card in learning}
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
         """The circuit for samples of `shape`, with weights of zero, and every one of its four families plastic."""

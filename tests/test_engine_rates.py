@@ -253,12 +253,22 @@ def test_weights_that_explode_stop_the_run_with_their_name_and_the_step():
 
 
 def test_cells_that_explode_stop_the_run_with_their_name():
-    circuit = Circuit(
-        (Source("input", 1), Population("cell", cards.cell("pyramidal_hidden"), 3, {"g_L": "50 kHz"})),
-        (Projection("input", "cell", "basal", np.ones((1, 3))),),
-        DT,
+    """Stable by themselves, and each excited by itself a hundred times over."""
+    cell = Population("cell", cards.cell("pyramidal_hidden", {"phi(x)": "log(1 + exp(x))"}), 3)
+    wires = (
+        Projection("input", "cell", "basal", np.ones((1, 3))),
+        Projection("cell", "cell", "apical", 100 * np.eye(3)),
     )
+    circuit = Circuit((Source("input", 1), cell), wires, DT)
     with pytest.raises(Refused, match="states of 'cell': no finite numbers.* from step"):
+        run_rates(circuit, {"input": Rates(np.ones((1, 1, 1)))}, 2000)
+
+
+def test_conductances_too_large_for_the_time_step_are_refused_with_the_largest_step():
+    """Euler's step of du/dt = -g u is stable up to 2/g; here g = 50 + 1 + 0.8 per ms."""
+    cell = Population("cell", cards.cell("pyramidal_hidden"), 3, {"g_L": "50 kHz"})
+    circuit = Circuit((Source("input", 1), cell), (Projection("input", "cell", "basal", np.ones((1, 3))),), DT)
+    with pytest.raises(Refused, match=f"{2 / 51.8:.4g} ms"):
         run_rates(circuit, {"input": Rates(np.ones((1, 1, 1)))}, 2000)
 
 

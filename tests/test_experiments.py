@@ -67,10 +67,12 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
     }
     if isinstance(experiment.network, Microcircuit):
         shelf = {path.stem for path in cards.shelf("models").iterdir()}
-        cells = {name for name in shelf if name.startswith(("pyramidal", "interneuron")) and "poisson" not in name}
-        cells = {name for name in cells if name.endswith("latent") == experiment.network.latent}
-        models = {*cells, *(name for name in shelf if name.startswith("plastic"))}
-        assert len(models) == 7
+        network = experiment.network
+        kind = "_poisson" if network.spikes_per_ms else "_latent" if network.latent else ""
+        models = {f"{one}{kind}" for one in ("pyramidal_hidden", "pyramidal_output", "interneuron")}
+        models |= {"poisson_input"} if network.spikes_per_ms else set()
+        models |= {one for one in shelf if one.startswith("spiking_" if network.spikes_per_ms else "plastic_")}
+        assert len(models) == (8 if network.spikes_per_ms else 7)
     else:
         models = {experiment.network.cell, experiment.network.synapse} - {""}
     for name_of in models:

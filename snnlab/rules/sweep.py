@@ -13,7 +13,7 @@ from snnlab.circuit import Circuit, Population, Source
 from snnlab.engine import dense
 from snnlab.equations import si
 from snnlab.errors import Refused
-from snnlab.microcircuit import BIAS, INPUT, OUTPUT
+from snnlab.microcircuit import AFFERENT, BIAS, INPUT, OUTPUT
 from snnlab.rules.rule import Answer, State
 from snnlab.rules.transfer import Transfer, Values, transfer
 
@@ -82,7 +82,8 @@ def anatomy(circuit: Circuit, rule: str) -> Anatomy:
     if not hidden or not {INPUT, OUTPUT, *(f"inter{k + 1}" for k in range(len(hidden)))} <= names:
         raise Refused(f"{rule}: circuit", f"of {', '.join(sorted(names))}", "needs a dendritic microcircuit")
     layers = []
-    for k, (below, name) in enumerate(zip([INPUT, *hidden], [*hidden, OUTPUT], strict=True), start=1):
+    first = AFFERENT if AFFERENT in names else INPUT
+    for k, (below, name) in enumerate(zip([first, *hidden], [*hidden, OUTPUT], strict=True), start=1):
         if name == OUTPUT:
             layers.append(Layer(name, below, _mix(circuit, name, "g_B", "g_som", leaves=True)))
         else:
