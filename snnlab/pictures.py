@@ -425,4 +425,4 @@ def _titled(figure: Any, text: str) -> Any:
 
 def _compartments(study: Study, rule: RunningRule, state: State, sample: int) -> Path:
     figure, told = draw_compartments(study, rule, state, sample)
-    return _saved(study, figure, "compartments", told)
+    return _saved(study, figure, "compartments", f": {told}")
