@@ -10,7 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from snnlab import pictures
+from snnlab import pictures, plots
 from snnlab.compartments import draw_compartments
 from snnlab.encode import TEST
 from snnlab.experiments import EXPERIMENTS
@@ -123,7 +123,12 @@ def test_before_and_after_have_one_scale_and_the_teacher_speaks_on_grey_ground_i
     assert told.startswith(f"test sample {SAMPLE};") and "grey ground" in told
 
 
-def test_the_pictures_of_a_run_have_it_among_them(study: Study) -> None:
+def test_the_pictures_of_a_run_have_it_among_them_under_a_title_that_says_which(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: dict[str, Any] = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path: figures.setdefault(path.name, figure) and path)
     made = pictures.draw_run(study, sample=SAMPLE)
-    assert len(made) == 4 and all(path.stat().st_size > 1000 for path in made)
-    assert "compartments" in " ".join(path.name for path in made)
+    assert [path.name for path in made] == ["learning.png", "confusion.png", "weights.png", "compartments.png"]
+    title = " ".join(figures["compartments.png"].get_suptitle().split())
+    assert title.startswith(f"dendritic-bars, seed 1: test sample {SAMPLE}; on grey ground")

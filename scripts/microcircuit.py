@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""A dendritic microcircuit learns one association in Brian2: the output reaches its target, apical dendrites rest."""
+
+import argparse
+
+import numpy as np
+
+from snnlab.microcircuit import Microcircuit
+from snnlab.plots import figure, neurons, save
+from snnlab.rates import Rates
+from snnlab.simulate import simulate
+
+ROWS = {"output rate": ("output", "r"), "output soma": ("output", "u"), "hidden soma": ("hidden1", "u"),
+        "basal dendrite": ("hidden1", "v_B"), "apical dendrite": ("hidden1", "v_A")}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plot", default="microcircuit.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=20, help="of which a teacher pulls all but the ends")
+    options = parser.parse_args()
+    rng = np.random.default_rng(1)
+    circuit = Microcircuit(hidden=(20,), noise=0.1).circuit((30,), 10, "0.1 ms")
+    # every weight begins random, interneurons know nothing yet, and the cards say how fast all four families learn
+    learning = [one for one in circuit.projections if one.plasticity]
+    circuit = circuit.with_weights({one.name: rng.uniform(-1, 1, one.weights.shape) for one in learning})
+    wanted = rng.uniform(0.2, 0.8, 10)
+    teacher = np.ones(options.seconds)
+    teacher[[0, -1]] = 0
+    inputs = {
+        "input": Rates.steady(rng.uniform(size=(1, 30))),
+        "target": Rates.steady(np.log(wanted / (1 - wanted))[None]),  # as a potential
+        "nudge": Rates(teacher[None, :, None]),
+    }
+    record = {"output": ["r", "u"], "hidden1": ["u", "v_B", "v_A"]}
+    run = simulate(circuit, inputs, f"{options.seconds} s", record=record, progress=True)
+    picture, axes = figure(len(ROWS), size=(8, 10), shared_time=True)
+    for ax, (label, (population, variable)) in zip(axes[:, 0], ROWS.items(), strict=True):
+        aims = wanted[:4].tolist() if variable == "r" else None
+        neurons(run, ax, population, variable, range(4), label=label, wanted=aims, since=1.0)
+    said = run.trace("output", "r").values
+    print(f"largest error of a rate: {np.abs(said[9000] - wanted).max():.3f} before, {np.abs(said[-1] - wanted).max():.3f} after")
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()
