@@ -21,7 +21,7 @@ from snnlab.spikes import Spikes
 from snnlab.statistics import irregularity
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders"]
+SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders", "microcircuit", "rate_scale"]
 
 
 def said_by(script: str, folder: Path, *words: str) -> str:
@@ -143,3 +143,18 @@ def test_an_epoch_of_normad_is_the_same_in_brian() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ratio"] > 1
+
+
+@pytest.mark.slow
+def test_a_microcircuit_in_brian2_learns_its_association(tmp_path: Path) -> None:
+    """As the paper's figure 1 has it: what the output says without its teacher comes to what the teacher wanted."""
+    errors = re.findall(r"mean error of a rate ([\d.]+)", said_by("microcircuit", tmp_path))
+    before, after = map(float, errors)
+    assert after < 0.02 < 0.1 < before
+
+
+@pytest.mark.slow
+def test_bars_need_spikes(tmp_path: Path) -> None:
+    words = ("--seeds", "1", "--epochs", "150", "--scales", "0.1", "100")
+    few, many = map(float, re.findall(r": ([\d.]+) \+-", said_by("rate_scale", tmp_path, *words)))
+    assert few < 60 < 95 <= many

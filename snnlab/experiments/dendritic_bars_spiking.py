@@ -1,8 +1,8 @@
 """The dendritic microcircuit on bars of 3 x 3 pixels with cells that are heard by their spikes: 9-30-3.
 
 Cells fire as Poisson processes (Gille's thesis, Bern 2023, on the circuit of arXiv:1810.11393): 100 spikes in a
-millisecond for a rate of 1, so that at a rate of 0.5 there are about five in each step. scripts/rate_scale.py draws what
-becomes of it with fewer. Speeds were chosen on seeds 0 to 2; on the eight patterns nothing is held out.
+millisecond for a rate of 1, so that at a rate of 0.5 there are about five in each step. With fewer it is harder:
+scripts/rate_scale.py. Speeds were chosen on seeds 0 to 2; on the eight patterns nothing is held out.
 """
 
 from snnlab.encode import Intensity

@@ -23,6 +23,7 @@ def neurons(
     label: str = "",
     wanted: Sequence[float] | None = None,
     since: float | None = None,
+    until: float | None = None,
 ) -> Axes:
     """The same variable of some neurons, a line in a colour of its own for each.
 
@@ -30,6 +31,7 @@ def neurons(
     label   of the y axis; the variable's name where left out
     wanted  a value for each neuron that it is to come to, dashed in the colour of its line
     since   seconds from which on the background is shaded
+    until   and up to which, the end where left out
 
     Raises Refused for what was not recorded, and for as many wanted values as there are not neurons.
     """
@@ -38,7 +40,9 @@ def neurons(
         raise Refused("neurons: wanted", f"{len(wanted)} values for {len(which)} neurons", "needs one for each")
     scale = time_axis(ax, recording.duration)
     if since is not None:
-        ax.axvspan(since * scale, recording.duration * scale, color=GREY, alpha=0.15, linewidth=0)
+        ax.axvspan(
+            since * scale, (recording.duration if until is None else until) * scale, color=GREY, alpha=0.15, linewidth=0
+        )
     for k, neuron in enumerate(which):
         column = np.flatnonzero(trace.neurons == neuron)
         if not column.size:

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""How many spikes the dendritic microcircuit needs: accuracy on bars against the spikes of a cell in a millisecond."""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+
+from snnlab.experiments import EXPERIMENTS
+from snnlab.plots import figure, save
+from snnlab.train import evaluate, learn, start
+
+SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+REPEATED = 25  # presentations of each pattern in the test, each with spikes of its own
+
+
+def accuracy(scale, seed, epochs):
+    """Of one network, trained and tested with so many spikes in a millisecond for a rate of 1."""
+    experiment = EXPERIMENTS["dendritic-bars-spiking"].with_options({"network.spikes_per_ms": scale, "epochs": epochs})
+    trial = experiment.trial(seed=seed)
+    trial = replace(trial, test=trial.test.take(np.tile(np.arange(len(trial.test)), REPEATED)))
+    state = start(trial)
+    for epoch in range(1, epochs + 1):
+        for state, _ in learn(trial.rule, trial.circuit, state, trial.batches(epoch)):
+            pass
+    return evaluate(trial, state).accuracy
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plot", default="rate_scale.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="networks for each scale (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=200, help="of training (%(default)s)")
+    parser.add_argument("--scales", type=float, nargs="+", default=SCALES, help="spikes in a millisecond")
+    options = parser.parse_args()
+    found = np.array(
+        [[accuracy(scale, seed, options.epochs) for seed in range(options.seeds)] for scale in options.scales]
+    )
+    picture, axes = figure(size=(7, 4))
+    ax = axes[0, 0]
+    ax.errorbar(options.scales, 100 * found.mean(axis=1), 100 * found.std(axis=1), marker="o", capsize=3)
+    ax.axhline(37.5, linestyle="--", color="0.5", label="always the same answer")
+    ax.set(xscale="log", xlabel="spikes per ms of a cell whose rate is 1", ylabel="accuracy on bars (%)", ylim=(0, 105))
+    ax.legend(loc="lower right")
+    for scale, row in zip(options.scales, found, strict=True):
+        print(f"{scale:7g} per ms: {100 * row.mean():.1f} +- {100 * row.std():.1f} %")
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()
