@@ -21,8 +21,7 @@ def accuracy(scale, seed, epochs):
     trial = replace(trial, test=trial.test.take(np.tile(np.arange(len(trial.test)), REPEATED)))
     state = start(trial)
     for epoch in range(1, epochs + 1):
-        for state, _ in learn(trial.rule, trial.circuit, state, trial.batches(epoch)):
-            pass
+        *_, (state, _) = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
     return evaluate(trial, state).accuracy
 
 
@@ -33,9 +32,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=200, help="of training (%(default)s)")
     parser.add_argument("--scales", type=float, nargs="+", default=SCALES, help="spikes in a millisecond")
     options = parser.parse_args()
-    found = np.array(
-        [[accuracy(scale, seed, options.epochs) for seed in range(options.seeds)] for scale in options.scales]
-    )
+    seeds = range(options.seeds)
+    found = np.array([[accuracy(scale, seed, options.epochs) for seed in seeds] for scale in options.scales])
     picture, axes = figure(size=(7, 4))
     ax = axes[0, 0]
     ax.errorbar(options.scales, 100 * found.mean(axis=1), 100 * found.std(axis=1), marker="o", capsize=3)
