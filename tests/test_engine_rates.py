@@ -163,6 +163,19 @@ def test_float32_strays_little_from_float64():
     assert 0 < largest_difference(short, weights, potentials) < 1e-4
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_softplus_is_exact_to_a_few_units_in_the_last_place(precision):
+    """Of 61 cells with potentials from -30 to 30, beside NumPy's log(exp(0) + exp(u)) of the potentials."""
+    cell = cards.cell("pyramidal_hidden", {"phi(x)": "log(1 + exp(x))"})
+    listener = Projection("input", "cells", "basal", np.linspace(-60, 60, 61)[None])
+    circuit = Circuit((Source("input", 1), Population("cells", cell, 61)), (listener,), DT)
+    told = Rates(np.ones((1, 1, 1)))
+    traces = run_rates(circuit, {"input": told}, 200, precision=precision, record={"cells": ["u", "r"]}).traces["cells"]
+    potentials = traces["u"].astype(float)
+    assert potentials[:, -1].min() < -25 and potentials[:, -1].max() > 25
+    np.testing.assert_allclose(traces["r"], np.logaddexp(0, potentials), rtol=8 * np.finfo(precision).eps)
+
+
 # Noise ---------------------------------------------------------------------------------------------------------------
 
 

@@ -195,6 +195,28 @@ def _construction(names: Sequence[str], blocks: Sequence[Block]) -> dict[str, st
     }
 
 
+_LOG, _EXP = "fn_log(real(1.0) + ", "fn_exp("
+
+
+def _softplus(line: str) -> str:
+    """A line of C++ with ``fn_softplus(x)``, one function, for every log(1 + exp(x)) in it."""
+    begin = line.find(_LOG + _EXP)
+    while begin >= 0:
+        inside = begin + len(_LOG + _EXP)
+        depth, end = 1, inside
+        while depth:
+            depth += {"(": 1, ")": -1}.get(line[end], 0)
+            end += 1
+        if line[end] == ")":
+            line = f"{line[:begin]}fn_softplus({line[inside:end]}{line[end + 1 :]}"
+        begin = line.find(_LOG + _EXP, begin + 1)
+    return line
+
+
+def _quicker(code: Block) -> Block:
+    return replace(code, body=[_softplus(line) for line in code.body])
+
+
 def _cell_struct(names: _Names, blocks: Mapping[str, Block], watch: Sequence[Block], noisy: bool) -> str:
     states = [f"c_{name} = state[{k} * LANES<real> + n];" for k, name in enumerate(names.states)]
     others = [f"const real c_{name} = in[{k} * LANES<real> + n];" for k, name in enumerate(names.inputs)]
@@ -202,6 +224,8 @@ def _cell_struct(names: _Names, blocks: Mapping[str, Block], watch: Sequence[Blo
     others += [*(_said(names, name) for name in names.heard), *drawn]
     told = [f"told[{k} * LANES<real> + n] = d_out{k};" for k in range(names.tells)]
     told += [f"post[{k} * stride + n] = share * d_out{names.tells + k};" for k in range(names.posts)]
+    blocks = {name: _quicker(one) for name, one in blocks.items()}
+    watch = [_quicker(one) for one in watch]
     load = [f"const real {line}" for line in states] + others
     noise = ["const real gauss = noise[n];"] if noisy else []
     return _CELL.format(
@@ -217,20 +241,20 @@ def _cell_struct(names: _Names, blocks: Mapping[str, Block], watch: Sequence[Blo
             3, (f"said[{names.says.index(name)} * LANES<real> + n] = e_out{k};" for k, name in enumerate(names.drawn))
         ),
         state_load=lines(3, (f"const real {line}" for line in states)),
-        drawn_load=lines(3, drawn),
-        speak=lines(3, blocks["speak"].body),
+        speak_load=lines(4, [*(f"const real {line}" for line in states), *drawn]),
+        speak=lines(4, blocks["speak"].body),
         speak_store=lines(
-            3,
+            4,
             (
                 f"said[{k} * LANES<real> + n] = s_out{k};"
                 for k, name in enumerate(names.says)
                 if name not in names.drawn
             ),
         ),
-        live_load=lines(3, [*noise, *(f"real {line}" for line in states), *others]),
-        tell=lines(4, [*blocks["tell"].body, *told]),
-        move=lines(4, blocks["move"].body),
-        live_store=lines(3, (f"state[{k} * LANES<real> + n] = c_{name};" for k, name in enumerate(names.states))),
+        live_load=lines(4, [*noise, *(f"real {line}" for line in states), *others]),
+        tell=lines(5, [*blocks["tell"].body, *told]),
+        move=lines(5, blocks["move"].body),
+        live_store=lines(4, (f"state[{k} * LANES<real> + n] = c_{name};" for k, name in enumerate(names.states))),
         watch="\n".join(
             _WATCH.format(which=k, load=lines(4, load), body=lines(4, one.body)) for k, one in enumerate(watch)
         ),
@@ -273,32 +297,38 @@ template <class real> struct NAME {{
         }}
     }}
 
-    // What LANES neurons say, after they have drawn. One function for the first step and all others: no compiler
-    // shall round them apart.
-    __attribute__((noinline)) void speak(const real* __restrict state, real* __restrict said) const {{
+    // What LANES neurons say, of each sample, after they have drawn. One function for the first step and all others, so
+    // that no compiler rounds them apart.
+    __attribute__((noinline)) void speak(const real* __restrict state, real* __restrict said, int samples) const {{
+        for (int s = 0; s < samples; ++s, state += states * LANES<real>, said += says * LANES<real>) {{
 #pragma GCC ivdep
-        for (int n = 0; n < LANES<real>; ++n) {{
-{state_load}
-{drawn_load}
+            for (int n = 0; n < LANES<real>; ++n) {{
+{speak_load}
 {speak}
 {speak_store}
+            }}
         }}
     }}
 
-    // One step of LANES neurons, after what plastic connections read of them; `gauss` is standard normal noise.
+    // One step of LANES neurons, of each sample, after what plastic connections read of them; `gauss` is standard
+    // normal noise.
     __attribute__((noinline)) void live(real* __restrict state, const real* __restrict in, const real* __restrict said,
                                         const real* __restrict noise, real* __restrict told, real* __restrict post,
-                                        int64_t stride, real share) const {{
+                                        int64_t stride, real share, int samples) const {{
+        for (int s = 0; s < samples; ++s) {{
 #pragma GCC ivdep
-        for (int n = 0; n < LANES<real>; ++n) {{
+            for (int n = 0; n < LANES<real>; ++n) {{
 {live_load}
-            {{
+                {{
 {tell}
-            }}
-            {{
+                }}
+                {{
 {move}
-            }}
+                }}
 {live_store}
+            }}
+            state += states * LANES<real>, in += inputs * LANES<real>, said += says * LANES<real>;
+            noise += noisy * LANES<real>, told += tells * LANES<real>, post += LANES<real>;
         }}
     }}
 

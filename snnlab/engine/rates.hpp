@@ -15,14 +15,16 @@
 #include "functions.hpp"
 #include "parallel.hpp"
 #include "poisson.hpp"
+#include "rates_synapses.hpp"
 #include "smooth.hpp"
 #include "vector.hpp"
 
-// What others hear, or what plastic connections read of the cell before: numbers (neurons, samples) for every step.
+// What others hear, or what plastic connections read of the cell before, step by step: (tiles, samples, width).
 struct Channel {
     void* values;
     int64_t size;     // of the numbers of one step
     int64_t stretch;  // steps that a source's numbers are held; 0 for those of cells, of which three steps are kept
+    int64_t width;    // LANES, or less of a source with fewer neurons
 
     template <class real> real* at(int64_t t) const {
         return static_cast<real*>(values) + size * (stretch ? t / stretch : t % 3);
@@ -87,14 +89,6 @@ template <class real> struct Cells {
     virtual void live(const Tile<real>& at, int64_t t) const = 0;
 };
 
-template <class real> struct Synapses {
-    int states, weight;
-    virtual ~Synapses() = default;
-    // Rows of one tile: moved, where there is something to learn, and then heard.
-    virtual void hear(const Projection& from, real* synapses, const real* heard, const real* told, const real* asked,
-                      real* sum, int stride, int samples, bool learns) const = 0;
-};
-
 // Cells ------------------------------------------------------------------------------------------------------------
 
 template <class Cell, class real> struct CellsOf final : Cells<real> {
@@ -109,32 +103,34 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
         constexpr int L = LANES<real>;
         real* said = at.block(at.population.said, Cell::says);
         const real* state = at.block(at.population.state, Cell::states);
-        for (int s = 0; s < at.samples; ++s) {
-            if constexpr (Cell::draws > 0) draw(at, state + s * Cell::states * L, said + s * Cell::says * L, s, t);
-            cell.speak(state + s * Cell::states * L, said + s * Cell::says * L);
-            publish(at, said + s * Cell::says * L, 0, Cell::says, s, t);
-        }
+        if constexpr (Cell::draws > 0)
+            for (int s = 0; s < at.samples; ++s) draw(at, state + s * Cell::states * L, said + s * Cell::says * L, s, t);
+        cell.speak(state, said, at.samples);
+        publish(at, said, 0, Cell::says, 0, at.samples, t);
     }
 
     void live(const Tile<real>& at, int64_t t) const override {
-        constexpr int L = LANES<real>;
+        constexpr int L = LANES<real>, TELLS = Cell::tells;
         const Population& p = at.population;
         real* state = at.block(p.state, Cell::states);
         real *in = at.block(p.in, Cell::inputs), *said = at.block(p.said, Cell::says);
         real* post = at.block(p.post, Cell::posts);
         if (p.n_watched) watch(at, state, in, said, t);
-        alignas(64) real noise[L] = {}, told[std::max(1, Cell::tells) * L];
-        const real share = real(1) / real(at.samples);
-        for (int s = 0; s < at.samples; ++s) {
-            if constexpr (Cell::noisy) normal<real, L>(luck(at, s, t), at.first(), noise);
+        alignas(64) real noise[Cell::noisy ? TOGETHER * L : 1], told[std::max(1, TOGETHER * TELLS) * L];
+        for (int s = 0; s < at.samples; s += TOGETHER) {
+            const int count = std::min(TOGETHER, at.samples - s);
+            if constexpr (Cell::noisy)
+                for (int k = 0; k < count; ++k) normal<real, L>(luck(at, s + k, t), at.first(), noise + k * L);
             cell.live(state + s * Cell::states * L, in + s * Cell::inputs * L, said + s * Cell::says * L, noise, told,
-                      post + s * L, int64_t(at.samples) * L, share);
-            publish(at, told, Cell::says, Cell::tells, s, t);
+                      post + s * L, int64_t(at.samples) * L, real(1) / real(at.samples), count);
+            publish(at, told, Cell::says, TELLS, s, count, t);
         }
         speak(at, t + 1);
     }
 
    private:
+    static constexpr int TOGETHER = 16;  // samples whose noise is drawn before they use it
+
     // What the numbers are drawn from that one sample of a population meets in one step.
     static uint64_t luck(const Tile<real>& at, int sample, int64_t t) {
         const uint64_t key = splitmix(splitmix(at.run.seed, uint64_t(sample)), uint64_t(at.population.number));
@@ -151,11 +147,13 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
         }
     }
 
-    static void publish(const Tile<real>& at, const real* values, int from, int count, int sample, int64_t t) {
-        for (int k = 0; k < count; ++k) {
+    static void publish(const Tile<real>& at, const real* values, int from, int kinds, int first, int count,
+                        int64_t t) {
+        using vec = typename Vec<real>::type;
+        for (int k = 0; k < kinds; ++k) {
             real* to = at.run.channels[at.population.channels[from + k]].template at<real>(t);
-            to += int64_t(at.first()) * at.samples + sample;
-            for (int n = 0; n < at.lanes(); ++n) to[int64_t(n) * at.samples] = values[k * LANES<real> + n];
+            vec* here = reinterpret_cast<vec*>(to) + int64_t(at.tile) * at.samples + first;
+            for (int s = 0; s < count; ++s) here[s] = reinterpret_cast<const vec*>(values)[s * kinds + k];
         }
     }
 
@@ -180,82 +178,6 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
     }
 };
 
-// Synapses ---------------------------------------------------------------------------------------------------------
-
-// Those that stay as they are.
-template <class real> struct Fixed {
-    static constexpr int states = 1, weight = 0;
-    explicit Fixed(const double*) {}
-    void row(real*, typename Vec<real>::type) const {}
-};
-
-template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
-    using vec = typename Vec<real>::type;
-    static constexpr int L = LANES<real>, V = Plastic::states;
-    Plastic plastic;
-
-    explicit SynapsesOf(const double* parameters) : plastic(parameters) {
-        this->states = V, this->weight = Plastic::weight;
-    }
-
-    void hear(const Projection& from, real* synapses, const real* heard, const real* told, const real* asked,
-              real* sum, int stride, int samples, bool learns) const override {
-        if (samples == 1)
-            learns ? all<true, true>(from.rows, synapses, heard, told, asked, sum, stride, 1)
-                   : all<false, true>(from.rows, synapses, heard, told, asked, sum, stride, 1);
-        else
-            learns ? all<true, false>(from.rows, synapses, heard, told, asked, sum, stride, samples)
-                   : all<false, false>(from.rows, synapses, heard, told, asked, sum, stride, samples);
-    }
-
-   private:
-    template <bool LEARNS, bool SINGLE>
-    void all(int rows, real* at, const real* heard, const real* told, const real* asked, real* sum, int stride,
-             int samples) const {
-        int row = 0;
-        for (; row + 8 <= rows; row += 8)
-            some<8, LEARNS, SINGLE>(row, at, heard, told, asked, sum, stride, samples);
-        for (; row + 2 <= rows; row += 2)
-            some<2, LEARNS, SINGLE>(row, at, heard, told, asked, sum, stride, samples);
-        for (; row < rows; ++row) some<1, LEARNS, SINGLE>(row, at, heard, told, asked, sum, stride, samples);
-    }
-
-    // ROWS neurons before at a time: each number of the tile's neurons is fetched once for all of them.
-    template <int ROWS, bool LEARNS, bool SINGLE>
-    void some(int64_t row, real* synapses, const real* __restrict heard, const real* __restrict told,
-              const real* __restrict asked, real* __restrict sum, int stride, int many) const {
-        const int64_t samples = SINGLE ? 1 : many;
-        real* at = synapses + row * V * L;
-        heard += row * samples;
-        if constexpr (LEARNS) {
-            told += row * samples;
-            vec product[ROWS];
-            const vec first = *reinterpret_cast<const vec*>(asked);
-            for (int r = 0; r < ROWS; ++r) product[r] = first * told[r * samples];
-            for (int64_t s = 1; s < samples; ++s) {
-                const vec post = *reinterpret_cast<const vec*>(asked + s * L);
-                for (int r = 0; r < ROWS; ++r) product[r] += post * told[r * samples + s];
-            }
-            for (int r = 0; r < ROWS; ++r) plastic.row(at + r * V * L, product[r]);
-        }
-        vec weight[ROWS];
-        for (int r = 0; r < ROWS; ++r) weight[r] = *reinterpret_cast<const vec*>(at + (r * V + Plastic::weight) * L);
-        for (int64_t s = 0; s < samples; ++s) {
-            // two sums side by side, for one would wait for itself
-            vec even = weight[0] * heard[s];
-            if constexpr (ROWS > 1) {
-                vec odd = weight[1] * heard[samples + s];
-                for (int r = 2; r < ROWS; r += 2) {
-                    even += weight[r] * heard[r * samples + s];
-                    odd += weight[r + 1] * heard[(r + 1) * samples + s];
-                }
-                even += odd;
-            }
-            *reinterpret_cast<vec*>(sum + s * stride) += even;
-        }
-    }
-};
-
 // One step of one tile ---------------------------------------------------------------------------------------------
 
 template <class real> struct Parts {
@@ -264,12 +186,27 @@ template <class real> struct Parts {
 };
 
 template <class real>
-void sparse(const Tile<real>& at, const Projection& from, const real* heard, real* sum, int stride) {
+void sparse(const Tile<real>& at, const Projection& from, const Heard<real>& heard, real* sum, int stride) {
     const real* weights = static_cast<const real*>(from.synapses);
     for (int64_t k = from.offsets[at.tile]; k < from.offsets[at.tile + 1]; ++k) {
-        const real* now = heard + int64_t(from.before[k]) * at.samples;
-        for (int s = 0; s < at.samples; ++s) sum[s * stride + from.lane[k]] += weights[k] * now[s];
+        const real* now = heard.neuron(from.before[k]);
+        for (int s = 0; s < at.samples; ++s) sum[s * stride + from.lane[k]] += weights[k] * now[s * heard.width];
     }
+}
+
+template <class real> void clear(real* sum, int stride, int samples) {
+    for (int s = 0; s < samples; ++s, sum += stride) std::fill(sum, sum + LANES<real>, real(0));
+}
+
+// Whether it is the first to bring something to its input.
+inline bool begins(const Population& population, int number) {
+    for (int k = 0; k < number; ++k)
+        if (population.into[k].input == population.into[number].input) return false;
+    return true;
+}
+
+template <class real> Heard<real> heard_in(const Run& run, int channel, int64_t t) {
+    return {run.channels[channel].template at<real>(t), run.samples, run.channels[channel].width};
 }
 
 template <class real> real* synapses_of(const Tile<real>& at, const Projection& from, int variables) {
@@ -282,20 +219,22 @@ template <class real> void arrive(const Tile<real>& at, const Parts<real>& parts
     const Run& run = at.run;
     real* in = at.block(at.population.in, inputs);
     const real* post = at.block(at.population.post, parts.cells->posts);
-    std::fill(in, in + int64_t(at.samples) * inputs * L, real(0));
     for (int k = 0; k < at.population.n_into; ++k) {
         const Projection& from = at.population.into[k];
-        const real* heard = run.channels[from.heard].template at<real>(std::min(t, run.steps - 1));
+        const Heard<real> heard = heard_in<real>(run, from.heard, std::min(t, run.steps - 1));
         real* sum = in + from.input * L;
+        const bool first = begins(at.population, k);
         if (from.kind == SPARSE) {
+            if (first) clear(sum, inputs * L, at.samples);
             sparse(at, from, heard, sum, inputs * L);
             continue;
         }
         const bool learns = from.kind >= 0 && t > 0 && run.learns[t - 1];
-        const real* told = learns ? run.channels[from.told].template at<real>(t - 1) : nullptr;
+        const Heard<real> told = learns ? heard_in<real>(run, from.told, t - 1) : Heard<real>{};
         const real* asked = learns ? post + int64_t(from.asked) * at.samples * L : nullptr;
-        parts.synapses[k]->hear(from, synapses_of(at, from, parts.synapses[k]->states), heard, told, asked, sum,
-                                inputs * L, at.samples, learns);
+        const Sums<real> sums{sum, inputs * L, first};
+        parts.synapses[k]->hear(from.rows, synapses_of(at, from, parts.synapses[k]->states), heard, told, asked, sums,
+                                learns);
     }
 }
 

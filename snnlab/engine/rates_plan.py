@@ -26,7 +26,7 @@ _KEPT = 3  # steps of what cells say
 
 
 class _Channel(ctypes.Structure):
-    _fields_ = [("values", ctypes.c_void_p), ("size", ctypes.c_int64), ("stretch", ctypes.c_int64)]
+    _fields_ = [("values", ctypes.c_void_p), *((name, ctypes.c_int64) for name in "size stretch width".split())]
 
 
 class _Projection(ctypes.Structure):
@@ -127,8 +127,8 @@ class Plan:
         for population in circuit.populations:
             said = (*self._code(population).says, *order.tells[population.name])
             for expression in said:
-                values = self._zeros(_KEPT, population.size, samples)
-                self._channel(population.name, expression, values, values[0].size, 0)
+                values = self._zeros(_KEPT, self._tiles(population), samples, self._lanes)
+                self._channel(population.name, expression, values, 0)
         self._watched: dict[str, list[_Watched]] = {}
 
     def populations(self) -> Iterator[tuple[Population, RateCode]]:
@@ -143,8 +143,13 @@ class Plan:
     def hear(self, inputs: Mapping[str, Rates], steps: int) -> None:
         """What the sources say."""
         for name, rates in inputs.items():
-            values = np.ascontiguousarray(rates.values.transpose(1, 2, 0), dtype=self._type)
-            self._channel(name, RATE, values, values[0].size, rates.steps_per_stretch(steps))
+            width = min(self._lanes, rates.size)
+            shape = (rates.samples, rates.stretches, -(-rates.size // width) * width)
+            padded = np.zeros(shape, dtype=self._type)
+            padded[:, :, : rates.size] = rates.values
+            # (samples, stretches, tiles, width) -> (stretches, tiles, samples, width)
+            values = np.ascontiguousarray(padded.reshape(*shape[:2], -1, width).transpose(1, 2, 0, 3))
+            self._channel(name, RATE, values, rates.steps_per_stretch(steps))
 
     def set_cells(self, name: str, given: Mapping[str, NDArray[np.floating]]) -> None:
         """The states of a population, each (samples, neurons)."""
@@ -271,9 +276,9 @@ class Plan:
         entry.kind = _SPARSE
         entry.synapses, entry.offsets, entry.before, entry.lane = (address(self._keep(array)) for array in arrays)
 
-    def _channel(self, name: str, expression: str, values: NDArray[np.floating], size: int, stretch: int) -> None:
+    def _channel(self, name: str, expression: str, values: NDArray[np.floating], stretch: int) -> None:
         self._channels[name, expression] = len(self._table)
-        self._table.append(_Channel(address(self._keep(values)), size, stretch))
+        self._table.append(_Channel(address(self._keep(values)), values[0].size, stretch, values.shape[-1]))
 
     def _listed(self, kind: type[ctypes.Structure], entries: Sequence[ctypes.Structure]) -> int:
         table = (kind * max(1, len(entries)))(*entries)

@@ -95,10 +95,62 @@ template <class real> inline real smooth_log(real given) {
     return given > 0 ? (given < infinite ? close : given) : wrong;
 }
 
+// A polynomial in x, its lowest term first; one term waits for the next, but nothing is computed beside them.
+// Not a loop, which a compiler might leave one.
+template <int FROM, class real, int COUNT> inline real polynomial(const double (&terms)[COUNT], real x) {
+    if constexpr (FROM == COUNT - 1)
+        return real(terms[FROM]);
+    else
+        return polynomial<FROM + 1, real>(terms, x) * x + real(terms[FROM]);
+}
+
+// Both interpolate at the nodes of Chebyshev: (2^f - 1)/f for f from -1/2 to 1/2, log(1 + e)/e in e - 1/2 for e from 0
+// to 1, within 1.3e-8 and 3.5e-8 of their values for float, within 1e-16 for double.
+template <class real> struct Softplus;
+template <> struct Softplus<float> {
+    static constexpr double power[] = {0.69314718802622878, 0.24022650760568127,   0.055503571142190778,
+                                       0.0096180825572778515, 0.0013390863364671234, 0.0001545316294512069};
+    static constexpr double log[] = {0.81093021621632876,   -0.28852667341991602,  0.13260949406398687,
+                                     -0.067711186616587619, 0.036625605974571229,  -0.020230340573761975,
+                                     0.011639575355908102,  -0.0085696561136265477, 0.0051261021409669134};
+    static constexpr float lowest = -87;
+};
+template <> struct Softplus<double> {
+    static constexpr double power[] = {
+        0.69314718055994531,     0.24022650695910071,      0.055504108664821627,    0.0096181291076284795,
+        0.0013333558146406471,   0.00015403530393370733,   1.5252733841556773e-5,   1.3215486808705563e-6,
+        1.0178057087773394e-7,   7.0548973041554993e-9,    4.4558179083360645e-10,  2.5729324177362304e-11};
+    static constexpr double log[] = {
+        0.81093021621632872,    -0.28852709909932417,    0.13260975375423856,    -0.067688643310899116,
+        0.036611854518431568,   -0.020548811923727202,   0.011833792352488301,   -0.0069453948270976966,
+        0.0041361727897687475,  -0.0024918437652768144,  0.0015154776207416951,  -0.00092883119358133315,
+        0.00057220172613684989, -0.00035498226327422935, 0.0002259431432899234,  -0.00014150731614573502,
+        7.3150866585364658e-5,  -4.6015753029934692e-5,  5.878444502337901e-5,   -3.7361110906255108e-5};
+    static constexpr double lowest = -708;
+};
+
+// log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|), without a division
+template <class real> inline real smooth_softplus(real x) {
+    using B = Bits<real>;
+    using whole = typename B::whole;
+    const real far = -std::fabs(x);
+    const real t = far > Softplus<real>::lowest ? far : Softplus<real>::lowest;
+    const real shifted = t * real(1.4426950408889634074) + B::rounder;
+    const real k = shifted - B::rounder;
+    const real f = t * real(1.4426950408889634074) - k;
+    const real power = polynomial<0>(Softplus<real>::power, f) * f + 1;
+    // the last bits of what is shifted are those of k
+    const real e = as_bits<real>(as_bits<whole>(power) + (as_bits<whole>(shifted) << B::digits));
+    const real positive = 0 > x ? 0 : x;  // what is no number stays none
+    return polynomial<0>(Softplus<real>::log, e - real(0.5)) * e + positive;
+}
+
 inline float fn_exp(float x) { return smooth_exp(x); }
 inline double fn_exp(double x) { return smooth_exp(x); }
 inline float fn_log(float x) { return smooth_log(x); }
 inline double fn_log(double x) { return smooth_log(x); }
+inline float fn_softplus(float x) { return smooth_softplus(x); }
+inline double fn_softplus(double x) { return smooth_softplus(x); }
 
 // SplitMix64, Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014: number n of the
 // stream that begins at `key`.
