@@ -86,7 +86,7 @@ def in_snnlab(circuit: Circuit, samples: int, precision: Precision, threads: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15, help="of which the best counts (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1_000_000, help="of Brian2 that count (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=400_000, help="of Brian2 that count (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and patterns (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()

@@ -24,7 +24,7 @@ struct Channel {
     void* values;
     int64_t size;     // of the numbers of one step
     int64_t stretch;  // steps that a source's numbers are held; 0 for those of cells, of which three steps are kept
-    int64_t width;    // LANES, or less of a source with fewer neurons
+    int64_t width;    // LANES, or 1 of a source with a single neuron
 
     template <class real> real* at(int64_t t) const {
         return static_cast<real*>(values) + size * (stretch ? t / stretch : t % 3);

@@ -143,7 +143,7 @@ class Plan:
     def hear(self, inputs: Mapping[str, Rates], steps: int) -> None:
         """What the sources say."""
         for name, rates in inputs.items():
-            width = min(self._lanes, rates.size)
+            width = self._lanes if rates.size > 1 else 1
             shape = (rates.samples, rates.stretches, -(-rates.size // width) * width)
             padded = np.zeros(shape, dtype=self._type)
             padded[:, :, : rates.size] = rates.values

@@ -41,6 +41,11 @@ template <class real> struct Fixed {
 template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
     using vec = typename Vec<real>::type;
     static constexpr int L = LANES<real>, V = Plastic::states;
+#ifdef __AVX512F__
+    static constexpr int MANY = 16;  // sums at a time, as many as there are registers for
+#else
+    static constexpr int MANY = 4;
+#endif
     static constexpr int TOGETHER = 4 * L;  // rows that are heard as soon as they have moved: they are near by then
     Plastic plastic;
 
@@ -75,6 +80,8 @@ template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
 
     template <bool SINGLE>
     void learn(int row, int rows, real* synapses, const Heard<real>& told, const real* asked) const {
+        if constexpr (MANY > 8 && MANY <= L)  // of one tile
+            for (; row + MANY <= rows; row += MANY) move<MANY, SINGLE>(row, synapses, told, asked);
         for (; row + 8 <= rows; row += 8) move<8, SINGLE>(row, synapses, told, asked);
         if (row + 4 <= rows) move<4, SINGLE>(row, synapses, told, asked), row += 4;
         if (row + 2 <= rows) move<2, SINGLE>(row, synapses, told, asked), row += 2;
@@ -85,7 +92,8 @@ template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
     template <int ROWS, bool SINGLE>
     void move(int64_t row, real* synapses, const Heard<real>& told, const real* asked) const {
         vec product[ROWS];
-        multiply<ROWS, SINGLE ? 1 : 8 / ROWS>(told.neuron(row), told.width, asked, SINGLE ? 1 : told.samples, product);
+        constexpr int SPLIT = SINGLE || ROWS > 8 ? 1 : 8 / ROWS;
+        multiply<ROWS, SPLIT>(told.neuron(row), told.width, asked, SINGLE ? 1 : told.samples, product);
         for (int r = 0; r < ROWS; ++r) plastic.row(synapses + (row + r) * V * L, product[r]);
     }
 
@@ -94,50 +102,57 @@ template <class Plastic, class real> struct SynapsesOf final : Synapses<real> {
     static void multiply(const real* __restrict told, int64_t width, const real* __restrict asked, int64_t samples,
                          vec* __restrict product) {
         vec part[ROWS * SPLIT];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int k = 0; k < ROWS * SPLIT; ++k) part[k] = vec{};
         int64_t s = samples;
         for (; s >= SPLIT; s -= SPLIT, told += SPLIT * width, asked += SPLIT * L)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int k = 0; k < ROWS * SPLIT; ++k)
                 part[k] += at(asked + k / ROWS * L) * told[k / ROWS * width + k % ROWS];
         for (; s > 0; --s, told += width, asked += L)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int r = 0; r < ROWS; ++r) part[r] += at(asked) * told[r];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int k = ROWS; k < ROWS * SPLIT; ++k) part[k % ROWS] += part[k];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) product[r] = part[r];
     }
 
     // Hearing ------------------------------------------------------------------------------------------------------
 
     void batch(int row, int rows, const real* synapses, const Heard<real>& heard, const Sums<real>& sums) const {
+        if (heard.width == L)
+            groups<L>(row, rows, synapses, heard, sums);
+        else
+            groups<1>(row, rows, synapses, heard, sums);
+    }
+
+    template <int WIDTH>
+    void groups(int row, int rows, const real* synapses, const Heard<real>& heard, const Sums<real>& sums) const {
         int64_t s = 0;
-        for (; s + 8 <= heard.samples; s += 8) several<8>(s, row, rows, synapses, heard, sums);
-        if (s + 4 <= heard.samples) several<4>(s, row, rows, synapses, heard, sums), s += 4;
-        if (s + 2 <= heard.samples) several<2>(s, row, rows, synapses, heard, sums), s += 2;
-        if (s < heard.samples) several<1>(s, row, rows, synapses, heard, sums);
+        for (; s + MANY <= heard.samples; s += MANY) several<MANY, WIDTH>(s, row, rows, synapses, heard, sums);
+        for (; s + 4 <= heard.samples; s += 4) several<4, WIDTH>(s, row, rows, synapses, heard, sums);
+        for (; s < heard.samples; ++s) several<1, WIDTH>(s, row, rows, synapses, heard, sums);
     }
 
     // So many samples at a time, whose sums stay where they are until all rows are heard.
-    template <int SAMPLES>
+    template <int SAMPLES, int WIDTH>
     void several(int64_t s, int64_t row, int64_t rows, const real* __restrict synapses, const Heard<real>& heard,
                  const Sums<real>& sums) const {
         vec sum[SAMPLES];
         real* to = sums.values + s * sums.stride;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int k = 0; k < SAMPLES; ++k) sum[k] = sums.first ? vec{} : at(to + k * sums.stride);
         for (; row < rows; row += L) {
-            const real* __restrict now = heard.neuron(row) + s * heard.width;
+            const real* __restrict now = heard.neuron(row) + s * WIDTH;
             const int64_t tile = std::min(rows, row + L);
             for (int64_t r = row; r < tile; ++r, ++now) {
                 const vec weight = weight_of(synapses, r);
-#pragma GCC unroll 8
-                for (int k = 0; k < SAMPLES; ++k) sum[k] += weight * now[k * heard.width];
+#pragma GCC unroll 16
+                for (int k = 0; k < SAMPLES; ++k) sum[k] += weight * now[k * WIDTH];
             }
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int k = 0; k < SAMPLES; ++k) at(to + k * sums.stride) = sum[k];
     }
 
