@@ -1,4 +1,8 @@
-"""The dendritic microcircuit learns one association, running in time: 30-20-10."""
+"""The dendritic microcircuit learns one association, running in time: 30-20-10.
+
+Conductances, speeds, noise and random first weights are those of the paper's figure 1, as its re-implementations have
+them. The pattern is on the dataset's card; the seed draws the answer, by a random network, and the first weights.
+"""
 
 from snnlab.encode import Intensity
 from snnlab.experiments.experiment import Experiment

@@ -1,4 +1,8 @@
-"""The dendritic microcircuit on bars of 3 x 3 pixels, running in time: 9-30-3."""
+"""The dendritic microcircuit on bars of 3 x 3 pixels, running in time: 9-30-3.
+
+Sizes and latent equilibrium are those of Haider et al. (arXiv:2110.14549), conductances and speeds our own: a bar is
+shown for 2 ms. On the eight patterns nothing is held out.
+"""
 
 from snnlab.encode import Intensity
 from snnlab.experiments.experiment import Experiment
