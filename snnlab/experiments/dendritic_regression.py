@@ -1,9 +1,9 @@
 """A dendritic microcircuit, 30-50-10, learns what a random network, 30-20-10, says to random patterns, noise on.
 
 Network, noise, transfer function and teacher are published (Sacramento et al., arXiv:1810.11393, figure 2); the paper
-shows 10 million patterns, one at a time, of 100 ms each. Here 10,000 patterns are shown ten times, ten side by side, for
-10 ms, in which nothing learns for the first 3; speeds are larger by as much and fall. An answer is met where its squared
-error, summed over the outputs, is below 0.02; the mean of that error is the loss.
+shows 10 million patterns, one at a time, of 100 ms each. Here 10,000 patterns are shown ten times, ten side by side,
+for 10 ms, in which nothing learns for the first 3; speeds are larger by as much and fall. An answer is met where its
+squared error, summed over the outputs, is below 0.02; the mean of that error is the loss.
 """
 
 from dataclasses import replace
