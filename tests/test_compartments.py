@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from snnlab import pictures, plots
-from snnlab.compartments import draw_compartments
+from snnlab.compartments import compartments_figure
 from snnlab.encode import TEST
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study
@@ -46,7 +46,7 @@ def runs(study: Study) -> tuple[Recording, Recording]:
 
 @pytest.fixture(scope="module")
 def drawn(study: Study) -> Iterator[tuple[Figure, str]]:
-    figure, told = draw_compartments(study, rule(study), study.restored()[0], SAMPLE)
+    figure, told = compartments_figure(study.trial, study.restored()[0], SAMPLE)
     yield figure, told
     figure.draw_without_rendering()
 
@@ -120,7 +120,7 @@ def test_before_and_after_have_one_scale_and_the_teacher_speaks_on_grey_ground_i
             (ground,) = ax.patches
             assert (ground.get_x(), ground.get_x() + ground.get_width()) == pytest.approx((half, whole))  # type: ignore[attr-defined]
     assert [ax.get_xlabel() for ax in grid(figure)[-1]] == ["time (ms)"] * 2
-    assert told.startswith(f"test sample {SAMPLE};") and "grey ground" in told
+    assert told.startswith(f": test sample {SAMPLE};") and "grey ground" in told
 
 
 def test_the_pictures_of_a_run_have_it_among_them_under_a_title_that_says_which(

@@ -284,7 +284,7 @@ def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_ta
 ) -> None:
     study = Study.begin(tmp_path / "run", BARS.with_options(WILD), seed=1, threads=1)
     reports = 0
-    with pytest.raises(Refused, match=r"^weights of 'hidden1->output\.basal': no finite numbers.*learn more slowly"):
+    with pytest.raises(Refused, match=r"^(weights|states) of '.*': no finite numbers.*learn more slowly"):
         for _ in train(study.trial, study.run, between=0.0):
             reports += 1
     assert reports > 1
@@ -292,7 +292,7 @@ def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_ta
     assert state.steps > 1 and (progress.epoch, progress.batch) != (1, 0)
     assert all(np.isfinite(values).all() for values in state.weights.values())
     line = refusal(capsys, "train", BARS.name, "--out", tmp_path / "run", "--resume", "--threads", 1)
-    assert "weights of 'hidden1->output.basal'" in line
+    assert "learn more slowly" in line
     again, _ = Study.open(tmp_path / "run", threads=1).restored()
     assert all(np.array_equal(values, again.weights[name]) for name, values in state.weights.items())
 

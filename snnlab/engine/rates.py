@@ -123,7 +123,7 @@ def run_rates(
     plan, (traces, sums), wild = run(_EVERY)
     if wild is not None:
         # once more, looking at every step: by now it is everywhere
-        raise _unbounded(*(run(1)[2] or wild), precision)
+        raise _unbounded(*(run(1)[2] or wild), precision, learns.any())
     running = Running(plan.cells(), plan.synapses(), steps + (0 if state is None else state.step))
     share = steps - mean_from
     means = {name: {one: total / share for one, total in kept.items()} for name, kept in sums.items()}
@@ -221,7 +221,6 @@ def _checked(
     return given[name]
 
 
-def _unbounded(what: str, step: int, precision: Precision) -> Refused:
+def _unbounded(what: str, step: int, precision: Precision, learned: np.bool_) -> Refused:
     found = f"no finite numbers, or beyond {np.sqrt(np.finfo(precision).max):.1e}, from step {step} on"
-    learned = what.startswith("weights")
     return Refused(what, found, "learn more slowly, or in shorter steps" if learned else "take shorter steps")

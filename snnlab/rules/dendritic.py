@@ -154,17 +154,23 @@ class Dendritic:
         """The rates of every population (samples, neurons) that nobody teaches, once they have settled."""
         steps = whole_steps(self.settles, seconds(circuit.dt, "circuit: dt"), "rule.settles")
         rates = {one.name: one.cell.rate for one in circuit.populations}
-        response = run_rates(
-            quiet(circuit),
-            _told(circuit, seen, np.zeros((len(seen), circuit[OUTPUT].size)), nudge=0.0),
-            steps,
-            learn=False,
-            state=_running(state),
-            mean={name: [rate] for name, rate in rates.items()},
-            mean_from=steps - max(1, steps // 4),
-            precision=self.precision,
-            threads=self.threads,
-        )
+        try:
+            response = run_rates(
+                quiet(circuit),
+                _told(circuit, seen, np.zeros((len(seen), circuit[OUTPUT].size)), nudge=0.0),
+                steps,
+                learn=False,
+                state=_running(state),
+                mean={name: [rate] for name, rate in rates.items()},
+                mean_from=steps - max(1, steps // 4),
+                precision=self.precision,
+                threads=self.threads,
+            )
+        except Refused as refusal:
+            if not (state.steps and refusal.where.startswith("states of")):
+                raise
+            right = "learn more slowly: weights have come too far"
+            raise Refused(refusal.where, refusal.found, right) from refusal
         return {name: response.means[name][rate] for name, rate in rates.items()}
 
     def recording(self, circuit: Circuit, state: State, inputs: Inputs, labels: NDArray[np.int64]) -> Recording:
