@@ -232,6 +232,8 @@ def _functions(page: Page, parameters: Collection[str]) -> Mapping[str, Definiti
     found = {}
     for head, expression in page.mapping("functions").items():
         function = page.grammar(f"functions.{head}", definition, head, expression, parameters)
+        if function.name in found:
+            raise page.refuse(f"functions.{head}", f"{function.name!r} is defined twice", "keep one of the two")
         found[function.name] = function
     return MappingProxyType(found)
 

@@ -46,6 +46,8 @@ def expanded(text: str, functions: Mapping[str, Definition]) -> str:
     """
     if not functions:
         return text
+    # a comment may hold half a bracket
+    text = re.sub(r"#[^\n]*", "", text)
     call = re.compile(rf"\b({'|'.join(map(re.escape, functions))})\s*\(")
     while found := call.search(text):
         end = _closing(text, found.end())

@@ -86,7 +86,7 @@ class Microcircuit:
         if not self.hidden or min(self.hidden) < 1:
             raise Refused("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
         if len(self.mixing) not in (1, len(self.hidden) + 1):
-            right = f"needs one, or {len(self.hidden) + 1}: of {len(self.hidden)} hidden layers and the output"
+            right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
             raise Refused("network.mixing", f"found {len(self.mixing)} numbers", right)
         for name, parts in (("mixing", self.mixing), ("interneuron", (self.interneuron,))):
             if not all(0 < part < 1 for part in parts):

@@ -122,7 +122,7 @@ def test_the_rate_is_the_function_of_the_potential_that_is_asked_for(transfer: s
 CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: Microcircuit(()), r"^network.hidden: found \(\); needs at least one layer of at least one cell"),
     (lambda: Microcircuit((3, 0)), r"^network.hidden: found \(3, 0\)"),
-    (lambda: Microcircuit((3,), (0.1, 0.2, 0.3)), r"^network.mixing: found 3 numbers; needs one, or 2: of 1 hidden"),
+    (lambda: Microcircuit((3,), (0.1, 0.2, 0.3)), r"^network.mixing: found 3 numbers; needs one, or 2: one for"),
     (lambda: Microcircuit((3,), ()), r"^network.mixing: found 0 numbers"),
     (lambda: Microcircuit((3,), (0.0,)), r"^network.mixing: found \(0.0,\); needs parts above 0 and below 1"),
     (lambda: Microcircuit((3,), (0.5, 1.0)), r"^network.mixing: found \(0.5, 1.0\)"),

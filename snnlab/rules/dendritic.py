@@ -125,7 +125,7 @@ class Dendritic:
             raise Refused("boosting", "samples that count more than others", "the circuit learns from all alike: 0")
         dt = seconds(circuit.dt, "circuit: dt")
         steps = whole_steps(self.lasts, dt, "rule.lasts")
-        learn = np.arange(steps) >= round(self.lag / dt)
+        learn = np.arange(steps) >= (whole_steps(self.lag, dt, "rule.lag") if self.lag else 0)
         seen, phi = steady(batch.inputs, _NAME), sweep.anatomy(circuit, _NAME).transfer
         wanted = self.teacher.rates(self._taught(state), seen, batch.labels, circuit[OUTPUT].size, phi)
         said = self._said(circuit, state, seen)[OUTPUT]

@@ -13,6 +13,7 @@ from typing import Any
 
 import brian2
 import numpy as np
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.equations.equations import PARAMETER, Equations, SingleEquation
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit
@@ -196,7 +197,7 @@ def _synapses(
 
 
 def _check_plain(group: brian2.NeuronGroup, one: Said) -> None:
-    known = {
+    known = dict(DEFAULT_FUNCTIONS) | {
         name: group.variables[name] if name in group.variables else unit(name) for name in names_in(one.expression)
     }
     dimension = parse_expression_dimensions(one.expression, known)
