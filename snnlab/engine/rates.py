@@ -99,6 +99,8 @@ def run_rates(
         raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
     if threads is not None and threads < 1:
         raise Refused("threads", f"found {threads}", "needs at least 1, or None for all cores")
+    if steps < 1:
+        raise Refused("steps", f"found {steps}", "needs at least 1")
     if not 0 <= mean_from < steps:
         raise Refused("mean_from", f"found {mean_from}", f"needs a step of the run, 0 to {steps - 1}")
     _check_circuit(circuit)

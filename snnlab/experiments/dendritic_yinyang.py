@@ -12,7 +12,7 @@ from snnlab.rules.dendritic import Dendritic
 EXPERIMENT = Experiment(
     name="dendritic-yinyang",
     summary="Yin-Yang, 4-120-3 pyramidal cells with interneurons, dendritic error as they run",
-    reference="Kriener, Göltz, Petrovici, NICE 2022, arXiv:2102.08211; a shallow network has 63.8 %",
+    reference="Kriener, Göltz, Petrovici, NICE 2022, arXiv:2102.08211",
     reported=None,
     dataset="yin-yang",
     network=Microcircuit(hidden=(120,), mixing=(0.5, 0.3), interneuron=0.3, latent=True, bias=True),

@@ -38,6 +38,7 @@ _NAME = "dendritic error"
 _WEIGHT = "w"
 _FILTER = "change"  # what a plastic connection remembers of what its cells asked for
 _TAUGHT = "teacher "
+_NOISE = "noise"  # what noise and spikes are drawn from, beside the number of the batch
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Dendritic:
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        return tuple(f"{_TAUGHT}{name}" for name in self.teacher.drawn)
+        return (_NOISE, *(f"{_TAUGHT}{name}" for name in self.teacher.drawn))
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         body = sweep.anatomy(circuit, _NAME)
@@ -111,6 +112,7 @@ class Dendritic:
         weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
+        memory[_NOISE] = rng.integers(1 << 31, size=1).astype(np.float64)
         weights = {name: values.astype(self.precision) for name, values in weights.items()}
         memory |= {f"{name} {_FILTER}": np.zeros_like(values) for name, values in weights.items()}
         return State(weights, memory)
@@ -137,7 +139,7 @@ class Dendritic:
             state=_running(state),
             precision=self.precision,
             threads=self.threads,
-            seed=state.steps,
+            seed=(int(state.memory[_NOISE][0]) << 32) + 1 + state.steps,
         )
         for name, values in response.running.synapses.items():
             state.weights[name], state.memory[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
@@ -165,6 +167,7 @@ class Dendritic:
                 mean_from=steps - max(1, steps // 4),
                 precision=self.precision,
                 threads=self.threads,
+                seed=int(state.memory[_NOISE][0]) << 32,
             )
         except Refused as refusal:
             if not (state.steps and refusal.where.startswith("states of")):
