@@ -92,8 +92,10 @@ def test_random_interneurons_begin_as_wide_as_what_they_are_to_predict_and_the_r
 def test_what_connections_remember_begins_at_nothing_and_all_is_of_the_precision_asked_for() -> None:
     for precision in ("float32", "float64"):
         state = begun(replace(RULE, precision=precision))
+        noise = state.memory.pop("noise")
         assert {values.dtype.name for values in (*state.weights.values(), *state.memory.values())} == {precision}
         assert state.memory.keys() == {f"{name} change" for name in state.weights}
+        assert noise != begun(seed=9).memory["noise"]
         assert not any(values.any() for values in state.memory.values())
 
 
@@ -347,5 +349,5 @@ def test_what_means_nothing_is_refused_with_the_reason(attempt: Callable[[], Any
 def test_a_lag_and_teachers_of_the_right_kind_are_not_refused() -> None:
     RULE.check(circuit(), 3)
     stepped()()
-    assert Dendritic(teacher=Network()).fixed == ("teacher weights1", "teacher weights2")
-    assert Dendritic(teacher=Labelled()).fixed == ()
+    assert Dendritic(teacher=Network()).fixed == ("noise", "teacher weights1", "teacher weights2")
+    assert Dendritic(teacher=Labelled()).fixed == ("noise",)

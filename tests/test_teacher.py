@@ -80,7 +80,7 @@ def test_a_checkpoint_with_another_teacher_than_the_seed_draws_is_refused(tmp_pa
     for _ in train(study.trial, study.run):
         pass
     state, progress = study.restored()
-    assert study.trial.rule.fixed == ("teacher weights1", "teacher weights2")
+    assert study.trial.rule.fixed == ("noise", "teacher weights1", "teacher weights2")
     state.memory["hidden1->output.basal change"][0, 0] += 1e-3  # what is learned may be anything
     study.run.save(state, progress)
     study.restored()
