@@ -60,10 +60,10 @@ class Microcircuit:
     hidden         pyramidal cells of each hidden layer
     mixing         how much of a soma's potential comes from above, 0 to 1: of each hidden layer's from its apical
                    dendrites, of the output's from its teacher; one number for all alike
-    interneuron    and of an interneuron's from its target
+    interneuron    how much of an interneuron's potential comes from the cell above, its target, 0 to 1
     leak           conductance of every soma, in 1/ms, where that of the basal dendrite is 1
     transfer       rate of a potential: logistic, soft_rectifier or softplus
-    noise          of every soma, in 1/sqrt(ms)
+    noise          strength of white noise in every soma, in 1/sqrt(ms)
     latent         whether cells are heard by where their potential is going (latent equilibrium)
     bias           whether basal dendrites and interneurons hear one more source, of rate 1
     outputs        cells of the output, 0 for one for each class

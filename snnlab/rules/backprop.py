@@ -34,8 +34,8 @@ class Backprop:
     decay      of the rate: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the last
                epoch, "late" for one that stays for two thirds of the epochs and then falls evenly to 0
     spread     weights begin uniform in [-spread, spread]
-    low        rate wanted of an output
-    high       and of that of the label
+    low        rate wanted of all other outputs
+    high       rate wanted of the output of the label
     precision  of weights and rates: "float32" or "float64"
     threads    None for all cores; what is learned does not depend on it
 

@@ -170,6 +170,14 @@ def check_classes(circuit: Circuit, classes: int) -> None:
         raise Refused("network", f"{outputs} outputs, and samples of {classes} classes", "needs one for each")
 
 
+def check_rates(phi: Transfer, where: str, **wanted: float) -> None:
+    """Raises Refused for a rate that no potential leads to, named by its option below `where`."""
+    for name, rate in wanted.items():
+        if not phi.lowest < rate < phi.highest:
+            right = f"needs a rate that cells can have, above {phi.lowest:g} and below {phi.highest:g}"
+            raise Refused(f"{where}.{name}", f"found {rate}", right)
+
+
 def targets(labels: NDArray[np.int64], shape: tuple[int, int], low: float, high: float) -> NDArray[np.float64]:
     """The rates wanted of the output (samples, classes): `high` of the label's cell and `low` of the others.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.errors import Refused
-from snnlab.rules.sweep import targets
+from snnlab.rules.sweep import check_rates, targets
 from snnlab.rules.transfer import Transfer, Values
 
 Drawn = Mapping[str, Values]
@@ -42,8 +42,8 @@ class Teacher(Protocol):
 class Labelled:
     """The neuron of the class has a high rate, all others a low one; the answer is the neuron that says most.
 
-    low   rate of the others
-    high  rate of the neuron of the class
+    low   rate wanted of all outputs but that of the class
+    high  rate wanted of the output of the class
 
     Raises Refused for rates that are not in this order.
     """
@@ -65,10 +65,7 @@ class Labelled:
     def check(self, outputs: int, classes: int, phi: Transfer) -> None:
         if outputs != classes:
             raise Refused("rule.teacher", f"{outputs} outputs, and samples of {classes} classes", "needs one for each")
-        for name in ("low", "high"):
-            if not phi.lowest < getattr(self, name) < phi.highest:
-                right = f"needs a rate that cells can have, above {phi.lowest:g} and below {phi.highest:g}"
-                raise Refused(f"rule.teacher.{name}", f"found {getattr(self, name)}", right)
+        check_rates(phi, "rule.teacher", low=self.low, high=self.high)
 
     def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
         return targets(labels, (len(seen), outputs), self.low, self.high)
@@ -81,8 +78,8 @@ class Labelled:
 class Network:
     """Another network with a hidden layer, phi(b W2 phi(a W1 r)), its weights uniform from -1 to 1, drawn by the seed.
 
-    hidden  neurons of its hidden layer
-    gains   a and b
+    hidden  neurons in the teacher's hidden layer
+    gains   a and b in the teacher's phi(b W2 phi(a W1 r))
     enough  an answer is of class 0, met, where its squared error summed over the outputs is below this, else of class 1
 
     Raises Refused for no neurons, and for gains and errors that are not above 0.

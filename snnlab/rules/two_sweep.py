@@ -85,8 +85,8 @@ class TwoSweep:
     start            of interneurons: "predicting" for what is sent down being taken away exactly, or "random"
     spread           bottom-up weights begin uniform in [-spread, spread]; so do random ones onto interneurons
     top_down_spread  and weights from the layer above; so do random ones from interneurons
-    low              rate wanted of an output
-    high             and of that of the label
+    low              rate wanted of all other outputs
+    high             rate wanted of the output of the label
     precision        of weights and potentials: "float32" or "float64"
     threads          None for all cores; what is learned does not depend on it
 
@@ -131,11 +131,7 @@ class TwoSweep:
     def check(self, circuit: Circuit, classes: int) -> None:
         sweep.check_settles(circuit)
         sweep.check_classes(circuit, classes)
-        known = sweep.anatomy(circuit, _NAME).transfer
-        for name in ("low", "high"):
-            if not known.lowest < getattr(self, name) < known.highest:
-                right = f"needs a rate that cells can have, above {known.lowest:g} and below {known.highest:g}"
-                raise Refused(f"rule.{name}", f"found {getattr(self, name)}", right)
+        sweep.check_rates(sweep.anatomy(circuit, _NAME).transfer, "rule", low=self.low, high=self.high)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         body = sweep.anatomy(circuit, _NAME)
