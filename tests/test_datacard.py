@@ -128,7 +128,7 @@ def read(text: str) -> datacard.Dataset:
 def test_the_datasets_of_the_papers_and_their_open_relatives_are_on_the_shelf() -> None:
     papers = {"mnist", "nmnist", "ti46-digits", "ti46-letters"}
     relatives = "fashion-mnist kmnist emnist-balanced emnist-letters fsdd shd ssc ntidigits dvs-gesture digits"
-    tasks = {"xor", "one", "bars", "yin-yang", "noise"}
+    tasks = {"xor", "one", "association", "bars", "yin-yang", "noise"}
     assert set(SHELF) == papers | set(relatives.split()) | tasks
 
 

@@ -112,7 +112,7 @@ def test_each_panel_says_which_neuron_it_shows_and_how_often_that_fired(
 ) -> None:
     study = begun(tmp_path / "run", experiment=EXPERIMENTS["hm2bp-digits"].with_options(DEEP))
     state, _ = study.restored()
-    recording, told = pictures._run_sample(study, state, 3)
+    recording, told = pictures._run_sample(study, study.trial.rule, state, 3)
     figures: list[Any] = []
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure) or path)
     pictures._potentials(study, recording, told, None)
