@@ -128,11 +128,6 @@ class Plasticity:
     digest: str
     path: str
 
-    @property
-    def states(self) -> tuple[str, ...]:
-        """The variables with a differential equation, in the card's order."""
-        return tuple(equation.name for equation in self.equations if equation.differential)
-
 
 Card = Cell | Synapse | Plasticity
 """What lies on the models shelf."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from snnlab.errors import Refused
 from snnlab.plots.frame import time_axis
 from snnlab.plots.style import GREY
+from snnlab.plots.traces import column
 from snnlab.recording import Recording
 
 
@@ -44,10 +44,8 @@ def neurons(
             since * scale, (recording.duration if until is None else until) * scale, color=GREY, alpha=0.15, linewidth=0
         )
     for k, neuron in enumerate(which):
-        column = np.flatnonzero(trace.neurons == neuron)
-        if not column.size:
-            raise Refused(f"trace {variable!r} of {population!r}", f"neuron {neuron} was not recorded")
-        (line,) = ax.plot(trace.times * scale, trace.values[:, column[0]], label=f"neuron {neuron}")
+        values = column(trace, variable, population, neuron)
+        (line,) = ax.plot(trace.times * scale, values, label=f"neuron {neuron}")
         if wanted is not None:
             ax.axhline(wanted[k], linestyle="--", linewidth=1.0, color=line.get_color())
     ax.set_ylabel(label or variable)

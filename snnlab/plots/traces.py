@@ -51,7 +51,7 @@ def traces(
         if name not in names:
             raise Refused("traces", f"a label for {name!r}, which is not drawn", one_of(name, names))
     drawn = {name: recording.trace(population, name) for name in names}
-    values = {name: _column(trace, name, population, neuron) for name, trace in drawn.items()}
+    values = {name: column(trace, name, population, neuron) for name, trace in drawn.items()}
     together = np.concatenate(list(values.values())) if values else np.zeros(0)
     factor, shown = (1 / unit[1], typeset(unit[0])) if unit else si_prefix(together, _unit(drawn))
     scale = time_axis(ax, recording.duration)
@@ -71,12 +71,13 @@ def traces(
     return ax
 
 
-def _column(trace: Trace, variable: str, population: str, neuron: int) -> NDArray[np.float64]:
-    column = np.flatnonzero(trace.neurons == neuron)
-    if not column.size:
+def column(trace: Trace, variable: str, population: str, neuron: int) -> NDArray[np.float64]:
+    """The values of one neuron (steps,). Raises Refused for one that was not recorded, with some that were."""
+    place = np.flatnonzero(trace.neurons == neuron)
+    if not place.size:
         some = ", ".join(str(number) for number in trace.neurons[:8]) + (", ..." if len(trace.neurons) > 8 else "")
         raise Refused(f"trace {variable!r} of {population!r}", f"neuron {neuron} was not recorded", f"known: {some}")
-    return trace.values[:, column[0]]
+    return trace.values[:, place[0]]
 
 
 def _unit(drawn: Mapping[str, Trace]) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,9 @@ from snnlab.rates import Rates
 from snnlab.recording import Recording, Trace
 from snnlab.rules import sweep
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
+from snnlab.rules.sweep import Start
 from snnlab.rules.teacher import Labelled, Teacher
 from snnlab.rules.transfer import Values
-
-Start = Literal["predicting", "random"]
 
 _NAME = "dendritic error"
 _WEIGHT = "w"

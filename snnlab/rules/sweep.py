@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from snnlab.errors import Refused
 from snnlab.microcircuit import AFFERENT, BIAS, INPUT, OUTPUT
 from snnlab.rules.rule import Answer, State
 from snnlab.rules.transfer import Transfer, Values, transfer
+
+Start = Literal["predicting", "random"]
+"""How interneurons begin: predicting the layer above, so that what it sends down is taken away exactly, or not."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,8 @@ from snnlab.errors import Refused, one_of
 from snnlab.rules import sweep
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
-from snnlab.rules.sweep import Anatomy, with_bias
+from snnlab.rules.sweep import Anatomy, Start, with_bias
 from snnlab.rules.transfer import Values
-
-Start = Literal["predicting", "random"]
 
 _NAME = "the two-sweep rule"
 
