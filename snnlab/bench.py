@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,16 +119,24 @@ def _attempt(
     """A row, or the refusal instead of it, which must not end the others; in a process below `above`, if given."""
     if above is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process above ends this one
-
-    def ended(_: Report) -> None:
-        if above not in (None, os.getppid()):  # it was killed, and nobody waits for the row
-            os._exit(1)
-
+        _end_with(above)
     try:
-        watching = watch or (lambda _: nullcontext(ended))
+        watching = watch or (lambda _: nullcontext(lambda _: None))
         return measure(plan, place, folder=folder, threads=threads, tell=tell, watch=watching)
     except Refused as refusal:
         return Failure(plan, refusal)
+
+
+@cache
+def _end_with(above: int) -> None:
+    """End this process, at work or without any, once the one above was killed: nobody waits for its rows."""
+
+    def look() -> None:
+        while os.getppid() == above:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell: Tell, watch: Watch) -> Row:
