@@ -287,6 +287,8 @@ def test_interneurons_alone_learn_to_predict_from_random_weights() -> None:
     [
         ({"rate": -1.0}, r"^TwoSweep.rate: found -1.0; needs a number, at least 0$"),
         ({"interneuron": float("nan")}, "TwoSweep.interneuron"),
+        ({"spread": (0.1, -1.0)}, r"TwoSweep.spread: found \(0.1, -1.0\)"),
+        ({"warm": -1}, "TwoSweep.warm: found -1"),
         ({"high": 0.1}, "TwoSweep.high: found 0.1; needs more than 0.1"),
         ({"start": "now"}, "TwoSweep.start: found 'now'"),
         ({"decay": "never"}, "TwoSweep.decay: found 'never'"),
@@ -314,6 +316,31 @@ def test_what_never_settles_is_refused_and_so_are_spikes(rule: TwoSweep | Backpr
 def test_a_rate_that_no_cell_can_have_is_refused() -> None:
     with pytest.raises(Refused, match=r"^rule.high: found 1.5; needs a rate that cells can have, above 0 and below 1"):
         replace(EXACT, high=1.5).check(circuit_of(), CLASSES)
+
+
+def test_each_layer_begins_with_its_own_spread_and_its_interneurons_as_it_does() -> None:
+    circuit = circuit_of(Microcircuit(hidden=(300, 200), mixing=(0.3, 0.3, 0.1), interneuron=0.1, leak=0.0, bias=True))
+    weights = begun(circuit, replace(EXACT, spread=(0.5, 0.3, 0.1), top_down_spread=0.7)).weights
+    expected = {"input->hidden1.basal": 0.5, "hidden1->hidden2.basal": 0.3, "hidden2->output.basal": 0.1,
+                "bias->hidden1.basal": 0.5, "hidden1->inter1.dendrite": 0.7 * 0.3, "hidden2->inter2.dendrite": 0.1,
+                "hidden2->hidden1.apical": 0.7, "output->hidden2.apical": 0.7}  # fmt: skip
+    for name, spread in expected.items():
+        assert 0.95 * spread < np.abs(weights[name]).max() <= spread, name
+
+
+def test_rates_of_learning_grow_evenly_over_the_first_batches() -> None:
+    """One batch moves weights by its part of what it would move them by: a quarter, a half, and all from the fourth."""
+    circuit, labels = circuit_of(), np.arange(CLASSES)
+    batch = Batch(Rates(some(CLASSES)[:, None]), labels)
+    for steps, part in ((0, 0.25), (1, 0.5), (3, 1.0), (9, 1.0)):
+        moved = []
+        for rule in (EXACT, replace(EXACT, warm=4)):
+            state = State(begun(circuit).weights, steps=steps)
+            first = {name: weights.copy() for name, weights in state.weights.items()}
+            after, _ = rule.step(circuit, state, batch)
+            moved.append({name: after.weights[name] - first[name] for name in first})
+        for name, change in moved[0].items():
+            np.testing.assert_allclose(moved[1][name], part * change, rtol=1e-9, atol=1e-15, err_msg=name)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -107,7 +107,7 @@ class Dendritic:
         memory: dict[str, NDArray[np.floating]] = {
             f"{_TAUGHT}{name}": values for name, values in self.teacher.draw(*sizes, rng).items()
         }
-        spreads = _each(self.spread, len(body.layers), "spread")
+        spreads = sweep.each(self.spread, len(body.layers), "spread")
         weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
@@ -118,7 +118,7 @@ class Dendritic:
 
     def check(self, circuit: Circuit, classes: int) -> None:
         body = sweep.anatomy(circuit, _NAME)
-        _each(self.bottom_up, len(body.layers), "bottom_up")
+        sweep.each(self.bottom_up, len(body.layers), "bottom_up")
         self.teacher.check(circuit[OUTPUT].size, classes, body.transfer)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
@@ -214,7 +214,8 @@ class Dendritic:
 def _at_speed(rule: Dendritic, circuit: Circuit, eased: float) -> Circuit:
     """The circuit with its plastic connections as fast as the rule has them, times `eased`."""
     layers = sweep.anatomy(circuit, _NAME).layers
-    basal = dict(zip((layer.name for layer in layers), _each(rule.bottom_up, len(layers), "bottom_up"), strict=True))
+    bottom_up = sweep.each(rule.bottom_up, len(layers), "bottom_up")
+    basal = dict(zip((layer.name for layer in layers), bottom_up, strict=True))
     speeds = {"dendrite": rule.to_interneuron, "inhibition": rule.from_interneuron, "apical": rule.top_down}
 
     def tuned(one: Projection) -> Projection:
@@ -251,10 +252,3 @@ def _running(state: State) -> Running:
         name: {_WEIGHT: values, _FILTER: state.memory[f"{name} {_FILTER}"]} for name, values in state.weights.items()
     }
     return Running({}, synapses)
-
-
-def _each(values: tuple[float, ...], layers: int, name: str) -> tuple[float, ...]:
-    """One of the values for each layer. Raises Refused for as many as there are not."""
-    if len(values) not in (1, layers):
-        raise Refused(f"rule.{name}", f"found {len(values)} numbers", f"needs one, or one for each of {layers} layers")
-    return values * layers if len(values) == 1 else values

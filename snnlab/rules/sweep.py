@@ -197,6 +197,13 @@ def targets(labels: NDArray[np.int64], shape: tuple[int, int], low: float, high:
     return wanted
 
 
+def each(values: tuple[float, ...], layers: int, name: str) -> tuple[float, ...]:
+    """One of the values for each layer. Raises Refused for as many as there are not."""
+    if len(values) not in (1, layers):
+        raise Refused(f"rule.{name}", f"found {len(values)} numbers", f"needs one, or one for each of {layers} layers")
+    return values * layers if len(values) == 1 else values
+
+
 def pairs(body: Anatomy) -> list[tuple[Layer, Layer]]:
     """Each hidden layer with the layer above."""
     return list(zip(body.layers, body.layers[1:], strict=False))

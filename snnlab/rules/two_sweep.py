@@ -81,8 +81,10 @@ class TwoSweep:
     inhibition       rate of weights from interneurons, 0 for weights that stay as they are
     top_down         rate of weights from the layer above, 0 for weights that stay as they are
     start            of interneurons: "predicting" for what is sent down being taken away exactly, or "random"
-    spread           bottom-up weights begin uniform in [-spread, spread]; so do random ones onto interneurons
+    spread           bottom-up weights begin uniform in [-spread, spread]; of each layer, or one for all. So do random
+                     ones onto the interneurons that are to predict it
     top_down_spread  and weights from the layer above; so do random ones from interneurons
+    warm             batches over which all rates of learning grow from 0 to what they are
     low              rate wanted of all other outputs
     high             rate wanted of the output of the label
     precision        of weights and potentials: "float32" or "float64"
@@ -97,17 +99,19 @@ class TwoSweep:
     inhibition: float = 0.0
     top_down: float = 0.0
     start: Start = "predicting"
-    spread: float = 0.1
+    spread: tuple[float, ...] = (0.1,)
     top_down_spread: float = 1.0
+    warm: int = 0
     low: float = 0.1
     high: float = 0.8
     precision: Precision = "float32"
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rate", "interneuron", "inhibition", "top_down", "spread", "top_down_spread"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise Refused(f"TwoSweep.{name}", f"found {getattr(self, name)}", "needs a number, at least 0")
+        for name in ("rate", "interneuron", "inhibition", "top_down", "spread", "top_down_spread", "warm"):
+            value = getattr(self, name)
+            if not all(0 <= one < float("inf") for one in (value if isinstance(value, tuple) else (value,))):
+                raise Refused(f"TwoSweep.{name}", f"found {value}", "needs a number, at least 0")
         for name, kind in (("decay", Decay), ("start", Start), ("precision", Precision)):
             if getattr(self, name) not in get_args(kind):
                 found = str(getattr(self, name))
@@ -121,7 +125,8 @@ class TwoSweep:
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         body = sweep.anatomy(circuit, _NAME)
-        weights = sweep.at_random(circuit, body, [self.spread] * len(body.layers), self.top_down_spread, rng)
+        spreads = sweep.each(self.spread, len(body.layers), "spread")
+        weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
         return State({name: values.astype(self.precision) for name, values in weights.items()})
@@ -137,7 +142,7 @@ class TwoSweep:
         wanted = sweep.targets(batch.labels, (len(seen), circuit[body.layers[-1].name].size), self.low, self.high)
         swept = self.sweeps(body, state, seen, body.transfer.inverse(wanted))
         counts = np.ones(len(seen)) if batch.weights is None else batch.weights
-        changed(self.changes(body, state, swept, counts, self._eased(batch)), threads=self.threads)
+        changed(self.changes(body, state, swept, counts, self._eased(state, batch)), threads=self.threads)
         state.steps += 1
         answer = swept.heard[-1]
         loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
@@ -204,5 +209,6 @@ class TwoSweep:
             found += learn(layer.basal, eta, rates[k] - swept.heard[k + 1], swept.heard[k], bias=True)
         return found
 
-    def _eased(self, batch: Batch) -> float:
-        return decayed(1.0, self.decay, batch.epoch, batch.epochs)
+    def _eased(self, state: State, batch: Batch) -> float:
+        grown = min(1.0, (state.steps + 1) / self.warm) if self.warm else 1.0
+        return grown * decayed(1.0, self.decay, batch.epoch, batch.epochs)
