@@ -82,8 +82,8 @@ def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], obje
 
 def _spiking(trial: Trial) -> SpikingRule:
     if not isinstance(trial.rule, SpikingRule):
-        found = f"cells of {trial.circuit.nodes[-1].name!r} that are heard by a rate"
-        raise Refused("certify", found, "needs a network that fires: spikes are what is compared")
+        found = f"a rule that answers by the rates of {trial.circuit.nodes[-1].name!r}"
+        raise Refused("certify", found, "needs one that answers by spikes: they are what is compared")
     return trial.rule
 
 

@@ -53,6 +53,8 @@ def expanded(text: str, functions: Mapping[str, Definition]) -> str:
         end = _closing(text, found.end())
         inside = text[found.end() : end]
         function = functions[found[1]]
+        if _arguments(inside) != 1:
+            raise GrammarError(f"{found[1]}({inside.strip()}): {function.name} is a function of one argument")
         value = re.sub(rf"\b{function.argument}\b", lambda _, given=inside: f"({given})", function.expression)  # type: ignore[misc]
         text = f"{text[: found.start()]}({value}){text[end + 1 :]}"
         if len(text) > _LONGEST:
@@ -65,6 +67,15 @@ def check_functions(functions: Mapping[str, Definition], taken: Collection[str])
     for name in functions:
         if name in taken or name in FUNCTIONS:
             raise GrammarError(f"{name!r} is also defined otherwise: choose another name")
+
+
+def _arguments(inside: str) -> int:
+    """How many there are between a call's brackets."""
+    depth, commas = 0, 0
+    for sign in inside:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        commas += sign == "," and not depth
+    return commas + 1 if inside.strip() else 0
 
 
 def _closing(text: str, start: int) -> int:

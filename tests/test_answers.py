@@ -66,7 +66,7 @@ def test_what_reads_a_run_reads_one_of_rates_or_says_why_not(
     assert (code, said) == (0, "") and "spike" not in out and "certify" not in out
     code, out, said = snnlab(capsys, "evaluate", run)
     assert (code, said) == (0, "") and "spike" not in out and "multiply-accumulates per sample" in out
-    assert refusal(capsys, "certify", run).startswith("certify: cells of 'output' that are heard by a rate; needs")
+    assert refusal(capsys, "certify", run).startswith("certify: a rule that answers by the rates of 'output'; needs")
     code, out, said = snnlab(capsys, "plot", run)
     assert (code, said) == (0, "")
     assert [Path(line).name for line in out.split()] == ["learning.png", "confusion.png", "weights.png", "rates.png"]

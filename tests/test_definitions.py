@@ -100,6 +100,16 @@ def test_a_missing_bracket_is_shown() -> None:
         expanded("phi(u + (1", BOTH)
 
 
+@pytest.mark.parametrize("call", ["phi()", "phi(  )", "phi(u, v)", "phi(exp(u), v)"])
+def test_a_call_with_none_or_several_arguments_is_refused(call: str) -> None:
+    with pytest.raises(GrammarError, match=r"^phi\(.*: phi is a function of one argument$"):
+        expanded(f"du/dt = 2*{call}/ms : 1", BOTH)
+
+
+def test_a_comma_of_a_call_inside_is_none_of_its_own() -> None:
+    assert expanded("phi(clip(u, 0, 1))", BOTH).count("clip(u, 0, 1)") >= 1
+
+
 @pytest.mark.parametrize("head", ["phi", "phi()", "phi(u, v)", "phi(u) + 1", "2(u)", "phi(2)", "", "phi(u)(v)"])
 def test_a_head_that_is_no_function_of_one_argument_is_refused(head: str) -> None:
     with pytest.raises(GrammarError, match="is not a function of one argument, such as"):

@@ -13,7 +13,7 @@ import scipy.sparse
 
 from snnlab import cards
 from snnlab.circuit import Circuit, Population, Projection, Source
-from snnlab.equations import compose, quantity
+from snnlab.equations import compose
 from snnlab.rates import Rates
 from snnlab.simulate import simulate
 
@@ -133,21 +133,6 @@ def test_spikes_alone_teach_a_basal_dendrite_nothing_but_would_at_the_rate_said_
     assert r == pytest.approx(r_B, abs=1e-12)
     late = (x * (logistic(U) - r_B)).mean(axis=0)
     assert late.mean() < -10 * late.std() / np.sqrt(cells)
-
-
-@pytest.mark.parametrize("name", PLASTIC)
-def test_a_weight_follows_a_low_pass_of_what_its_cells_ask_for(name):
-    """Under a constant product p the change is p (1 - exp(-t/tau_w)), and the weight its integral times eta."""
-    card = cards.plasticity(name)
-    equations = "\n".join([*map(str, card.equations), "product : 1"])
-    namespace = {key: quantity(value) for key, value in card.parameters.items()}
-    group = brian2.NeuronGroup(1, equations, method="euler", dt=1e-6 * brian2.second, namespace=namespace)
-    group.product_ = 0.4
-    brian2.prefs.codegen.target = "numpy"
-    brian2.Network(group).run(2 * brian2.ms, namespace={})
-    tau, t, eta = 1e-3, 2e-3, float(namespace["eta"])
-    assert group.change_[0] == pytest.approx(0.4 * (1 - np.exp(-t / tau)), rel=1e-3)
-    assert group.w_[0] == pytest.approx(0.4 * eta * (t - tau * (1 - np.exp(-t / tau))), rel=2e-3)
 
 
 def test_the_four_connections_read_the_trace_of_spikes_and_what_the_paper_says_of_the_cell_after():
