@@ -350,12 +350,10 @@ def _plasticity_fields(page: Page) -> dict[str, Any]:
     for equation in body["equations"]:
         if equation.name == PRODUCT:
             raise page.refuse("equations", f"{PRODUCT!r} is pre times post", "choose another name")
-        if "xi" in grammar.names_in(equation.expression):
-            raise page.refuse(
-                "equations", f"{equation.name!r} reads the noise xi", "noise is of cells: there it may be"
-            )
         if not equation.expression:
             raise page.refuse("equations", f"{equation.name!r} has no value", "a connection has no inputs of its own")
+        if "xi" in grammar.names_in(equation.expression):
+            raise page.refuse("equations", f"{equation.name!r} reads xi", "noise is of cells, not of connections")
     for side in ("pre", "post"):
         read = page.grammar(side, grammar.names_in, fields[side])
         if not read - grammar.UNITS:

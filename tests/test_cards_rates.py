@@ -72,7 +72,7 @@ def one(text: str) -> str:
         ({"post": '"xi"'}, r"post: found 'xi'; may read"),
         ({"pre": '"__import__(r)"'}, r"pre: "),
         ({"post": '"r; r"'}, r"post: ';' has no place"),
-        ({"equations": one("dchange/dt = -change/tau + xi*tau**-0.5 : 1")}, r"equations: 'change' reads the noise xi"),
+        ({"equations": one("dchange/dt = -change/tau + xi*tau**-0.5 : 1")}, r"equations: 'change' reads xi"),
         ({"equations": one("change : 1")}, r"equations: 'change' has no value; a connection has no inputs of its own"),
         ({"equations": one("product = 2*w : 1")}, r"equations: 'product' is pre times post; choose another name"),
         ({"parameters": '{ eta = "1 kHz", tau = "30 ms", product = "1" }'}, r"parameters.product: pre times post"),

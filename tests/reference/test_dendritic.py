@@ -103,7 +103,7 @@ def test_noise_spreads_a_soma_as_a_process_of_ornstein_and_uhlenbeck(name):
 )
 def test_a_weight_follows_a_low_pass_of_what_its_cells_ask_for(name, tau_w):
     """Under a constant product p the change is p (1 - exp(-t/tau_w)), and the weight its integral times eta."""
-    card = cards.plasticity(name)
+    card = cards.plasticity(name.replace("plastic", kind))
     equations = "\n".join([*map(str, card.equations), "product : 1"])
     namespace = {key: quantity(value) for key, value in card.parameters.items()}
     group = brian2.NeuronGroup(1, equations, method="euler", dt=1e-6 * brian2.second, namespace=namespace)
