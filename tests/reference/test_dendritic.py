@@ -97,11 +97,9 @@ def test_noise_spreads_a_soma_as_a_process_of_ornstein_and_uhlenbeck(name):
     assert np.var(group.u_) == pytest.approx(expected, rel=5 * np.sqrt(2 / 4000))
 
 
-@pytest.mark.parametrize(
-    ("name", "tau_w"),
-    [*((name, 30) for name in PLASTIC), *((name.replace("plastic", "spiking"), 1) for name in PLASTIC)],
-)
-def test_a_weight_follows_a_low_pass_of_what_its_cells_ask_for(name, tau_w):
+@pytest.mark.parametrize("name", PLASTIC)
+@pytest.mark.parametrize(("kind", "tau_w"), [("plastic", 30), ("spiking", 1)])
+def test_a_weight_follows_a_low_pass_of_what_its_cells_ask_for(name, kind, tau_w):
     """Under a constant product p the change is p (1 - exp(-t/tau_w)), and the weight its integral times eta."""
     card = cards.plasticity(name.replace("plastic", kind))
     equations = "\n".join([*map(str, card.equations), "product : 1"])
