@@ -22,7 +22,7 @@ the power of the level.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -159,23 +159,37 @@ def z_il(
 
     Raises Refused for edges that skip levels, and for a target that is not of the output's shape.
     """
+    found: dict[str, Values] = {}
+    for inference, reached in arrivals(graph, values, parameters, target, gamma, front=front, unlevelled=unlevelled):
+        changes = inference.changes(reached)
+        add(found, list(changes), changes.values())
+    return found
+
+
+def arrivals(
+    graph: Graph,
+    values: Mapping[str, Values],
+    parameters: Mapping[str, Values],
+    target: Values,
+    gamma: float = 1.0,
+    *,
+    front: bool = False,
+    unlevelled: bool = False,
+) -> Iterator[tuple[Inference, tuple[Node, ...]]]:
+    """The steps of Z-IL, as `z_il` takes them: the state after each, and the nodes that learn in it."""
     if graph.leaps and (front or not unlevelled):
         parent, child = graph.leaps[0]
         levels = f"level {graph.levels[child]} hears {parent!r} of level {graph.levels[parent]}"
         right = "needs one level between them: take graph.levelled()"
         raise Refused(f"node {child!r}", levels, right)
     inference = Inference(graph, values, parameters, target)
-    levels_of_learning = [graph.levels[node.name] for node in graph.learning]
-    found: dict[str, Values] = {}
-    # behind the front nothing holds values back, as gamma is 1: in deep graphs they run away, to infinity at last
-    with np.errstate(over="ignore", invalid="ignore"):
-        for level in range(max(levels_of_learning, default=-1) + 1):
-            reached = graph.at(level)
-            if level:
-                inference.step(gamma, reached if front else None)
-            changes = inference.changes(reached)
-            add(found, list(changes), changes.values())
-    return found
+    last = max((graph.levels[node.name] for node in graph.learning), default=0)
+    yield inference, graph.at(0)
+    for level in range(1, last + 1):
+        # behind the front nothing holds values back, as gamma is 1: in deep graphs they run away, to infinity at last
+        with np.errstate(over="ignore", invalid="ignore"):
+            inference.step(gamma, graph.at(level) if front else None)
+        yield inference, graph.at(level)
 
 
 def il(
