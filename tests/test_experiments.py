@@ -18,6 +18,7 @@ from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study, check_same
 from snnlab.microcircuit import Microcircuit
+from snnlab.rate_layers import RateLayers
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.train import train
 
@@ -73,6 +74,8 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         models |= {"poisson_input"} if network.spikes_per_ms else set()
         models |= {one for one in shelf if one.startswith("spiking_" if network.spikes_per_ms else "plastic_")}
         assert len(models) == (8 if network.spikes_per_ms else 7)
+    elif isinstance(experiment.network, RateLayers):
+        models = {"rate_unit"}
     else:
         models = {experiment.network.cell, experiment.network.synapse} - {""}
     for name_of in models:

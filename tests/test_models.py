@@ -99,7 +99,8 @@ def test_every_parameter_of_a_card_is_read(name):
 
 def test_every_rate_cell_and_plasticity_is_named_in_their_reference_test():
     folder = Path(__file__).parent / "reference"
-    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("test_dendritic*.py"))
+    files = (path for start in ("dendritic", "rate") for path in folder.glob(f"test_{start}*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert all(f'"{name}"' in text for name in RATE_CELLS + PLASTICITIES)
 
 

@@ -17,6 +17,7 @@ from snnlab.microcircuit import Microcircuit
 from snnlab.rates import Rates
 from snnlab.rules import sweep
 from snnlab.rules.backprop import Backprop
+from snnlab.rules.forward import up, way_up
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.two_sweep import Swept, TwoSweep
 from snnlab.spikes import Spikes
@@ -135,7 +136,6 @@ def test_random_feedback_is_at_right_angles_at_first_and_learning_turns_weights_
     """
     circuit = circuit_of(replace(DEEP, hidden=(50,), mixing=(0.3, 0.1)))
     rule = replace(EXACT, rate=0.02, interneuron=8.0)
-    body = sweep.anatomy(circuit, "test")
     for seed in range(2):
         state, rng = begun(circuit, rule, seed), np.random.default_rng(seed)
         centres = rng.random((CLASSES, 40))
@@ -145,13 +145,14 @@ def test_random_feedback_is_at_right_angles_at_first_and_learning_turns_weights_
             return np.clip(centres[labels] + rng.normal(0, 0.4, size=(many, 40)), 0, 1), labels
 
         def lowest(state: State, seen: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-            """The gradient is that of test_backprop.py's code, with the derivative of `gradients` by the rates."""
+            """The gradient is what test_backprop.py looks at, with the derivative of `gradients` by the rates."""
             made = updates(circuit, state, seen, labels)["input->hidden1.basal"]
-            _, rates = sweep.up(body, state.weights, seen, 1)
+            way = way_up(circuit, "test")
+            _, rates = up(way, state.weights, seen, 1)
             wanted = wanted_of(labels)
             error = np.log(rates[-1] / (1 - rates[-1])) - np.log(wanted / (1 - wanted))
-            found = Backprop(precision="float64").gradients(body, state, rates, error)
-            return angle(made, -next(before.T @ delta for name, before, delta in found if "input" in name))
+            found = Backprop(precision="float64").asked(way, state, rates, -error)
+            return angle(made, next(before.T @ delta for name, before, delta in found if "input" in name))
 
         held_out = draw(100, np.random.default_rng(7))
         assert 80 < lowest(state, *held_out) < 120
@@ -211,6 +212,20 @@ def test_one_step_by_hand() -> None:
     for name, values in expected.items():
         assert np.allclose(state.weights[name], values, rtol=1e-13, atol=0), name
     assert score.loss == pytest.approx(0.5 * (phi(v_out) - 0.8) ** 2)
+
+
+def test_what_a_batch_asks_for_is_what_a_step_changes_before_rates_ease() -> None:
+    circuit = circuit_of()
+    rule = replace(EXACT, decay="sqrt", inhibition=0.2, top_down=0.1)
+    state, seen, labels = begun(circuit), some(5), np.arange(5)
+    before = {name: values.copy() for name, values in state.weights.items()}
+    batch = Batch(Rates.steady(seen), labels, epoch=4, epochs=9, weights=np.array([1.0, 0.0, 2.0, 1.0, 1.0]))
+    asked = rule.updates(circuit, state, batch)
+    assert all(np.array_equal(state.weights[name], values) for name, values in before.items())
+    state, _ = rule.step(circuit, state, batch)
+    assert asked.keys() == before.keys() and all(asked[name].any() for name in asked)
+    for name, values in before.items():
+        np.testing.assert_allclose(state.weights[name] - values, asked[name] / 2, rtol=1e-9, atol=1e-16)
 
 
 # The self-predicting state --------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from snnlab.experiments import (
     normad_association,
     normad_mnist,
     normad_xor,
+    z_il_mnist,
 )
 from snnlab.experiments.experiment import Experiment
 from snnlab.network import Layers
@@ -47,6 +48,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "normad-xor": normad_xor.EXPERIMENT,
     "resume-association": normad_association.RESUME,
     "span-association": normad_association.SPAN_SINGLE,
+    "z-il-mnist": z_il_mnist.EXPERIMENT,
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Layers"]

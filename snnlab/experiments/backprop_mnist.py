@@ -14,5 +14,5 @@ EXPERIMENT = replace(
     summary="MNIST, 784-500-500-10, the same network trained with backpropagation: the control",
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 1.53 % test error of the control",
     reported=0.9847,
-    rule=Backprop(rate=0.5, decay="late"),
+    rule=Backprop(rate=0.5, decay="late", spread=(0.5, 0.3, 0.1)),
 )

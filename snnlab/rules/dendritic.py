@@ -27,7 +27,7 @@ from snnlab.errors import Refused, one_of
 from snnlab.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rates import Rates
 from snnlab.recording import Recording, Trace
-from snnlab.rules import sweep
+from snnlab.rules import forward, sweep
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.sweep import Start
 from snnlab.rules.teacher import Labelled, Teacher
@@ -107,7 +107,7 @@ class Dendritic:
         memory: dict[str, NDArray[np.floating]] = {
             f"{_TAUGHT}{name}": values for name, values in self.teacher.draw(*sizes, rng).items()
         }
-        spreads = sweep.each(self.spread, len(body.layers), "spread")
+        spreads = forward.each(self.spread, len(body.layers), "spread")
         weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
@@ -118,7 +118,7 @@ class Dendritic:
 
     def check(self, circuit: Circuit, classes: int) -> None:
         body = sweep.anatomy(circuit, _NAME)
-        sweep.each(self.bottom_up, len(body.layers), "bottom_up")
+        forward.each(self.bottom_up, len(body.layers), "bottom_up")
         self.teacher.check(circuit[OUTPUT].size, classes, body.transfer)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
@@ -214,7 +214,7 @@ class Dendritic:
 def _at_speed(rule: Dendritic, circuit: Circuit, eased: float) -> Circuit:
     """The circuit with its plastic connections as fast as the rule has them, times `eased`."""
     layers = sweep.anatomy(circuit, _NAME).layers
-    bottom_up = sweep.each(rule.bottom_up, len(layers), "bottom_up")
+    bottom_up = forward.each(rule.bottom_up, len(layers), "bottom_up")
     basal = dict(zip((layer.name for layer in layers), bottom_up, strict=True))
     speeds = {"dendrite": rule.to_interneuron, "inhibition": rule.from_interneuron, "apical": rule.top_down}
 

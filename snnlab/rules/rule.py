@@ -115,6 +115,17 @@ class Rule(Protocol):
 
 
 @runtime_checkable
+class CreditRule(Rule, Protocol):
+    """A rule that says what a batch asks of the weights, so that it can be held against the gradient."""
+
+    def updates(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
+        """How the batch would change weights, the mean over its samples: projection -> (pre, post).
+
+        Before schedules and decay, and of those weights alone that learn from the batch. Leaves `state` as it is.
+        """
+
+
+@runtime_checkable
 class SpikingRule(Rule, Protocol):
     """A rule for cells that fire: its answers can be read from spikes, whoever simulated them."""
 

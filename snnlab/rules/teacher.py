@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.errors import Refused
-from snnlab.rules.sweep import check_rates, targets
+from snnlab.rules.forward import targets
+from snnlab.rules.sweep import check_rates
 from snnlab.rules.transfer import Transfer, Values
 
 Drawn = Mapping[str, Values]

@@ -1,4 +1,4 @@
-"""Rates of potentials as numbers: what TRANSFERS writes as equations."""
+"""Rates of potentials as numbers: what FUNCTIONS writes as equations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from snnlab.circuit import Population
 from snnlab.errors import Refused
-from snnlab.microcircuit import TRANSFERS
+from snnlab.rate_layers import FUNCTIONS
 
 Values: TypeAlias = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """One of TRANSFERS; each function takes arrays and keeps their precision.
+    """One of FUNCTIONS; each function takes arrays and keeps their precision.
 
     rate     of a potential
     inverse  the potential of a rate
@@ -45,6 +45,10 @@ _KNOWN = {
         0.0,
         np.inf,
     ),
+    # where a rectifier's rate is 0 its slope is taken to be 0
+    "relu": Transfer(lambda u: np.maximum(u, 0), lambda r: r, lambda r: (r > 0).astype(r.dtype), 0.0, np.inf),
+    "tanh": Transfer(np.tanh, np.arctanh, lambda r: 1 - r * r, -1.0, 1.0),
+    "linear": Transfer(lambda u: u, lambda r: r, np.ones_like, -np.inf, np.inf),
     "softplus": Transfer(
         lambda u: np.logaddexp(0, u), lambda r: r + np.log(-np.expm1(-r)), lambda r: -np.expm1(-r), 0.0, np.inf
     ),
@@ -52,10 +56,10 @@ _KNOWN = {
 
 
 def transfer(population: Population) -> Transfer:
-    """What makes the rate of its cells. Raises Refused for a function that is not one of TRANSFERS."""
+    """What makes the rate of its cells. Raises Refused for a function that is not one of FUNCTIONS."""
     found = population.cell.functions.get("phi")
-    for name, expression in TRANSFERS.items():
+    for name, expression in FUNCTIONS.items():
         if found is not None and found.expression == expression:
             return _KNOWN[name]
-    right = f"needs phi(x) as one of {', '.join(TRANSFERS)}"
+    right = f"needs phi(x) as one of {', '.join(FUNCTIONS)}"
     raise Refused(f"population {population.name!r}", f"rates by {found}" if found else "no function phi", right)

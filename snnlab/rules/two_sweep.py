@@ -38,13 +38,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit
-from snnlab.engine import Precision
+from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.dense import Change, changed, heard
 from snnlab.errors import Refused, one_of
-from snnlab.rules import sweep
+from snnlab.rules import forward, sweep
 from snnlab.rules.decay import Decay, decayed
+from snnlab.rules.forward import with_bias
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
-from snnlab.rules.sweep import Anatomy, Start, with_bias
+from snnlab.rules.sweep import Anatomy, Start
 from snnlab.rules.transfer import Values
 
 _NAME = "the two-sweep rule"
@@ -125,31 +126,44 @@ class TwoSweep:
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         body = sweep.anatomy(circuit, _NAME)
-        spreads = sweep.each(self.spread, len(body.layers), "spread")
+        spreads = forward.each(self.spread, len(body.layers), "spread")
         weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
         return State({name: values.astype(self.precision) for name, values in weights.items()})
 
     def check(self, circuit: Circuit, classes: int) -> None:
-        sweep.check_settles(circuit)
-        sweep.check_classes(circuit, classes)
+        forward.check_settles(circuit)
+        forward.check_classes(circuit, classes)
         sweep.check_rates(sweep.anatomy(circuit, _NAME).transfer, "rule", low=self.low, high=self.high)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
-        body = sweep.anatomy(circuit, _NAME)
-        seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
-        wanted = sweep.targets(batch.labels, (len(seen), circuit[body.layers[-1].name].size), self.low, self.high)
-        swept = self.sweeps(body, state, seen, body.transfer.inverse(wanted))
-        counts = np.ones(len(seen)) if batch.weights is None else batch.weights
-        changed(self.changes(body, state, swept, counts, self._eased(state, batch)), threads=self.threads)
+        found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
+        changed(found, threads=self.threads)
         state.steps += 1
         answer = swept.heard[-1]
         loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
         return state, Score(loss, answer.argmax(axis=1) == batch.labels, 0)
 
+    def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+        found, _, _ = self._asked(circuit, state, batch, 1.0)
+        names = {id(values): name for name, values in state.weights.items()}
+        with one_blas_thread():
+            return {names[id(one.weights)]: one.rate * (one.before.T @ one.after) for one in found}
+
+    def _asked(
+        self, circuit: Circuit, state: State, batch: Batch, eased: float
+    ) -> tuple[list[Change], Swept, NDArray[np.float64]]:
+        """What a batch is to change, what it was swept to, and the rates that were wanted."""
+        body = sweep.anatomy(circuit, _NAME)
+        seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
+        wanted = forward.targets(batch.labels, (len(seen), circuit[body.layers[-1].name].size), self.low, self.high)
+        swept = self.sweeps(body, state, seen, body.transfer.inverse(wanted))
+        counts = np.ones(len(seen)) if batch.weights is None else batch.weights
+        return self.changes(body, state, swept, counts, eased), swept, wanted
+
     def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
-        return sweep.answer(sweep.anatomy(circuit, _NAME), state, steady(inputs, _NAME), self.threads)
+        return forward.answer(sweep.anatomy(circuit, _NAME).way, state, steady(inputs, _NAME), self.threads)
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
@@ -160,14 +174,14 @@ class TwoSweep:
         wanted  potentials that the output is nudged to (samples, outputs), None for no teacher
         """
         weights, phi, output = state.weights, body.transfer.rate, body.layers[-1].mix
-        basal, rates = sweep.up(body, weights, seen, self.threads)
+        basal, rates = forward.up(body.way, weights, seen, self.threads)
         if wanted is None:
             soma = [output.alone * basal[-1]]
         else:
             soma = [output.own * basal[-1] + (output.above * wanted).astype(seen.dtype)]
         swept = Swept(rates, soma, [], [], [], [])
         for k, (layer, above) in reversed(list(enumerate(sweep.pairs(body)))):
-            dendrite = sweep.heard(body, weights, layer.dendrite, rates[k + 1], self.threads)
+            dendrite = forward.heard(weights, layer.dendrite, rates[k + 1], self.threads)
             inter = layer.between_mix.own * dendrite + layer.between_mix.above * soma[0]
             top_down = heard(weights[layer.apical(above)], phi(soma[0]), threads=self.threads)
             apical = top_down + heard(weights[layer.inhibition], phi(inter), threads=self.threads)

@@ -1,0 +1,174 @@
+"""What rules share that send an error down a feed-forward network, layer by layer, and learn all weights from it.
+
+The error of the output is that of E = 1/2 sum_i (r_i - y_i)^2 of its rates. A rule says what a layer's error becomes
+in the layer below; weights then change by the error of the cell after times the rate of the cell before.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, NamedTuple, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.circuit import Circuit
+from snnlab.engine import Precision, one_blas_thread
+from snnlab.engine.dense import Change, changed
+from snnlab.errors import Refused, one_of
+from snnlab.rules import forward
+from snnlab.rules.decay import Decay, decayed
+from snnlab.rules.forward import Forward, Link, way_up, with_bias
+from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
+from snnlab.rules.transfer import Values
+
+Initial = Literal["uniform", "glorot", "he"]
+
+
+class Asked(NamedTuple):
+    """What a batch asks of a projection: a change by before.T @ after, summed over samples."""
+
+    name: str
+    before: Values
+    after: Values
+
+
+@dataclass(frozen=True)
+class Descent(ABC):
+    """A rule for the basal weights of layers, with as many outputs as classes, but for how errors come down.
+
+    rate          a weight changes by the rate times what is asked of it, the mean over the batch
+    decay         of the rate: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the last
+                  epoch, "late" for one that stays for two thirds of the epochs and then falls evenly to 0
+    weight_decay  weights, but for those of a bias, also lose so much of themselves, times the rate
+    initial       how weights begin: "uniform" in [-spread, spread]; "glorot", uniform with the variance
+                  2/(pre + post), and "he", normal with the variance 2/pre, both with biases of 0
+    spread        see `initial`; of each layer, or one for all
+    low           rate wanted of all other outputs
+    high          rate wanted of the output of the label
+    precision     of weights and rates: "float32" or "float64"
+    threads       None for all cores; what is learned does not depend on it
+
+    Raises Refused for options that mean nothing.
+    """
+
+    title: ClassVar[str] = "descent"
+
+    rate: float = 0.1
+    decay: Decay = "none"
+    weight_decay: float = 0.0
+    initial: Initial = "uniform"
+    spread: tuple[float, ...] = (0.1,)
+    low: float = 0.1
+    high: float = 0.8
+    precision: Precision = "float32"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for field in ("rate", "weight_decay", "spread"):
+            value = getattr(self, field)
+            if not all(0 <= one < float("inf") for one in (value if isinstance(value, tuple) else (value,))):
+                raise Refused(f"{name}.{field}", f"found {value}", "needs a number, at least 0")
+        for field, kind in (("decay", Decay), ("initial", Initial), ("precision", Precision)):
+            if getattr(self, field) not in get_args(kind):
+                found = str(getattr(self, field))
+                raise Refused(f"{name}.{field}", f"found {found!r}", one_of(found, get_args(kind)))
+        if not self.low < self.high:
+            raise Refused(f"{name}.high", f"found {self.high}", f"needs more than {self.low}, the rate of the others")
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return ()
+
+    @abstractmethod
+    def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
+        """What the error of a layer's potentials (samples, cells) is in the rates of the layer below."""
+
+    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+        way = way_up(circuit, self.title)
+        shapes = {projection.name: projection.weights.shape for projection in circuit.projections}
+        spreads = self.spreads(way)
+        return State({name: self.drawn(shapes[name], rng, name not in way.basal, spreads[name]) for name in way.names})
+
+    def spreads(self, way: Forward) -> dict[str, float]:
+        """The spread of every projection."""
+        each = forward.each(self.spread, len(way.links), "spread")
+        found = dict(zip(way.basal, each, strict=True))
+        return found | {with_bias(name): spread for name, spread in found.items()}
+
+    def drawn(self, shape: tuple[int, int], rng: np.random.Generator, bias: bool, spread: float) -> Values:
+        """Weights (pre, post) before learning."""
+        pre, post = shape
+        if self.initial == "uniform":
+            found = rng.uniform(-spread, spread, shape)
+        elif bias:
+            found = np.zeros(shape)
+        elif self.initial == "glorot":
+            widest = np.sqrt(6 / (pre + post))
+            found = rng.uniform(-widest, widest, shape)
+        else:
+            found = rng.normal(0, np.sqrt(2 / pre), shape)
+        return found.astype(self.precision)
+
+    def check(self, circuit: Circuit, classes: int) -> None:
+        way_up(circuit, self.title)
+        forward.check_settles(circuit)
+        forward.check_classes(circuit, classes)
+
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+        way = way_up(circuit, self.title)
+        rates, wanted, error = self._errors(way, state, batch)
+        eta = decayed(self.rate, self.decay, batch.epoch, batch.epochs)
+        asked = self.asked(way, state, rates, error)
+        self.learn(way, state, asked, eta)
+        state.steps += 1
+        loss = 0.5 * float(np.square(rates[-1] - wanted).sum()) / len(wanted)
+        return state, Score(loss, rates[-1].argmax(axis=1) == batch.labels, 0)
+
+    def learn(self, way: Forward, state: State, asked: list[Asked], eta: float) -> None:
+        """Change the weights: decay, and what is asked of them."""
+        if self.weight_decay:
+            for name in way.basal:
+                state.weights[name] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
+        descents = [Change(state.weights[name], before, after, eta / len(before)) for name, before, after in asked]
+        changed(descents, threads=self.threads)
+
+    def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
+        way = way_up(circuit, self.title)
+        rates, _, error = self._errors(way, state, batch)
+        with one_blas_thread():
+            return {one.name: one.before.T @ one.after / len(error) for one in self.asked(way, state, rates, error)}
+
+    def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
+        """What is asked of all weights, from the output down.
+
+        rates  of the input and every layer
+        error  -dE/dr of the output (samples, classes)
+        """
+        found: list[Asked] = []
+        ones = np.ones((len(error), 1), dtype=error.dtype)
+        for link, before, after in reversed(list(zip(way.links, rates, rates[1:], strict=False))):
+            delta = link.gain * link.transfer.slope(after) * error
+            found.append(Asked(link.basal, before, delta))
+            if way.bias:
+                found.append(Asked(with_bias(link.basal), ones, delta))
+            if link is not way.links[0]:
+                with one_blas_thread():
+                    error = self.sent_down(way, state, link, delta)
+        return found
+
+    def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
+        """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
+        seen = steady(batch.inputs, self.title).astype(self.precision, copy=False)
+        _, rates = forward.up(way, state.weights, seen, self.threads)
+        wanted = forward.targets(batch.labels, rates[-1].shape, self.low, self.high).astype(self.precision)
+        counts = 1.0 if batch.weights is None else batch.weights[:, None].astype(self.precision)
+        return rates, wanted, counts * (wanted - rates[-1])
+
+    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+        return forward.answer(way_up(circuit, self.title), state, steady(inputs, self.title), self.threads)
+
+    def on(self, threads: int | None) -> Self:
+        return replace(self, threads=threads)
