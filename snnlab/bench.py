@@ -189,4 +189,5 @@ def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], thr
         threads=threads,
         versions=versions(),
         machine={name: machine[name] for name in ("platform", "processor", "cores")},
+        angles={name: [row["angles"][name] for row in rows] for name in rows[-1].get("angles", {})},
     )

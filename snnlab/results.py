@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Row:
     threads          of this training
     versions         package -> version, None for one that is not there
     machine          platform, processor and cores
+    angles           projection -> degrees between what the rule asks of it and the gradient, after each epoch; of rules
+                     that can be held against one, see rules/alignment.py
     """
 
     experiment: str
@@ -59,6 +61,7 @@ class Row:
     threads: int
     versions: dict[str, Any]
     machine: dict[str, Any]
+    angles: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -166,6 +169,8 @@ def _row(where: str, line: bytes) -> Row:
     except (ValueError, RecursionError) as error:
         raise Refused(where, "not JSON", _RIGHT) from error
     names = [field.name for field in fields(Row)]
+    if isinstance(given, dict):
+        given = {"angles": {}} | given  # rows of before there were any
     if not isinstance(given, dict) or given.keys() != set(names):
         unlike = sorted(set(names).symmetric_difference(given)) if isinstance(given, dict) else ["no object"]
         raise Refused(where, f"not a row ({', '.join(unlike[:3])})", _RIGHT)
@@ -180,7 +185,7 @@ def _row(where: str, line: bytes) -> Row:
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,), "int": (int,), "float": (int, float), "float | None": (int, float, type(None)),
-    "dict[str, Any]": (dict,), "dict[str, int]": (dict,), "list[float]": (list,),
+    "dict[str, Any]": (dict,), "dict[str, int]": (dict,), "list[float]": (list,), "dict[str, list[float]]": (dict,),
 }  # fmt: skip
 _SHARES = ("test_accuracy", "train_accuracy", "reported")
 _COSTS = [field.name for field in fields(Cost) if field.name != "spikes"]
@@ -195,6 +200,11 @@ def _fits(name: str, value: Any) -> bool:
         return all(type(one) in (int, float) and 0 <= one <= 1 for one in value)
     if name == "samples":
         return value.keys() == {"train", "test"} and all(type(one) is int and one > 0 for one in value.values())
+    if name == "angles":
+        kept = all(isinstance(course, list) for course in value.values())
+        return kept and all(
+            type(one) in (int, float) and 0 <= one <= 180 for course in value.values() for one in course
+        )
     if name == "cost":
         spikes = value.get("spikes")
         counts = [value.get(key) for key in _COSTS] + list(spikes.values() if isinstance(spikes, dict) else [None])

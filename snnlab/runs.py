@@ -35,7 +35,10 @@ from snnlab.rules.rule import State
 ROW = (
     "epoch train_loss train_accuracy test_accuracy train_samples_per_s test_samples_per_s spikes_per_sample seconds"
 ).split()
-"""What is known of an epoch: accuracies 0 to 1, spikes of a test sample in all populations, seconds of both."""
+"""What is known of an epoch: accuracies 0 to 1, spikes of a test sample in all populations, seconds of both.
+
+Of a rule that can be held against the gradient also "angles": projection -> degrees, see rules/alignment.py.
+"""
 
 # what zipfile, NumPy's reader of headers and json raise for bytes that are not theirs
 _SPOILT = (

@@ -19,8 +19,8 @@ from snnlab.cost import Cost, Tally
 from snnlab.encode import TEST, TRAIN, Encoder
 from snnlab.engine import cores
 from snnlab.errors import Refused
-from snnlab.rules import boosting
-from snnlab.rules.rule import Batch, Inputs, Rule, Score, State
+from snnlab.rules import alignment, boosting
+from snnlab.rules.rule import Batch, CreditRule, Inputs, Rule, Score, State
 from snnlab.runs import Progress, Run
 from snnlab.samples import Images, Samples
 
@@ -28,6 +28,7 @@ BETWEEN_CHECKPOINTS = 20.0
 """Seconds of work that a kill may cost, unless told otherwise."""
 
 _TESTED = 100  # samples at a time; changes no answer but those of cells that draw their spikes
+_PROBED = 500  # training samples whose update is held against the gradient
 _EVERY = 16  # batches from one look at all weights to the next, which may take as long as small batches
 _AHEAD = 2  # batches that wait to be learned from
 _Made = TypeVar("_Made")
@@ -136,7 +137,7 @@ class Report:
     progress: Progress
     state: State
     batches: int
-    row: dict[str, float | int] | None = None
+    row: dict[str, Any] | None = None
 
 
 def learn(rule: Rule, circuit: Circuit, state: State, batches: Iterable[Batch]) -> Iterator[tuple[State, Score]]:
@@ -312,7 +313,7 @@ def _add(progress: Progress, score: Score, seconds: float) -> None:
 def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
     """The beginning of the next epoch, with a row of metrics for the one that is done, and now tested."""
     tested = evaluate(trial, state)
-    row = {
+    row: dict[str, Any] = {
         "epoch": progress.epoch,
         "train_loss": progress.loss / progress.samples,
         "train_accuracy": progress.correct / progress.samples,
@@ -322,6 +323,10 @@ def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
         "spikes_per_sample": sum(tested.cost.spikes.values()),
         "seconds": progress.seconds + len(trial.test) / tested.samples_per_s,
     }
+    if isinstance(trial.rule, CreditRule):
+        probe = trial.train.take(slice(_PROBED))
+        batch = Batch(trial.encode(probe, 0, TRAIN), probe.labels, progress.epoch, trial.epochs)
+        row["angles"] = alignment.angles(trial.rule, trial.circuit, state, batch)
     return Progress(epoch=progress.epoch + 1, rows=[*progress.rows, row])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +14,11 @@ import typer
 from snnlab.cli import bars, printed
 from snnlab.cli.stopping import interruptible
 from snnlab.cli.training import Data, at_least, changes_of, named
-from snnlab.errors import Refused
+from snnlab.errors import Refused, one_of
 
 if TYPE_CHECKING:
-    from snnlab.bench import Failure
+    from snnlab.bench import Failure, Plan
+    from snnlab.suites import Suite
     from snnlab.tables import Line
 
 _SEEDS = 3
@@ -30,6 +31,10 @@ def bench(
     experiments: Annotated[
         str | None,
         typer.Option("--experiments", metavar="NAME,NAME", help="Experiments too, with commas between them."),
+    ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", metavar="NAME", help="Compare a set of experiments, with a figure of its own: credit."),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", metavar="N", help=f"Train with seeds 0 to N-1; {_SEEDS} if left out.")
@@ -65,11 +70,14 @@ def bench(
     \b
     snnlab bench hm2bp-digits --seeds 2
     snnlab bench hm2bp-digits --seeds 2 --set rule.self_term=false
+    snnlab bench --suite credit --seeds 1 --out credit.jsonl
     snnlab bench --table --markdown results.md
     """
-    names = _names(words or [], experiments)
+    chosen = _suite(suite, words, experiments)
+    names = [entry.experiment for entry in chosen.entries] if chosen else _names(words or [], experiments)
     if table:
-        for name, given in {"--seeds": seeds, "--set": sets, "--jobs": jobs, "--threads": threads}.items():
+        set_ = None if chosen else sets  # of a suite they say which rows are shown
+        for name, given in {"--seeds": seeds, "--set": set_, "--jobs": jobs, "--threads": threads}.items():
             if given not in (None, []):
                 raise Refused(name, "found beside --table", "leave out one of the two: --table trains nothing")
     else:
@@ -84,9 +92,13 @@ def bench(
         raise Refused(markdown, f"no folder {markdown.parent}", "choose another --markdown")
     failed: list[Failure] = []
     if not table:
-        failed = _train(names, seeds or _SEEDS, sets or [], out, jobs or 1, threads, data)
+        wanted = _plans(names, chosen, seeds or _SEEDS, changes_of(sets or [], None))
+        failed = _train(wanted, out, jobs or 1, threads, data)
         plot = plot or out.with_suffix(".png")
-    _show(out, names if words or experiments else [], plot, markdown)
+    if chosen:
+        _show_suite(out, chosen, changes_of(sets or [], None), plot, markdown)
+    else:
+        _show(out, names if words or experiments else [], plot, markdown)
     for failure in failed:
         print(f"{failure.plan.name}: {failure.refusal}", file=sys.stderr)
     if failed:
@@ -112,20 +124,35 @@ def _names(words: Sequence[str], listed: str | None) -> list[str]:
     return [named(name).name for name in dict.fromkeys(names)]
 
 
-def _train(
-    names: Sequence[str],
-    seeds: int,
-    sets: list[str],
-    out: Path,
-    jobs: int,
-    threads: int | None,
-    data: Path | None,
-) -> list[Failure]:
+def _suite(name: str | None, words: Sequence[str] | None, listed: str | None) -> Suite | None:
+    """The suite of this name. Raises Refused for none that there is, and beside experiments."""
+    if name is None:
+        return None
+    from snnlab.suites import SUITES
+
+    if words or listed is not None:
+        raise Refused("--suite", "found beside experiments", "leave out one of the two: a suite has its own")
+    if name not in SUITES:
+        raise Refused("--suite", f"found {name!r}", one_of(name, SUITES))
+    return SUITES[name]
+
+
+def _plans(names: Sequence[str], suite: Suite | None, seeds: int, changes: Mapping[str, str]) -> list[Plan]:
+    from snnlab.bench import Plan, plans
+
+    if suite is None:
+        return plans(names, seeds, changes)
+    made = [Plan(one.experiment, {**one.changes, **changes}, seed) for seed in range(seeds) for one in suite.entries]
+    for plan in made[: len(suite.entries)]:
+        _ = plan.changed
+    return made
+
+
+def _train(wanted: Sequence[Plan], out: Path, jobs: int, threads: int | None, data: Path | None) -> list[Failure]:
     """Train what is not in the file, and say of each network how it went; those that were refused."""
-    from snnlab.bench import Failure, plans
+    from snnlab.bench import Failure
     from snnlab.bench import bench as run
 
-    wanted = plans(names, seeds, changes_of(sets, None))
     failed = []
     with interruptible(f"stopped; go on with: {shlex.join(['snnlab', *sys.argv[1:]])}"):
         for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell, watch=bars.epochs):
@@ -147,18 +174,40 @@ def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | N
     if not lines:
         print(f"{out}: no results yet{' of ' if names else ''}{', '.join(names)}")
         return
-    rows = tables.table(lines)
-    # what the paper's number is, the last of each row, is long and the same for all rows of an experiment
-    printed.table(tables.HEAD[:-1], [row[:-1] for row in rows])
-    for name, source in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
-        if source:
-            printed.prose(f"paper of {name}: ", source, 4)
+    _print(lines)
     if plot is not None:
         from snnlab.pictures import draw_results
 
         print(f"drawn to {draw_results(lines, plot)}")
     if markdown is not None:
         print(f"written to {_write(markdown, lines, plot)}")
+
+
+def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path | None, markdown: Path | None) -> None:
+    """The table of a suite's rows in the file, with its own figure."""
+    from snnlab import comparison, results, tables
+
+    found = comparison.rows_of(suite, results.read(out), changes)
+    if not found:
+        print(f"{out}: no results yet of the suite {suite.name}")
+        return
+    lines = tables.lines([row for mine in found.values() for row in mine])
+    _print(lines)
+    if plot is not None:
+        print(f"drawn to {comparison.draw_suite(suite, found, plot)}")
+    if markdown is not None:
+        print(f"written to {_write(markdown, lines, plot)}")
+
+
+def _print(lines: Sequence[Line]) -> None:
+    from snnlab import tables
+
+    rows = tables.table(lines)
+    # what the paper's number is, the last of each row, is long and the same for all rows of an experiment
+    printed.table(tables.HEAD[:-1], [row[:-1] for row in rows])
+    for name, source in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
+        if source:
+            printed.prose(f"paper of {name}: ", source, 4)
 
 
 def _write(path: Path, lines: Sequence[Line], plot: Path | None) -> Path:

@@ -1,6 +1,7 @@
 """The results that we reproduce, by name."""
 
 from snnlab.experiments import (
+    backprop_layers_mnist,
     backprop_mnist,
     dendritic_association,
     dendritic_bars,
@@ -9,6 +10,7 @@ from snnlab.experiments import (
     dendritic_mnist_learned,
     dendritic_regression,
     dendritic_yinyang,
+    feedback_alignment_mnist,
     hm2bp_camera,
     hm2bp_digits,
     hm2bp_fsdd,
@@ -25,6 +27,7 @@ from snnlab.experiments.experiment import Experiment
 from snnlab.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "backprop-layers-mnist": backprop_layers_mnist.EXPERIMENT,
     "backprop-mnist": backprop_mnist.EXPERIMENT,
     "dendritic-association": dendritic_association.EXPERIMENT,
     "dendritic-bars": dendritic_bars.EXPERIMENT,
@@ -34,6 +37,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "dendritic-regression": dendritic_regression.EXPERIMENT,
     "dendritic-regression-shallow": dendritic_regression.SHALLOW,
     "dendritic-yinyang": dendritic_yinyang.EXPERIMENT,
+    "feedback-alignment-mnist": feedback_alignment_mnist.EXPERIMENT,
     "hm2bp-camera": hm2bp_camera.EXPERIMENT,
     "hm2bp-digits": hm2bp_digits.EXPERIMENT,
     "hm2bp-fsdd": hm2bp_fsdd.EXPERIMENT,

@@ -1,6 +1,9 @@
 """The dendritic microcircuit on MNIST, 784-1000-10, in two sweeps, with all of its weights random at first and learned.
 
-The paper's row with learned top-down weights (Sacramento et al., arXiv:1810.11393). It gives no rates for them.
+The paper's row with learned top-down weights (Sacramento et al., arXiv:1810.11393). It gives no rates for them. Teacher,
+first weights and growing rates are those of `dendritic-mnist`; rates were chosen on 5,000 training images held out,
+where three epochs gave 96.1 %. Weights from the interneurons that learn three times as fast, or top-down weights ten
+times as fast, drive it apart.
 """
 
 from snnlab.encode import Intensity
@@ -14,9 +17,18 @@ EXPERIMENT = Experiment(
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 2.48 % test error",
     reported=0.9752,
     dataset="mnist",
-    network=Microcircuit(hidden=(1000,), mixing=(0.3, 0.1), interneuron=0.1, leak=0.0, bias=True),
+    network=Microcircuit(hidden=(1000,), mixing=(0.3, 0.8), interneuron=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
-    rule=TwoSweep(rate=8e-3, inhibition=1e-2, top_down=1e-4, start="random"),
+    rule=TwoSweep(
+        rate=3e-2,
+        interneuron=8.0,
+        inhibition=3e-2,
+        top_down=1e-4,
+        start="random",
+        decay="late",
+        spread=(0.5, 0.1),
+        warm=2000,
+    ),
     epochs=40,
     batch=10,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from snnlab.rules.descent import Descent
+from snnlab.rules.descent import Descent, back
 from snnlab.rules.forward import Forward, Link
 from snnlab.rules.rule import State
 from snnlab.rules.transfer import Values
@@ -24,4 +24,4 @@ class Backprop(Descent):
     title: ClassVar[str] = "backpropagation"
 
     def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
-        return delta @ state.weights[link.basal].T
+        return back(state, link, delta)

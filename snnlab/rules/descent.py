@@ -7,6 +7,7 @@ in the layer below; weights then change by the error of the cell after times the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple, Self, get_args
 
@@ -138,8 +139,12 @@ class Descent(ABC):
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
         rates, _, error = self._errors(way, state, batch)
-        with one_blas_thread():
-            return {one.name: one.before.T @ one.after / len(error) for one in self.asked(way, state, rates, error)}
+        return _means(self.asked(way, state, rates, error))
+
+    def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
+        way = way_up(circuit, self.title)
+        rates, _, error = self._errors(way, state, batch)
+        return _means(list(came_down(way, rates, error, lambda link, delta: back(state, link, delta))))
 
     def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
         """What is asked of all weights, from the output down.
@@ -147,17 +152,7 @@ class Descent(ABC):
         rates  of the input and every layer
         error  -dE/dr of the output (samples, classes)
         """
-        found: list[Asked] = []
-        ones = np.ones((len(error), 1), dtype=error.dtype)
-        for link, before, after in reversed(list(zip(way.links, rates, rates[1:], strict=False))):
-            delta = link.gain * link.transfer.slope(after) * error
-            found.append(Asked(link.basal, before, delta))
-            if way.bias:
-                found.append(Asked(with_bias(link.basal), ones, delta))
-            if link is not way.links[0]:
-                with one_blas_thread():
-                    error = self.sent_down(way, state, link, delta)
-        return found
+        return list(came_down(way, rates, error, lambda link, delta: self.sent_down(way, state, link, delta)))
 
     def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
         """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
@@ -172,3 +167,31 @@ class Descent(ABC):
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
+
+
+def came_down(
+    way: Forward, rates: list[Values], error: Values, down: Callable[[Link, Values], Values]
+) -> Iterator[Asked]:
+    """What an error of the output's rates asks of all weights, from the output down.
+
+    down  what the error of a layer's potentials is in the rates of the layer below
+    """
+    ones = np.ones((len(error), 1), dtype=error.dtype)
+    for link, before, after in reversed(list(zip(way.links, rates, rates[1:], strict=False))):
+        delta = link.gain * link.transfer.slope(after) * error
+        yield Asked(link.basal, before, delta)
+        if way.bias:
+            yield Asked(with_bias(link.basal), ones, delta)
+        if link is not way.links[0]:
+            with one_blas_thread():
+                error = down(link, delta)
+
+
+def back(state: State, link: Link, delta: Values) -> Values:
+    """An error of a layer's potentials in the rates of the layer below: by the weights that it hears with."""
+    return delta @ state.weights[link.basal].T
+
+
+def _means(asked: list[Asked]) -> dict[str, NDArray[np.floating]]:
+    with one_blas_thread():
+        return {one.name: one.before.T @ one.after / len(one.before) for one in asked}

@@ -124,6 +124,9 @@ class CreditRule(Rule, Protocol):
         Before schedules and decay, and of those weights alone that learn from the batch. Leaves `state` as it is.
         """
 
+    def gradient(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
+        """-dE/dw, exactly: of half the squared error of the output's rates, the mean over samples."""
+
 
 @runtime_checkable
 class SpikingRule(Rule, Protocol):

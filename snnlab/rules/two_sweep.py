@@ -42,6 +42,7 @@ from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.dense import Change, changed, heard
 from snnlab.errors import Refused, one_of
 from snnlab.rules import forward, sweep
+from snnlab.rules.backprop import Backprop
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.forward import with_bias
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
@@ -150,6 +151,10 @@ class TwoSweep:
         names = {id(values): name for name, values in state.weights.items()}
         with one_blas_thread():
             return {names[id(one.weights)]: one.rate * (one.before.T @ one.after) for one in found}
+
+    def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+        exact = Backprop(low=self.low, high=self.high, precision=self.precision, threads=self.threads)
+        return exact.updates(circuit, state, batch)
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, eased: float
