@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from small_run import OPTIONS, refusal, snnlab
 from test_results import written
 from test_tables import row_of
 
+from snnlab import suites
 from snnlab.cli import bars
+from snnlab.experiments import EXPERIMENTS
+from snnlab.rate_layers import RateLayers
 from snnlab.results import read
 
 WORDS = ["--experiments", "hm2bp-digits", "--threads", 1, *(f"--set={key}={value}" for key, value in OPTIONS.items())]
@@ -170,3 +174,54 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, capsys: Caught) -> 
     (tmp_path / "thesis.txt").write_text("eight years\n", encoding="utf-8")
     for words in (["--table"], WORDS):
         assert refusal(capsys, "bench", *words, "--out", "thesis.txt").startswith("thesis.txt: line 1: not JSON")
+
+
+@pytest.fixture
+def small_suite(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
+    """Of digits, which come with a package: one rule that has a gradient, and one that has none."""
+    aligned = replace(
+        EXPERIMENTS["feedback-alignment-mnist"],
+        name="fa-digits",
+        dataset="digits",
+        network=RateLayers((20,)),
+        batch=100,
+    )
+    monkeypatch.setitem(EXPERIMENTS, aligned.name, aligned)
+    entries = (
+        suites.Entry("HM2-BP", "hm2bp-digits", OPTIONS),
+        suites.Entry("feedback alignment", "fa-digits", {"epochs": "3"}),
+    )
+    suite = suites.Suite("small", "two rules on digits", entries)
+    monkeypatch.setattr(suites, "SUITES", {"small": suite})
+    return suite
+
+
+@pytest.mark.usefixtures("small_suite")
+def test_a_suite_trains_its_entries_and_draws_them_beside_one_another(tmp_path: Path, capsys: Caught) -> None:
+    words = ["--suite", "small", "--seeds", 2, "--threads", 1, "--out", "s.jsonl"]
+    code, out, _ = snnlab(capsys, "bench", *words)
+    assert code == 0 and "drawn to s.png" in out and (tmp_path / "s.png").read_bytes().startswith(PNG)
+    rows = read(tmp_path / "s.jsonl")
+    assert sorted((row.experiment, row.epochs, row.seed) for row in rows) == [
+        ("fa-digits", 3, 0), ("fa-digits", 3, 1), ("hm2bp-digits", 2, 0), ("hm2bp-digits", 2, 1),
+    ]  # fmt: skip
+    for row in rows:
+        lengths = {len(course) for course in row.angles.values()}
+        assert lengths == ({3} if row.experiment == "fa-digits" else set()), row.experiment
+    # other rows of the same file are no part of it
+    assert (
+        snnlab(capsys, "bench", "hm2bp-digits", *WORDS[2:], "--set=epochs=1", "--seeds", 1, "--out", "s.jsonl")[0] == 0
+    )
+    code, out, _ = snnlab(capsys, "bench", "--suite", "small", "--table", "--out", "s.jsonl")
+    assert code == 0 and len([line for line in out.splitlines() if line.startswith(("hm2bp", "fa-"))]) == 2
+    assert "no results yet of the suite small" in snnlab(
+        capsys, "bench", "--suite", "small", "--table", "--set=epochs=9", "--out", "s.jsonl"
+    )[1]  # fmt: skip
+
+
+def test_a_suite_that_there_is_not_is_refused_and_one_beside_experiments(capsys: Caught) -> None:
+    assert refusal(capsys, "bench", "--suite", "credits") == (
+        "--suite: found 'credits'; did you mean 'credit'? known: credit"
+    )
+    said = refusal(capsys, "bench", "hm2bp-digits", "--suite", "credit")
+    assert said == "--suite: found beside experiments; leave out one of the two: a suite has its own"

@@ -51,6 +51,12 @@ def test_rows_are_read_as_they_were_written(file: Path) -> None:
         assert found == rows
 
 
+def test_a_row_of_before_there_were_angles_is_read_as_one_without(file: Path) -> None:
+    old = {name: value for name, value in asdict(ROW).items() if name != "angles"}
+    file.write_text(json.dumps(old) + "\n" + replace(ROW, seed=1, angles={"a": [90.0, 45.0]}).line(), encoding="utf-8")
+    assert [row.angles for row in read(file)] == [{}, {"a": [90.0, 45.0]}]
+
+
 def test_wherever_a_write_was_cut_off_the_rows_before_it_are_kept(file: Path) -> None:
     whole = written(file, ROW, replace(ROW, seed=1)).read_bytes()
     first = whole.index(b"\n") + 1
@@ -79,6 +85,7 @@ def test_a_file_of_something_else_is_refused_and_left_alone(text: str, file: Pat
         {"seed": -1}, {"seed": "0"}, {"seed": True}, {"epochs": 0}, {"test_accuracy": 1.5}, {"test_accuracy": None},
         {"wall_s": float("nan")}, {"wall_s": -1.0}, {"reported": 98.8}, {"cost": {}}, {"options": []},
         {"samples": {}}, {"samples": {"train": 1}}, {"samples": {"train": 1, "test": 0}},
+        {"angles": {"a": 3.0}}, {"angles": {"a": [200.0]}}, {"angles": []},
         {"test_curve": [0.5, "0.75"]}, {"cost": ROW.cost | {"spikes": {"output": float("inf")}}},
     ],
     ids=str,

@@ -1,0 +1,103 @@
+"""The angle between what a rule asks for and the gradient: hand cases, the oracle, and rules whose angle is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlab.experiments import EXPERIMENTS
+from snnlab.microcircuit import Microcircuit
+from snnlab.rate_layers import RateLayers
+from snnlab.rates import Rates
+from snnlab.rules import forward
+from snnlab.rules.alignment import angle, angles
+from snnlab.rules.backprop import Backprop
+from snnlab.rules.feedback_alignment import FeedbackAlignment
+from snnlab.rules.rule import Batch, CreditRule
+from snnlab.rules.two_sweep import TwoSweep
+from snnlab.rules.z_il import ZIL
+from snnlab.runs import Run
+from snnlab.train import train
+
+RNG = np.random.default_rng(2)
+BATCH = Batch(Rates.steady(RNG.random((8, 12))), np.arange(8) % 5)
+FIRST = "input->hidden1.basal"
+EXACT = {"precision": "float64", "threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "degrees"),
+    [([1, 0], [0, 2], 90), ([1, 1], [3, 0], 45), ([1, 2], [2, 4], 0), ([1, 2], [-1, -2], 180), ([0, 0], [1, 1], 90)],
+)
+def test_angles_of_vectors_in_the_plane(one: list[float], other: list[float], degrees: float) -> None:
+    assert angle(np.array(one, dtype=float), np.array(other, dtype=float)) == pytest.approx(degrees, abs=1e-12)
+
+
+@given(st.floats(1e-9, np.pi), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
+def test_the_angle_is_exact_however_small_and_long_the_vectors(turned: float, long: float, other: float) -> None:
+    one, two = long * np.array([1.0, 0.0]), other * np.array([np.cos(turned), np.sin(turned)])
+    assert angle(one, two) == pytest.approx(np.degrees(turned), rel=1e-6)
+
+
+@pytest.mark.parametrize("network", [RateLayers((7, 6), "tanh"), Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.2)])
+@pytest.mark.parametrize("kind", [Backprop, FeedbackAlignment, ZIL])
+def test_the_gradient_is_that_of_the_oracle_whatever_the_rule(
+    kind: type[Backprop | FeedbackAlignment | ZIL], network: RateLayers | Microcircuit
+) -> None:
+    circuit = network.circuit((12,), 5, 1e-4)
+    rule = kind(spread=(0.8,), low=0.2, high=0.7, **EXACT)
+    state = rule.init(circuit, np.random.default_rng(0))
+    check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
+
+
+def test_so_is_that_of_the_two_sweep_rule() -> None:
+    network = Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.0, bias=True)
+    circuit, rule = network.circuit((12,), 5, 1e-4), TwoSweep(spread=(0.8,), **EXACT)
+    state = rule.init(circuit, np.random.default_rng(0))
+    check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
+
+
+def check(network: RateLayers | Microcircuit, rule: Backprop | TwoSweep, found: dict, weights: dict) -> None:
+    graph = oracle.as_graph(network, network.circuit((12,), 5, 1e-4))
+    seen = BATCH.inputs.values[:, 0]
+    wanted = forward.targets(BATCH.labels, (8, 5), rule.low, rule.high)
+    exact = oracle.gradients(graph, weights, seen, oracle.rates(graph, weights, seen)["output"] - wanted)
+    assert found.keys() == exact.keys()
+    for name, one in exact.items():
+        np.testing.assert_allclose(found[name], -one, rtol=1e-9, atol=1e-14, err_msg=name)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_backpropagation_and_z_il_go_down_the_gradient_and_random_feedback_does_not(seed: int) -> None:
+    circuit = RateLayers((9, 8), "tanh").circuit((12,), 5, 1e-4)
+    for kind in (Backprop, ZIL):
+        rule = kind(spread=(0.8,), **EXACT)
+        found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(seed)), BATCH)
+        assert found.keys() == {FIRST, "hidden1->hidden2.basal", "hidden2->output.basal"}
+        assert max(found.values()) < 1e-5
+    astray = FeedbackAlignment(spread=(0.8,), **EXACT)
+    found = angles(astray, circuit, astray.init(circuit, np.random.default_rng(seed)), BATCH)
+    assert found["hidden2->output.basal"] < 1e-5 < 1 < found[FIRST]
+
+
+def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_none(tmp_path: Path) -> None:
+    """Digits are read from a package; the angle of the first layer falls while random feedback aligns."""
+    experiment = replace(
+        EXPERIMENTS["feedback-alignment-mnist"],
+        name="x", dataset="digits", network=RateLayers((50,)), epochs=4,
+    )  # fmt: skip
+    trial = experiment.trial(seed=0, threads=1)
+    assert isinstance(trial.rule, CreditRule)
+    assert not isinstance(EXPERIMENTS["hm2bp-digits"].rule, CreditRule)
+    rows = [report.row for report in train(trial, Run.create(tmp_path / "a", {})) if report.row]
+    course = [row["angles"][FIRST] for row in rows]
+    assert len(course) == 4
+    assert course[-1] < course[0] < 90
+    assert all(row["angles"]["hidden1->output.basal"] < 0.1 for row in rows)
