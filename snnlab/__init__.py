@@ -39,6 +39,7 @@ _ROOMS = {
     "EXPERIMENTS": "experiments",
     "SpikingClassifier": "estimator",
     "load": "loaders",
+    "InfoMax": "infomax",
     "Microcircuit": "microcircuit",
     "Rates": "rates",
     "Recording": "recording",
@@ -49,6 +50,7 @@ _ROOMS = {
 __all__ = [  # as in _ROOMS; a list that type checkers can read
     "EXPERIMENTS",
     "Circuit",
+    "InfoMax",
     "Microcircuit",
     "Plastic",
     "Poisson",

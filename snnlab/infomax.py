@@ -1,11 +1,11 @@
 """The circuit of correlative information maximization (Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810).
 
-Layer k of rate cells, ``hidden1`` to ``output``, hears the layer below with its basal dendrites, and with its apical ones
-the layer above, itself, and the cells beside it. Forward, backward and lateral weights are three families of their own:
-nothing asks a backward weight to be what the forward weight is. The output has a teacher instead of a layer above.
+Layer k of rate cells, ``hidden1`` to ``output``, hears the layer below with its basal dendrites, and with its apical
+ones the layer above, itself, and the cells beside it. Forward, backward and lateral weights are three families of their
+own: nothing asks a backward weight to be what the forward weight is. The output has a teacher, and no layer above.
 
-Where rates are to be sparse, one more cell beside each layer, ``multiplier1`` and so on, hears all rates of the layer and
-inhibits it while they sum to more than 1.
+Where rates are to be sparse, one more cell beside each layer, ``multiplier1`` and so on, hears all rates of the layer
+and inhibits it while they sum to more than 1.
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ class InfoMax:
             return []
         card = self.cards()[-1]
         speeds = self.multiplier * len(layers) if len(self.multiplier) == 1 else self.multiplier
-        return [
-            Population(f"multiplier{k}", card, 1, {"tau": dt / speed}) for k, speed in enumerate(speeds, start=1)
-        ]
+        return [Population(f"multiplier{k}", card, 1, {"tau": dt / speed}) for k, speed in enumerate(speeds, start=1)]
 
 
 def _wiring(first: Source, layers: list[Population], *, lateral: bool) -> list[Projection]:

@@ -17,6 +17,7 @@ from snnlab.encode import ENCODERS, Latency
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study, check_same
+from snnlab.infomax import InfoMax
 from snnlab.microcircuit import Microcircuit
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.train import train
@@ -73,13 +74,16 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         models |= {"poisson_input"} if network.spikes_per_ms else set()
         models |= {one for one in shelf if one.startswith("spiking_" if network.spikes_per_ms else "plastic_")}
         assert len(models) == (8 if network.spikes_per_ms else 7)
+    elif isinstance(experiment.network, InfoMax):
+        models = {"corinfomax_hidden", "corinfomax_output"}
+        models |= {"corinfomax_multiplier"} if experiment.network.sparse else set()
     else:
         models = {experiment.network.cell, experiment.network.synapse} - {""}
     for name_of in models:
         text = (cards.shelf("models") / f"{name_of}.toml").read_bytes()
         expected[f"models/{name_of}.toml"] = hashlib.sha256(text).hexdigest()
     assert experiment.digests() == expected
-    if not isinstance(experiment.network, Microcircuit):
+    if not isinstance(experiment.network, Microcircuit | InfoMax):
         assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
 
 

@@ -18,8 +18,10 @@ from snnlab.engine import Precision
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import explained, option_of, read
+from snnlab.infomax import InfoMax
 from snnlab.microcircuit import Microcircuit
 from snnlab.rules.backprop import Backprop
+from snnlab.rules.corinfomax import CorInfoMax
 from snnlab.rules.dendritic import Dendritic
 from snnlab.rules.hm2bp import HM2BP, Decay
 from snnlab.rules.normad import Hidden, NormAD
@@ -65,12 +67,15 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
         assert option not in told or all(word in told[option] for word in get_args(kind))
     own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
            TwoSweep: "rule.interneuron", Backprop: "rule.decay",
-           Dendritic: "rule.lag"}  # fmt: skip
+           Dendritic: "rule.lag", CorInfoMax: "rule.falling"}  # fmt: skip
     assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
     if isinstance(experiment.network, Microcircuit):
         assert told["network.mixing"].endswith("of the output's from its teacher; one number for all alike")
+        return
+    if isinstance(experiment.network, InfoMax):
+        assert told["network.forgetting"].endswith("for the correlations of a layer with every one that comes")
         return
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')
     assert told["network.v_th"].startswith("threshold of every layer, the output's last, in the unit")

@@ -2,6 +2,7 @@
 
 from snnlab.experiments import (
     backprop_mnist,
+    corinfomax_mnist,
     dendritic_association,
     dendritic_bars,
     dendritic_bars_spiking,
@@ -25,6 +26,9 @@ from snnlab.network import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "backprop-mnist": backprop_mnist.EXPERIMENT,
+    "corinfomax-fashion": corinfomax_mnist.FASHION,
+    "corinfomax-mnist": corinfomax_mnist.EXPERIMENT,
+    "corinfomax-mnist-sparse": corinfomax_mnist.SPARSE,
     "dendritic-association": dendritic_association.EXPERIMENT,
     "dendritic-bars": dendritic_bars.EXPERIMENT,
     "dendritic-bars-spiking": dendritic_bars_spiking.EXPERIMENT,

@@ -12,9 +12,9 @@ beta is +1 or -1, by chance. With the errors of both phases, each at its end, an
 
     forward   W_k += rate/beta [<error up   * r_k  > nudged - < > free]
     backward  C_k += rate/beta [<error down * r_k+1> nudged - < > free]
-    lateral   B_k <- (B_k - gamma <z z'>)/forgetting, z = B_k r_k of the nudged phase, gamma = (1 - forgetting)/forgetting
+    lateral   B_k <- (B_k - gamma <z z'>)/forgetting, with z = B_k r_k of the nudged phase
 
-The lateral rule keeps B_k the inverse of the correlations of r_k as they are remembered. There are no biases. Tests are
+and gamma = (1 - forgetting)/forgetting. The lateral rule keeps B_k the inverse of the correlations of r_k as they are remembered. There are no biases. Tests are
 free phases: the class is that of the output with the highest rate.
 
 One thing differs from the authors' code. There a layer hears the rates that the layer below has come to in the same
@@ -23,7 +23,6 @@ step; here, and on the cards, all layers move at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self, get_args
 
@@ -100,7 +99,7 @@ class CorInfoMax:
         for name in body.beside:
             half = _xavier(shapes[name], rng)
             weights[name] = half @ half.T
-        memory = {_SIGNS: rng.integers(1 << 31, size=1).astype(np.float64)}
+        memory: dict[str, Values] = {_SIGNS: rng.integers(1 << 31, size=1).astype(np.float64)}
         return State({name: values.astype(self.precision) for name, values in weights.items()}, memory)
 
     def check(self, circuit: Circuit, classes: int) -> None:
@@ -109,9 +108,12 @@ class CorInfoMax:
         for name, rates, many in (("forward", self.forward, len(body.layers)),
                                   ("backward", self.backward, len(body.layers) - 1)):  # fmt: skip
             if len(rates) not in (1, many):
-                raise Refused(f"rule.{name}", f"found {len(rates)} numbers", f"needs one, or {many}: one for each layer")
-        for population in circuit.populations:
-            check_stable(population, seconds(circuit.dt, "circuit: dt"))
+                right = f"needs one, or {many}: one for each layer"
+                raise Refused(f"rule.{name}", f"found {len(rates)} numbers", right)
+        for name in body.layers:
+            # where it is silent, and its own rate takes nothing of the leak away
+            silent = replace(circuit.population(name), start={"u": -1.0})
+            check_stable(silent, seconds(circuit.dt, "circuit: dt"))
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         body = settling.body(circuit, _NAME)
@@ -208,5 +210,5 @@ def _xavier(shape: tuple[int, ...], rng: np.random.Generator) -> Values:
     return rng.uniform(-widest, widest, shape)
 
 
-def _each(rates: Sequence[float], many: int) -> Sequence[float]:
+def _each(rates: tuple[float, ...], many: int) -> tuple[float, ...]:
     return rates * many if len(rates) == 1 else rates

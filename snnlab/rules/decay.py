@@ -29,8 +29,8 @@ def decayed(rate: float, decay: Decay, epoch: int, epochs: int) -> float:
 def compounded(factors: Sequence[float], turns: Sequence[int], epoch: int) -> float:
     """What rates are multiplied by in this epoch, counted from 1: a power of one of the factors, by all epochs done.
 
-    The first factor holds until as many epochs are done as the first of `turns` says, then the next, and so on. One that
-    takes over does so as if it had held from the beginning, so that rates leap there.
+    The first factor holds until as many epochs are done as the first of `turns` says, then the next, and so on. One
+    that takes over does so as if it had held from the beginning, so that rates leap there.
     """
     done = epoch - 1
     return float(factors[sum(done >= turn for turn in turns)] ** done)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit, Population
 from snnlab.engine.dense import heard
@@ -59,7 +60,7 @@ class Body:
         """And within each layer."""
         return [f"{name}->{name}.lateral" for name in self.layers] if self.lateral else []
 
-    def steps(self, many: int) -> Values:
+    def steps(self, many: int) -> NDArray[np.float64]:
         """The lengths of the steps of a phase (many,)."""
         return self.mu / (1 + self.slowing * np.arange(many))
 
@@ -113,32 +114,31 @@ def settled(
     after   the phase before, from whose rates somata begin; from 0 where there is none
     nudge   the teacher's pull of the output to its target (samples, outputs)
     """
-    forward, backward = body.forward, [*body.backward, None]
-    beside = body.beside or [None] * len(body.layers)
-    tiers = []
-    for k, (lateral, apical) in enumerate(zip(beside, backward, strict=True)):
-        hidden = apical is not None
-        tiers.append(
-            Tier(
-                drive=None if k else below,
-                basal=weights[forward[k]] if k else None,
-                lateral=None if lateral is None else weights[lateral],
-                apical=None if apical is None else weights[apical],
-                conductance=1 / body.epsilon if hidden else 1.0,
-                scale=body.epsilon if hidden else 1.0,
-                gain=(2 if hidden else 1) * body.gamma,
-                speed=body.speeds[k] if body.speeds else 0.0,
-            )
-        )
+    tiers = [_tier(body, weights, below, k) for k in range(len(body.layers))]
     if after is None:
         samples = len(below)
-        sizes = [weights[name].shape[1] for name in forward]
+        sizes = [weights[name].shape[1] for name in body.forward]
         begun = Rest([np.zeros((samples, size), below.dtype) for size in sizes], [],
                      [np.zeros(samples, below.dtype) for _ in body.speeds])  # fmt: skip
     else:
         begun = Rest(after.r, [], [np.maximum(q, 0) for q in after.q])
     constants = Constants(body.leak, 1 / body.epsilon, body.highest)
     return relaxed(tiers, begun, body.steps(steps), constants, nudge=nudge, target=target, threads=threads)
+
+
+def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> Tier:
+    """What the cells of one layer hear, and how: the output has a teacher in the place of a layer above."""
+    hidden = k + 1 < len(body.layers)
+    return Tier(
+        drive=None if k else below,
+        basal=weights[body.forward[k]] if k else None,
+        lateral=weights[body.beside[k]] if body.lateral else None,
+        apical=weights[body.backward[k]] if hidden else None,
+        conductance=1 / body.epsilon if hidden else 1.0,
+        scale=body.epsilon if hidden else 1.0,
+        gain=(2 if hidden else 1) * body.gamma,
+        speed=body.speeds[k] if body.speeds else 0.0,
+    )
 
 
 def _common(populations: list[Population], name: str, unit: str) -> float:
