@@ -84,20 +84,19 @@ def test_both_phases_are_those_of_brian2(name: str) -> None:
     circuit, weights = drawn(network, INPUTS, CLASSES)
     body, seen, wanted = settling.body(circuit, "a test"), some(2), np.eye(CLASSES)[[2, 0]]
     below = settling.drive(body, weights, seen, 1)
-    ends = settling.settled(body, weights, below, 30)
+    ends, b = settling.settled(body, weights, below, 30), 1
     brian = circuit.with_weights(weights)
-    for b in range(2):
-        free = in_brian(brian, seen[b], 30, 0.0, wanted[b], {})
-        at_rest = {name: np.clip(values[-1], 0, np.inf if network.sparse else 1) for name, values in free.items()}
-        nudged = in_brian(brian, seen[b], 10, -1.0, wanted[b], at_rest)
-        for steps in (1, 11, 30):
-            same(settling.settled(body, weights, below, steps), b, free, steps, body.layers)
-        for steps in (1, 10):
-            found = settling.settled(body, weights, below, steps, after=ends, nudge=-1.0, target=wanted)
-            same(found, b, nudged, steps, body.layers)
-        # negative control: the teacher moves the hidden cells, and cells have left the range of their rates
-        assert np.abs(nudged["hidden1"][-1] - nudged["hidden1"][0]).max() > 1e-3
-        assert min(values.min() for values in free.values()) < -1e-2
+    free = in_brian(brian, seen[b], 30, 0.0, wanted[b], {})
+    at_rest = {name: np.clip(values[-1], 0, np.inf if network.sparse else 1) for name, values in free.items()}
+    nudged = in_brian(brian, seen[b], 10, -1.0, wanted[b], at_rest)
+    for steps in (1, 11, 30):
+        same(settling.settled(body, weights, below, steps), b, free, steps, body.layers)
+    for steps in (1, 10):
+        found = settling.settled(body, weights, below, steps, after=ends, nudge=-1.0, target=wanted)
+        same(found, b, nudged, steps, body.layers)
+    # negative control: the teacher moves the hidden cells, and cells have left the range of their rates
+    assert np.abs(nudged["hidden1"][-1] - nudged["hidden1"][0]).max() > 1e-3
+    assert min(values.min() for values in free.values()) < -1e-2
 
 
 def same(found: settling.Rest, b: int, traces: dict[str, NDArray], step: int, layers: tuple[str, ...]) -> None:
@@ -208,8 +207,8 @@ def test_weights_change_by_their_definitions(name: str) -> None:
 def test_lateral_weights_are_the_inverse_of_remembered_correlations() -> None:
     """Which is what their rule is derived from: exact for batches of one, as the rule inverts one sample at a time.
 
-    With gamma = (1 - lambda)/lambda, (lambda R + (1 - lambda) r r')^-1 = (B - gamma z z'/(1 + gamma r'z))/lambda, of which
-    the paper leaves the denominator out: what is left is of second order in gamma.
+    With gamma = (1 - lambda)/lambda, (lambda R + (1 - lambda) r r')^-1 = (B - gamma z z'/(1 + gamma r'z))/lambda, of
+    which the paper leaves the denominator out: what is left is of second order in gamma.
     """
     errors = []
     for forgetting in (0.999, 0.9999):

@@ -14,8 +14,8 @@ beta is +1 or -1, by chance. With the errors of both phases, each at its end, an
     backward  C_k += rate/beta [<error down * r_k+1> nudged - < > free]
     lateral   B_k <- (B_k - gamma <z z'>)/forgetting, with z = B_k r_k of the nudged phase
 
-and gamma = (1 - forgetting)/forgetting. The lateral rule keeps B_k the inverse of the correlations of r_k as they are remembered. There are no biases. Tests are
-free phases: the class is that of the output with the highest rate.
+and gamma = (1 - forgetting)/forgetting. The lateral rule keeps B_k the inverse of the correlations of r_k as they are
+remembered. There are no biases. Tests are free phases: the class is that of the output with the highest rate.
 
 One thing differs from the authors' code. There a layer hears the rates that the layer below has come to in the same
 step; here, and on the cards, all layers move at once.
@@ -172,20 +172,21 @@ class CorInfoMax:
         found = [Change(weights[body.forward[0]], seen, share * (nudged.r[0] - free.r[0]),
                         eased * _each(self.forward, many)[0])]  # fmt: skip
 
+        rates = [np.concatenate(phases) for phases in zip(nudged.r, free.r, strict=True)]
+        signed = np.concatenate((share, -share))
+
         def contrast(name: str, rate: float, before: int, after: int) -> None:
             """Of the error in predicting the rates of one layer from those of another."""
             if rate:
-                errors = [share * (phase.r[after] - heard(weights[name], phase.r[before], threads=self.threads))
-                          for phase in (nudged, free)]  # fmt: skip
-                heard_of = np.concatenate((nudged.r[before], free.r[before]))
-                found.append(Change(weights[name], heard_of, np.concatenate((errors[0], -errors[1])), eased * rate))
+                error = rates[after] - heard(weights[name], rates[before], threads=self.threads)
+                found.append(Change(weights[name], rates[before], signed * error, eased * rate))
 
         for k, rate in list(enumerate(_each(self.forward, many)))[1:]:
             contrast(body.forward[k], rate, k - 1, k)
         for k, rate in enumerate(_each(self.backward, many - 1)):
             contrast(body.backward[k], rate, k + 1, k)
-        for name, rates in zip(body.beside, nudged.r, strict=False):
-            z = heard(weights[name], rates, threads=self.threads)
+        for name, said in zip(body.beside, nudged.r, strict=False):
+            z = heard(weights[name], said, threads=self.threads)
             found.append(Change(weights[name], z, share * z, -body.gamma))
         return found
 

@@ -62,7 +62,7 @@ class Body:
 
     def steps(self, many: int) -> NDArray[np.float64]:
         """The lengths of the steps of a phase (many,)."""
-        return self.mu / (1 + self.slowing * np.arange(many))
+        return np.asarray(self.mu / (1 + self.slowing * np.arange(many)), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)
