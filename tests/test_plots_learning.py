@@ -54,6 +54,25 @@ def test_a_learning_curve_shows_percent_over_epochs_and_the_papers_number(ax: Ax
     assert ax.get_ylim()[1] > 98.84
 
 
+def test_courses_run_over_updates_and_the_angle_beside_that_of_strangers(ax: Axes) -> None:
+    lines = {"full rule": ([0, 500, 1000], [90.0, 74.0, 66.0]), "frozen": ([0, 1000], [91.0, 80.0])}
+    assert plots.angle_course(lines, ax) is ax
+    strangers, *drawn = ax.lines
+    np.testing.assert_allclose(strangers.get_ydata(), 90)
+    assert [line.get_label() for line in drawn] == ["full rule", "frozen"]
+    np.testing.assert_allclose(drawn[0].get_data(), lines["full rule"])
+    assert len({str(line.get_linestyle()) + to_hex(line.get_color()) for line in drawn}) == 2
+    assert ax.get_xlabel() == "updates" and "degrees" in ax.get_ylabel()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [(([0, 1], [1.0]), "2 updates and 1 values"), (([1, 1], [1.0, 2.0]), "rise")]
+)
+def test_a_course_that_is_none_is_refused(line: tuple[list[int], list[float]], says: str, ax: Axes) -> None:
+    with pytest.raises(Refused, match=says):
+        plots.course({"one": line}, ax, label="accuracy (%)")
+
+
 def test_a_curve_of_solved_problems_counts_them_by_the_definition(ax: Axes) -> None:
     """At every epoch: the share of problems whose own epoch was not later; those never solved hold it below 100 %."""
     solved = {"NormAD": [3, 12, 12, 40], "ReSuMe": [None, 7, None, 90], "none": [None]}

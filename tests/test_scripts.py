@@ -21,7 +21,8 @@ from snnlab.spikes import Spikes
 from snnlab.statistics import irregularity
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders", "microcircuit", "rate_scale"]
+SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders", "microcircuit", "rate_scale",
+           "corinfomax"]  # fmt: skip
 
 
 def said_by(script: str, folder: Path, *words: str) -> str:
@@ -158,3 +159,12 @@ def test_bars_need_spikes(tmp_path: Path) -> None:
     words = ("--seeds", "1", "--epochs", "150", "--scales", "0.1", "100")
     few, many = map(float, re.findall(r": ([\d.]+) \+-", said_by("rate_scale", tmp_path, *words)))
     assert few < 60 < 95 <= many
+
+
+@pytest.mark.slow
+def test_corinfomax_learns_with_and_without_parts_of_itself(tmp_path: Path) -> None:
+    """Three lines, each far above the chance of 10 %, with forward weights that have turned to backward ones."""
+    said = said_by("corinfomax", tmp_path, "--dataset", "digits", "--epochs", "4", "--every", "50")
+    found = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", said, re.MULTILINE)
+    assert [name for name, *_ in found] == ["full rule", "no lateral weights", "backward weights frozen"]
+    assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in found)

@@ -1,6 +1,7 @@
 """Pictures: each function takes a value and an Axes, draws, and returns the Axes. Nothing here runs anything."""
 
 from snnlab.plots.confusion import confusion
+from snnlab.plots.course import angle_course, course
 from snnlab.plots.curve import correlation_curve, learning_curve, solved_curve
 from snnlab.plots.events import event_frames, event_raster
 from snnlab.plots.images import images
@@ -18,11 +19,13 @@ from snnlab.plots.weights import weight_images, weight_matrix
 __all__ = [
     "STYLE",
     "accuracies",
+    "angle_course",
     "check_path",
     "cochleagram",
     "confusion",
     "correlation_curve",
     "counts",
+    "course",
     "cv_histogram",
     "event_frames",
     "event_raster",

@@ -96,10 +96,11 @@ class CorInfoMax:
         body = settling.body(circuit, _NAME)
         shapes = {one.name: one.weights.shape for one in circuit.projections}
         weights = {name: _xavier(shapes[name], rng) for name in (*body.forward, *body.backward)}
+        memory: dict[str, Values] = {_SIGNS: rng.integers(1 << 31, size=1).astype(np.float64)}
+        # last, so that all else begins alike without them
         for name in body.beside:
             half = _xavier(shapes[name], rng)
             weights[name] = half @ half.T
-        memory: dict[str, Values] = {_SIGNS: rng.integers(1 << 31, size=1).astype(np.float64)}
         return State({name: values.astype(self.precision) for name, values in weights.items()}, memory)
 
     def check(self, circuit: Circuit, classes: int) -> None:
