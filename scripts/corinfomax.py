@@ -18,7 +18,8 @@ def trained(experiment, seed, every):
     state = start(trial)
     found = [(0, 100 * evaluate(trial, state).accuracy, angles(trial.circuit, state)[-1])]
     for epoch in range(1, experiment.epochs + 1):
-        for state, _ in learn(trial.rule, trial.circuit, state, trial.batches(epoch)):
+        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
+        for state, _ in steps:
             if state.steps % every == 0 or state.steps == epoch * trial.batches_per_epoch:
                 found.append((state.steps, 100 * evaluate(trial, state).accuracy, angles(trial.circuit, state)[-1]))
     return found

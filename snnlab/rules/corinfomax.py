@@ -31,14 +31,12 @@ import numpy as np
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision
 from snnlab.engine.dense import Change, changed, heard
-from snnlab.equations import seconds
 from snnlab.errors import Refused, one_of
 from snnlab.rules import settling, sweep
 from snnlab.rules.decay import check_compounded, compounded
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.settling import Body, Rest
 from snnlab.rules.transfer import Values
-from snnlab.stability import check_stable
 
 _NAME = "CorInfoMax"
 _SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of the batch
@@ -111,10 +109,7 @@ class CorInfoMax:
             if len(rates) not in (1, many):
                 right = f"needs one, or {many}: one for each layer"
                 raise Refused(f"rule.{name}", f"found {len(rates)} numbers", right)
-        for name in body.layers:
-            # where it is silent, and its own rate takes nothing of the leak away
-            silent = replace(circuit.population(name), start={"u": -1.0})
-            check_stable(silent, seconds(circuit.dt, "circuit: dt"))
+        settling.check_steps(body)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         body = settling.body(circuit, _NAME)

@@ -17,7 +17,7 @@ from snnlab.errors import Refused
 from snnlab.infomax import INPUT, OUTPUT, RATES, SLOWING, InfoMax
 from snnlab.rules.transfer import Values
 
-__all__ = ["Body", "Rest", "body", "drive", "settled"]
+__all__ = ["Body", "Rest", "body", "check_steps", "drive", "settled"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,18 @@ def body(circuit: Circuit, rule: str) -> Body:
         lateral=any(one.receptor == "lateral" for one in circuit.projections),
         speeds=tuple(dt / _number(circuit.population(name), "tau", "second") for name in multipliers),
     )
+
+
+def check_steps(body: Body) -> None:
+    """Raises Refused for steps that take a silent cell further from where it is going than it was.
+
+    Below 0 a soma has conductances alone, and its own rate gives nothing back: Euler's method multiplies its distance
+    by 1 - mu (leak + 2/epsilon), at the output by 1 - mu (leak + 1/epsilon + 1).
+    """
+    fastest = body.leak + max(2 / body.epsilon, 1 / body.epsilon + 1)
+    if body.mu >= 2 / fastest:
+        right = f"needs less than {2 / fastest:.4g}, from which on the potential of a silent cell grows in every step"
+        raise Refused("network.mu", f"found {body.mu:g}", right)
 
 
 def drive(body: Body, weights: Mapping[str, Values], seen: Values, threads: int | None) -> Values:
