@@ -39,6 +39,7 @@ _ROOMS = {
     "EXPERIMENTS": "experiments",
     "SpikingClassifier": "estimator",
     "load": "loaders",
+    "InfoMax": "infomax",
     "Microcircuit": "microcircuit",
     "RateLayers": "rate_layers",
     "Rates": "rates",
@@ -50,6 +51,7 @@ _ROOMS = {
 __all__ = [  # as in _ROOMS; a list that type checkers can read
     "EXPERIMENTS",
     "Circuit",
+    "InfoMax",
     "Microcircuit",
     "Plastic",
     "Poisson",

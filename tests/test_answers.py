@@ -18,13 +18,14 @@ from snnlab.train import evaluate, train
 
 OPTIONS = {"network.hidden": "20,15", "batch": "50", "epochs": "2", "rule.rate": "0.05"}
 NAMES = ("dendritic-mnist", "backprop-mnist")
+SMALL = {**dict.fromkeys(NAMES, OPTIONS), "corinfomax-mnist": {"network.hidden": "20", "batch": "50", "epochs": "2"}}
 
 
 @pytest.fixture(autouse=True)
 def of_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The experiments on the digits that ship with scikit-learn."""
-    for name in NAMES:
-        small = replace(EXPERIMENTS[name], dataset="digits").with_options(OPTIONS)
+    for name, options in SMALL.items():
+        small = replace(EXPERIMENTS[name], dataset="digits").with_options(options)
         monkeypatch.setitem(EXPERIMENTS, name, small)
 
 
@@ -32,7 +33,7 @@ def experiment(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_run_goes_on_to_the_same_bits_and_on_any_number_of_threads(name: str, tmp_path: Path) -> None:
     study = begun(tmp_path / "whole", experiment=experiment(name))
     for _ in train(study.trial, study.run):
@@ -82,6 +83,11 @@ def test_what_reads_a_run_reads_one_of_rates_or_says_why_not(
             r"^encoder: makes spikes; the two-sweep rule learns from steady rates: set encoder=int",
         ),
         ("backprop-mnist", "latency", r"^encoder: makes spikes; backpropagation learns from steady rates: set enco"),
+        (
+            "corinfomax-mnist",
+            "regular",
+            r"^encoder: makes spikes; CorInfoMax learns from steady rates: set encoder=int",
+        ),
         ("hm2bp-digits", "intensity", r"^encoder: makes rates; HM2-BP learns from spikes: set encoder=poisson, or an"),
     ],
 )

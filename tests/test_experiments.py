@@ -17,6 +17,7 @@ from snnlab.encode import ENCODERS, Latency
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.study import Study, check_same
+from snnlab.infomax import InfoMax
 from snnlab.microcircuit import Microcircuit
 from snnlab.rate_layers import RateLayers
 from snnlab.rules.hm2bp import HM2BP
@@ -76,13 +77,16 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         assert len(models) == (8 if network.spikes_per_ms else 7)
     elif isinstance(experiment.network, RateLayers):
         models = {"rate_unit"}
+    elif isinstance(experiment.network, InfoMax):
+        models = {"corinfomax_hidden", "corinfomax_output"}
+        models |= {"corinfomax_multiplier"} if experiment.network.sparse else set()
     else:
         models = {experiment.network.cell, experiment.network.synapse} - {""}
     for name_of in models:
         text = (cards.shelf("models") / f"{name_of}.toml").read_bytes()
         expected[f"models/{name_of}.toml"] = hashlib.sha256(text).hexdigest()
     assert experiment.digests() == expected
-    if not isinstance(experiment.network, Microcircuit):
+    if not isinstance(experiment.network, Microcircuit | InfoMax):
         assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
 
 

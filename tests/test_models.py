@@ -62,6 +62,7 @@ def test_every_cell_says_how_it_is_heard_and_every_card_is_of_one_kind():
     assert len(CELLS) + len(RATE_CELLS) + len(SYNAPSES) + len(PLASTICITIES) == len(SHELF)
     microcircuit = ("pyramidal_hidden", "pyramidal_output", "interneuron")
     assert {f"{name}{kind}" for name in microcircuit for kind in ("", "_latent", "_poisson")} <= set(RATE_CELLS)
+    assert {f"corinfomax_{name}" for name in ("hidden", "output", "multiplier")} <= set(RATE_CELLS)
     learning = ("bottom_up", "to_interneuron", "from_interneuron", "top_down")
     assert {f"{kind}_{name}" for name in learning for kind in ("plastic", "spiking")} == set(PLASTICITIES)
 
@@ -99,7 +100,8 @@ def test_every_parameter_of_a_card_is_read(name):
 
 def test_every_rate_cell_and_plasticity_is_named_in_their_reference_test():
     folder = Path(__file__).parent / "reference"
-    files = (path for start in ("dendritic", "rate") for path in folder.glob(f"test_{start}*.py"))
+    starts = ("dendritic", "rate", "corinfomax")
+    files = (path for start in starts for path in folder.glob(f"test_{start}*.py"))
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert all(f'"{name}"' in text for name in RATE_CELLS + PLASTICITIES)
 

@@ -22,7 +22,7 @@ from snnlab.statistics import irregularity
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders", "microcircuit", "rate_scale",
-           "predictive_coding"]  # fmt: skip
+           "predictive_coding", "corinfomax"]  # fmt: skip
 
 
 def said_by(script: str, folder: Path, *words: str) -> str:
@@ -181,3 +181,12 @@ def test_z_il_and_backpropagation_are_timed_where_they_agree() -> None:
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert len(rows) == 5 and all(row["difference"] < 1e-10 for row in rows)
+
+
+@pytest.mark.slow
+def test_corinfomax_learns_with_and_without_parts_of_itself(tmp_path: Path) -> None:
+    """Three lines, each far above the chance of 10 %, with forward weights that have turned to backward ones."""
+    said = said_by("corinfomax", tmp_path, "--dataset", "digits", "--epochs", "4", "--every", "50")
+    found = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", said, re.MULTILINE)
+    assert [name for name, *_ in found] == ["full rule", "no lateral weights", "backward weights frozen"]
+    assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in found)

@@ -3,6 +3,7 @@
 from snnlab.experiments import (
     backprop_layers_mnist,
     backprop_mnist,
+    corinfomax_mnist,
     dendritic_association,
     dendritic_bars,
     dendritic_bars_spiking,
@@ -29,6 +30,9 @@ from snnlab.network import Layers
 EXPERIMENTS: dict[str, Experiment] = {
     "backprop-layers-mnist": backprop_layers_mnist.EXPERIMENT,
     "backprop-mnist": backprop_mnist.EXPERIMENT,
+    "corinfomax-fashion": corinfomax_mnist.FASHION,
+    "corinfomax-mnist": corinfomax_mnist.EXPERIMENT,
+    "corinfomax-mnist-sparse": corinfomax_mnist.SPARSE,
     "dendritic-association": dendritic_association.EXPERIMENT,
     "dendritic-bars": dendritic_bars.EXPERIMENT,
     "dendritic-bars-spiking": dendritic_bars_spiking.EXPERIMENT,

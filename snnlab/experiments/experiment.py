@@ -23,7 +23,7 @@ _TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on
 
 
 class Network(Protocol):
-    """What an experiment needs to know of its network: Layers or a Microcircuit."""
+    """What an experiment needs to know of its network: Layers, a Microcircuit or an InfoMax."""
 
     @property
     def hidden(self) -> tuple[Any, ...]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
+
+from snnlab.errors import Refused
 
 Decay = Literal["none", "sqrt", "cosine", "late"]
 
@@ -21,3 +24,22 @@ def decayed(rate: float, decay: Decay, epoch: int, epochs: int) -> float:
     if decay == "late":
         return rate * min(1.0, 3 * (1 - min((epoch - 1) / epochs, 1)))
     return rate
+
+
+def compounded(factors: Sequence[float], turns: Sequence[int], epoch: int) -> float:
+    """What rates are multiplied by in this epoch, counted from 1: a power of one of the factors, by all epochs done.
+
+    The first factor holds until as many epochs are done as the first of `turns` says, then the next, and so on. One
+    that takes over does so as if it had held from the beginning, so that rates leap there.
+    """
+    done = epoch - 1
+    return float(factors[sum(done >= turn for turn in turns)] ** done)
+
+
+def check_compounded(factors: Sequence[float], turns: Sequence[int], rule: str) -> None:
+    """Raises Refused, naming fields `falling` and `turns` of the rule, for what `compounded` cannot take."""
+    if not factors or not all(0 < factor <= 1 for factor in factors):
+        raise Refused(f"{rule}.falling", f"found {tuple(factors)}", "needs factors above 0, and 1 at most")
+    if len(turns) != len(factors) - 1 or any(b <= a for a, b in zip([0, *turns], turns, strict=False)):
+        right = f"needs {len(factors) - 1} numbers of epochs, one for each factor but the first, rising"
+        raise Refused(f"{rule}.turns", f"found {tuple(turns)}", right)

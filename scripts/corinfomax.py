@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""CorInfoMax and what it does without parts of itself: accuracy, and the angle of forward and backward weights."""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+
+from snnlab.experiments import EXPERIMENTS
+from snnlab.plots import Course, courses, figure, save
+from snnlab.rules.corinfomax import angles
+from snnlab.train import evaluate, learn, start
+
+LESS = {"no lateral weights": {"network.lateral": False}, "backward weights frozen": {"rule.backward": "0"}}
+
+
+def trained(experiment, seed, every):
+    """[(updates, test accuracy in percent, degrees)] of one network, before it learns and every so many updates."""
+    trial = experiment.trial(seed=seed, threads=1)
+    state = start(trial)
+    found = [(0, 100 * evaluate(trial, state).accuracy, angles(trial.circuit, state)[-1])]
+    for epoch in range(1, experiment.epochs + 1):
+        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
+        for state, _ in steps:
+            if state.steps % every == 0 or state.steps == epoch * trial.batches_per_epoch:
+                found.append((state.steps, 100 * evaluate(trial, state).accuracy, angles(trial.circuit, state)[-1]))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plot", default="corinfomax.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser.add_argument("--dataset", default="mnist", help="of images (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=3, help="of training (%(default)s)")
+    parser.add_argument("--every", type=int, default=500, help="updates from one test to the next (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    experiment = replace(EXPERIMENTS["corinfomax-mnist"], dataset=options.dataset, epochs=options.epochs)
+    found = {name: list(zip(*trained(experiment.with_options(of), options.seed, options.every), strict=True))
+             for name, of in ({"full rule": {}} | LESS).items()}  # fmt: skip
+    for name, (_, accuracy, degrees) in found.items():
+        print(f"{name:24} {accuracy[-1]:.2f} %, {degrees[-1]:.1f} degrees")
+    picture, axes = figure(1, 2, size=(8, 3.4))
+    labels = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)")
+    for place, (ax, label) in enumerate(zip(axes[0], labels, strict=True), start=1):
+        lines = {name: Course(np.array(one[0]), np.array([one[place]])) for name, one in found.items()}
+        courses(lines, ax, names=list(found)).set(xlabel="updates", ylabel=label)
+    axes[0, 1].axhline(90, color="0.5", linestyle=":")  # of weights that are strangers
+    axes[0, 0].legend(loc="lower right")
+    print(save(picture, options.plot))
+
+
+if __name__ == "__main__":
+    main()
