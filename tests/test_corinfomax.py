@@ -359,9 +359,10 @@ def test_a_circuit_that_is_none_of_its_own_is_refused_and_so_is_its_own_by_other
             EXACT.init(other, rng)
         with pytest.raises(Refused, match="^CorInfoMax: circuit"):
             EXACT.check(other, CLASSES)
-    for rule in (TwoSweep(), Backprop()):
-        with pytest.raises(Refused, match="needs a dendritic microcircuit"):
-            rule.init(circuit, rng)
+    with pytest.raises(Refused, match="needs a dendritic microcircuit"):
+        TwoSweep().init(circuit, rng)
+    with pytest.raises(Refused, match=r"rates by phi\(x\) = clip\(x, 0, 1\); needs phi\(x\) as one of logistic"):
+        Backprop().init(circuit, rng)
     with pytest.raises(Refused, match="^HM2-BP: a circuit .*; needs one source and a chain of layers"):
         HM2BP().init(circuit, rng)
 
@@ -371,9 +372,9 @@ def test_numbers_of_layers_and_of_classes_must_fit() -> None:
     EXACT.check(circuit, CLASSES)
     with pytest.raises(Refused, match="^network: 3 outputs, and samples of 10 classes"):
         EXACT.check(circuit, 10)
-    with pytest.raises(Refused, match="^rule.forward: found 2 numbers; needs one, or 3"):
+    with pytest.raises(Refused, match="^rule.forward: found 2 numbers; needs one, or one for each of 3 layers"):
         CorInfoMax().check(circuit, CLASSES)
-    with pytest.raises(Refused, match="^rule.backward: found 3 numbers; needs one, or 2"):
+    with pytest.raises(Refused, match="^rule.backward: found 3 numbers; needs one, or one for each of 2 layers"):
         replace(EXACT, backward=(0.1, 0.1, 0.1)).check(circuit, CLASSES)
 
 
