@@ -40,7 +40,7 @@ CREDIT = Suite(
         _entry("HM2-BP", "hm2bp-mnist", **_BUDGET),
         _entry("dendritic errors", "dendritic-mnist", **_BUDGET, network__mixing="0.3,0.8", rule__spread="0.5,0.1"),
         _entry("CorInfoMax", "corinfomax-mnist", **_BUDGET),
-        _entry("self-assembly", "self-assembly-mnist", **_BUDGET),
+        _entry("self-assembly", "sal-mnist", **_BUDGET, network__descending="1000"),
         _entry("Z-IL", "z-il-mnist", **_BUDGET),
     ),
 )

@@ -18,7 +18,10 @@ from snnlab.train import evaluate, train
 
 OPTIONS = {"network.hidden": "20,15", "batch": "50", "epochs": "2", "rule.rate": "0.05"}
 NAMES = ("dendritic-mnist", "backprop-mnist")
-SMALL = {**dict.fromkeys(NAMES, OPTIONS), "corinfomax-mnist": {"network.hidden": "20", "batch": "50", "epochs": "2"}}
+SMALL = {
+    **dict.fromkeys((*NAMES, "sal-mnist"), OPTIONS),
+    "corinfomax-mnist": {"network.hidden": "20", "batch": "50", "epochs": "2"},
+}
 
 
 @pytest.fixture(autouse=True)

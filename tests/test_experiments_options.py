@@ -20,13 +20,17 @@ from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import explained, option_of, read
 from snnlab.infomax import InfoMax
 from snnlab.microcircuit import Microcircuit
+from snnlab.network import Layers
 from snnlab.rate_layers import RateLayers
 from snnlab.rules.backprop import Backprop
 from snnlab.rules.corinfomax import CorInfoMax
 from snnlab.rules.dendritic import Dendritic
+from snnlab.rules.descent import Initial
+from snnlab.rules.feedback_alignment import FeedbackAlignment
 from snnlab.rules.hm2bp import HM2BP, Decay
 from snnlab.rules.normad import Hidden, NormAD
 from snnlab.rules.resume import ReSuMe
+from snnlab.rules.self_assembly import SelfAssembly
 from snnlab.rules.span import SPAN
 from snnlab.rules.timed import Decision
 from snnlab.rules.two_sweep import Start, TwoSweep
@@ -64,12 +68,14 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
         "rule.decision": Decision,
         "rule.precision": Precision,
         "rule.start": Start,
+        "rule.initial": Initial,
     }
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
     own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
-           TwoSweep: "rule.interneuron", Backprop: "rule.decay",
-           Dendritic: "rule.lag", ZIL: "rule.gamma", CorInfoMax: "rule.falling"}  # fmt: skip
+           TwoSweep: "rule.interneuron", Backprop: "rule.decay", FeedbackAlignment: "rule.feedback",
+           SelfAssembly: "rule.mirror", Dendritic: "rule.lag", ZIL: "rule.gamma",
+           CorInfoMax: "rule.falling"}  # fmt: skip
     assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
@@ -78,9 +84,10 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
         return
     if isinstance(experiment.network, RateLayers):
         assert told["network.answer"] == "and of the output, one of the same"
-        return
     if isinstance(experiment.network, InfoMax):
         assert told["network.forgetting"].endswith("for the correlations of a layer with every one that comes")
+    if not isinstance(experiment.network, Layers):
+        assert told["network.hidden"] == "cells of each hidden layer"
         return
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')
     assert told["network.v_th"].startswith("threshold of every layer, the output's last, in the unit")
