@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,21 +75,9 @@ def bench(
     """
     chosen = _suite(suite, words, experiments)
     names = [entry.experiment for entry in chosen.entries] if chosen else _names(words or [], experiments)
-    if table:
-        set_ = None if chosen else sets  # of a suite they say which rows are shown
-        for name, given in {"--seeds": seeds, "--set": set_, "--jobs": jobs, "--threads": threads}.items():
-            if given not in (None, []):
-                raise Refused(name, "found beside --table", "leave out one of the two: --table trains nothing")
-    else:
-        at_least("--seeds", seeds, 1)
-        at_least("--jobs", jobs, 1)
-        at_least("--threads", threads, 1)
-    if plot is not None:
-        from snnlab.plots import check_path
-
-        check_path(plot)
-    if markdown is not None and not markdown.parent.is_dir():
-        raise Refused(markdown, f"no folder {markdown.parent}", "choose another --markdown")
+    # of a suite --set says, beside --table, which rows are shown
+    given = {"--seeds": seeds, "--set": None if chosen else sets, "--jobs": jobs, "--threads": threads}
+    _check(given, table=table, plot=plot, markdown=markdown)
     failed: list[Failure] = []
     if not table:
         wanted = _plans(names, chosen, seeds or _SEEDS, changes_of(sets or [], None))
@@ -103,6 +91,26 @@ def bench(
         print(f"{failure.plan.name}: {failure.refusal}", file=sys.stderr)
     if failed:
         raise typer.Exit(2)
+
+
+def _check(given: Mapping[str, Any], *, table: bool, plot: Path | None, markdown: Path | None) -> None:
+    """Raises Refused for what cannot be done, before anything is.
+
+    given  option -> its value, of those by which networks are trained
+    """
+    if table:
+        for name, value in given.items():
+            if value not in (None, []):
+                raise Refused(name, "found beside --table", "leave out one of the two: --table trains nothing")
+    else:
+        for name in ("--seeds", "--jobs", "--threads"):
+            at_least(name, given[name], 1)
+    if plot is not None:
+        from snnlab.plots import check_path
+
+        check_path(plot)
+    if markdown is not None and not markdown.parent.is_dir():
+        raise Refused(markdown, f"no folder {markdown.parent}", "choose another --markdown")
 
 
 def tell(line: str) -> None:
