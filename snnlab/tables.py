@@ -186,8 +186,9 @@ _NOTES = """\
 - *test accuracy*: of the last epoch, never of the best; mean over seeds ± standard deviation (n - 1). *paper* is the
   number reported there, and the last column says what it is.
 - *spikes*: fired by all layers for a test sample, the input's not among them. *operations*: spikes that cross a weight
-  other than zero, for a test sample, the input's among them (NeuroBench's effective accumulates; there are no
-  multiplications).
+  other than zero, for a test sample, the input's among them (NeuroBench's effective accumulates, ACs). Cells that are
+  heard by their rates fire none: there they are rates other than zero that cross such a weight, and all but rates of 1
+  are multiplied by it (effective MACs).
 - *wall time*: of one training with a test after every epoch."""
 
 

@@ -29,7 +29,7 @@ from typing import Self, get_args
 import numpy as np
 
 from snnlab.circuit import Circuit
-from snnlab.engine import Precision
+from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.dense import Change, changed, heard
 from snnlab.errors import Refused, one_of
 from snnlab.rules import settling
@@ -38,6 +38,7 @@ from snnlab.rules.forward import check_classes, each, targets
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.settling import Body, Rest
 from snnlab.rules.transfer import Values
+from snnlab.rules.unrolled import descent
 
 _NAME = "CorInfoMax"
 _SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of the batch
@@ -111,9 +112,7 @@ class CorInfoMax:
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         body = settling.body(circuit, _NAME)
-        seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
-        wanted = targets(batch.labels, (len(seen), circuit[body.layers[-1]].size), 0.0, 1.0)
-        wanted = wanted.astype(self.precision)
+        seen, wanted = self._seen(batch), self._wanted(circuit, body, batch)
         beta = self.beta(state)
         free, nudged = self.phases(body, state, seen, wanted, beta)
         counts = np.ones(len(seen)) if batch.weights is None else batch.weights
@@ -125,6 +124,24 @@ class CorInfoMax:
         loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
         return state, Score(loss, answer.argmax(axis=1) == batch.labels, 0)
 
+    def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+        body = settling.body(circuit, _NAME)
+        seen, wanted = self._seen(batch), self._wanted(circuit, body, batch)
+        beta = self.beta(state)
+        free, nudged = self.phases(body, state, seen, wanted, beta)
+        counts = np.ones(len(seen)) if batch.weights is None else batch.weights
+        found = self.changes(body, state, seen, free, nudged, counts, 1, beta)
+        names = {id(values): name for name, values in state.weights.items()}
+        with one_blas_thread():
+            return {names[id(one.weights)]: one.rate * (one.before.T @ one.after) for one in found}
+
+    def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+        """Of forward weights, through the steps of the free phase; of none where multipliers keep rates sparse."""
+        body = settling.body(circuit, _NAME)
+        if body.speeds:
+            return {}
+        return descent(body, state.weights, self._seen(batch), self._wanted(circuit, body, batch), self.free)
+
     def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
         body = settling.body(circuit, _NAME)
         seen = steady(inputs, _NAME).astype(self.precision, copy=False)
@@ -132,6 +149,13 @@ class CorInfoMax:
         rates = settling.settled(body, state.weights, below, self.free, threads=self.threads).r
         activity = dict(zip(body.layers, rates, strict=True))
         return Answer(rates[-1], rates[-1].argmax(axis=1), activity, (*body.forward, *body.backward, *body.beside))
+
+    def _seen(self, batch: Batch) -> Values:
+        return steady(batch.inputs, _NAME).astype(self.precision, copy=False)
+
+    def _wanted(self, circuit: Circuit, body: Body, batch: Batch) -> Values:
+        shape = (batch.inputs.samples, circuit[body.layers[-1]].size)
+        return targets(batch.labels, shape, 0.0, 1.0).astype(self.precision)
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)

@@ -1,0 +1,98 @@
+"""The gradient of what a CorInfoMax circuit answers, by backpropagation through the steps of a free phase.
+
+For comparison alone: nothing in the circuit knows it. Every step takes a soma from u to
+
+    u + m [-leak u + (v_B - u)/epsilon + c (v_A - u)]
+
+with its own length m, and c of 1/epsilon, 1 at the output. Errors go back through the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.engine import one_blas_thread
+from snnlab.rules.settling import Body
+from snnlab.rules.transfer import Values
+
+Array = NDArray[Any]
+
+
+def descent(body: Body, weights: Mapping[str, Values], seen: Values, wanted: Values, steps: int) -> dict[str, Array]:
+    """-dE/dw of forward weights, E half the squared error of the output's rates after a free phase, mean over samples.
+
+    seen, wanted  rates of the input (samples, inputs), and of the output
+    """
+    precise = {name: values.astype(np.float64) for name, values in weights.items()}
+    with one_blas_thread():
+        past = forward(body, precise, seen.astype(np.float64), steps)
+        return backward(body, precise, seen.astype(np.float64), wanted, past)
+
+
+def forward(body: Body, weights: Mapping[str, Array], seen: Array, steps: int) -> list[list[Array]]:
+    """The potentials of every layer at the beginning and after every step."""
+    below = seen @ weights[body.forward[0]]
+    u = [np.zeros((len(seen), weights[name].shape[1]), dtype=below.dtype) for name in body.forward]
+    past = [u]
+    for length in body.steps(steps):
+        r = [rates(body, one) for one in u]
+        after = []
+        for k, one in enumerate(u):
+            basal = r[k - 1] @ weights[body.forward[k]] if k else below
+            inside, gain, c = _apical(body, k)
+            apical = inside * body.leak * r[k]
+            if body.lateral:
+                apical = apical + inside * gain * (r[k] @ weights[body.beside[k]])
+            if k + 1 < len(u):
+                apical = apical + r[k + 1] @ weights[body.backward[k]]
+            after.append(one + length * (-body.leak * one + (basal - one) / body.epsilon + c * (apical - one)))
+        u = after
+        past.append(u)
+    return past
+
+
+def backward(
+    body: Body, weights: Mapping[str, Array], seen: Array, wanted: Array, past: list[list[Array]]
+) -> dict[str, Array]:
+    """What -dE/dw is, from the potentials at the beginning and after every step."""
+    layers = range(len(body.layers))
+    error = [np.zeros_like(one) for one in past[-1]]  # -dE/du
+    error[-1] = (wanted - rates(body, past[-1][-1])) * _open(body, past[-1][-1])
+    found = {name: np.zeros_like(weights[name]) for name in body.forward}
+    for length, u in zip(reversed(body.steps(len(past) - 1)), reversed(past[:-1]), strict=True):
+        r = [rates(body, one) for one in u]
+        asked = [np.zeros_like(one) for one in u]  # -dE/dr
+        for k in layers:
+            inside, gain, c = _apical(body, k)
+            basal, apical = length / body.epsilon * error[k], length * c * error[k]
+            found[body.forward[k]] += (r[k - 1] if k else seen).T @ basal
+            if k:
+                asked[k - 1] += basal @ weights[body.forward[k]].T
+            asked[k] += inside * body.leak * apical
+            if body.lateral:
+                asked[k] += inside * gain * (apical @ weights[body.beside[k]].T)
+            if k + 1 < len(u):
+                asked[k + 1] += apical @ weights[body.backward[k]].T
+        kept = [1 - length * (body.leak + 1 / body.epsilon + _apical(body, k)[2]) for k in layers]
+        error = [kept[k] * error[k] + asked[k] * _open(body, u[k]) for k in layers]
+    return {name: one / len(seen) for name, one in found.items()}
+
+
+def rates(body: Body, u: Array) -> Array:
+    """Between 0 and the highest."""
+    return np.clip(u, 0, body.highest)
+
+
+def _open(body: Body, u: Array) -> Array:
+    return ((u > 0) & (u < body.highest)).astype(u.dtype)
+
+
+def _apical(body: Body, k: int) -> tuple[float, float, float]:
+    """Of a layer's apical dendrite: the share of its own rates, that of lateral ones within it, its conductance."""
+    if k + 1 < len(body.layers):
+        return body.epsilon, 2 * body.gamma, 1 / body.epsilon
+    return 1.0, body.gamma, 1.0
