@@ -23,7 +23,7 @@ NAMES = ("dendritic-mnist", "backprop-mnist")
 @pytest.fixture(autouse=True)
 def of_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The experiments on the digits that ship with scikit-learn."""
-    for name in NAMES:
+    for name in (*NAMES, "sal-mnist"):
         small = replace(EXPERIMENTS[name], dataset="digits").with_options(OPTIONS)
         monkeypatch.setitem(EXPERIMENTS, name, small)
 
@@ -32,7 +32,7 @@ def experiment(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "sal-mnist"])
 def test_a_run_goes_on_to_the_same_bits_and_on_any_number_of_threads(name: str, tmp_path: Path) -> None:
     study = begun(tmp_path / "whole", experiment=experiment(name))
     for _ in train(study.trial, study.run):

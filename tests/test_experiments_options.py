@@ -19,12 +19,14 @@ from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.options import explained, option_of, read
 from snnlab.microcircuit import Microcircuit
-from snnlab.rate_layers import RateLayers
+from snnlab.network import Layers
 from snnlab.rules.backprop import Backprop
 from snnlab.rules.dendritic import Dendritic
+from snnlab.rules.descent import Initial
 from snnlab.rules.hm2bp import HM2BP, Decay
 from snnlab.rules.normad import Hidden, NormAD
 from snnlab.rules.resume import ReSuMe
+from snnlab.rules.self_assembly import SelfAssembly
 from snnlab.rules.span import SPAN
 from snnlab.rules.timed import Decision
 from snnlab.rules.two_sweep import Start, TwoSweep
@@ -62,11 +64,12 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
         "rule.decision": Decision,
         "rule.precision": Precision,
         "rule.start": Start,
+        "rule.initial": Initial,
     }
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
     own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
-           TwoSweep: "rule.interneuron", Backprop: "rule.decay",
+           TwoSweep: "rule.interneuron", Backprop: "rule.decay", SelfAssembly: "rule.mirror",
            Dendritic: "rule.lag", ZIL: "rule.gamma"}  # fmt: skip
     assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
@@ -74,8 +77,8 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     if isinstance(experiment.network, Microcircuit):
         assert told["network.mixing"].endswith("of the output's from its teacher; one number for all alike")
         return
-    if isinstance(experiment.network, RateLayers):
-        assert told["network.answer"] == "and of the output, one of the same"
+    if not isinstance(experiment.network, Layers):
+        assert told["network.hidden"] == "cells of each hidden layer"
         return
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')
     assert told["network.v_th"].startswith("threshold of every layer, the output's last, in the unit")

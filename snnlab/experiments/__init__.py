@@ -19,6 +19,7 @@ from snnlab.experiments import (
     normad_association,
     normad_mnist,
     normad_xor,
+    self_assembly_mnist,
     z_il_mnist,
 )
 from snnlab.experiments.experiment import Experiment
@@ -47,6 +48,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "normad-mnist": normad_mnist.EXPERIMENT,
     "normad-xor": normad_xor.EXPERIMENT,
     "resume-association": normad_association.RESUME,
+    "sal-mnist": self_assembly_mnist.EXPERIMENT,
+    "sal-mnist-backprop": self_assembly_mnist.CONTROL,
     "span-association": normad_association.SPAN_SINGLE,
     "z-il-mnist": z_il_mnist.EXPERIMENT,
 }

@@ -1,4 +1,4 @@
-"""The leaky cell of a rate (Hopfield, PNAS 81:3088, 1984), against its equation solved."""
+"""Leaky cells of a rate (Hopfield, PNAS 81:3088, 1984), alone and in two streams, against their equations solved."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Source
+from snnlab.circuit import Circuit, Plastic, Population, Projection, Source
 from snnlab.rate_layers import FUNCTIONS
 from snnlab.rates import Rates
 from snnlab.simulate import simulate
+from snnlab.two_streams import SLOPES
+
+PLASTIC = {"plastic_ascending": ("stream_ascending", "basal"), "plastic_descending": ("stream_descending", "lateral")}
 
 WRITTEN = {
     "logistic": lambda u: 1 / (1 + math.exp(-u)),
@@ -35,3 +38,45 @@ def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, wei
     for step in (0, 1, 100, 999):
         assert potential[step] == pytest.approx(2 * weight * (1 - 0.99**step), rel=1e-12)
         assert rate[step] == pytest.approx(WRITTEN[name](potential[step]), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("weight", [-0.9, 1.3])
+def test_the_error_of_an_ascending_cell_is_what_arrives_times_the_slope_of_its_rate(name: str, weight: float) -> None:
+    """The slope is a central difference; the output's error is what is wanted less what is said, while it is taught."""
+    card = cards.cell("stream_ascending", {"phi(x)": FUNCTIONS[name], "slope(x)": SLOPES[name]})
+    cell = Population("cell", card, 1, start={"u": weight})
+    arriving = {"basal": ("eye", weight), "teaching": ("eye", 0.7), "target": ("eye", 0.4), "nudge": ("teacher", 1.0)}
+    wires = [Projection(pre, "cell", receptor, np.array([[one]])) for receptor, (pre, one) in arriving.items()]
+    circuit = Circuit((Source("eye", 1), Source("teacher", 1), cell), tuple(wires), "0.1 ms")
+    step = 1e-6
+    slope = (WRITTEN[name](weight + step) - WRITTEN[name](weight - step)) / (2 * step)
+    for nudge in (0.0, 1.0):
+        told = {"eye": Rates.steady(np.ones((1, 1))), "teacher": Rates.steady(np.array([[nudge]]))}
+        run = simulate(circuit, told, "250 ms", record={"cell": ["delta"]}, target="numpy")
+        error = 0.7 + nudge * (0.4 - WRITTEN[name](weight))
+        assert run.trace("cell", "delta").values[-1, 0] == pytest.approx(slope * error, rel=1e-7, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", PLASTIC)
+def test_a_synapse_of_two_streams_comes_to_the_product_over_gamma(name: str) -> None:
+    """dw/dt = eta (pre post - gamma w), solved by Euler's steps; here pre is 0.8, and post 0.5 from the start."""
+    card, drives = PLASTIC[name]
+    plastic = Plastic(cards.plasticity(name), {"eta": 40.0, "gamma": 0.25})
+    # what is learned onto says delta, or hears v, whatever it learns
+    said = {"stream_ascending": "delta", "stream_descending": "v"}[card]
+    after = Population("after", cards.cell(card), 1, start={"delta": 0.5} if said == "delta" else {})
+    wires = [Projection("before", "after", "basal" if said == "delta" else "apical", np.array([[0.3]]),
+                        plasticity=plastic, reads="r" if said == "delta" else "delta")]  # fmt: skip
+    cell = "stream_descending" if said == "v" else "stream_ascending"
+    start = {"delta": 0.8} if said == "v" else {"u": 0.8}
+    before = Population("before", cards.cell(cell), 1, {"tau": "1000 second"}, start=start)
+    after = Population("after", after.cell, 1, {"tau": "1000 second"}, start=after.start)
+    nodes = (Source("eye", 1), before, after)
+    if said == "v":
+        wires.append(Projection("eye", "after", drives, np.array([[0.5]])))
+    run = simulate(
+        Circuit(nodes, tuple(wires), "1 ms"), {"eye": Rates.steady(np.ones((1, 1)))}, "200 ms", target="numpy"
+    )
+    expected = 0.8 * 0.5 / 0.25 + (0.3 - 0.8 * 0.5 / 0.25) * (1 - 40 * 0.25e-3) ** 200
+    assert run.weights[wires[0].name][0, 0] == pytest.approx(expected, rel=1e-3)
