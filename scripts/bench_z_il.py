@@ -5,7 +5,7 @@ All begin with the same feed-forward pass, which is counted. Backpropagation the
 takes the steps of inference of the levelled graph, once worked out for the nodes alone that errors have just come to
 ("front"), and once for all nodes, as it is defined. Inference learning (IL) takes as many steps of 0.1 as are asked
 for. Times are processor time in milliseconds for one update of a batch, float64, on one thread: the median of rounds in
-which all take turns. A ratio is the median of those of each round.
+which all run, in random order. A ratio is the median of those of each round.
 
 Stops with an error where an update by Z-IL differs from the gradient by more than 1e-10 of its largest number.
 """
@@ -62,13 +62,12 @@ def apart(ways: dict[str, Callable[[], dict[str, Values]]]) -> float:
     return max(float(np.abs(one[k] - right[k]).max() / np.abs(right[k]).max()) for one in found for k in right)
 
 
-def timed(ways: dict[str, Callable[[], dict[str, Values]]], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds of each way in each round (rounds,), the first round thrown away; who begins changes."""
+def timed(ways: dict[str, Callable[[], dict[str, Values]]], rounds: int, seed: int) -> dict[str, np.ndarray]:
+    """Seconds of each way in each round (rounds,), the first round thrown away; each has an order of its own."""
     took = {name: np.zeros(rounds + 1) for name in ways}
-    names = list(ways)
+    rng, names = np.random.default_rng(seed), list(ways)
     for k in range(rounds + 1):
-        first = k % len(names)  # who comes after IL finds the caches full of other things
-        for name in names[first:] + names[:first]:
+        for name in rng.permutation(names):  # who comes after IL finds memory and caches as that left them
             begun = time.process_time()
             with np.errstate(all="ignore"):  # IL may run away, which costs it nothing
                 ways[name]()
@@ -80,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30, help="that count (default: %(default)s)")
     parser.add_argument("--il-steps", type=int, default=20, help="of inference learning (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of parameters and samples (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of parameters, samples and orders (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     for name in ("rounds", "il_steps"):
@@ -92,7 +91,7 @@ def main() -> None:
             ways = updates(graph, options.il_steps, options.seed)
             if not (difference := apart(ways)) < CLOSE:
                 parser.exit(1, f"{net}: Z-IL differs from the gradient by {difference:.3g}\n")
-            took = timed(ways, options.rounds)
+            took = timed(ways, options.rounds, options.seed)
             row: dict[str, object] = {"net": net, "levels": max(graph.levels.values()), "difference": difference}
             row |= {f"{way}: s": float(np.median(seconds)) for way, seconds in took.items()}
             reference = took["backpropagation"]
