@@ -39,7 +39,7 @@ def main():
     for name, (_, accuracy, degrees) in found.items():
         print(f"{name:24} {accuracy[-1]:.2f} %, {degrees[-1]:.1f} degrees")
     picture, axes = figure(1, 2, size=(8, 3.4))
-    course({name: (at, accuracy) for name, (at, accuracy, _) in found.items()}, axes[0, 0], label="test accuracy (%)")
+    course({name: (at[1:], said[1:]) for name, (at, said, _) in found.items()}, axes[0, 0], label="test accuracy (%)")
     angle_course({name: (at, degrees) for name, (at, _, degrees) in found.items()}, axes[0, 1])
     axes[0, 0].legend(loc="lower right")
     print(save(picture, options.plot))
