@@ -43,7 +43,8 @@ def main():
     picture, axes = figure(1, 2, size=(8, 3.4))
     labels = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)")
     for place, (ax, label) in enumerate(zip(axes[0], labels, strict=True), start=1):
-        lines = {name: Course(np.array(one[0]), np.array([one[place]])) for name, one in found.items()}
+        first = 1 if place == 1 else 0  # without the chance that accuracy begins at
+        lines = {name: Course(np.array(one[0][first:]), np.array([one[place][first:]])) for name, one in found.items()}
         courses(lines, ax, names=list(found)).set(xlabel="updates", ylabel=label)
     axes[0, 1].axhline(90, color="0.5", linestyle=":")  # of weights that are strangers
     axes[0, 0].legend(loc="lower right")
