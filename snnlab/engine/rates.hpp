@@ -185,9 +185,38 @@ template <class real> struct Parts {
     std::vector<std::unique_ptr<Synapses<real>>> synapses;  // none for sparse ones
 };
 
+// The weights of a tile's synapses lane by lane, where every one of its neurons hears the neuron in its own lane of one
+// tile, at most once, as in a projection from one to one. Else `block` is -1.
+template <class real> struct Paired {
+    alignas(64) real weights[LANES<real>] = {};
+    int64_t block = -1;
+
+    Paired(const Tile<real>& at, const Projection& from) {
+        const int64_t begin = from.offsets[at.tile], end = from.offsets[at.tile + 1];
+        bool taken[LANES<real>] = {};
+        for (int64_t k = begin; k < end; ++k) {
+            const int lane = from.lane[k];
+            const bool apart = from.before[k] / LANES<real> != from.before[begin] / LANES<real>;
+            if (apart || from.before[k] % LANES<real> != lane || taken[lane]) return;
+            taken[lane] = true;
+            weights[lane] = static_cast<const real*>(from.synapses)[k];
+        }
+        if (end > begin) block = from.before[begin] / LANES<real>;
+    }
+};
+
 template <class real>
 void sparse(const Tile<real>& at, const Projection& from, const Heard<real>& heard, real* sum, int stride) {
     const real* weights = static_cast<const real*>(from.synapses);
+    if (heard.width == LANES<real> && at.samples > 1)
+        if (const Paired<real> paired(at, from); paired.block >= 0) {
+            const real* __restrict now = heard.neuron(paired.block * LANES<real>);
+            for (int s = 0; s < at.samples; ++s, now += LANES<real>, sum += stride)
+                // what a source says need not lie where whole vectors do
+#pragma GCC ivdep
+                for (int n = 0; n < LANES<real>; ++n) sum[n] += paired.weights[n] * now[n];
+            return;
+        }
     for (int64_t k = from.offsets[at.tile]; k < from.offsets[at.tile + 1]; ++k) {
         const real* now = heard.neuron(from.before[k]);
         for (int s = 0; s < at.samples; ++s) sum[s * stride + from.lane[k]] += weights[k] * now[s * heard.width];
