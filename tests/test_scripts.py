@@ -158,3 +158,12 @@ def test_bars_need_spikes(tmp_path: Path) -> None:
     words = ("--seeds", "1", "--epochs", "150", "--scales", "0.1", "100")
     few, many = map(float, re.findall(r": ([\d.]+) \+-", said_by("rate_scale", tmp_path, *words)))
     assert few < 60 < 95 <= many
+
+
+@pytest.mark.slow
+def test_two_streams_that_fire_follow_the_law_of_alignment(tmp_path: Path) -> None:
+    """In the drawn run, shortened: 4 s, so that a half of what is not aligned is left."""
+    said = said_by("self_assembly", tmp_path, "--seconds", "4")
+    departure = re.search(r"largest departure from the law: (\S+) of", said)
+    assert departure and float(departure[1]) < 1e-10
+    assert len((ROOT / "scripts" / "self_assembly.py").read_text(encoding="utf-8").splitlines()) < 60
