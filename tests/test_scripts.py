@@ -190,3 +190,12 @@ def test_corinfomax_learns_with_and_without_parts_of_itself(tmp_path: Path) -> N
     found = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", said, re.MULTILINE)
     assert [name for name, *_ in found] == ["full rule", "no lateral weights", "backward weights frozen"]
     assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in found)
+
+
+@pytest.mark.slow
+def test_two_streams_that_fire_follow_the_law_of_alignment(tmp_path: Path) -> None:
+    """In the drawn run, shortened: 4 s, so that a half of what is not aligned is left."""
+    said = said_by("self_assembly", tmp_path, "--seconds", "4")
+    departure = re.search(r"largest departure from the law: (\S+) of", said)
+    assert departure and float(departure[1]) < 1e-10
+    assert len((ROOT / "scripts" / "self_assembly.py").read_text(encoding="utf-8").splitlines()) < 60
