@@ -8,7 +8,7 @@ import numpy as np
 
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Course, courses, figure, save
-from snnlab.rules.corinfomax import angles
+from snnlab.rules.corinfomax import feedback_angles
 from snnlab.train import evaluate, learn, start
 
 LESS = {"no lateral weights": {"network.lateral": False}, "backward weights frozen": {"rule.backward": "0"}}
@@ -18,12 +18,15 @@ def trained(experiment, seed, every):
     """[(updates, test accuracy in percent, degrees)] of one network, before it learns and every so many updates."""
     trial = experiment.trial(seed=seed, threads=1)
     state = start(trial)
-    found = [(0, 100 * evaluate(trial, state).accuracy, angles(trial.circuit, state)[-1])]
+
+    def seen(state):
+        return state.steps, 100 * evaluate(trial, state).accuracy, feedback_angles(trial.circuit, state)[-1]
+
+    found = [seen(state)]
     for epoch in range(1, experiment.epochs + 1):
-        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
-        for state, _ in steps:
+        for state, _ in learn(trial.rule, trial.circuit, state, trial.batches(epoch)):
             if state.steps % every == 0 or state.steps == epoch * trial.batches_per_epoch:
-                found.append((state.steps, 100 * evaluate(trial, state).accuracy, angles(trial.circuit, state)[-1]))
+                found.append(seen(state))
     return found
 
 

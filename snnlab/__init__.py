@@ -45,6 +45,7 @@ _ROOMS = {
     "Rates": "rates",
     "Recording": "recording",
     "Spikes": "spikes",
+    "TwoStreams": "two_streams",
     "irregularity": "statistics",
 }
 
@@ -65,6 +66,7 @@ __all__ = [  # as in _ROOMS; a list that type checkers can read
     "Source",
     "SpikingClassifier",
     "Spikes",
+    "TwoStreams",
     "alone",
     "cell",
     "dataset",

@@ -13,7 +13,6 @@ from snnlab.plots import Course
 from snnlab.results import Row, plain
 from snnlab.suites import Suite
 
-_ACCURATE = 80.0  # percent, below which no panel begins unless a rule stays there
 _FIRST = "input->"  # begins the name of the projection whose angle is drawn
 
 
@@ -46,12 +45,12 @@ def draw_suite(suite: Suite, found: Mapping[str, Sequence[Row]], path: Path) -> 
         plots.courses(timed, over_time, names=names)
         plots.courses({name: Course(epochs[name], angles[name]) for name in angles}, away, names=names)
     lowest = min((one.min() for one in accuracy.values()), default=0.0)
-    floor = _ACCURATE if lowest >= _ACCURATE else 0.0
     for ax, label in ((over_epochs, "epoch"), (over_time, "time of training and testing (s)")):
-        ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(max(floor, lowest - 1), 100))
+        ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(max(0.0, lowest - 1), 100))
     over_time.set_xscale("log")
-    away.set(xlabel="epoch", ylabel="angle of the first layer's update\nto the gradient (degrees)", ylim=(-3, 93))
-    away.set_yticks(range(0, 91, 15))
+    widest = max((one.max() for one in angles.values()), default=90.0)
+    away.set(xlabel="epoch", ylabel="angle of the first layer's update\nto the gradient (degrees)")
+    away.set(ylim=(-3, max(93, widest + 3)), yticks=range(0, 181 if widest > 90 else 91, 15))
     figure.legend(*over_epochs.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return plots.save(figure, path)
 

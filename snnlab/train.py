@@ -28,7 +28,7 @@ BETWEEN_CHECKPOINTS = 20.0
 """Seconds of work that a kill may cost, unless told otherwise."""
 
 _TESTED = 100  # samples at a time; changes no answer but those of cells that draw their spikes
-_PROBED = 500  # training samples whose update is held against the gradient
+_PROBED = 500  # samples, the first of those for training, whose update is held against the gradient
 _EVERY = 16  # batches from one look at all weights to the next, which may take as long as small batches
 _AHEAD = 2  # batches that wait to be learned from
 _Made = TypeVar("_Made")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.microcircuit import Microcircuit
 from snnlab.rate_layers import RateLayers
@@ -85,6 +86,22 @@ def test_backpropagation_and_z_il_go_down_the_gradient_and_random_feedback_does_
     astray = FeedbackAlignment(spread=(0.8,), **EXACT)
     found = angles(astray, circuit, astray.init(circuit, np.random.default_rng(seed)), BATCH)
     assert found["hidden2->output.basal"] < 1e-5 < 1 < found[FIRST]
+
+
+def test_one_cell_has_an_angle_and_a_bias_has_none() -> None:
+    circuit = RateLayers((1,), "tanh").circuit((12,), 5, 1e-4)
+    rule = Backprop(spread=(0.8,), **EXACT)
+    found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(0)), BATCH)
+    assert found.keys() == {FIRST, "hidden1->output.basal"}
+
+
+def test_a_network_that_has_come_apart_has_no_angles() -> None:
+    circuit = RateLayers((6,), "tanh").circuit((12,), 5, 1e-4)
+    rule = Backprop(spread=(0.8,), **EXACT)
+    state = rule.init(circuit, np.random.default_rng(0))
+    state.weights[FIRST][0, 0] = np.nan
+    with pytest.raises(Refused, match=r"^update of .*: not finite any more; a smaller rate of learning may help$"):
+        angles(rule, circuit, state, BATCH)
 
 
 def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_none(tmp_path: Path) -> None:

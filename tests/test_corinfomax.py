@@ -22,7 +22,7 @@ from snnlab.network import Layers
 from snnlab.rates import Rates
 from snnlab.rules import settling
 from snnlab.rules.backprop import Backprop
-from snnlab.rules.corinfomax import CorInfoMax, angles
+from snnlab.rules.corinfomax import CorInfoMax, feedback_angles
 from snnlab.rules.hm2bp import HM2BP
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.two_sweep import TwoSweep
@@ -296,11 +296,11 @@ def test_the_angle_is_0_for_transposes_180_for_their_negatives_and_90_for_strang
     up = state.weights["hidden1->output.basal"]
     down = state.weights["output->hidden1.apical"]
     down[:] = np.random.default_rng(1).normal(size=down.shape)
-    assert angles(circuit, state)[0] == pytest.approx(90, abs=8)
+    assert feedback_angles(circuit, state)[0] == pytest.approx(90, abs=8)
     for factor, degrees in ((3.0, 0.0), (-0.1, 180.0)):
         down[:] = factor * up.T
-        assert angles(circuit, state)[0] == pytest.approx(degrees, abs=1e-5)
-    assert len(angles(*begun())) == 2
+        assert feedback_angles(circuit, state)[0] == pytest.approx(degrees, abs=1e-5)
+    assert len(feedback_angles(*begun())) == 2
 
 
 def trained(network: InfoMax, rule: CorInfoMax, epochs: int) -> tuple[float, float]:
@@ -314,7 +314,7 @@ def trained(network: InfoMax, rule: CorInfoMax, epochs: int) -> tuple[float, flo
             part = train.take(order[first : first + 20])
             state, _ = rule.step(circuit, state, Batch(encoder.encode(part, seed=0), part.labels, epoch, epochs))
     answer = rule.respond(circuit, state, encoder.encode(test, seed=0))
-    return float(np.mean(answer.labels == test.labels)), angles(circuit, state)[0]
+    return float(np.mean(answer.labels == test.labels)), feedback_angles(circuit, state)[0]
 
 
 def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() -> None:

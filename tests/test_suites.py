@@ -17,11 +17,22 @@ from snnlab.results import Row, plain
 from snnlab.suites import CREDIT, SUITES, Entry, Suite
 
 
+def assert_alike(suite: Suite) -> None:
+    made = [EXPERIMENTS[entry.experiment].with_options(entry.changes) for entry in suite.entries]
+    assert len({(one.dataset, str(one.network.hidden).replace("'", ""), one.epochs) for one in made}) == 1
+
+
+def test_one_that_has_more_epochs_is_not_alike() -> None:
+    first, *others = CREDIT.entries
+    with pytest.raises(AssertionError):
+        assert_alike(replace(CREDIT, entries=(replace(first, changes={**first.changes, "epochs": "6"}), *others)))
+
+
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
 def test_a_suite_compares_like_with_like(suite: Suite) -> None:
     made = [EXPERIMENTS[entry.experiment].with_options(entry.changes) for entry in suite.entries]
-    assert len({(one.dataset, str(one.network.hidden).replace("'", ""), one.epochs) for one in made}) == 1
     assert len({entry.label for entry in suite.entries}) == len(made) == len({type(one.rule) for one in made})
+    assert_alike(suite)
     for one in made:
         one.rule.check(one.network.circuit((28, 28), 10, one.encoder.dt), 10)
 
@@ -66,8 +77,19 @@ def test_accuracy_over_epochs_and_time_and_angles_are_drawn(tmp_path: Path, monk
     assert colors[0]["BP"] == colors[1]["BP"] == colors[2]["BP"] != colors[0]["HM2-BP"]
 
 
-def test_the_figure_of_no_rows_says_so(tmp_path: Path) -> None:
-    assert comparison.draw_suite(CREDIT, {}, tmp_path / "a.png").stat().st_size
+def test_the_figure_of_no_rows_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure) or path)
+    comparison.draw_suite(CREDIT, {}, tmp_path / "a.png")
+    assert [[text.get_text() for text in ax.texts] for ax in kept[0].axes] == [["no results"]] * 3
+
+
+def test_angles_beyond_the_right_one_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure) or path)
+    astray = row("backprop-layers-mnist", {"epochs": "2"}, 0, [0.90, 0.94], [100.0, 120.0])
+    comparison.draw_suite(TWO, comparison.rows_of(TWO, [astray], {}), tmp_path / "a.png")
+    assert kept[0].axes[2].get_ylim()[1] > 120
 
 
 def test_courses_that_do_not_fit_are_refused() -> None:

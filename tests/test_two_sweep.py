@@ -288,7 +288,7 @@ def test_interneurons_alone_learn_to_predict_from_random_weights() -> None:
     inter = [state.weights[name] for name in state.weights if name.endswith((".dendrite", ".inhibition"))]
     for _ in range(3000):
         found = rule.sweeps(body, state, rng.random((10, 40)), None)
-        for change in rule.changes(body, state, found, np.ones(10), 1.0):
+        for change in rule.changes(body, state, found, np.ones(10), 1.0).values():
             if any(change.weights is one for one in inter):
                 change.weights[:] += change.rate * change.before.T @ change.after
     assert apical() < first / 100, (first, apical())

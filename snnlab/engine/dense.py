@@ -6,13 +6,14 @@ A matrix product of a library sums in an order that depends on how many threads 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.engine.blas import one_blas_thread
 from snnlab.engine.engine import REAL, Precision, address, compiled
 from snnlab.errors import Refused
 from snnlab.native import cores
@@ -32,6 +33,12 @@ class Change(NamedTuple):
     before: NDArray[np.floating]
     after: NDArray[np.floating]
     rate: float
+
+
+def products(found: Mapping[str, Change]) -> dict[str, NDArray[np.floating]]:
+    """What each of the changes adds to its weights, by the same names."""
+    with one_blas_thread():
+        return {name: one.rate * (one.before.T @ one.after) for name, one in found.items()}
 
 
 class _Dense(ctypes.Structure):

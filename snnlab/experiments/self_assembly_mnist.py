@@ -1,7 +1,7 @@
 """The self-assembling circuit (reconstruction) on MNIST, 784-128-10, and backpropagation with the same decay.
 
-The paper's abstract has no number for it. What is asked is that of both, with the same weights to begin with, the same
-batches, rates and decay, the circuit comes within half a point of backpropagation. 256 cells beside the 128 hidden ones
+The paper's abstract has no number for it. What is asked of it: with the same first weights, batches, rates and decay it
+comes within half a point of backpropagation. 256 cells beside the 128 hidden ones
 bring the error sent down to atan(sqrt(128 / 256)) = 35 degrees from that of backpropagation, in the mean over errors
 of all directions. Rate and decay are such that the wiring of the start is forgotten by exp(-5) in 20 epochs.
 """

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit
+from snnlab.errors import Refused
+from snnlab.microcircuit import BIAS
 from snnlab.rules.rule import Batch, CreditRule, State
 
 
@@ -26,7 +28,14 @@ def angle(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 
 
 def angles(rule: CreditRule, circuit: Circuit, state: State, batch: Batch) -> dict[str, float]:
-    """Of every projection that learns from the batch and has a gradient, but for those of a bias."""
+    """Of every projection that learns from the batch and has a gradient, but for those of a bias.
+
+    Raises Refused for what is asked that is no number: the network has come apart.
+    """
     asked, steepest = rule.updates(circuit, state, batch), rule.gradient(circuit, state, batch)
-    full = [name for name, values in steepest.items() if name in asked and len(values) > 1]
-    return {name: angle(asked[name], steepest[name]) for name in full}
+    full = [name for name in steepest if name in asked and not name.startswith(f"{BIAS}->")]
+    found = {name: angle(asked[name], steepest[name]) for name in full}
+    for name, degrees in found.items():
+        if not np.isfinite(degrees):
+            raise Refused(f"update of {name}", "not finite any more", "a smaller rate of learning may help")
+    return found

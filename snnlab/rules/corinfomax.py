@@ -29,10 +29,11 @@ from typing import Self, get_args
 import numpy as np
 
 from snnlab.circuit import Circuit
-from snnlab.engine import Precision, one_blas_thread
-from snnlab.engine.dense import Change, changed, heard
+from snnlab.engine import Precision
+from snnlab.engine.dense import Change, changed, heard, products
 from snnlab.errors import Refused, one_of
 from snnlab.rules import settling
+from snnlab.rules.alignment import angle
 from snnlab.rules.decay import check_compounded, compounded
 from snnlab.rules.forward import check_classes, each, targets
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
@@ -112,11 +113,8 @@ class CorInfoMax:
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         body = settling.body(circuit, _NAME)
-        seen, wanted = self._seen(batch), self._wanted(circuit, body, batch)
-        beta = self.beta(state)
-        free, nudged = self.phases(body, state, seen, wanted, beta)
-        counts = np.ones(len(seen)) if batch.weights is None else batch.weights
-        changed(self.changes(body, state, seen, free, nudged, counts, batch.epoch, beta), threads=self.threads)
+        found, free, wanted = self._asked(circuit, state, batch, batch.epoch)
+        changed(list(found.values()), threads=self.threads)
         for name in body.beside:
             state.weights[name] /= state.weights[name].dtype.type(body.forgetting)
         state.steps += 1
@@ -125,22 +123,14 @@ class CorInfoMax:
         return state, Score(loss, answer.argmax(axis=1) == batch.labels, 0)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        body = settling.body(circuit, _NAME)
-        seen, wanted = self._seen(batch), self._wanted(circuit, body, batch)
-        beta = self.beta(state)
-        free, nudged = self.phases(body, state, seen, wanted, beta)
-        counts = np.ones(len(seen)) if batch.weights is None else batch.weights
-        found = self.changes(body, state, seen, free, nudged, counts, 1, beta)
-        names = {id(values): name for name, values in state.weights.items()}
-        with one_blas_thread():
-            return {names[id(one.weights)]: one.rate * (one.before.T @ one.after) for one in found}
+        return products(self._asked(circuit, state, batch, 1)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         """Of forward weights, through the steps of the free phase; of none where multipliers keep rates sparse."""
         body = settling.body(circuit, _NAME)
         if body.speeds:
             return {}
-        return descent(body, state.weights, self._seen(batch), self._wanted(circuit, body, batch), self.free)
+        return descent(body, state.weights, *self._given(circuit, body, batch), self.free)
 
     def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
         body = settling.body(circuit, _NAME)
@@ -150,12 +140,21 @@ class CorInfoMax:
         activity = dict(zip(body.layers, rates, strict=True))
         return Answer(rates[-1], rates[-1].argmax(axis=1), activity, (*body.forward, *body.backward, *body.beside))
 
-    def _seen(self, batch: Batch) -> Values:
-        return steady(batch.inputs, _NAME).astype(self.precision, copy=False)
+    def _asked(
+        self, circuit: Circuit, state: State, batch: Batch, epoch: int
+    ) -> tuple[dict[str, Change], Rest, Values]:
+        """What a batch is to change, where it came to without a teacher, and the rates that were wanted."""
+        body = settling.body(circuit, _NAME)
+        seen, wanted, counts = self._given(circuit, body, batch)
+        beta = self.beta(state)
+        free, nudged = self.phases(body, state, seen, wanted, beta)
+        return self.changes(body, state, seen, free, nudged, counts, epoch, beta), free, wanted
 
-    def _wanted(self, circuit: Circuit, body: Body, batch: Batch) -> Values:
-        shape = (batch.inputs.samples, circuit[body.layers[-1]].size)
-        return targets(batch.labels, shape, 0.0, 1.0).astype(self.precision)
+    def _given(self, circuit: Circuit, body: Body, batch: Batch) -> tuple[Values, Values, Values]:
+        """Rates of the input, those wanted of the output, and how much each sample counts."""
+        seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
+        wanted = targets(batch.labels, (len(seen), circuit[body.layers[-1]].size), 0.0, 1.0).astype(self.precision)
+        return seen, wanted, np.ones(len(seen)) if batch.weights is None else batch.weights
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
@@ -178,7 +177,7 @@ class CorInfoMax:
 
     def changes(
         self, body: Body, state: State, seen: Values, free: Rest, nudged: Rest, counts: Values, epoch: int, beta: float
-    ) -> list[Change]:
+    ) -> dict[str, Change]:
         """What every weight is to learn of both phases; lateral ones are to be divided by the forgetting after it.
 
         counts  how much each sample counts (samples,)
@@ -186,9 +185,12 @@ class CorInfoMax:
         weights, many = state.weights, len(body.layers)
         eased = compounded(self.falling, self.turns, epoch) / beta
         share = (counts / len(counts)).astype(seen.dtype)[:, None]
-        # the input is the same in both phases, and so is what it predicts
-        found = [Change(weights[body.forward[0]], seen, share * (nudged.r[0] - free.r[0]),
-                        eased * each(self.forward, many, "forward")[0])]  # fmt: skip
+        first, *others = each(self.forward, many, "forward")
+        found: dict[str, Change] = {}
+        if first:
+            # the input is the same in both phases, and so is what it predicts
+            apart = share * (nudged.r[0] - free.r[0])
+            found[body.forward[0]] = Change(weights[body.forward[0]], seen, apart, eased * first)
 
         rates = [np.concatenate(phases) for phases in zip(nudged.r, free.r, strict=True)]
         signed = np.concatenate((share, -share))
@@ -197,30 +199,26 @@ class CorInfoMax:
             """Of the error in predicting the rates of one layer from those of another."""
             if rate:
                 error = rates[after] - heard(weights[name], rates[before], threads=self.threads)
-                found.append(Change(weights[name], rates[before], signed * error, eased * rate))
+                found[name] = Change(weights[name], rates[before], signed * error, eased * rate)
 
-        for k, rate in list(enumerate(each(self.forward, many, "forward")))[1:]:
+        for k, rate in enumerate(others, start=1):
             contrast(body.forward[k], rate, k - 1, k)
         for k, rate in enumerate(each(self.backward, many - 1, "backward")):
             contrast(body.backward[k], rate, k + 1, k)
         for name, said in zip(body.beside, nudged.r, strict=False):
             z = heard(weights[name], said, threads=self.threads)
-            found.append(Change(weights[name], z, share * z, -body.gamma))
+            found[name] = Change(weights[name], z, share * z, -body.gamma)
         return found
 
 
-def angles(circuit: Circuit, state: State) -> list[float]:
+def feedback_angles(circuit: Circuit, state: State) -> list[float]:
     """Degrees between the forward weights onto every layer but the first, and the backward weights beside them.
 
     90 for weights that have nothing to do with one another, 0 for those that are each other's transpose.
     """
     body = settling.body(circuit, _NAME)
-    found = []
-    for up, down in zip(body.forward[1:], body.backward, strict=True):
-        w, c = (state.weights[name].astype(np.float64) for name in (up, down))
-        cosine = (w * c.T).sum() / (np.linalg.norm(w) * np.linalg.norm(c))
-        found.append(float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))))
-    return found
+    pairs = zip(body.forward[1:], body.backward, strict=True)
+    return [angle(state.weights[up], state.weights[down].T) for up, down in pairs]
 
 
 def _xavier(shape: tuple[int, ...], rng: np.random.Generator) -> Values:

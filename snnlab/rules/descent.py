@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Descent(ABC):
-    """A rule for the basal weights of layers, with as many outputs as classes, but for how errors come down.
+    """A rule for the basal weights of layers, with as many outputs as classes; how errors come down is left to each.
 
     rate          a weight changes by the rate times what is asked of it, the mean over the batch
     decay         of the rate: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the last

@@ -15,9 +15,9 @@ level, the number of edges between it and the output. Errors are 0 everywhere bu
 spread by one level in each step. When they reach a node, all that lies before it is still as the feed-forward pass
 left it, so that its error is exactly what backpropagation finds there, if all its ways to the output are equally long.
 
-Of this exactness inference is no longer a descent to a minimum of F: it is stopped on the way, and what is learned is
-what the backward sweep finds (Rosenbaum, PLOS ONE 17:e0266102, 2022, says so). A gamma below 1 scales it by gamma to
-the power of the level.
+The price of this exactness: inference is no descent to a minimum of F any more. It is stopped on the way, and what is
+learned is what the backward sweep finds (Rosenbaum, PLOS ONE 17:e0266102, 2022, says so). A gamma below 1 scales it by
+gamma to the power of the level.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def arrivals(
     last = max((graph.levels[node.name] for node in graph.learning), default=0)
     yield inference, graph.at(0)
     for level in range(1, last + 1):
-        # behind the front nothing holds values back, as gamma is 1: in deep graphs they run away, to infinity at last
+        # behind the front nothing holds values back, with a gamma near 1: in deep graphs they run away at last
         with np.errstate(over="ignore", invalid="ignore"):
             inference.step(gamma, graph.at(level) if front else None)
         yield inference, graph.at(level)

@@ -125,7 +125,10 @@ class CreditRule(Rule, Protocol):
         """
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
-        """-dE/dw, exactly: of half the squared error of the output's rates, the mean over samples."""
+        """-dE/dw, exactly: of half the squared error of the output's rates, the mean over samples.
+
+        Of weights that lead to the answer forwards; of none where the rule has no gradient.
+        """
 
 
 @runtime_checkable

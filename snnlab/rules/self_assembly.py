@@ -17,9 +17,11 @@ Both W_l+1 and V_l learn from the same pairs of activity, h_l and d_l+1. So, wha
 
     V_l - W_l+1^T P_l   is multiplied by 1 - rate weight_decay in every step (alignment),
 
-as in Kolen and Pollack (ICNN 1994), of which this is the case P = 1. Q goes to P^T, as a mirror of spontaneous activity
-(Akrout and others, NeurIPS 2019). Then b_l Q_l = d_l+1 W_l+1^T P_l P_l^T, the error of backpropagation times a matrix
-without negative eigenvalues: never up the gradient, and nearer to it the more cells there are beside.
+the law of Kolen and Pollack (ICNN 1994), which is the case P = 1. Q goes to P^T, as a mirror of spontaneous activity
+(Akrout and others, NeurIPS 2019). Then b_L-1 Q_L-1 = d_L W_L^T P P^T: of one sample, the error that comes to the rates
+of the last hidden layer never points away from that of backpropagation, for P P^T has no negative eigenvalue. Slopes,
+sums over samples and further layers can turn an update past 90 degrees; the more cells there are beside, the rarer, as
+P P^T goes to 1.
 """
 
 from __future__ import annotations

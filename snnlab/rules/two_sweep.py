@@ -30,7 +30,6 @@ interneurons begin with weights in proportion; without a target apical potential
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self, get_args
 
@@ -38,8 +37,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit
-from snnlab.engine import Precision, one_blas_thread
-from snnlab.engine.dense import Change, changed, heard
+from snnlab.engine import Precision
+from snnlab.engine.dense import Change, changed, heard, products
 from snnlab.errors import Refused, one_of
 from snnlab.rules import forward, sweep
 from snnlab.rules.backprop import Backprop
@@ -83,8 +82,8 @@ class TwoSweep:
     inhibition       rate of weights from interneurons, 0 for weights that stay as they are
     top_down         rate of weights from the layer above, 0 for weights that stay as they are
     start            of interneurons: "predicting" for what is sent down being taken away exactly, or "random"
-    spread           bottom-up weights begin uniform in [-spread, spread]; of each layer, or one for all. So do random
-                     ones onto the interneurons that are to predict it
+    spread           bottom-up weights begin uniform in [-spread, spread]; of each layer, or one for all. Weights onto
+                     interneurons that begin at random have the spread of the layer that they are to predict
     top_down_spread  and weights from the layer above; so do random ones from interneurons
     warm             batches over which all rates of learning grow from 0 to what they are
     low              rate wanted of all other outputs
@@ -140,25 +139,23 @@ class TwoSweep:
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
         found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
-        changed(found, threads=self.threads)
+        changed(list(found.values()), threads=self.threads)
         state.steps += 1
         answer = swept.heard[-1]
         loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
         return state, Score(loss, answer.argmax(axis=1) == batch.labels, 0)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        found, _, _ = self._asked(circuit, state, batch, 1.0)
-        names = {id(values): name for name, values in state.weights.items()}
-        with one_blas_thread():
-            return {names[id(one.weights)]: one.rate * (one.before.T @ one.after) for one in found}
+        return products(self._asked(circuit, state, batch, 1.0)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+        """Of the squared error, as that of all rules, and not of the E above."""
         exact = Backprop(low=self.low, high=self.high, precision=self.precision, threads=self.threads)
         return exact.updates(circuit, state, batch)
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, eased: float
-    ) -> tuple[list[Change], Swept, NDArray[np.float64]]:
+    ) -> tuple[dict[str, Change], Swept, NDArray[np.float64]]:
         """What a batch is to change, what it was swept to, and the rates that were wanted."""
         body = sweep.anatomy(circuit, _NAME)
         seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
@@ -196,8 +193,8 @@ class TwoSweep:
                 known.insert(0, found)
         return swept
 
-    def changes(self, body: Anatomy, state: State, swept: Swept, counts: Values, eased: float) -> list[Change]:
-        """What every plastic connection is to learn.
+    def changes(self, body: Anatomy, state: State, swept: Swept, counts: Values, eased: float) -> dict[str, Change]:
+        """What every plastic connection is to learn, by its name.
 
         counts  how much each sample counts (samples,)
         eased   what all rates are multiplied by
@@ -207,25 +204,26 @@ class TwoSweep:
         share = (counts / len(counts)).astype(swept.heard[0].dtype)[:, None]
         ones = np.ones_like(share)
 
-        def learn(name: str, eta: float, error: Values, before: Values, bias: bool = False) -> Iterable[Change]:
+        found: dict[str, Change] = {}
+
+        def learn(name: str, eta: float, error: Values, before: Values, bias: bool = False) -> None:
             if eta:
                 asked = share * error
-                yield Change(weights[name], before, asked, eased * eta)
-                if bias and with_bias(name) in weights:
-                    yield Change(weights[with_bias(name)], ones, asked, eased * eta)
+                found[name] = Change(weights[name], before, asked, eased * eta)
+                if bias and (beside := with_bias(name)) in weights:
+                    found[beside] = Change(weights[beside], ones, asked, eased * eta)
 
-        found: list[Change] = []
         eta, above = self.rate, None
         for k, layer in reversed(list(enumerate(body.layers))):
             if above is not None:  # a hidden layer
                 inter = phi(swept.inter[k])
                 unseen = inter - phi(layer.between_mix.alone * swept.dendrite[k])
-                found += learn(layer.dendrite, self.interneuron * eta, unseen, swept.heard[k + 1], bias=True)
-                found += learn(layer.inhibition, self.inhibition, -swept.apical[k], inter)
+                learn(layer.dendrite, self.interneuron * eta, unseen, swept.heard[k + 1], bias=True)
+                learn(layer.inhibition, self.inhibition, -swept.apical[k], inter)
                 surprise = rates[k] - phi(swept.top_down[k]) if self.top_down else rates[k]
-                found += learn(layer.apical(above), self.top_down, surprise, rates[k + 1])
+                learn(layer.apical(above), self.top_down, surprise, rates[k + 1])
             eta, above = eta / layer.mix.above, layer
-            found += learn(layer.basal, eta, rates[k] - swept.heard[k + 1], swept.heard[k], bias=True)
+            learn(layer.basal, eta, rates[k] - swept.heard[k + 1], swept.heard[k], bias=True)
         return found
 
     def _eased(self, state: State, batch: Batch) -> float:

@@ -2,9 +2,10 @@
 
 For comparison alone: nothing in the circuit knows it. Every step takes a soma from u to
 
-    u + m [-leak u + (v_B - u)/epsilon + c (v_A - u)]
+    u + m [-leak u + (v_B - u)/epsilon + c (v_A - u)],   v_B = r_below W
+                                                         v_A = scale (leak r + gain r B) + r_above C
 
-with its own length m, and c of 1/epsilon, 1 at the output. Errors go back through the same steps.
+with its own length m, as in engine/relax.hpp, without multipliers. Errors go back through the same steps.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from snnlab.rules.transfer import Values
 Array = NDArray[Any]
 
 
-def descent(body: Body, weights: Mapping[str, Values], seen: Values, wanted: Values, steps: int) -> dict[str, Array]:
+def descent(
+    body: Body, weights: Mapping[str, Values], seen: Values, wanted: Values, counts: Values, steps: int
+) -> dict[str, Array]:
     """-dE/dw of forward weights, E half the squared error of the output's rates after a free phase, mean over samples.
 
     seen, wanted  rates of the input (samples, inputs), and of the output
+    counts        how much each sample counts (samples,)
     """
     precise = {name: values.astype(np.float64) for name, values in weights.items()}
     with one_blas_thread():
         past = forward(body, precise, seen.astype(np.float64), steps)
-        return backward(body, precise, seen.astype(np.float64), wanted, past)
+        error = counts[:, None] * (wanted - rates(body, past[-1][-1]))
+        return backward(body, precise, seen.astype(np.float64), error, past)
 
 
 def forward(body: Body, weights: Mapping[str, Array], seen: Array, steps: int) -> list[list[Array]]:
@@ -56,12 +61,15 @@ def forward(body: Body, weights: Mapping[str, Array], seen: Array, steps: int) -
 
 
 def backward(
-    body: Body, weights: Mapping[str, Array], seen: Array, wanted: Array, past: list[list[Array]]
+    body: Body, weights: Mapping[str, Array], seen: Array, answer: Array, past: list[list[Array]]
 ) -> dict[str, Array]:
-    """What -dE/dw is, from the potentials at the beginning and after every step."""
+    """What -dE/dw is, from the potentials at the beginning and after every step.
+
+    answer  -dE/dr of the output after the last (samples, outputs)
+    """
     layers = range(len(body.layers))
     error = [np.zeros_like(one) for one in past[-1]]  # -dE/du
-    error[-1] = (wanted - rates(body, past[-1][-1])) * _open(body, past[-1][-1])
+    error[-1] = answer * _open(body, past[-1][-1])
     found = {name: np.zeros_like(weights[name]) for name in body.forward}
     for length, u in zip(reversed(body.steps(len(past) - 1)), reversed(past[:-1]), strict=True):
         r = [rates(body, one) for one in u]
