@@ -24,7 +24,8 @@ def trained(experiment, seed, every):
 
     found = [seen(state)]
     for epoch in range(1, experiment.epochs + 1):
-        for state, _ in learn(trial.rule, trial.circuit, state, trial.batches(epoch)):
+        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
+        for state, _ in steps:
             if state.steps % every == 0 or state.steps == epoch * trial.batches_per_epoch:
                 found.append(seen(state))
     return found
