@@ -27,7 +27,7 @@ from snnlab.simulate import simulate
 
 DT = 1e-4
 PATTERN = 1000  # steps
-BATCHES = (1, 16, 64, 256)
+BATCHES = (1, 16, 64, 256, 1024)
 THREADS = (1, 2)
 PRECISIONS: tuple[Precision, ...] = ("float64", "float32")
 CLOSE = 1e-9
