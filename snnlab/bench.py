@@ -189,5 +189,11 @@ def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], thr
         threads=threads,
         versions=versions(),
         machine={name: machine[name] for name in ("platform", "processor", "cores")},
-        angles={name: [row["angles"][name] for row in rows] for name in rows[-1].get("angles", {})},
+        angles=_angles(rows),
     )
+
+
+def _angles(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Those that every epoch has; a run may have begun before they were measured."""
+    every = [row.get("angles", {}) for row in rows]
+    return {name: [found[name] for found in every] for name in every[-1] if all(name in found for found in every)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlab import plots
+from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Course
 from snnlab.results import Row, plain
@@ -17,11 +18,17 @@ _FIRST = "input->"  # begins the name of the projection whose angle is drawn
 
 
 def rows_of(suite: Suite, rows: Sequence[Row], changes: Mapping[str, str]) -> dict[str, list[Row]]:
-    """Label -> the rows of this entry with its options, and `changes` beside; an entry without rows is left out."""
+    """Label -> the rows of this entry with its options, and `changes` beside; an entry without rows is left out.
+
+    Raises Refused for rows of one entry that have other epochs than its others.
+    """
     found = {}
     for entry in suite.entries:
         options = plain(EXPERIMENTS[entry.experiment].with_options({**entry.changes, **changes}).options())
         mine = [row for row in rows if row.experiment == entry.experiment and row.options == options]
+        if len(epochs := {row.epochs for row in mine}) > 1:
+            said = f"{entry.label} with the same options after {' and '.join(map(str, sorted(epochs)))} epochs"
+            raise Refused("rows", said, "one of the two is not what a bench wrote: delete it")
         if mine:
             found[entry.label] = mine
     return found

@@ -107,7 +107,7 @@ class InfoMax:
         for layer, beside in zip(layers, multipliers, strict=False):
             wiring.append(Projection(layer.name, beside.name, "total", np.ones((layer.size, 1))))
             wiring.append(Projection(beside.name, layer.name, "multiplier", np.ones((1, layer.size))))
-        return Circuit((*sources, *layers, *multipliers), tuple(wiring), dt)
+        return Circuit((*sources, *multipliers, *layers), tuple(wiring), dt)  # the output last
 
     def _multipliers(self, layers: list[Population], dt: float) -> list[Population]:
         if not self.sparse:

@@ -180,6 +180,8 @@ def _row(where: str, line: bytes) -> Row:
             raise Refused(f"{where}: {name}", f"found {str(given[name])[:60]!r}", "no bench writes that")
     if len(row.test_curve) != row.epochs or row.test_accuracy != row.test_curve[-1]:
         raise Refused(f"{where}: test_accuracy", f"found {row.test_accuracy}", "needs that of the last epoch")
+    if any(len(course) != row.epochs for course in row.angles.values()):
+        raise Refused(f"{where}: angles", "found of other epochs", f"needs one for each of {row.epochs}")
     return row
 
 

@@ -118,7 +118,7 @@ class TwoStreams:
         one_to_one = scipy.sparse.identity(up[-1].size, format="coo")
         wiring += [Projection(TARGET, OUTPUT, "target", one_to_one), _to_all(up[-1], "nudge")]
         wiring += [_to_all(one, PHASE) for one in (*up, *down)] if self.spiking else []
-        return Circuit((*sources, *up, *down), tuple(wiring), dt)
+        return Circuit((*sources, *down, *up), tuple(wiring), dt)  # the output last
 
 
 def _ascending(source: Source, up: list[Population]) -> list[Projection]:

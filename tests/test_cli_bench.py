@@ -213,10 +213,19 @@ def test_a_suite_trains_its_entries_and_draws_them_beside_one_another(tmp_path: 
         snnlab(capsys, "bench", "hm2bp-digits", *WORDS[2:], "--set=epochs=1", "--seeds", 1, "--out", "s.jsonl")[0] == 0
     )
     code, out, _ = snnlab(capsys, "bench", "--suite", "small", "--table", "--out", "s.jsonl")
+    assert "no results yet with these options" not in out
     assert code == 0 and len([line for line in out.splitlines() if line.startswith(("hm2bp", "fa-"))]) == 2
     assert "no results yet of the suite small" in snnlab(
         capsys, "bench", "--suite", "small", "--table", "--set=epochs=9", "--out", "s.jsonl"
     )[1]  # fmt: skip
+
+
+@pytest.mark.usefixtures("small_suite")
+def test_a_suite_says_what_of_it_is_missing(tmp_path: Path, capsys: Caught) -> None:
+    row = row_of("fa-digits", epochs="3")
+    written(tmp_path / "s.jsonl", row)
+    code, out, _ = snnlab(capsys, "bench", "--suite", "small", "--table", "--out", "s.jsonl")
+    assert code == 0 and "no results yet with these options: HM2-BP" in out
 
 
 def test_a_suite_that_there_is_not_is_refused_and_one_beside_experiments(capsys: Caught) -> None:

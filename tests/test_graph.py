@@ -354,3 +354,11 @@ def test_a_function_that_nobody_knows_is_refused(make: type) -> None:
 def test_a_convolution_that_stands_still_is_refused() -> None:
     with pytest.raises(Refused, match="^convolution: found a stride of 0 and a padding of 0; needs at least 1"):
         Convolution(stride=0)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (3, -2), (2.0, 3), 3])
+def test_sizes_that_nothing_has_are_refused(shape: object) -> None:
+    with pytest.raises(Refused, match=r"^parameter 'W': shape .*; needs a tuple of whole numbers, at least 1$"):
+        Graph((Node("x", Input((3,))), Node("y", Dense(), ("x",), ("W",))), {"W": shape}, "y")  # type: ignore[dict-item]
+    with pytest.raises(Refused, match=r"^node 'x': shape "):
+        Graph((Node("x", Input(shape)), Node("y", Dense(), ("x",), ("W",))), {"W": (3, 2)}, "y")  # type: ignore[arg-type]

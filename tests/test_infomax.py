@@ -111,3 +111,7 @@ def test_a_step_of_0_15_is_refused_in_brian2_too() -> None:
 def test_numbers_that_make_no_circuit_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
         made(**options)
+
+
+def test_the_output_is_the_last_of_the_circuit_beside_multipliers_too() -> None:
+    assert InfoMax((4, 3), sparse=True).circuit((6,), 2, 1e-3).nodes[-1].name == "output"

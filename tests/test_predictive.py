@@ -272,3 +272,14 @@ def test_perceptrons_of_all_sizes_and_functions_learn_the_exact_gradient(
         return -0.5 * ((u - one.values["output"] - one.target) ** 2).sum()
 
     assert difference(changes(one), by_complex_steps(cost, one.parameters)) < 1e-10
+
+
+@pytest.mark.parametrize("gamma", [0.0, -1.0, 1.5, float("nan"), float("inf")])
+def test_a_gamma_that_leads_nowhere_is_refused(gamma: float) -> None:
+    graph = nets.perceptron((3, 2))
+    values = graph.forward({"input": np.ones((1, 3))}, weights := {k: np.ones(v) for k, v in graph.parameters.items()})
+    for way in (z_il, il):
+        with pytest.raises(Refused, match=r"^gamma: found .*; needs a number above 0 and at most 1$"):
+            way(graph, values, weights, np.ones((1, 2)), gamma)
+    with pytest.raises(Refused, match=r"^weight: found -1"):
+        il(graph, values, weights, np.ones((1, 2)), weight=-1)

@@ -102,6 +102,12 @@ def test_an_accuracy_that_is_not_that_of_the_last_epoch_is_refused(file: Path) -
         read(file)
 
 
+def test_angles_of_other_epochs_than_the_row_has_are_refused(file: Path) -> None:
+    file.write_text(spoilt(angles={"a": [1.0]}), encoding="utf-8")
+    with pytest.raises(Refused, match="line 1: angles: found of other epochs; needs one for each of 2"):
+        read(file)
+
+
 def test_a_row_counts_once_however_often_it_stands_there(file: Path) -> None:
     file.write_text(ROW.line() + replace(ROW, wall_s=1.0).line(), encoding="utf-8")
     assert read(file) == [ROW]

@@ -60,6 +60,12 @@ def test_rows_of_other_options_are_no_part_of_a_suite() -> None:
     assert {label: [ROWS.index(one) for one in mine] for label, mine in found.items()} == {"BP": [2]}
 
 
+def test_rows_that_contradict_their_options_are_refused() -> None:
+    longer = row("backprop-layers-mnist", {"epochs": "2"}, 2, [0.1, 0.2, 0.3], [0.0] * 3)
+    with pytest.raises(Refused, match=r"^rows: BP with the same options after 2 and 3 epochs; one of the two"):
+        comparison.rows_of(TWO, [*ROWS, longer], {})
+
+
 def test_accuracy_over_epochs_and_time_and_angles_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure) or path)

@@ -193,3 +193,8 @@ def test_weights_of_another_size_are_refused() -> None:
     circuit = TwoStreams((5,), (7,)).circuit((4,), 3, 1e-4)
     with pytest.raises(Refused, match=r"output->down1.apical.*\(3, 5\).*needs \(3, 7\)"):
         circuit.with_weights({V: np.zeros((3, 5))})
+
+
+def test_the_output_is_the_last_of_the_circuit_as_in_every_network() -> None:
+    """Tables, certificates and figures take it for that."""
+    assert TwoStreams((4, 3), (5,)).circuit((6,), 2, 1e-3).nodes[-1].name == "output"

@@ -201,6 +201,8 @@ def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path 
         return
     lines = tables.lines([row for mine in found.values() for row in mine])
     _print(lines)
+    if missing := [entry.label for entry in suite.entries if entry.label not in found]:
+        print(f"no results yet with these options: {', '.join(missing)}")
     if plot is not None:
         print(f"drawn to {comparison.draw_suite(suite, found, plot)}")
     if markdown is not None:

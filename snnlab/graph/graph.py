@@ -48,10 +48,19 @@ class Graph:
     def __post_init__(self) -> None:
         self._check_names()
         self._check_used()
+        self._check_sizes()
         shapes = self.shapes  # worked out here, so that what does not compose is refused here
         if isinstance(self[self.output].operation, Input):
             raise Refused("graph.output", f"{self.output!r} of shape {shapes[self.output]}, an input", "needs a node")
         self._check_parameters_used()
+
+    def _check_sizes(self) -> None:
+        """Refuse shapes of anything but whole numbers from 1 on, before they are reckoned with."""
+        given = {f"parameter {name!r}": shape for name, shape in self.parameters.items()}
+        given |= {f"node {one.name!r}": one.operation.size for one in self.nodes if isinstance(one.operation, Input)}
+        for where, shape in given.items():
+            if not isinstance(shape, tuple) or any(type(size) is not int or size < 1 for size in shape):
+                raise Refused(where, f"shape {shape}", "needs a tuple of whole numbers, at least 1")
 
     def __getitem__(self, name: str) -> Node:
         return self._named[name]

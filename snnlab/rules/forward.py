@@ -73,7 +73,8 @@ def way_up(circuit: Circuit, rule: str) -> Forward:
     for basal, name in links:
         population = cells(circuit, name)
         if population.cell.threshold:
-            raise Refused(f"{rule}: {name!r}", "cells that fire", "needs cells that are heard by a rate")
+            right = "needs cells that are heard by a rate; of two streams, network.spiking=false"
+            raise Refused(f"{rule}: {name!r}", "cells that fire", right)
         found.append(Link(name, basal, _gain(population), transfer(population)))
     return Forward(tuple(found), BIAS in names)
 

@@ -177,6 +177,7 @@ def arrivals(
     unlevelled: bool = False,
 ) -> Iterator[tuple[Inference, tuple[Node, ...]]]:
     """The steps of Z-IL, as `z_il` takes them: the state after each, and the nodes that learn in it."""
+    _check_gamma(gamma)
     if graph.leaps and (front or not unlevelled):
         parent, child = graph.leaps[0]
         levels = f"level {graph.levels[child]} hears {parent!r} of level {graph.levels[parent]}"
@@ -206,7 +207,17 @@ def il(
     weight  of the output's error in the energy, the inverse of its variance: as it goes to 0, changes divided by it go
             to those of backpropagation
     """
+    _check_gamma(gamma)
+    if steps < 0:
+        raise Refused("steps", f"found {steps}", "needs none, or more")
+    if not 0 < weight < float("inf"):
+        raise Refused("weight", f"found {weight}", "needs a number above 0")
     inference = Inference(graph, values, parameters, target, weight)
     for _ in range(steps):
         inference.step(gamma)
     return inference.changes(graph.learning)
+
+
+def _check_gamma(gamma: float) -> None:
+    if not 0 < gamma <= 1:
+        raise Refused("gamma", f"found {gamma}", "needs a number above 0 and at most 1")
