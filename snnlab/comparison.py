@@ -56,8 +56,9 @@ def draw_suite(suite: Suite, found: Mapping[str, Sequence[Row]], path: Path) -> 
         ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(max(0.0, lowest - 1), 100))
     over_time.set_xscale("log")
     widest = max((one.max() for one in angles.values()), default=90.0)
+    top = max(93, widest + 3)
     away.set(xlabel="epoch", ylabel="angle of the first layer's update\nto the gradient (degrees)")
-    away.set(ylim=(-3, max(93, widest + 3)), yticks=range(0, 181, 30) if widest > 90 else range(0, 91, 15))
+    away.set(yticks=range(0, int(top), 15 if top < 100 else 30), ylim=(-3, top))
     figure.legend(*over_epochs.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return plots.save(figure, path)
 

@@ -114,4 +114,5 @@ def test_numbers_that_make_no_circuit_are_refused(options: dict[str, Any], says:
 
 
 def test_the_output_is_the_last_of_the_circuit_beside_multipliers_too() -> None:
-    assert InfoMax((4, 3), sparse=True).circuit((6,), 2, 1e-3).nodes[-1].name == "output"
+    network = InfoMax((4, 3), sparse=True, multiplier=(0.1,))
+    assert network.circuit((6,), 2, 1e-3).nodes[-1].name == "output"
