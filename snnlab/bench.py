@@ -21,6 +21,7 @@ from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.experiments.study import Study
 from snnlab.results import Row, appending, key_of, plain
 from snnlab.runs import Progress, Run, environment, versions
+from snnlab.suites import Suite
 from snnlab.train import Report, Trial, evaluate, train
 
 Tell = Callable[[str], None]
@@ -68,9 +69,23 @@ def plans(experiments: Sequence[str], seeds: int, changes: Mapping[str, Any]) ->
 
     Raises Refused where an experiment has no such option.
     """
-    made = [Plan(name, changes, seed) for seed in range(seeds) for name in experiments]
-    for plan in made[: len(experiments)]:
-        _ = plan.changed
+    return _seeded([(name, changes) for name in experiments], seeds)
+
+
+def plans_of(suite: Suite, seeds: int, changes: Mapping[str, Any]) -> list[Plan]:
+    """The same of a suite's entries, each with its own changes and, over these, `changes`."""
+    return _seeded([(entry.experiment, {**entry.changes, **changes}) for entry in suite.entries], seeds)
+
+
+def _seeded(wanted: Sequence[tuple[str, Mapping[str, Any]]], seeds: int) -> list[Plan]:
+    made = [Plan(name, changes, seed) for seed in range(seeds) for name, changes in wanted]
+    for plan in made[: len(wanted)]:
+        try:
+            plan.changed  # noqa: B018 - asked for its refusal
+        except Refused as refusal:
+            if len(wanted) == 1:
+                raise
+            raise Refused(f"{refusal.where} ({plan.experiment})", refusal.found, refusal.right) from refusal
     return made
 
 

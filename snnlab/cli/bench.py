@@ -80,7 +80,10 @@ def bench(
     _check(given, table=table, plot=plot, markdown=markdown)
     failed: list[Failure] = []
     if not table:
-        wanted = _plans(names, chosen, seeds or _SEEDS, changes_of(sets or [], None))
+        from snnlab.bench import plans, plans_of
+
+        changes = changes_of(sets or [], None)
+        wanted = plans_of(chosen, seeds or _SEEDS, changes) if chosen else plans(names, seeds or _SEEDS, changes)
         failed = _train(wanted, out, jobs or 1, threads, data)
         plot = plot or out.with_suffix(".png")
     if chosen:
@@ -143,17 +146,6 @@ def _suite(name: str | None, words: Sequence[str] | None, listed: str | None) ->
     if name not in SUITES:
         raise Refused("--suite", f"found {name!r}", one_of(name, SUITES))
     return SUITES[name]
-
-
-def _plans(names: Sequence[str], suite: Suite | None, seeds: int, changes: Mapping[str, str]) -> list[Plan]:
-    from snnlab.bench import Plan, plans
-
-    if suite is None:
-        return plans(names, seeds, changes)
-    made = [Plan(one.experiment, {**one.changes, **changes}, seed) for seed in range(seeds) for one in suite.entries]
-    for plan in made[: len(suite.entries)]:
-        _ = plan.changed
-    return made
 
 
 def _train(wanted: Sequence[Plan], out: Path, jobs: int, threads: int | None, data: Path | None) -> list[Failure]:
