@@ -228,11 +228,6 @@ def test_a_suite_says_what_of_it_is_missing(tmp_path: Path, capsys: Caught) -> N
     assert code == 0 and "no results yet with these options: HM2-BP" in out
 
 
-def test_an_option_that_one_of_several_has_not_is_refused_with_its_name(capsys: Caught) -> None:
-    said = refusal(capsys, "bench", "--suite", "credit", "--set=rule.gamma=0.5")
-    assert said.startswith("--set rule.gamma (backprop-layers-mnist): no such option; ")
-
-
 def test_a_suite_that_there_is_not_is_refused_and_one_beside_experiments(capsys: Caught) -> None:
     assert refusal(capsys, "bench", "--suite", "credits") == (
         "--suite: found 'credits'; did you mean 'credit'? known: credit"
