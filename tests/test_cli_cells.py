@@ -40,6 +40,7 @@ def test_models_are_those_on_the_shelf(capsys: Caught) -> None:
     ("reference", "read"),
     [
         ("Jin, Zhang, Li, Hybrid macro/micro level, NeurIPS 2018, arXiv:1805.07866", "Jin, Zhang, Li 2018"),
+        ("Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810", "Bozkurt et al. 2023"),
         ("Lapicque, J. Physiol. 9:620, 1907; values of Brette et al., 2007", "Lapicque 1907"),
         ("Gerstner, Kistler, Naud, Paninski, Neuronal Dynamics, Cambridge 2014", "Gerstner et al. 2014"),
         ("my own, 2024", "my own, 2024"),

@@ -81,6 +81,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+_NAMED = 24  # letters of all authors
+
+
 def short(reference: str) -> str:
     """Authors and year of a reference that begins with the authors, or the reference where they cannot be told."""
     parts = reference.split(", ")
@@ -88,7 +91,9 @@ def short(reference: str) -> str:
     year = _YEAR.search(reference)
     if not authors or not year:
         return reference
-    return f"{', '.join(authors) if len(authors) <= 3 else f'{authors[0]} et al.'} {year[1]}"
+    named = ", ".join(authors)
+    # three of short names, two of long ones, or a table is too wide
+    return f"{named if len(authors) <= 3 and len(named) <= _NAMED else f'{authors[0]} et al.'} {year[1]}"
 
 
 def span(low: float, high: float, unit: str) -> str:
