@@ -12,48 +12,38 @@ from snnlab.rules.corinfomax import feedback_angles
 from snnlab.train import evaluate, learn, start
 
 LESS = {"no lateral weights": {"network.lateral": False}, "backward weights frozen": {"rule.backward": "0"}}
+LABELS = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)")
 
 
 def trained(experiment, seed, every):
-    """[(updates, test accuracy in percent, degrees)] of one network, before it learns and every so many updates."""
+    """(3, times) updates, test accuracy in percent and degrees, before it learns and every so many updates."""
     trial = experiment.trial(seed=seed, threads=1)
-    state = start(trial)
-
-    def seen(state):
-        return state.steps, 100 * evaluate(trial, state).accuracy, feedback_angles(trial.circuit, state)[-1]
-
-    found = [seen(state)]
-    for epoch in range(1, experiment.epochs + 1):
-        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
+    state, found = start(trial), []
+    for epoch in range(experiment.epochs + 1):
+        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch)) if epoch else [(state, None)]
         for state, _ in steps:
             if state.steps % every == 0 or state.steps == epoch * trial.batches_per_epoch:
-                found.append(seen(state))
-    return found
+                angle = feedback_angles(trial.circuit, state)[-1]
+                found.append((state.steps, 100 * evaluate(trial, state).accuracy, angle))
+    return np.array(found).T
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="corinfomax.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
-    parser.add_argument("--dataset", default="mnist", help="of images (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, help="of training (%(default)s)")
-    parser.add_argument("--every", type=int, default=500, help="updates from one test to the next (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    experiment = replace(EXPERIMENTS["corinfomax-mnist"], dataset=options.dataset, epochs=options.epochs)
-    found = {name: list(zip(*trained(experiment.with_options(of), options.seed, options.every), strict=True))
-             for name, of in ({"full rule": {}} | LESS).items()}  # fmt: skip
-    for name, (_, accuracy, degrees) in found.items():
-        print(f"{name:24} {accuracy[-1]:.2f} %, {degrees[-1]:.1f} degrees")
-    picture, axes = figure(1, 2, size=(8, 3.4))
-    labels = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)")
-    for place, (ax, label) in enumerate(zip(axes[0], labels, strict=True), start=1):
-        first = 1 if place == 1 else 0  # without the chance that accuracy begins at
-        lines = {name: Course(np.array(one[0][first:]), np.array([one[place][first:]])) for name, one in found.items()}
-        courses(lines, ax, names=list(found)).set(xlabel="updates", ylabel=label)
-    axes[0, 1].axhline(90, color="0.5", linestyle=":")  # of weights that are strangers
-    axes[0, 0].legend(loc="lower right")
-    print(save(picture, options.plot))
-
-
-if __name__ == "__main__":
-    main()
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--plot", default="corinfomax.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+parser.add_argument("--dataset", default="mnist", help="of images (%(default)s)")
+parser.add_argument("--epochs", type=int, default=3, help="of training (%(default)s)")
+parser.add_argument("--every", type=int, default=500, help="updates from one test to the next (%(default)s)")
+parser.add_argument("--seed", type=int, default=0)
+options = parser.parse_args()
+experiment = replace(EXPERIMENTS["corinfomax-mnist"], dataset=options.dataset, epochs=options.epochs)
+found = {name: trained(experiment.with_options(of), options.seed, options.every)
+         for name, of in ({"full rule": {}} | LESS).items()}  # fmt: skip
+for name, (_, accuracy, degrees) in found.items():
+    print(f"{name:24} {accuracy[-1]:.2f} %, {degrees[-1]:.1f} degrees")
+picture, axes = figure(1, 2, size=(8, 3.4))
+for k, (ax, label) in enumerate(zip(axes[0], LABELS, strict=True)):
+    begin = 1 - k  # accuracy without the chance that it begins at
+    lines = {name: Course(one[0, begin:], one[None, k + 1, begin:]) for name, one in found.items()}
+    courses(lines, ax, names=list(found)).set(xlabel="updates", ylabel=label)
+axes[0, 0].legend(loc="lower right")
+print(save(picture, options.plot))

@@ -72,7 +72,7 @@ def test_backpropagation_learns_what_the_oracle_says_on_all_microcircuits(
 
 
 def check_backprop(network: RateLayers | Microcircuit, circuit: Circuit, seed: int) -> None:
-    rule = Backprop(spread=1.0, precision="float64", threads=1)
+    rule = Backprop(spread=(1.0,), precision="float64", threads=1)
     state = rule.init(circuit, np.random.default_rng(seed))
     graph = oracle.as_graph(network, circuit)
     made = oracle.rates(graph, state.weights, SEEN)["output"]

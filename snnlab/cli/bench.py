@@ -70,7 +70,6 @@ def bench(
     \b
     snnlab bench hm2bp-digits --seeds 2
     snnlab bench hm2bp-digits --seeds 2 --set rule.self_term=false
-    snnlab bench --suite credit --seeds 1 --out credit.jsonl
     snnlab bench --table --markdown results.md
     """
     chosen = _suite(suite, words, experiments)
