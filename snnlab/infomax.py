@@ -18,8 +18,10 @@ from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.circuit import Circuit, Number, Population, Projection, Source
 from snnlab.errors import Refused
+from snnlab.microcircuit import INPUT, NUDGE, OUTPUT, TARGET
+from snnlab.rate_layers import full
 
-INPUT, OUTPUT, TARGET, NUDGE, SLOWING = "input", "output", "target", "nudge", "slowing"
+SLOWING = "slowing"
 
 RATES = {False: "clip(x, 0, 1)", True: "(x + abs(x))/2"}
 """Rates as functions of a potential: between 0 and 1 or, where they are to be sparse, at least 0."""
@@ -119,13 +121,9 @@ class InfoMax:
 
 def _wiring(first: Source, layers: list[Population], *, lateral: bool) -> list[Projection]:
     below: list[Source | Population] = [first, *layers]
-    made = [_full(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
-    made += [_full(above, own, "apical") for own, above in zip(layers, layers[1:], strict=False)]
-    made += [_full(own, own, "lateral") for own in layers if lateral]
+    made = [full(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+    made += [full(above, own, "apical") for own, above in zip(layers, layers[1:], strict=False)]
+    made += [full(own, own, "lateral") for own in layers if lateral]
     made.append(Projection(TARGET, OUTPUT, "target", np.eye(layers[-1].size)))
     made.append(Projection(NUDGE, OUTPUT, "nudge", np.ones((1, layers[-1].size))))
     return made
-
-
-def _full(pre: Source | Population, post: Population, receptor: str) -> Projection:
-    return Projection(pre.name, post.name, receptor, np.zeros((pre.size, post.size)))

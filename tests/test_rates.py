@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snnlab.errors import Refused
+from snnlab.microcircuit import Microcircuit
 from snnlab.rates import Rates
+from snnlab.simulate import simulate
 
 
 def test_rates_say_their_shape() -> None:
@@ -56,3 +59,14 @@ CASES: list[tuple[Callable[[], object], str]] = [
 def test_what_cannot_be_heard_is_refused(attempt: Callable[[], object], said: str) -> None:
     with pytest.raises(Refused, match=said):
         attempt()
+
+
+def test_steady_rates_are_heard_to_the_end_without_a_warning_of_rounding() -> None:
+    """300 ms are 2,999.9999999999995 times 0.1 ms, in binary numbers."""
+    circuit = Microcircuit(hidden=(2,)).circuit((1,), 1, 1e-4)
+    said_by = {one.name: Rates.steady(np.full((1, one.size), 0.5)) for one in circuit.sources}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = simulate(circuit, said_by, "300 ms", record={"output": ["u_trg"]}, target="numpy")
+    assert not [one for one in said if "not aligned" in str(one.message)]
+    np.testing.assert_array_equal(found.trace("output", "u_trg").values, 0.5)

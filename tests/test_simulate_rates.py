@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -233,17 +232,6 @@ def test_several_projections_onto_one_input_are_summed() -> None:
     # already in the first step, and anew with the second stretch
     np.testing.assert_allclose(found.trace("cells", "v_B").values, np.repeat(total, 2, axis=0), rtol=1e-12)
     assert not found.trace("cells", "v_A").values.any()
-
-
-def test_steady_rates_are_heard_to_the_end_without_a_warning_of_rounding() -> None:
-    """300 ms are 2,999.9999999999995 times 0.1 ms, in binary numbers."""
-    circuit = Microcircuit(hidden=(2,)).circuit((1,), 1, 1e-4)
-    given = {one.name: Rates.steady(np.full((1, one.size), 0.5)) for one in circuit.sources}
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        found = simulate(circuit, given, "300 ms", record={"output": ["u_trg"]}, target="numpy")
-    assert not [one for one in said if "not aligned" in str(one.message)]
-    np.testing.assert_array_equal(found.trace("output", "u_trg").values, 0.5)
 
 
 def test_two_inputs_of_a_cell_hear_their_own() -> None:

@@ -35,7 +35,7 @@ from snnlab.errors import Refused, one_of
 from snnlab.rules import settling
 from snnlab.rules.alignment import angle
 from snnlab.rules.decay import check_compounded, compounded
-from snnlab.rules.forward import check_classes, each, targets
+from snnlab.rules.forward import check_classes, each, scored, targets
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.settling import Body, Rest
 from snnlab.rules.transfer import Values
@@ -118,9 +118,7 @@ class CorInfoMax:
         for name in body.beside:
             state.weights[name] /= state.weights[name].dtype.type(body.forgetting)
         state.steps += 1
-        answer = free.r[-1]
-        loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
-        return state, Score(loss, answer.argmax(axis=1) == batch.labels, 0)
+        return state, scored(free.r[-1], wanted, batch.labels)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         return products(self._asked(circuit, state, batch, 1)[0])

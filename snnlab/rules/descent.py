@@ -125,8 +125,7 @@ class Descent(ABC):
         asked = self.asked(way, state, rates, error)
         self.learn(way, state, asked, eta)
         state.steps += 1
-        loss = 0.5 * float(np.square(rates[-1] - wanted).sum()) / len(wanted)
-        return state, Score(loss, rates[-1].argmax(axis=1) == batch.labels, 0)
+        return state, forward.scored(rates[-1], wanted, batch.labels)
 
     def learn(self, way: Forward, state: State, asked: list[Asked], eta: float) -> None:
         """Change the weights: decay, and what is asked of them."""

@@ -14,7 +14,7 @@ from snnlab.engine import dense
 from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.microcircuit import AFFERENT, BIAS, INPUT, OUTPUT
-from snnlab.rules.rule import Answer, State
+from snnlab.rules.rule import Answer, Score, State
 from snnlab.rules.transfer import Transfer, Values, transfer
 
 
@@ -169,6 +169,12 @@ def targets(labels: NDArray[np.int64], shape: tuple[int, int], low: float, high:
     wanted = np.full(shape, low)
     wanted[np.arange(samples), labels] = high
     return wanted
+
+
+def scored(answer: Values, wanted: NDArray[np.floating], labels: NDArray[np.int64]) -> Score:
+    """How a batch went: half the squared error of the output's rates (samples, outputs), and the labels it chose."""
+    loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
+    return Score(loss, answer.argmax(axis=1) == labels, 0)
 
 
 def each(values: tuple[float, ...], layers: int, name: str) -> tuple[float, ...]:

@@ -14,7 +14,8 @@ from snnlab.engine.dense import heard
 from snnlab.engine.relax import Constants, Rest, Tier, relaxed
 from snnlab.equations import seconds, si
 from snnlab.errors import Refused
-from snnlab.infomax import INPUT, OUTPUT, RATES, SLOWING, InfoMax
+from snnlab.infomax import RATES, SLOWING, InfoMax
+from snnlab.microcircuit import INPUT, OUTPUT
 from snnlab.rules.transfer import Values
 
 __all__ = ["Body", "Rest", "body", "check_steps", "drive", "settled"]

@@ -141,9 +141,7 @@ class TwoSweep:
         found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
         changed(list(found.values()), threads=self.threads)
         state.steps += 1
-        answer = swept.heard[-1]
-        loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
-        return state, Score(loss, answer.argmax(axis=1) == batch.labels, 0)
+        return state, forward.scored(swept.heard[-1], wanted, batch.labels)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         return products(self._asked(circuit, state, batch, 1.0)[0])
