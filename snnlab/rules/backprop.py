@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from snnlab.rules.descent import Descent, back
+from snnlab.rules.descent import LayerByLayer, back
 from snnlab.rules.forward import Forward, Link
 from snnlab.rules.rule import State
 from snnlab.rules.transfer import Values
 
 
 @dataclass(frozen=True)
-class Backprop(Descent):
+class Backprop(LayerByLayer):
     """The rule: an error comes down by the weights that its layer hears with."""
 
     title: ClassVar[str] = "backpropagation"

@@ -1,7 +1,7 @@
-"""What rules share that send an error down a feed-forward network, layer by layer, and learn all weights from it.
+"""What rules share that learn the weights of a feed-forward network from errors of its layers.
 
-The error of the output is that of E = 1/2 sum_i (r_i - y_i)^2 of its rates. A rule says what a layer's error becomes
-in the layer below; weights then change by the error of the cell after times the rate of the cell before.
+The error of the output is that of E = 1/2 sum_i (r_i - y_i)^2 of its rates. A rule says what errors the layers below
+then have, most of them layer by layer; weights change by the error of the cell after times the rate of the cell before.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Descent(ABC):
-    """A rule for the basal weights of layers, with as many outputs as classes; how errors come down is left to each.
+    """A rule for the basal weights of layers, with as many outputs as classes; what is asked of them is left to each.
 
     rate          a weight changes by the rate times what is asked of it, the mean over the batch
     decay         of the rate: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the last
@@ -84,8 +84,12 @@ class Descent(ABC):
         return ()
 
     @abstractmethod
-    def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
-        """What the error of a layer's potentials (samples, cells) is in the rates of the layer below."""
+    def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
+        """What is asked of all weights.
+
+        rates  of the input and every layer
+        error  -dE/dr of the output (samples, classes)
+        """
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
         way = way_up(circuit, self.title)
@@ -145,14 +149,6 @@ class Descent(ABC):
         rates, _, error = self._errors(way, state, batch)
         return _means(list(came_down(way, rates, error, lambda link, delta: back(state, link, delta))))
 
-    def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
-        """What is asked of all weights, from the output down.
-
-        rates  of the input and every layer
-        error  -dE/dr of the output (samples, classes)
-        """
-        return list(came_down(way, rates, error, lambda link, delta: self.sent_down(way, state, link, delta)))
-
     def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
         """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
         seen = steady(batch.inputs, self.title).astype(self.precision, copy=False)
@@ -166,6 +162,17 @@ class Descent(ABC):
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
+
+
+class LayerByLayer(Descent):
+    """One whose errors come down from the output, from layer to layer."""
+
+    @abstractmethod
+    def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
+        """What the error of a layer's potentials (samples, cells) is in the rates of the layer below."""
+
+    def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
+        return list(came_down(way, rates, error, lambda link, delta: self.sent_down(way, state, link, delta)))
 
 
 def came_down(

@@ -13,7 +13,7 @@ import numpy as np
 
 from snnlab.circuit import Circuit
 from snnlab.errors import Refused
-from snnlab.rules.descent import Descent
+from snnlab.rules.descent import LayerByLayer
 from snnlab.rules.forward import Forward, Link, way_up
 from snnlab.rules.rule import State
 from snnlab.rules.transfer import Values
@@ -22,7 +22,7 @@ _FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True)
-class FeedbackAlignment(Descent):
+class FeedbackAlignment(LayerByLayer):
     """The rule.
 
     feedback  weights down are drawn as those up begin, times this

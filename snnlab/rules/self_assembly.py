@@ -10,18 +10,20 @@ l = 1 .. L of the ascending stream, on rows of samples; the descending stream ha
 
     W_l       rate ( <h_l-1^T d_l> - weight_decay W_l )
     V_l       rate ( <d_l+1^T (h_l P_l)> - weight_decay V_l )
-    Q_l       mirror ( <(x P_l)^T x> - Q_l ),   x spontaneous activity, normal
-    P_l       random, with the variance 1/(cells beside), and fixed
+    Q_l       mirror ( <(x P_l)^T x> - Q_l ),   x spontaneous activity of the ascending stream, normal
+    P_l       lateral ( <(z Q_l)^T z> - P_l ),  z that of the descending one; by far the slowest
 
-Both W_l+1 and V_l learn from the same pairs of activity, h_l and d_l+1. So, whatever the data,
+All begin at random, P and Q with the variance 1/(cells beside). Both W_l+1 and V_l learn from the same pairs of
+activity, h_l and d_l+1. So, whatever the data, a batch changes
 
-    V_l - W_l+1^T P_l   is multiplied by 1 - rate weight_decay in every step (alignment),
+    V_l - W_l+1^T P_l   by the factor 1 - rate weight_decay (alignment)
 
-the law of Kolen and Pollack (ICNN 1994), which is the case P = 1. Q goes to P^T, as a mirror of spontaneous activity
-(Akrout and others, NeurIPS 2019). Then b_L-1 Q_L-1 = d_L W_L^T P P^T: of one sample, the error that comes to the rates
-of the last hidden layer never points away from that of backpropagation, for P P^T has no negative eigenvalue. Slopes,
-sums over samples and further layers can turn an update past 90 degrees; the more cells there are beside, the rarer, as
-P P^T goes to 1.
+and P, if it moves after that, by -W_l+1^T (change of P_l) more. Where P stays this is the law of Kolen and Pollack
+(ICNN 1994), who have P = 1. Q goes to P^T, as a mirror of spontaneous activity (Akrout and others, NeurIPS 2019), and P
+hardly moves: were it as fast as Q, both would end as the mean of two random matrices, with half of the variance. Then
+b_L-1 Q_L-1 = d_L W_L^T P P^T: of one sample, the error that comes to the rates of the last hidden layer never points
+away from that of backpropagation, for P P^T has no negative eigenvalue. Slopes, sums over samples and further layers
+can turn an update past 90 degrees; the more cells there are beside, the rarer, as P P^T goes to 1.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from snnlab.circuit import Circuit
 from snnlab.engine import one_blas_thread
 from snnlab.engine.dense import Change, changed
 from snnlab.errors import Refused
-from snnlab.rules.descent import Asked, Descent
+from snnlab.rules.descent import Asked, LayerByLayer
 from snnlab.rules.forward import Forward, Link, way_up
 from snnlab.rules.rule import State
 from snnlab.rules.transfer import Values
@@ -45,22 +47,25 @@ _NOISE = "noise"  # what spontaneous activity is drawn from, beside the number o
 
 
 @dataclass(frozen=True)
-class SelfAssembly(Descent):
+class SelfAssembly(LayerByLayer):
     """The rule (reconstruction), for two streams.
 
-    mirror  rate of the synapses back to the ascending stream, 0 for random ones that stay
-    draws   of spontaneous activity in every step
+    mirror   rate of the synapses Q back to the ascending stream, 0 for random ones that stay
+    lateral  and of the synapses P to the descending one
+    draws    of spontaneous activity in every step
     """
 
     title: ClassVar[str] = "self-assembly"
 
     mirror: float = 0.005
+    lateral: float = 1e-4
     draws: int = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.mirror <= 1:
-            raise Refused("SelfAssembly.mirror", f"found {self.mirror}", "needs a rate, 0 to 1")
+        for name in ("mirror", "lateral"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise Refused(f"SelfAssembly.{name}", f"found {getattr(self, name)}", "needs a rate, 0 to 1")
         if self.draws < 1:
             raise Refused("SelfAssembly.draws", f"found {self.draws}", "needs at least 1")
 
@@ -104,19 +109,21 @@ class SelfAssembly(Descent):
         for k, above in enumerate(way.links[1:], start=1):
             state.weights[_apical(k, above)] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
         super().learn(way, state, asked, eta)
-        if self.mirror:
-            self._mirror(way, state)
-
-    def _mirror(self, way: Forward, state: State) -> None:
-        """One step of the synapses back, from spontaneous activity of the ascending stream."""
         for k in range(1, len(way.links)):
-            lateral, teaching = state.weights[_lateral(k)], state.weights[_teaching(k)]
+            there, back = state.weights[_lateral(k)], state.weights[_teaching(k)]
             rng = np.random.default_rng([int(state.memory[_NOISE][0]), state.steps, k])
-            activity = rng.standard_normal((self.draws, len(lateral)), dtype=lateral.dtype.type)
-            with one_blas_thread():
-                arrived = activity @ lateral
-            teaching *= np.asarray(1 - self.mirror, dtype=self.precision)
-            changed([Change(teaching, arrived, activity, self.mirror / self.draws)], threads=self.threads)
+            self._mirrored(back, there, self.mirror, rng)
+            self._mirrored(there, back, self.lateral, rng)
+
+    def _mirrored(self, weights: Values, others: Values, rate: float, rng: np.random.Generator) -> None:
+        """One step of synapses to cells that are active by themselves, from what these cause through the others."""
+        if rate == 0:
+            return
+        activity = rng.standard_normal((self.draws, len(others)), dtype=others.dtype.type)
+        with one_blas_thread():
+            caused = activity @ others
+        weights *= np.asarray(1 - rate, dtype=self.precision)
+        changed([Change(weights, caused, activity, rate / self.draws)], threads=self.threads)
 
     def _way(self, circuit: Circuit) -> Forward:
         """The ascending stream. Raises Refused for a circuit that has no other beside it."""

@@ -20,8 +20,7 @@ from snnlab.engine import one_blas_thread
 from snnlab.errors import Refused
 from snnlab.graph import Graph, Input, Local, Node, Shape
 from snnlab.graph.operation import check_many
-from snnlab.rules.backprop import Backprop
-from snnlab.rules.descent import Asked
+from snnlab.rules.descent import Asked, Descent
 from snnlab.rules.forward import Forward, Link, with_bias
 from snnlab.rules.predictive import arrivals
 from snnlab.rules.rule import State
@@ -82,8 +81,10 @@ def graph_of(way: Forward, sizes: tuple[int, ...]) -> Graph:
 
 
 @dataclass(frozen=True)
-class ZIL(Backprop):
-    """The rule, in layers of rate cells or in the basal weights of a microcircuit. Errors are found by inference.
+class ZIL(Descent):
+    """The rule, in layers of rate cells or in the basal weights of a microcircuit.
+
+    Of each step of inference those layers are worked out that errors come to in it: no change reads the others.
 
     gamma  of each step of inference, 1 for what equals backpropagation
     """
@@ -105,7 +106,7 @@ class ZIL(Backprop):
         links = {link.name: link for link in way.links}
         found: list[Asked] = []
         with one_blas_thread():
-            for inference, reached in arrivals(graph, values, weights, error, self.gamma):
+            for inference, reached in arrivals(graph, values, weights, error, self.gamma, front=True):
                 for node in reached:
                     basal = links[node.name].basal
                     error_here: Array = inference.errors[node.name]
