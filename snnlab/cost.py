@@ -56,6 +56,7 @@ def cost(
     steps: int,
     trained: Collection[str] | None = None,
     graded: Mapping[str, NDArray[np.integer]] = MappingProxyType({}),
+    rounds: int = 1,
 ) -> Cost:
     """The cost of `samples` samples of `steps` time steps each.
 
@@ -64,6 +65,8 @@ def cost(
     trained  projections whose weights are learned; all that could be, if left out
     graded   population or source that is heard by a rate -> activations other than 0 and 1 (neurons,); its activations
              of 1 are no spikes
+    rounds   how often the activations of populations go through their weights in a step, while cells that hear one
+             another come to rest; counted as if they had been the last ones throughout. Those of sources go once
 
     A spike pays for all its synapses, also where the sample ends before it arrives.
 
@@ -77,7 +80,9 @@ def cost(
     fired = {name: 0 if name in graded else int(counts[name].sum()) for name in nodes}
     other = {name: graded.get(name, np.zeros(size, dtype=np.int64)) for name, size in nodes.items()}
     active = sum(int((counts[one.name] + other[one.name]).sum()) for one in circuit.populations)
-    acs, macs = (sum(int(said[one.pre] @ _effective(one.weights)) for one in circuit.projections)
+    sources = {one.name for one in circuit.sources}
+    times = {name: 1 if name in sources else rounds for name in nodes}
+    acs, macs = (sum(times[one.pre] * int(said[one.pre] @ _effective(one.weights)) for one in circuit.projections)
                  for said in (counts, other))  # fmt: skip
     cells = sum(one.size for one in circuit.populations)
     zeros, pairs = (sum(part) for part in zip(*map(_zeros, weights), strict=True)) if weights else (0, 0)
@@ -85,7 +90,7 @@ def cost(
     return Cost(
         spikes={one.name: fired[one.name] / samples for one in circuit.populations},
         input_spikes=sum(fired[one.name] for one in circuit.sources) / samples,
-        dense=float(steps * sum(map(_synapses, weights))),
+        dense=float(steps * sum(times[one.pre] * _synapses(one.weights) for one in circuit.projections)),
         effective_acs=acs / samples,
         effective_macs=macs / samples,
         activation_sparsity=1 - active / (samples * steps * cells),
@@ -123,9 +128,12 @@ class Tally:
             else:
                 self._counts[name] += said.sum(axis=0)
 
-    def cost(self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None) -> Cost:
+    def cost(
+        self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None, rounds: int = 1
+    ) -> Cost:
         """What these samples cost in the circuit, or in the part of it that answered. Raises Refused as `cost` does."""
-        return cost(circuit, self._counts, samples=samples, steps=self._steps, trained=trained, graded=self._graded)
+        counts, graded, steps = self._counts, self._graded, self._steps
+        return cost(circuit, counts, samples=samples, steps=steps, trained=trained, graded=graded, rounds=rounds)
 
     def _rated(self, name: str, rates: NDArray[np.generic]) -> None:
         ones = np.count_nonzero(rates == 1, axis=0)

@@ -188,7 +188,7 @@ _NOTES = """\
 - *spikes*: fired by all layers for a test sample, the input's not among them. *operations*: spikes that cross a weight
   other than zero, for a test sample, the input's among them (NeuroBench's effective accumulates, ACs). Cells that are
   heard by their rates fire none: there they are rates other than zero that cross such a weight, and all but rates of 1
-  are multiplied by it (effective MACs).
+  are multiplied by it (effective MACs); where cells hear one another until they rest, in every one of these steps.
 - *wall time*: of one training with a test after every epoch."""
 
 

@@ -136,7 +136,8 @@ class CorInfoMax:
         below = settling.drive(body, state.weights, seen, self.threads)
         rates = settling.settled(body, state.weights, below, self.free, threads=self.threads).r
         activity = dict(zip(body.layers, rates, strict=True))
-        return Answer(rates[-1], rates[-1].argmax(axis=1), activity, (*body.forward, *body.backward, *body.beside))
+        crossed = (*body.forward, *body.backward, *body.beside)
+        return Answer(rates[-1], rates[-1].argmax(axis=1), activity, crossed, self.free)
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, epoch: int
