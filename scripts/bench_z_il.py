@@ -59,7 +59,7 @@ def apart(ways: dict[str, Callable[[], dict[str, Values]]]) -> float:
     """The largest difference of a number of Z-IL's, relative to the largest of its parameter."""
     right = ways["backpropagation"]()
     found = [ways[name]() for name in ways if name.startswith("Z-IL")]
-    return max(float(np.abs(one[k] - right[k]).max() / np.abs(right[k]).max()) for one in found for k in right)
+    return float(np.max([np.abs(one[k] - right[k]).max() / np.abs(right[k]).max() for one in found for k in right]))
 
 
 def timed(ways: dict[str, Callable[[], dict[str, Values]]], rounds: int, seed: int) -> dict[str, np.ndarray]:

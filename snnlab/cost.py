@@ -128,9 +128,7 @@ class Tally:
             else:
                 self._counts[name] += said.sum(axis=0)
 
-    def cost(
-        self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None, rounds: int = 1
-    ) -> Cost:
+    def cost(self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None, rounds: int = 1) -> Cost:
         """What these samples cost in the circuit, or in the part of it that answered. Raises Refused as `cost` does."""
         counts, graded, steps = self._counts, self._graded, self._steps
         return cost(circuit, counts, samples=samples, steps=steps, trained=trained, graded=graded, rounds=rounds)

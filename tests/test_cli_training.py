@@ -267,7 +267,7 @@ def test_a_run_that_begins_with_kernels_or_pooling_is_drawn(
         (["hm2bp-digits", "--set", "epochs=0"], "--set epochs: found 0; needs at least 1"),
         (["hm2bp-digits", "--set", "batch=-1"], "--set batch: found -1; needs at least 1"),
         (["hm2bp-digits", "--set", "epochs"], "--set epochs: no value; needs KEY=VALUE"),
-        (["hm2bp-digits", "--set", "rule.lr=1"], "--set rule.lr: no such option; .*known: .*batch"),
+        (["hm2bp-digits", "--set", "rule.lr=1"], "--set rule.lr: no such option of hm2bp-digits; .*known: .*batch"),
         (["hm2bp-digits", "--set", "epochs=3", "--epochs", "4"], "--epochs: found 4, and --set epochs=3"),
         (["hm2bp-digits", "--resume"], "runs/hm2bp-digits-seed0: nothing to resume"),
         (["hm2bp-mnist", "--data", "nowhere"], "mnist: train-images-idx3-ubyte: not found in nowhere"),

@@ -317,9 +317,10 @@ def told_as(**options: Any) -> Callable[[], Any]:
 SPIKES = Spikes.from_dense(np.zeros((6, 10, INPUTS)), 1e-4)
 CASES: list[tuple[Callable[[], Any], str]] = [
     *((told_as(**{name: bad}), rf"^Dendritic\.{name}: found .*; needs numbers, at least 0")
-      for name, bad in (("bottom_up", ()), ("bottom_up", (1.0, -1.0)), ("spread", (float("nan"),)), ("lag", -1e-3),
-                        ("to_interneuron", -1.0), ("from_interneuron", float("inf")), ("top_down", -0.1),
-                        ("top_down_spread", -1.0), ("ease", -0.1))),
+      for name, bad in (("bottom_up", ()), ("bottom_up", (1.0, -1.0)), ("spread", (float("nan"),)))),
+    *((told_as(**{name: bad}), rf"^Dendritic\.{name}: found .*; needs a number, at least 0")
+      for name, bad in (("lag", -1e-3), ("to_interneuron", -1.0), ("from_interneuron", float("inf")),
+                        ("top_down", -0.1), ("top_down_spread", -1.0), ("ease", -0.1))),
     *((told_as(**{name: 0.0}), rf"^Dendritic\.{name}: found 0\.0; needs seconds, above 0")
       for name in ("smoothed", "lasts", "settles")),
     (lambda: Dendritic(lasts=0.01, lag=0.01), r"^Dendritic\.lag: found 0\.01, and samples of 0\.01 s; needs less"),

@@ -144,7 +144,7 @@ class Experiment:
             if not name:
                 raise Refused(where, f"found '={value}'", "needs NAME=VALUE, such as epochs=5")
             if name not in known:
-                raise Refused(f"{where} {name}", "no such option", experiment._nearest(name))
+                raise Refused(f"{where} {name}", f"no such option of {self.name}", experiment._nearest(name))
         return changed(experiment, changes, where)
 
     def _nearest(self, name: str) -> str:

@@ -24,18 +24,19 @@ step; here, and on the cards, all layers move at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self, get_args
+from typing import Self
 
 import numpy as np
 
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision
 from snnlab.engine.dense import Change, changed, heard, products
-from snnlab.errors import Refused, one_of
-from snnlab.rules import settling
+from snnlab.errors import Refused
+from snnlab.rules import chance, settling
 from snnlab.rules.alignment import angle
 from snnlab.rules.decay import check_compounded, compounded
 from snnlab.rules.forward import check_classes, each, scored, targets
+from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.settling import Body, Rest
 from snnlab.rules.transfer import Values
@@ -75,19 +76,14 @@ class CorInfoMax:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("forward", "backward"):
-            rates = getattr(self, name)
-            if not rates or not all(0 <= rate < float("inf") for rate in rates):
-                raise Refused(f"{_NAME}.{name}", f"found {rates}", "needs numbers, at least 0")
+        check_not_negative(self, "forward", "backward")
         check_compounded(self.falling, self.turns, _NAME)
         for name in ("free", "nudged"):
             if getattr(self, name) < 1:
                 raise Refused(f"{_NAME}.{name}", f"found {getattr(self, name)}", "needs at least one step")
         if not 0 < self.nudge < float("inf"):
             raise Refused(f"{_NAME}.nudge", f"found {self.nudge}", "needs a strength above 0; its sign is drawn")
-        if self.precision not in get_args(Precision):
-            found = str(self.precision)
-            raise Refused(f"{_NAME}.precision", f"found {found!r}", one_of(found, get_args(Precision)))
+        check_one_of(self, precision=Precision)
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -97,7 +93,7 @@ class CorInfoMax:
         body = settling.body(circuit, _NAME)
         shapes = {one.name: one.weights.shape for one in circuit.projections}
         weights = {name: _xavier(shapes[name], rng) for name in (*body.forward, *body.backward)}
-        memory: dict[str, Values] = {_SIGNS: rng.integers(1 << 31, size=1).astype(np.float64)}
+        memory: dict[str, Values] = {_SIGNS: chance.begin(rng)}
         # last, so that all else begins alike without them
         for name in body.beside:
             half = _xavier(shapes[name], rng)
@@ -162,8 +158,7 @@ class CorInfoMax:
         """The strength of the teacher for the next batch, with its sign: the same whenever the batch is come to."""
         if not self.signs:
             return self.nudge
-        drawn = np.random.default_rng([int(state.memory[_SIGNS][0]), state.steps])
-        return self.nudge if drawn.integers(2) else -self.nudge
+        return self.nudge if chance.at(state, _SIGNS).integers(2) else -self.nudge
 
     def phases(self, body: Body, state: State, seen: Values, wanted: Values, beta: float) -> tuple[Rest, Rest]:
         """Where the cells come to without a teacher, and with one."""

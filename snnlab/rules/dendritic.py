@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Self, get_args
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit, Plastic, Projection
 from snnlab.engine import Precision, Running, run_rates
 from snnlab.equations import seconds, si, whole_steps
-from snnlab.errors import Refused, one_of
+from snnlab.errors import Refused
 from snnlab.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rates import Rates
 from snnlab.recording import Recording, Trace
-from snnlab.rules import forward, sweep
+from snnlab.rules import chance, forward, sweep
+from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.sweep import Start
 from snnlab.rules.teacher import Labelled, Teacher
@@ -81,21 +82,15 @@ class Dendritic:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        speeds = {"bottom_up": self.bottom_up, "spread": self.spread}
-        names = "to_interneuron from_interneuron top_down lag top_down_spread ease".split()
-        for name, values in {**speeds, **{name: (getattr(self, name),) for name in names}}.items():
-            if not values or not all(0 <= value < float("inf") for value in values):
-                raise Refused(f"Dendritic.{name}", f"found {getattr(self, name)}", "needs numbers, at least 0")
+        speeds = ("bottom_up", "to_interneuron", "from_interneuron", "top_down")
+        check_not_negative(self, *speeds, "lag", "spread", "top_down_spread", "ease")
         for name in ("smoothed", "lasts", "settles"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise Refused(f"Dendritic.{name}", f"found {getattr(self, name)}", "needs seconds, above 0")
         if self.lag >= self.lasts:
             found = f"found {self.lag}, and samples of {self.lasts} s"
             raise Refused("Dendritic.lag", found, "needs less, or nothing is learned")
-        for name, kind in (("start", Start), ("precision", Precision)):
-            if getattr(self, name) not in get_args(kind):
-                found = str(getattr(self, name))
-                raise Refused(f"Dendritic.{name}", f"found {found!r}", one_of(found, get_args(kind)))
+        check_one_of(self, start=Start, precision=Precision)
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -111,7 +106,7 @@ class Dendritic:
         weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
-        memory[_NOISE] = rng.integers(1 << 31, size=1).astype(np.float64)
+        memory[_NOISE] = chance.begin(rng)
         weights = {name: values.astype(self.precision) for name, values in weights.items()}
         memory |= {f"{name} {_FILTER}": np.zeros_like(values) for name, values in weights.items()}
         return State(weights, memory)

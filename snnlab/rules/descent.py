@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple, Self, get_args
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.dense import Change, changed
-from snnlab.errors import Refused, one_of
+from snnlab.errors import Refused
 from snnlab.rules import forward
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.forward import Forward, Link, way_up, with_bias
+from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.transfer import Values
 
@@ -67,17 +68,14 @@ class Descent(ABC):
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        for field in ("rate", "weight_decay", "spread"):
-            value = getattr(self, field)
-            if not all(0 <= one < float("inf") for one in (value if isinstance(value, tuple) else (value,))):
-                raise Refused(f"{name}.{field}", f"found {value}", "needs a number, at least 0")
-        for field, kind in (("decay", Decay), ("initial", Initial), ("precision", Precision)):
-            if getattr(self, field) not in get_args(kind):
-                found = str(getattr(self, field))
-                raise Refused(f"{name}.{field}", f"found {found!r}", one_of(found, get_args(kind)))
+        check_not_negative(self, "rate", "weight_decay", "spread")
+        check_one_of(self, decay=Decay, initial=Initial, precision=Precision)
         if not self.low < self.high:
-            raise Refused(f"{name}.high", f"found {self.high}", f"needs more than {self.low}, the rate of the others")
+            raise Refused(
+                f"{type(self).__name__}.high",
+                f"found {self.high}",
+                f"needs more than {self.low}, the rate of the others",
+            )
 
     @property
     def fixed(self) -> tuple[str, ...]:

@@ -63,9 +63,8 @@ def way_up(circuit: Circuit, rule: str) -> Forward:
     """
     names = {node.name for node in circuit.nodes}
     known = {projection.name for projection in circuit.projections}
-    hidden = [f"hidden{k}" for k in range(1, len(names)) if f"hidden{k}" in names]
-    first = AFFERENT if AFFERENT in names else INPUT
-    links = [(f"{below}->{name}.basal", name) for below, name in zip([first, *hidden], [*hidden, OUTPUT], strict=True)]
+    below, layers = layers_up(circuit)
+    links = [(f"{pre}->{name}.basal", name) for pre, name in zip(below, layers, strict=True)]
     if not {basal for basal, _ in links} <= known:
         right = "needs layers of rate cells, or a dendritic microcircuit"
         raise Refused(f"{rule}: circuit", f"of {', '.join(sorted(names))}", right)
@@ -77,6 +76,13 @@ def way_up(circuit: Circuit, rule: str) -> Forward:
             raise Refused(f"{rule}: {name!r}", "cells that fire", right)
         found.append(Link(name, basal, _gain(population), transfer(population)))
     return Forward(tuple(found), BIAS in names)
+
+
+def layers_up(circuit: Circuit) -> tuple[list[str], list[str]]:
+    """What each layer hears from below, and the layers, from hidden1 to the output: by name, there or not."""
+    names = {node.name for node in circuit.nodes}
+    hidden = [f"hidden{k}" for k in range(1, len(names)) if f"hidden{k}" in names]
+    return [AFFERENT if AFFERENT in names else INPUT, *hidden], [*hidden, OUTPUT]
 
 
 def cells(circuit: Circuit, name: str) -> Population:

@@ -23,7 +23,7 @@ forward pass has.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self, get_args
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,13 @@ from numpy.typing import NDArray
 from snnlab import engine
 from snnlab.circuit import Circuit, Projection
 from snnlab.engine import Precision, Response
-from snnlab.errors import Refused, one_of
+from snnlab.errors import Refused
 from snnlab.rules.adam import Adam
 from snnlab.rules.chain import chain, lateral, layer, threshold
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.fake import with_fake_spikes
 from snnlab.rules.lateral import gamma, own_psp
+from snnlab.rules.options import check_one_of
 from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
 from snnlab.spikes import Spikes
@@ -95,8 +96,7 @@ class HM2BP:
         for name in ("target", "other", "margin"):
             if getattr(self, name) < 0:
                 raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
-        if self.decay not in get_args(Decay):
-            raise Refused("HM2BP.decay", f"found {self.decay!r}", one_of(str(self.decay), get_args(Decay)))
+        check_one_of(self, decay=Decay)
         if not 0 <= self.averaging < 1:
             raise Refused("HM2BP.averaging", f"found {self.averaging}", "needs 0 to below 1")
 

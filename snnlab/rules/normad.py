@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,9 @@ from snnlab import engine
 from snnlab.circuit import Circuit
 from snnlab.engine import Events, Kernel
 from snnlab.equations import si
-from snnlab.errors import Refused, one_of
+from snnlab.errors import Refused
 from snnlab.rules.chain import chain, layer
+from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.timed import Timed
 from snnlab.spikes import Spikes
 
@@ -78,17 +79,14 @@ class NormAD(Timed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("hidden_rate", "hidden_spread"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise Refused(f"NormAD.{name}", f"found {getattr(self, name)}", "needs a number, at least 0")
+        check_not_negative(self, "hidden_rate", "hidden_spread")
         if not math.isfinite(self.hidden_mean):
             raise Refused("NormAD.hidden_mean", f"found {self.hidden_mean}", "needs a number")
         if not 0 < self.tau_L < float("inf"):
             raise Refused("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
         if not 0 <= self.floor <= 1:
             raise Refused("NormAD.floor", f"found {self.floor}", "needs 0 to 1")
-        if self.hidden not in get_args(Hidden):
-            raise Refused("NormAD.hidden", f"found {self.hidden!r}", one_of(str(self.hidden), get_args(Hidden)))
+        check_one_of(self, hidden=Hidden)
 
     def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
         weights: dict[str, NDArray[np.floating]] = {}

@@ -37,6 +37,7 @@ from snnlab.circuit import Circuit
 from snnlab.engine import one_blas_thread
 from snnlab.engine.dense import Change, changed
 from snnlab.errors import Refused
+from snnlab.rules import chance
 from snnlab.rules.descent import Asked, LayerByLayer
 from snnlab.rules.forward import Forward, Link, way_up
 from snnlab.rules.rule import State
@@ -85,7 +86,7 @@ class SelfAssembly(LayerByLayer):
                 (_apical(k, above), (over, beside)),
             ):
                 state.weights[name] = rng.normal(0, beside**-0.5, shape).astype(self.precision)
-        state.memory[_NOISE] = rng.integers(1 << 31, size=1).astype(np.float64)
+        state.memory[_NOISE] = chance.begin(rng)
         return state
 
     def check(self, circuit: Circuit, classes: int) -> None:
@@ -111,7 +112,7 @@ class SelfAssembly(LayerByLayer):
         super().learn(way, state, asked, eta)
         for k in range(1, len(way.links)):
             there, back = state.weights[_lateral(k)], state.weights[_teaching(k)]
-            rng = np.random.default_rng([int(state.memory[_NOISE][0]), state.steps, k])
+            rng = chance.at(state, _NOISE, k)
             self._mirrored(back, there, self.mirror, rng)
             self._mirrored(there, back, self.lateral, rng)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,24 @@ from snnlab.engine.relax import Constants, Rest, Tier, relaxed
 from snnlab.equations import seconds, si
 from snnlab.errors import Refused
 from snnlab.infomax import RATES, SLOWING, InfoMax
-from snnlab.microcircuit import INPUT, OUTPUT
+from snnlab.microcircuit import INPUT
+from snnlab.rules.forward import layers_up
 from snnlab.rules.transfer import Values
 
 __all__ = ["Body", "Rest", "body", "check_steps", "drive", "settled"]
+
+
+class Apical(NamedTuple):
+    """Constants of an apical dendrite: its potential is scale (leak r + gain r B), and what comes from above.
+
+    conductance  to the soma
+    scale        of all that the cell and its own layer lead to
+    gain         of lateral weights
+    """
+
+    conductance: float
+    scale: float
+    gain: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,12 @@ class Body:
         """And within each layer."""
         return [f"{name}->{name}.lateral" for name in self.layers] if self.lateral else []
 
+    def apical(self, k: int) -> Apical:
+        """Of the layer of this number, counted from 0: the output has a teacher in the place of a layer above."""
+        if k + 1 < len(self.layers):
+            return Apical(1 / self.epsilon, self.epsilon, 2 * self.gamma)
+        return Apical(1.0, 1.0, self.gamma)
+
     def steps(self, many: int) -> NDArray[np.float64]:
         """The lengths of the steps of a phase (many,)."""
         return np.asarray(self.mu / (1 + self.slowing * np.arange(many)), dtype=np.float64)
@@ -70,7 +91,7 @@ class Body:
 def body(circuit: Circuit, rule: str) -> Body:
     """What `rule` needs to know of the circuit. Raises Refused for one that is no InfoMax."""
     names = [node.name for node in circuit.nodes]
-    layers = (*(name for k in range(1, len(names)) if (name := f"hidden{k}") in names), OUTPUT)
+    layers = tuple(layers_up(circuit)[1])
     kinds = ["corinfomax_hidden"] * (len(layers) - 1) + ["corinfomax_output"]
     cells = {one.name: one.cell.id for one in circuit.populations}
     if len(layers) < 2 or INPUT not in names or [cells.get(name) for name in layers] != kinds:
@@ -140,16 +161,16 @@ def settled(
 
 
 def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> Tier:
-    """What the cells of one layer hear, and how: the output has a teacher in the place of a layer above."""
-    hidden = k + 1 < len(body.layers)
+    """What the cells of one layer hear, and how."""
+    apical = body.apical(k)
     return Tier(
         drive=None if k else below,
         basal=weights[body.forward[k]] if k else None,
         lateral=weights[body.beside[k]] if body.lateral else None,
-        apical=weights[body.backward[k]] if hidden else None,
-        conductance=1 / body.epsilon if hidden else 1.0,
-        scale=body.epsilon if hidden else 1.0,
-        gain=(2 if hidden else 1) * body.gamma,
+        apical=weights[body.backward[k]] if k + 1 < len(body.layers) else None,
+        conductance=apical.conductance,
+        scale=apical.scale,
+        gain=apical.gain,
         speed=body.speeds[k] if body.speeds else 0.0,
     )
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from snnlab.circuit import Circuit
 from snnlab.errors import Refused
-from snnlab.microcircuit import AFFERENT, INPUT, OUTPUT
-from snnlab.rules.forward import Forward, cells, number, way_up, with_bias
+from snnlab.microcircuit import INPUT, OUTPUT
+from snnlab.rules.forward import Forward, cells, layers_up, number, way_up, with_bias
 from snnlab.rules.transfer import Transfer, Values, transfer
 
 Start = Literal["predicting", "random"]
@@ -79,12 +79,11 @@ class Anatomy:
 def anatomy(circuit: Circuit, rule: str) -> Anatomy:
     """What `rule` needs to know of the circuit. Raises Refused for one that is no microcircuit, or never settles."""
     names = {node.name for node in circuit.nodes}
-    hidden = [f"hidden{k}" for k in range(1, len(names)) if f"hidden{k}" in names]
-    if not hidden or not {INPUT, OUTPUT, *(f"inter{k + 1}" for k in range(len(hidden)))} <= names:
+    heard, above = layers_up(circuit)
+    if len(above) < 2 or not {INPUT, OUTPUT, *(f"inter{k}" for k in range(1, len(above)))} <= names:
         raise Refused(f"{rule}: circuit", f"of {', '.join(sorted(names))}", "needs a dendritic microcircuit")
     layers = []
-    first = AFFERENT if AFFERENT in names else INPUT
-    for k, (below, name) in enumerate(zip([first, *hidden], [*hidden, OUTPUT], strict=True), start=1):
+    for k, (below, name) in enumerate(zip(heard, above, strict=True), start=1):
         if name == OUTPUT:
             layers.append(Layer(name, below, _mix(circuit, name, "g_B", "g_som", leaves=True)))
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,10 @@ from snnlab.circuit import Circuit, Population
 from snnlab.distances import correlation
 from snnlab.engine import Events, Precision
 from snnlab.equations import seconds, si
-from snnlab.errors import Refused, one_of
+from snnlab.errors import Refused
 from snnlab.rules.chain import chain, layer
 from snnlab.rules.desired import Desired, Drawn, Paced
+from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
 from snnlab.spikes import Spikes
 
@@ -61,14 +62,10 @@ class Timed(ABC):
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rate", "halve_every", "ease", "spread"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise Refused(f"{self.name}.{name}", f"found {getattr(self, name)}", "needs a number, at least 0")
+        check_not_negative(self, "rate", "halve_every", "ease", "spread")
         if not 0 <= self.enough <= 1:
             raise Refused(f"{self.name}.enough", f"found {self.enough}", "needs a correlation, 0 to 1")
-        if self.decision not in get_args(Decision):
-            found, known = str(self.decision), get_args(Decision)
-            raise Refused(f"{self.name}.decision", f"found {found!r}", one_of(found, known))
+        check_one_of(self, decision=Decision)
         if self.decision == "count" and not isinstance(self.desired, Paced):
             found = f"found 'count', and desired trains that are {type(self.desired).__name__}"
             raise Refused(f"{self.name}.decision", found, "needs 'correlation', or Paced trains")

@@ -31,7 +31,7 @@ interneurons begin with weights in proportion; without a target apical potential
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self, get_args
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,12 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision
 from snnlab.engine.dense import Change, changed, heard, products
-from snnlab.errors import Refused, one_of
+from snnlab.errors import Refused
 from snnlab.rules import forward, sweep
 from snnlab.rules.backprop import Backprop
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.forward import with_bias
+from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.sweep import Anatomy, Start
 from snnlab.rules.transfer import Values
@@ -109,14 +110,9 @@ class TwoSweep:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rate", "interneuron", "inhibition", "top_down", "spread", "top_down_spread", "warm"):
-            value = getattr(self, name)
-            if not all(0 <= one < float("inf") for one in (value if isinstance(value, tuple) else (value,))):
-                raise Refused(f"TwoSweep.{name}", f"found {value}", "needs a number, at least 0")
-        for name, kind in (("decay", Decay), ("start", Start), ("precision", Precision)):
-            if getattr(self, name) not in get_args(kind):
-                found = str(getattr(self, name))
-                raise Refused(f"TwoSweep.{name}", f"found {found!r}", one_of(found, get_args(kind)))
+        rates = ("rate", "interneuron", "inhibition", "top_down")
+        check_not_negative(self, *rates, "spread", "top_down_spread", "warm")
+        check_one_of(self, decay=Decay, start=Start, precision=Precision)
         if not self.low < self.high:
             raise Refused("TwoSweep.high", f"found {self.high}", f"needs more than {self.low}, the rate of the others")
 

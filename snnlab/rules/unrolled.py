@@ -48,7 +48,7 @@ def forward(body: Body, weights: Mapping[str, Array], seen: Array, steps: int) -
         after = []
         for k, one in enumerate(u):
             basal = r[k - 1] @ weights[body.forward[k]] if k else below
-            inside, gain, c = _apical(body, k)
+            c, inside, gain = body.apical(k)
             apical = inside * body.leak * r[k]
             if body.lateral:
                 apical = apical + inside * gain * (r[k] @ weights[body.beside[k]])
@@ -75,7 +75,7 @@ def backward(
         r = [rates(body, one) for one in u]
         asked = [np.zeros_like(one) for one in u]  # -dE/dr
         for k in layers:
-            inside, gain, c = _apical(body, k)
+            c, inside, gain = body.apical(k)
             basal, apical = length / body.epsilon * error[k], length * c * error[k]
             found[body.forward[k]] += (r[k - 1] if k else seen).T @ basal
             if k:
@@ -85,7 +85,7 @@ def backward(
                 asked[k] += inside * gain * (apical @ weights[body.beside[k]].T)
             if k + 1 < len(u):
                 asked[k + 1] += apical @ weights[body.backward[k]].T
-        kept = [1 - length * (body.leak + 1 / body.epsilon + _apical(body, k)[2]) for k in layers]
+        kept = [1 - length * (body.leak + 1 / body.epsilon + body.apical(k).conductance) for k in layers]
         error = [kept[k] * error[k] + asked[k] * _open(body, u[k]) for k in layers]
     return {name: one / len(seen) for name, one in found.items()}
 
@@ -97,10 +97,3 @@ def rates(body: Body, u: Array) -> Array:
 
 def _open(body: Body, u: Array) -> Array:
     return ((u > 0) & (u < body.highest)).astype(u.dtype)
-
-
-def _apical(body: Body, k: int) -> tuple[float, float, float]:
-    """Of a layer's apical dendrite: the share of its own rates, that of lateral ones within it, its conductance."""
-    if k + 1 < len(body.layers):
-        return body.epsilon, 2 * body.gamma, 1 / body.epsilon
-    return 1.0, body.gamma, 1.0
