@@ -25,11 +25,11 @@ class Suite:
     entries: tuple[Entry, ...]
 
 
-_ALIKE = {"epochs": "5", "network.hidden": "500"}
+_ALIKE = {"epochs": "10", "network.hidden": "500"}
 
 CREDIT = Suite(
     "credit",
-    "seven ways to assign credit on MNIST, 784-500-10, 5 epochs: accuracy and the angle to the gradient",
+    "seven ways to assign credit on MNIST, 784-500-10, 10 epochs: accuracy and the angle to the gradient",
     (
         Entry("backpropagation", "backprop-layers-mnist", _ALIKE),
         Entry("feedback alignment", "feedback-alignment-mnist", _ALIKE),
