@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,38 +12,42 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snnlab.experiments import EXPERIMENTS
+
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "bench_corinfomax.py"
 WAYS = ("snnlab", "PyTorch, input once", "PyTorch")
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The script as a module that finds PyTorch, and in which nothing is trained."""
+    """The script as a module that finds PyTorch, and whose experiment has three batches of digits and 20 cells."""
     spec = importlib.util.spec_from_file_location("bench_corinfomax", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    small = replace(EXPERIMENTS["corinfomax-mnist"], dataset="digits").with_options({"network.hidden": "20"})
+    monkeypatch.setitem(EXPERIMENTS, "corinfomax-mnist", small)
     monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace())
-    monkeypatch.setattr(module.EXPERIMENTS["corinfomax-mnist"].__class__, "trial", lambda self, **options: None)
+    monkeypatch.setattr(module, "version", lambda name: "of the test")
     return module
 
 
 def trained(monkeypatch: pytest.MonkeyPatch, script: Any, weights: tuple[float, float, float]) -> None:
-    """Rounds of 3, 6 and 9 ms a batch, three times as long in the second, that end with these weights."""
+    """Rounds of 3, 6 and 9 ms a batch, three times as long in the second; a weight of 0.9 goes to these."""
     took = {way: 1e-3 * k * np.array([[1.0, 1.0], [3.0, 3.0]]) for k, way in zip((3, 6, 9), WAYS, strict=True)}
     ends = [{"a": np.array([2.0, one])} for one in weights]
-    monkeypatch.setattr(script, "rounds", lambda trial, many, batches: (took, ends))
+    monkeypatch.setattr(script, "rounds", lambda trial, many, batches: (took, {"a": np.array([2.0, 0.9])}, ends))
 
 
 def test_ratios_are_those_of_each_round(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained(monkeypatch, script, (1.0, 1.001, 0.9985))
-    assert script.main(["--json"]) == 0
+    assert script.main(["--json", "--batches", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {name: row["ratio"] for name, row in found["ways"].items()} == pytest.approx(dict(zip(WAYS, (1, 2, 3))))  # noqa: B905
-    assert found["ways"]["snnlab"]["ms"] == pytest.approx(6.0)
-    assert found["difference"] == pytest.approx(0.0015 / 2)
+    ratios = [found["ways"][way]["ratio"] for way in WAYS]
+    assert ratios == pytest.approx([1, 2, 3]) and found["ways"]["snnlab"]["ms"] == pytest.approx(6.0)
+    assert found["difference"] == pytest.approx(0.0015 / 0.1)
 
 
 def test_rules_that_come_to_other_weights_are_not_compared(
@@ -51,9 +56,43 @@ def test_rules_that_come_to_other_weights_are_not_compared(
     for weights in ((1.0, 1.0, 1.01), (1.0, float("nan"), 1.0), (1.0, 1.0, float("nan"))):
         trained(monkeypatch, script, weights)
         with pytest.raises(SystemExit) as stopped:
-            script.main([])
+            script.main(["--batches", "2"])
         said = capsys.readouterr()
         assert stopped.value.code == 1 and said.out == "" and "weights differ by" in said.err
+
+
+@pytest.mark.parametrize("spoilt", ["", "backward", "lateral", "sign"])
+def test_the_rule_in_pytorch_learns_what_ours_learns_and_another_rule_is_noticed(script: Any, spoilt: str) -> None:
+    """40 batches of digits. Controls: backward weights or lateral ones that stay, a teacher of the other sign."""
+    pytest.importorskip("torch")
+
+    class Spoilt(script.InTorch):  # type: ignore[misc]
+        def step(self, x: Any, labels: Any, beta: float) -> None:
+            kept = {"backward": [script.C], "lateral": [script.B1, script.B2]}.get(spoilt, [])
+            before = {name: self.weights[name].clone() for name in kept}
+            super().step(x, labels, -beta if spoilt == "sign" else beta)
+            self.weights |= before
+
+    script.InTorch = Spoilt
+    trial = EXPERIMENTS["corinfomax-mnist"].trial(seed=0, threads=1)
+    _, first, ends = script.rounds(trial, 3, 10)
+    assert (script.apart(first, ends) < script.CLOSE) == (not spoilt)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--batches", "0"], "--batches: found 0; needs 1 to 1500"),
+        (["--threads", "1000"], "--threads: found 1000; needs 1 to "),
+        (["--batches", "40", "--rounds", "1"], "--batches: found 40 in 1 rounds and one before; an epoch has 72"),
+    ],
+)
+def test_numbers_that_it_cannot_take_are_refused(
+    script: Any, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        script.main(words)
+    assert stopped.value.code == 2 and says in capsys.readouterr().err
 
 
 def test_without_pytorch_it_says_how_to_install_it(
