@@ -28,7 +28,8 @@ class Cost:
 
     spikes               population -> spikes; cells that are heard by a rate fire none
     input_spikes         of all sources
-    dense                operations if every synapse were served in every time step, silent and zero ones too
+    dense                operations if every synapse were served in every time step, silent and zero ones too; where
+                         cells settle in one, those of populations in every step of that
     effective_acs        operations of spikes, and of rates of 1, that cross a weight other than zero
     effective_macs       those of rates other than 0 and 1
     activation_sparsity  share of neurons times steps without a spike, or with a rate of 0, 0 to 1; of all populations
@@ -56,7 +57,7 @@ def cost(
     steps: int,
     trained: Collection[str] | None = None,
     graded: Mapping[str, NDArray[np.integer]] = MappingProxyType({}),
-    rounds: int = 1,
+    settling: int = 1,
 ) -> Cost:
     """The cost of `samples` samples of `steps` time steps each.
 
@@ -65,8 +66,8 @@ def cost(
     trained  projections whose weights are learned; all that could be, if left out
     graded   population or source that is heard by a rate -> activations other than 0 and 1 (neurons,); its activations
              of 1 are no spikes
-    rounds   how often the activations of populations go through their weights in a step, while cells that hear one
-             another come to rest; counted as if they had been the last ones throughout. Those of sources go once
+    settling  steps in which cells hear one another until they rest. What populations say crosses its weights in each
+              of them, counted as if it were what they say in the end; what sources say, which stays, once
 
     A spike pays for all its synapses, also where the sample ends before it arrives.
 
@@ -81,7 +82,7 @@ def cost(
     other = {name: graded.get(name, np.zeros(size, dtype=np.int64)) for name, size in nodes.items()}
     active = sum(int((counts[one.name] + other[one.name]).sum()) for one in circuit.populations)
     sources = {one.name for one in circuit.sources}
-    times = {name: 1 if name in sources else rounds for name in nodes}
+    times = {name: 1 if name in sources else settling for name in nodes}
     acs, macs = (sum(times[one.pre] * int(said[one.pre] @ _effective(one.weights)) for one in circuit.projections)
                  for said in (counts, other))  # fmt: skip
     cells = sum(one.size for one in circuit.populations)
@@ -128,10 +129,12 @@ class Tally:
             else:
                 self._counts[name] += said.sum(axis=0)
 
-    def cost(self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None, rounds: int = 1) -> Cost:
+    def cost(
+        self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None, settling: int = 1
+    ) -> Cost:
         """What these samples cost in the circuit, or in the part of it that answered. Raises Refused as `cost` does."""
         counts, graded, steps = self._counts, self._graded, self._steps
-        return cost(circuit, counts, samples=samples, steps=steps, trained=trained, graded=graded, rounds=rounds)
+        return cost(circuit, counts, samples=samples, steps=steps, trained=trained, graded=graded, settling=settling)
 
     def _rated(self, name: str, rates: NDArray[np.generic]) -> None:
         ones = np.count_nonzero(rates == 1, axis=0)

@@ -188,15 +188,16 @@ _NOTES = """\
 - *spikes*: fired by all layers for a test sample, the input's not among them. *operations*: spikes that cross a weight
   other than zero, for a test sample, the input's among them (NeuroBench's effective accumulates, ACs). Cells that are
   heard by their rates fire none: there they are rates other than zero that cross such a weight, and all but rates of 1
-  are multiplied by it (effective MACs); where cells hear one another until they rest, in every one of these steps.
+  are multiplied by it (effective MACs); where cells hear one another until they rest, in every step of that,
+  counted with the rates of the last.
 - *wall time*: of one training with a test after every epoch."""
 
 
 _COST_NOTES = """\
-- As NeuroBench counts them (arXiv:2304.04640), for a test sample. *dense*: every synapse in every time step.
-  *activation sparsity*: share of neurons times steps without a spike, of all layers. *connection sparsity*: share of
-  weights that are zero. *parameters*: numbers that are learned. *bytes*: of the weights as they are kept, and of each
-  state variable of each neuron."""
+- As NeuroBench counts them (arXiv:2304.04640), for a test sample. *dense*: every synapse in every time step, or in
+  every step in which cells come to rest. *activation sparsity*: share of neurons times steps without a spike, of all
+  layers. *connection sparsity*: share of weights that are zero. *parameters*: numbers that are learned. *bytes*: of the
+  weights as they are kept, and of each state variable of each neuron."""
 
 
 def _measured(row: Row) -> str:

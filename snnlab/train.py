@@ -246,7 +246,7 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
     circuit = trial.circuit.with_weights(state.weights)
     if answer.crossed is not None:
         circuit = circuit.along(answer.crossed)
-    paid = tally.cost(circuit, samples=number, trained=state.weights, rounds=answer.rounds)
+    paid = tally.cost(circuit, samples=number, trained=state.weights, settling=answer.settling)
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 
 

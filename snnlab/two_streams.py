@@ -1,8 +1,9 @@
 """An ascending and a descending stream: the self-assembling circuit (reconstruction) as a network.
 
 After Liao, Ziyin, Gan, Cheung, Harnett and Poggio (arXiv:2412.20018, 2024), whose equations were not at hand: their
-abstract has two streams and a motif of four plastic synapses between them, and this is a circuit of which that is true.
-Beside each hidden layer, ``hidden1`` and so on, there are cells ``down1`` of the other stream, more or fewer of them.
+abstract has two streams and a motif of four plastic synapses between them. Here are four families, of which W is within
+one stream and three join the two; all four learn by the rule `SelfAssembly`. Beside each hidden layer, ``hidden1`` and
+so on, there are cells ``down1`` of the other stream, more or fewer of them.
 
     W  input->hidden1.basal, hidden1->output.basal   up
     V  output->down1.apical                          down, of the error of the layer above

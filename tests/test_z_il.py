@@ -45,7 +45,7 @@ def batches(many: int) -> list[Batch]:
     return found
 
 
-def learned(rule: Backprop, circuit: Circuit, many: int) -> tuple[State, list[float]]:
+def learned(rule: Backprop | ZIL, circuit: Circuit, many: int) -> tuple[State, list[float]]:
     state = rule.init(circuit, np.random.default_rng(0))
     losses = []
     for batch in batches(many):

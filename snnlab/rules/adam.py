@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from snnlab.engine.adam import descend
 from snnlab.errors import Refused
+from snnlab.rules.options import check_positive
 from snnlab.rules.rule import State
 
 
@@ -29,8 +30,7 @@ class Adam:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise Refused(f"Adam.{name}", f"found {getattr(self, name)}", "needs 0 to below 1")
-        if not 0 < self.epsilon < float("inf"):
-            raise Refused("Adam.epsilon", f"found {self.epsilon}", "needs a number above 0")
+        check_positive(self, "epsilon")
 
     def start(self, state: State) -> None:
         """Moments of zero for every projection."""

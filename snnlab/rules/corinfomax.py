@@ -32,7 +32,7 @@ from snnlab.circuit import Circuit
 from snnlab.engine import Precision
 from snnlab.engine.dense import Change, changed, heard, products
 from snnlab.errors import Refused
-from snnlab.rules import chance, settling
+from snnlab.rules import seeds, settling
 from snnlab.rules.alignment import angle
 from snnlab.rules.decay import check_compounded, compounded
 from snnlab.rules.forward import check_classes, each, scored, targets
@@ -93,7 +93,7 @@ class CorInfoMax:
         body = settling.body(circuit, _NAME)
         shapes = {one.name: one.weights.shape for one in circuit.projections}
         weights = {name: _xavier(shapes[name], rng) for name in (*body.forward, *body.backward)}
-        memory: dict[str, Values] = {_SIGNS: chance.begin(rng)}
+        memory: dict[str, Values] = {_SIGNS: seeds.drawn(rng)}
         # last, so that all else begins alike without them
         for name in body.beside:
             half = _xavier(shapes[name], rng)
@@ -133,7 +133,7 @@ class CorInfoMax:
         rates = settling.settled(body, state.weights, below, self.free, threads=self.threads).r
         activity = dict(zip(body.layers, rates, strict=True))
         crossed = (*body.forward, *body.backward, *body.beside)
-        return Answer(rates[-1], rates[-1].argmax(axis=1), activity, crossed, self.free)
+        return Answer(rates[-1], rates[-1].argmax(axis=1), activity, crossed, settling=self.free)
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, epoch: int
@@ -158,7 +158,7 @@ class CorInfoMax:
         """The strength of the teacher for the next batch, with its sign: the same whenever the batch is come to."""
         if not self.signs:
             return self.nudge
-        return self.nudge if chance.at(state, _SIGNS).integers(2) else -self.nudge
+        return self.nudge if seeds.generator(state, _SIGNS).integers(2) else -self.nudge
 
     def phases(self, body: Body, state: State, seen: Values, wanted: Values, beta: float) -> tuple[Rest, Rest]:
         """Where the cells come to without a teacher, and with one."""

@@ -27,7 +27,7 @@ from snnlab.errors import Refused
 from snnlab.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rates import Rates
 from snnlab.recording import Recording, Trace
-from snnlab.rules import chance, forward, sweep
+from snnlab.rules import forward, seeds, sweep
 from snnlab.rules.options import check_not_negative, check_one_of
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.sweep import Start
@@ -106,7 +106,7 @@ class Dendritic:
         weights = sweep.at_random(circuit, body, spreads, self.top_down_spread, rng)
         if self.start == "predicting":
             weights |= sweep.predicting(body, weights)
-        memory[_NOISE] = chance.begin(rng)
+        memory[_NOISE] = seeds.drawn(rng)
         weights = {name: values.astype(self.precision) for name, values in weights.items()}
         memory |= {f"{name} {_FILTER}": np.zeros_like(values) for name, values in weights.items()}
         return State(weights, memory)
@@ -133,7 +133,7 @@ class Dendritic:
             state=_running(state),
             precision=self.precision,
             threads=self.threads,
-            seed=(int(state.memory[_NOISE][0]) << 32) + 1 + state.steps,
+            seed=(seeds.kept(state, _NOISE) << 32) + 1 + state.steps,
         )
         for name, values in response.running.synapses.items():
             state.weights[name], state.memory[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
@@ -144,11 +144,16 @@ class Dendritic:
     def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
         seen, phi = steady(inputs, _NAME), sweep.anatomy(circuit, _NAME).transfer
         activity = self._said(circuit, state, seen)
-        return Answer(activity[OUTPUT], self.teacher.decide(self._taught(state), seen, activity[OUTPUT], phi), activity)
+        labels = self.teacher.decide(self._taught(state), seen, activity[OUTPUT], phi)
+        return Answer(activity[OUTPUT], labels, activity, settling=self._steps(circuit))
+
+    def _steps(self, circuit: Circuit) -> int:
+        """In which cells come to rest."""
+        return whole_steps(self.settles, seconds(circuit.dt, "circuit: dt"), "rule.settles")
 
     def _said(self, circuit: Circuit, state: State, seen: Values) -> dict[str, Values]:
         """The rates of every population (samples, neurons) that nobody teaches, once they have settled."""
-        steps = whole_steps(self.settles, seconds(circuit.dt, "circuit: dt"), "rule.settles")
+        steps = self._steps(circuit)
         rates = {one.name: one.cell.rate for one in circuit.populations}
         try:
             response = run_rates(
@@ -161,7 +166,7 @@ class Dendritic:
                 mean_from=steps - max(1, steps // 4),
                 precision=self.precision,
                 threads=self.threads,
-                seed=int(state.memory[_NOISE][0]) << 32,
+                seed=seeds.kept(state, _NOISE) << 32,
             )
         except Refused as refusal:
             if not (state.steps and refusal.where.startswith("states of")):

@@ -85,7 +85,7 @@ class Descent(ABC):
     def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
         """What is asked of all weights.
 
-        rates  of the input and every layer
+        rates  of the input and every layer, each (samples, cells)
         error  -dE/dr of the output (samples, classes)
         """
 
@@ -163,7 +163,7 @@ class Descent(ABC):
 
 
 class LayerByLayer(Descent):
-    """One whose errors come down from the output, from layer to layer."""
+    """A Descent whose errors come down from the output, from layer to layer."""
 
     @abstractmethod
     def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:

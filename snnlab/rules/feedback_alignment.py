@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from snnlab.circuit import Circuit
-from snnlab.errors import Refused
 from snnlab.rules.descent import LayerByLayer
 from snnlab.rules.forward import Forward, Link, way_up
+from snnlab.rules.options import check_positive
 from snnlab.rules.rule import State
 from snnlab.rules.transfer import Values
 
@@ -34,8 +34,7 @@ class FeedbackAlignment(LayerByLayer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.feedback < float("inf"):
-            raise Refused("FeedbackAlignment.feedback", f"found {self.feedback}", "needs a number above 0")
+        check_positive(self, "feedback")
 
     @property
     def fixed(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def way_up(circuit: Circuit, rule: str) -> Forward:
 
 
 def layers_up(circuit: Circuit) -> tuple[list[str], list[str]]:
-    """What each layer hears from below, and the layers, from hidden1 to the output: by name, there or not."""
+    """Names of what each layer hears from below, and of the layers, hidden1 to the output (even if it is missing)."""
     names = {node.name for node in circuit.nodes}
     hidden = [f"hidden{k}" for k in range(1, len(names)) if f"hidden{k}" in names]
     return [AFFERENT if AFFERENT in names else INPUT, *hidden], [*hidden, OUTPUT]

@@ -37,7 +37,7 @@ from snnlab.rules.chain import chain, lateral, layer, threshold
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.fake import with_fake_spikes
 from snnlab.rules.lateral import gamma, own_psp
-from snnlab.rules.options import check_one_of
+from snnlab.rules.options import check_one_of, check_positive
 from snnlab.rules.penalty import Penalty
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
 from snnlab.spikes import Spikes
@@ -90,9 +90,7 @@ class HM2BP:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "spread", "kernel_spread"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a number above 0")
+        check_positive(self, "learning_rate", "spread", "kernel_spread")
         for name in ("target", "other", "margin"):
             if getattr(self, name) < 0:
                 raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")

@@ -46,7 +46,7 @@ from snnlab.engine import Events, Kernel
 from snnlab.equations import si
 from snnlab.errors import Refused
 from snnlab.rules.chain import chain, layer
-from snnlab.rules.options import check_not_negative, check_one_of
+from snnlab.rules.options import check_not_negative, check_one_of, check_share
 from snnlab.rules.timed import Timed
 from snnlab.spikes import Spikes
 
@@ -84,8 +84,7 @@ class NormAD(Timed):
             raise Refused("NormAD.hidden_mean", f"found {self.hidden_mean}", "needs a number")
         if not 0 < self.tau_L < float("inf"):
             raise Refused("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
-        if not 0 <= self.floor <= 1:
-            raise Refused("NormAD.floor", f"found {self.floor}", "needs 0 to 1")
+        check_share(self, "floor")
         check_one_of(self, hidden=Hidden)
 
     def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.rules.options import check_not_negative, check_positive
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,8 @@ class Penalty:
     limit: float = 8.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength < float("inf"):
-            raise Refused("Penalty.strength", f"found {self.strength}", "needs a number, at least 0")
-        for name in ("beta", "limit"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise Refused(f"Penalty.{name}", f"found {getattr(self, name)}", "needs a number above 0")
+        check_not_negative(self, "strength")
+        check_positive(self, "beta", "limit")
 
     def gradient(self, weights: NDArray[np.floating]) -> NDArray[np.floating]:
         """Its derivative by weights whose last axis is the neuron, or the kernel, that they lead to."""

@@ -21,6 +21,7 @@ from snnlab.circuit import Circuit
 from snnlab.engine import Events, Window
 from snnlab.errors import Refused
 from snnlab.rules.chain import chain
+from snnlab.rules.options import check_not_negative
 from snnlab.rules.timed import Timed
 from snnlab.spikes import Spikes
 
@@ -41,8 +42,7 @@ class ReSuMe(Timed):
         super().__post_init__()
         if not 0 < self.tau < float("inf"):
             raise Refused("ReSuMe.tau", f"found {self.tau}", "needs seconds, above 0")
-        if not 0 <= self.unhebbian < float("inf"):
-            raise Refused("ReSuMe.unhebbian", f"found {self.unhebbian}", "needs a number, at least 0")
+        check_not_negative(self, "unhebbian")
 
     def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains

@@ -81,14 +81,15 @@ class Answer:
     labels    int64 (samples,)   the class chosen
     activity  population -> (samples, neurons) spikes of each of its neurons, whole numbers; or its rate
     crossed   the projections that the answer came through, None for all
-    rounds    how often what populations say went through them; what sources say, while it stays, goes once
+    settling  steps in which cells heard one another until they rested: what populations say crossed its weights in each
+              of them, what sources say, which stays, once
     """
 
     counts: NDArray[np.int32] | NDArray[np.floating]
     labels: NDArray[np.int64]
     activity: Mapping[str, NDArray[np.int32] | NDArray[np.floating]]
     crossed: tuple[str, ...] | None = None
-    rounds: int = 1
+    settling: int = 1
 
 
 class Rule(Protocol):

@@ -11,16 +11,16 @@ l = 1 .. L of the ascending stream, on rows of samples; the descending stream ha
     W_l       rate ( <h_l-1^T d_l> - weight_decay W_l )
     V_l       rate ( <d_l+1^T (h_l P_l)> - weight_decay V_l )
     Q_l       mirror ( <(x P_l)^T x> - Q_l ),   x spontaneous activity of the ascending stream, normal
-    P_l       lateral ( <(z Q_l)^T z> - P_l ),  z that of the descending one; by far the slowest
+    P_l       lateral ( <(z Q_l)^T z> - P_l ),  z that of the descending one; far slower than Q
 
-All begin at random, P and Q with the variance 1/(cells beside). Both W_l+1 and V_l learn from the same pairs of
+All begin at random, P, Q and V with the variance 1/(cells beside). Both W_l+1 and V_l learn from the same pairs of
 activity, h_l and d_l+1. So, whatever the data, a batch changes
 
     V_l - W_l+1^T P_l   by the factor 1 - rate weight_decay (alignment)
 
 and P, if it moves after that, by -W_l+1^T (change of P_l) more. Where P stays this is the law of Kolen and Pollack
 (ICNN 1994), who have P = 1. Q goes to P^T, as a mirror of spontaneous activity (Akrout and others, NeurIPS 2019), and P
-hardly moves: were it as fast as Q, both would end as the mean of two random matrices, with half of the variance. Then
+a little to Q^T: were it as fast, both would end as the mean of two random matrices, with half of the variance. Then
 b_L-1 Q_L-1 = d_L W_L^T P P^T: of one sample, the error that comes to the rates of the last hidden layer never points
 away from that of backpropagation, for P P^T has no negative eigenvalue. Slopes, sums over samples and further layers
 can turn an update past 90 degrees; the more cells there are beside, the rarer, as P P^T goes to 1.
@@ -37,9 +37,10 @@ from snnlab.circuit import Circuit
 from snnlab.engine import one_blas_thread
 from snnlab.engine.dense import Change, changed
 from snnlab.errors import Refused
-from snnlab.rules import chance
+from snnlab.rules import seeds
 from snnlab.rules.descent import Asked, LayerByLayer
 from snnlab.rules.forward import Forward, Link, way_up
+from snnlab.rules.options import check_share
 from snnlab.rules.rule import State
 from snnlab.rules.transfer import Values
 from snnlab.two_streams import APICAL, LATERAL, TEACHING
@@ -64,9 +65,7 @@ class SelfAssembly(LayerByLayer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("mirror", "lateral"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise Refused(f"SelfAssembly.{name}", f"found {getattr(self, name)}", "needs a rate, 0 to 1")
+        check_share(self, "mirror", "lateral")
         if self.draws < 1:
             raise Refused("SelfAssembly.draws", f"found {self.draws}", "needs at least 1")
 
@@ -86,7 +85,7 @@ class SelfAssembly(LayerByLayer):
                 (_apical(k, above), (over, beside)),
             ):
                 state.weights[name] = rng.normal(0, beside**-0.5, shape).astype(self.precision)
-        state.memory[_NOISE] = chance.begin(rng)
+        state.memory[_NOISE] = seeds.drawn(rng)
         return state
 
     def check(self, circuit: Circuit, classes: int) -> None:
@@ -110,21 +109,22 @@ class SelfAssembly(LayerByLayer):
         for k, above in enumerate(way.links[1:], start=1):
             state.weights[_apical(k, above)] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
         super().learn(way, state, asked, eta)
+        # last, as what V and W learn of a batch is aligned by the P that they learned it with
         for k in range(1, len(way.links)):
             there, back = state.weights[_lateral(k)], state.weights[_teaching(k)]
-            rng = chance.at(state, _NOISE, k)
-            self._mirrored(back, there, self.mirror, rng)
-            self._mirrored(there, back, self.lateral, rng)
+            rng = seeds.generator(state, _NOISE, k)
+            self._mirror(back, there, self.mirror, rng)
+            self._mirror(there, back, self.lateral, rng)
 
-    def _mirrored(self, weights: Values, others: Values, rate: float, rng: np.random.Generator) -> None:
-        """One step of synapses to cells that are active by themselves, from what these cause through the others."""
+    def _mirror(self, weights: Values, there: Values, rate: float, rng: np.random.Generator) -> None:
+        """weights (m, n) += rate (<(x there)^T x> - weights), with normal x (draws, n) and `there` (n, m)."""
         if rate == 0:
             return
-        activity = rng.standard_normal((self.draws, len(others)), dtype=others.dtype.type)
+        x = rng.standard_normal((self.draws, len(there)), dtype=there.dtype.type)
         with one_blas_thread():
-            caused = activity @ others
+            arrived = x @ there
         weights *= np.asarray(1 - rate, dtype=self.precision)
-        changed([Change(weights, caused, activity, rate / self.draws)], threads=self.threads)
+        changed([Change(weights, arrived, x, rate / self.draws)], threads=self.threads)
 
     def _way(self, circuit: Circuit) -> Forward:
         """The ascending stream. Raises Refused for a circuit that has no other beside it."""

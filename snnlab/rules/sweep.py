@@ -79,11 +79,11 @@ class Anatomy:
 def anatomy(circuit: Circuit, rule: str) -> Anatomy:
     """What `rule` needs to know of the circuit. Raises Refused for one that is no microcircuit, or never settles."""
     names = {node.name for node in circuit.nodes}
-    heard, above = layers_up(circuit)
-    if len(above) < 2 or not {INPUT, OUTPUT, *(f"inter{k}" for k in range(1, len(above)))} <= names:
+    heard, found = layers_up(circuit)
+    if len(found) < 2 or not {INPUT, OUTPUT, *(f"inter{k}" for k in range(1, len(found)))} <= names:
         raise Refused(f"{rule}: circuit", f"of {', '.join(sorted(names))}", "needs a dendritic microcircuit")
     layers = []
-    for k, (below, name) in enumerate(zip(heard, above, strict=True), start=1):
+    for k, (below, name) in enumerate(zip(heard, found, strict=True), start=1):
         if name == OUTPUT:
             layers.append(Layer(name, below, _mix(circuit, name, "g_B", "g_som", leaves=True)))
         else:

@@ -48,10 +48,10 @@ def forward(body: Body, weights: Mapping[str, Array], seen: Array, steps: int) -
         after = []
         for k, one in enumerate(u):
             basal = r[k - 1] @ weights[body.forward[k]] if k else below
-            c, inside, gain = body.apical(k)
-            apical = inside * body.leak * r[k]
+            c, scale, gain = body.apical(k)
+            apical = scale * body.leak * r[k]
             if body.lateral:
-                apical = apical + inside * gain * (r[k] @ weights[body.beside[k]])
+                apical = apical + scale * gain * (r[k] @ weights[body.beside[k]])
             if k + 1 < len(u):
                 apical = apical + r[k + 1] @ weights[body.backward[k]]
             after.append(one + length * (-body.leak * one + (basal - one) / body.epsilon + c * (apical - one)))
@@ -75,14 +75,14 @@ def backward(
         r = [rates(body, one) for one in u]
         asked = [np.zeros_like(one) for one in u]  # -dE/dr
         for k in layers:
-            c, inside, gain = body.apical(k)
+            c, scale, gain = body.apical(k)
             basal, apical = length / body.epsilon * error[k], length * c * error[k]
             found[body.forward[k]] += (r[k - 1] if k else seen).T @ basal
             if k:
                 asked[k - 1] += basal @ weights[body.forward[k]].T
-            asked[k] += inside * body.leak * apical
+            asked[k] += scale * body.leak * apical
             if body.lateral:
-                asked[k] += inside * gain * (apical @ weights[body.beside[k]].T)
+                asked[k] += scale * gain * (apical @ weights[body.beside[k]].T)
             if k + 1 < len(u):
                 asked[k + 1] += apical @ weights[body.backward[k]].T
         kept = [1 - length * (body.leak + 1 / body.epsilon + body.apical(k).conductance) for k in layers]

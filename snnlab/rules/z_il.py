@@ -4,6 +4,9 @@ A layer's rates r are predicted from those below as phi(gain (r W + b)). The out
 rates move from the feed-forward pass down the energy of predictive.py, and a layer learns at the step at which an error
 first comes to it: as many steps after the beginning as there are layers above. With gamma 1 its weights change as those
 of `Backprop` with the same options, to rounding; with another gamma by gamma of that for each layer above.
+
+Only the layers that errors have just come to are worked out, each once: at gamma 1 this is the arithmetic of a backward
+sweep. What inference does behind them is left out, as no change reads it (predictive.py has the whole of it too).
 """
 
 from __future__ import annotations
@@ -83,8 +86,6 @@ def graph_of(way: Forward, sizes: tuple[int, ...]) -> Graph:
 @dataclass(frozen=True)
 class ZIL(Descent):
     """The rule, in layers of rate cells or in the basal weights of a microcircuit.
-
-    Of each step of inference those layers are worked out that errors come to in it: no change reads the others.
 
     gamma  of each step of inference, 1 for what equals backpropagation
     """
