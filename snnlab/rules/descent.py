@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision, one_blas_thread
-from snnlab.engine.dense import Change, changed
+from snnlab.engine.dense import Change, changed, products
 from snnlab.errors import Refused
 from snnlab.rules import forward
 from snnlab.rules.decay import Decay, decayed
@@ -134,18 +134,18 @@ class Descent(ABC):
         if self.weight_decay:
             for name in way.basal:
                 state.weights[name] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
-        descents = [Change(state.weights[name], before, after, eta / len(before)) for name, before, after in asked]
-        changed(descents, threads=self.threads)
+        changed(list(_changes(state, asked, eta).values()), threads=self.threads)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
         rates, _, error = self._errors(way, state, batch)
-        return _means(self.asked(way, state, rates, error))
+        return products(_changes(state, self.asked(way, state, rates, error), 1.0))
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
         rates, _, error = self._errors(way, state, batch)
-        return _means(list(came_down(way, rates, error, lambda link, delta: back(state, link, delta))))
+        descents = list(came_down(way, rates, error, lambda link, delta: back(state, link, delta)))
+        return products(_changes(state, descents, 1.0))
 
     def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
         """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
@@ -196,6 +196,6 @@ def back(state: State, link: Link, delta: Values) -> Values:
     return delta @ state.weights[link.basal].T
 
 
-def _means(asked: list[Asked]) -> dict[str, NDArray[np.floating]]:
-    with one_blas_thread():
-        return {one.name: one.before.T @ one.after / len(one.before) for one in asked}
+def _changes(state: State, asked: list[Asked], eta: float) -> dict[str, Change]:
+    """What is asked, the mean over samples, times the rate."""
+    return {one.name: Change(state.weights[one.name], one.before, one.after, eta / len(one.before)) for one in asked}
