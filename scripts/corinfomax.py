@@ -43,7 +43,7 @@ for name, (_, accuracy, degrees) in found.items():
 picture, axes = figure(1, 2, size=(8, 3.4))
 for k, (ax, label) in enumerate(zip(axes[0], LABELS, strict=True)):
     begin = 1 - k  # accuracy without the chance that it begins at
-    lines = {name: Course(one[0, begin:], one[None, k + 1, begin:]) for name, one in found.items()}
-    courses(lines, ax, names=list(found)).set(xlabel="updates", ylabel=label)
+    lines = {name: Course(one[0, begin:] / 1000, one[None, k + 1, begin:]) for name, one in found.items()}
+    courses(lines, ax, names=list(found)).set(xlabel="updates (thousands)", ylabel=label)
 axes[0, 0].legend(loc="lower right")
 print(save(picture, options.plot))

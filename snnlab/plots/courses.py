@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from snnlab.errors import Refused
 from snnlab.plots.frame import notice
+from snnlab.plots.style import STYLE
 
 _DASHES = ("-", (0, (6, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1, 1.5)))  # beside colours, for whom these are alike
 
@@ -36,7 +36,7 @@ def courses(measured: Mapping[str, Course], ax: Axes, *, names: Sequence[str]) -
 
     Raises Refused for a rule that is none of `names`, and for values that do not fit where they lie.
     """
-    colors = cycle(matplotlib.rcParams["axes.prop_cycle"].by_key()["color"])
+    colors = cycle(STYLE["axes.prop_cycle"].by_key()["color"])
     looks = {name: (color, dashes) for name, color, dashes in zip(names, colors, cycle(_DASHES))}  # noqa: B905
     for name, course in measured.items():
         if name not in looks:
