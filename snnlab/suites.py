@@ -1,4 +1,7 @@
-"""Sets of experiments that are compared: the same data, hidden layers and epochs; all else is each one's own."""
+"""Sets of experiments that are compared: the same data, hidden layers and epochs.
+
+All else is each one's own, but for what is changed here because it goes with the size of the layers.
+"""
 
 from __future__ import annotations
 

@@ -192,3 +192,17 @@ def test_a_network_that_fires_is_refused(rule: Descent) -> None:
     circuit = Layers(hidden=("5",)).circuit((4,), 3, 1e-3)
     with pytest.raises(Refused, match=rf"^{rule.title}: circuit: of hidden1, input, output; needs layers of"):
         rule.init(circuit, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        (np.ones(1), r"^batch: weights \(1,\); needs one for each label, \(3,\)$"),
+        (np.ones((3, 1)), r"^batch: weights \(3, 1\); needs one for each label"),
+        (np.array([1.0, -1.0, 1.0]), "^batch: weights from -1 to 1; needs numbers, at least 0$"),
+        (np.array([1.0, np.nan, 1.0]), "^batch: weights .*; needs numbers, at least 0$"),
+    ],
+)
+def test_weights_of_samples_that_mean_nothing_are_refused(weights: np.ndarray, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        Batch(Rates.steady(np.ones((3, 4))), np.zeros(3, dtype=np.int64), weights=weights)

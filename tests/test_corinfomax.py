@@ -336,7 +336,7 @@ def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() ->
         ({"backward": (float("nan"),)}, "^CorInfoMax.backward"),
         ({"falling": ()}, "^CorInfoMax.falling"),
         ({"falling": (1.1, 0.9)}, "^CorInfoMax.falling: .* needs factors above 0, and 1 at most"),
-        ({"turns": ()}, "^CorInfoMax.turns: .* needs 1 numbers of epochs"),
+        ({"turns": ()}, "^CorInfoMax.turns: .* needs a number of epochs for each of `falling` but the first, 1 that"),
         ({"falling": (0.9, 0.8, 0.7), "turns": (5, 5)}, "^CorInfoMax.turns"),
         ({"free": 0}, "^CorInfoMax.free: found 0; needs at least one step"),
         ({"nudged": 0}, "^CorInfoMax.nudged"),

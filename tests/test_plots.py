@@ -273,6 +273,13 @@ def test_rates_that_come_in_steps_show_no_comb(seconds: float, mean: float) -> N
     assert len(set(held[:-1])) == 1
 
 
+@pytest.mark.parametrize("values", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.66], [0.2, 0.4, 3.0], [0.0, 1.0, 2.0]])
+def test_no_bar_of_rates_passes_below_zero_and_each_holds_what_lies_in_it(values: list[float], ax: Axes) -> None:
+    plots.rate_histogram(values, ax)
+    heights, edges = bars(ax)
+    assert edges[0] >= 0 and (np.diff(edges) > 0).all() and heights.sum() == len(values)
+
+
 def test_histograms_carry_their_units_and_means(ax: Axes) -> None:
     plots.rate_histogram([5.0, 10.0, 10.0, 15.0], ax)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("mean rate (Hz)", "neurons")

@@ -283,3 +283,16 @@ def test_a_gamma_that_leads_nowhere_is_refused(gamma: float) -> None:
             way(graph, values, weights, np.ones((1, 2)), gamma)
     with pytest.raises(Refused, match=r"^weight: found -1"):
         il(graph, values, weights, np.ones((1, 2)), weight=-1)
+
+
+def test_values_of_another_graph_are_refused_and_parameters_that_are_missing() -> None:
+    """Those of a residual net are not those of the same net with identity nodes between its levels."""
+    graph, rng = nets.residual(5, 6, 3, 3), np.random.default_rng(0)
+    parameters, inputs, level = nets.drawn(graph, rng), nets.shown(graph, 4, rng), graph.levelled()
+    values, target = graph.forward(inputs, parameters), np.ones((4, *graph.shapes[graph.output]))
+    with pytest.raises(Refused, match=r"^values: none of '.*'; needs those of Graph.forward of the same graph"):
+        z_il(level, values, parameters, target)
+    name = next(iter(parameters))
+    less = {other: one for other, one in parameters.items() if other != name}
+    with pytest.raises(Refused, match=rf"^parameters: none of '{name}'"):
+        z_il(level, level.forward(inputs, parameters), less, target)

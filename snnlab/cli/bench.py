@@ -188,7 +188,7 @@ def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path 
 
     found = comparison.rows_of(suite, results.read(out), changes)
     if not found:
-        print(f"{out}: no results yet of the suite {suite.name}")
+        print(f"{out}: no results yet of the suite {suite.name} with these options (--set tells it of others)")
         return
     lines = tables.lines([row for mine in found.values() for row in mine])
     _print(lines)

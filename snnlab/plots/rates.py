@@ -91,15 +91,19 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = values.min(), values.max()
     spread = high - low
     if spread <= 1e-9 * max(abs(low), abs(high), 1e-9):
-        return np.array([low - 0.5, high + 0.5])
+        return _above(low, np.array([low - 0.5, high + 0.5]))
     width = max(_freedman_diaconis(values), spread / _MOST_BINS)
     step = np.diff(np.unique(values)).min()
     if not _whole(values - low, step):
         return np.linspace(low, high, int(np.ceil(spread / width)) + 1)
     width = step * max(1, np.ceil(width / step - 1e-9))
     bins = int(np.ceil((spread + step) / width - 1e-9))
-    edges: NDArray[np.float64] = low - step / 2 + np.arange(bins + 1) * width
-    return edges
+    return _above(low, low - step / 2 + np.arange(bins + 1) * width)
+
+
+def _above(low: float, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges that do not pass below 0 where no value does: there is no such rate."""
+    return np.maximum(edges, 0.0) if low >= 0 else edges
 
 
 def _whole(distances: NDArray[np.float64], step: float) -> bool:

@@ -41,5 +41,5 @@ def check_compounded(factors: Sequence[float], turns: Sequence[int], rule: str) 
     if not factors or not all(0 < factor <= 1 for factor in factors):
         raise Refused(f"{rule}.falling", f"found {tuple(factors)}", "needs factors above 0, and 1 at most")
     if len(turns) != len(factors) - 1 or any(b <= a for a, b in zip([0, *turns], turns, strict=False)):
-        right = f"needs {len(factors) - 1} numbers of epochs, one for each factor but the first, rising"
+        right = f"needs a number of epochs for each of `falling` but the first, {len(factors) - 1} that rise from 1 on"
         raise Refused(f"{rule}.turns", f"found {tuple(turns)}", right)

@@ -45,7 +45,7 @@ class Inference:
     target      what the output should have been, less what it was
     weight      of the output's error in the energy: the inverse of its variance
 
-    Raises Refused for a target that is not of the output's shape.
+    Raises Refused for values and parameters that are missing, and for a target that is not of the output's shape.
     """
 
     graph: Graph
@@ -60,6 +60,9 @@ class Inference:
 
     def __post_init__(self) -> None:
         output = self.graph.output
+        nodes = [node.name for node in self.graph.nodes]
+        _check_there("values", nodes, self.start)
+        _check_there("parameters", list(self.graph.parameters), self.parameters)
         if self.target.shape != self.start[output].shape:
             found, needed = self.target.shape, self.start[output].shape
             raise Refused("target", f"found {found}", f"needs {needed}, as the output")
@@ -216,6 +219,12 @@ def il(
     for _ in range(steps):
         inference.step(gamma)
     return inference.changes(graph.learning)
+
+
+def _check_there(kind: str, needed: list[str], given: Mapping[str, Values]) -> None:
+    for name in needed:
+        if name not in given:
+            raise Refused(kind, f"none of {name!r}", "needs those of Graph.forward of the same graph, levelled or not")
 
 
 def _check_gamma(gamma: float) -> None:

@@ -27,7 +27,9 @@ class Batch:
     labels   int64 (samples,)
     epoch    counted from 1
     epochs   how many there are to be
-    weights  (samples,) how much each counts in what is learned, None for all alike
+    weights  (samples,) how much each counts in what is learned, at least 0; None for all alike
+
+    Raises Refused for weights of other numbers.
     """
 
     inputs: Inputs
@@ -35,6 +37,15 @@ class Batch:
     epoch: int = 1
     epochs: int = 1
     weights: NDArray[np.floating] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            return
+        if self.weights.shape != self.labels.shape:
+            raise Refused("batch", f"weights {self.weights.shape}", f"needs one for each label, {self.labels.shape}")
+        if not (np.isfinite(self.weights) & (self.weights >= 0)).all():
+            found = f"weights from {self.weights.min():g} to {self.weights.max():g}"
+            raise Refused("batch", found, "needs numbers, at least 0")
 
 
 @dataclass(eq=False)
