@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Every cell that fires, under the current step of its card: membrane, spikes and compartments in one figure."""
 
-import argparse
-
 from snnlab.cards import Cell, models
 from snnlab.circuit import alone
+from snnlab.cli.script import script_parser
 from snnlab.plots import figure, save, traces
 from snnlab.simulate import Pulse, simulate
 
@@ -17,8 +16,7 @@ def run(cell):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="cells.png", metavar="FILE", help="png, pdf or svg (default: %(default)s)")
+    parser = script_parser(__doc__, "cells.png")
     options = parser.parse_args()
     cells = [card for card in models().values() if isinstance(card, Cell) and card.threshold]
     picture, axes = figure((len(cells) + 1) // 2, 2, size=(11, 2.4 * ((len(cells) + 1) // 2)))

@@ -6,9 +6,8 @@ current that is too weak by itself over the threshold of a calcium plateau, whic
 and Sprekeler's (2018), on a card. Without its calcium current the coincidence makes one spike.
 """
 
-import argparse
-
 from snnlab import Circuit, Population, cell
+from snnlab.cli.script import script_parser
 from snnlab.plots import figure, save, traces
 from snnlab.simulate import Pulse, simulate
 
@@ -26,8 +25,7 @@ def run(soma, dendrite, **parameters):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plot", default="bac_firing.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser = script_parser(__doc__, "bac_firing.png")
     options = parser.parse_args()
     picture, axes = figure(2, 3, size=(10.5, 5.2), heights=(2, 1), shared_time=True)
     for (name, amplitudes), (top, bottom) in zip(PROTOCOLS.items(), axes.T, strict=True):

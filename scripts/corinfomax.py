@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """CorInfoMax and what it does without parts of itself: accuracy, and the angle of forward and backward weights."""
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
 
+from snnlab.cli.script import count, script_parser
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Course, courses, figure, save
 from snnlab.rules.corinfomax import feedback_angles
@@ -28,11 +28,10 @@ def trained(experiment, seed, every):
     return np.array(found).T
 
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--plot", default="corinfomax.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+parser = script_parser(__doc__, "corinfomax.png")
 parser.add_argument("--dataset", default="mnist", help="of images (%(default)s)")
-parser.add_argument("--epochs", type=int, default=3, help="of training (%(default)s)")
-parser.add_argument("--every", type=int, default=500, help="updates from one test to the next (%(default)s)")
+parser.add_argument("--epochs", type=count, default=3, help="of training (%(default)s)")
+parser.add_argument("--every", type=count, default=500, help="updates from one test to the next (%(default)s)")
 parser.add_argument("--seed", type=int, default=0)
 options = parser.parse_args()
 experiment = replace(EXPERIMENTS["corinfomax-mnist"], dataset=options.dataset, epochs=options.epochs)

@@ -4,11 +4,10 @@
 The pyramidal cell is Pinsky and Rinzel's (1994), the interneuron Wang and Buzsaki's (1996), both on cards.
 """
 
-import argparse
-
 import numpy as np
 
 from snnlab import Circuit, Population, Projection, Receptor, cell, synapse
+from snnlab.cli.script import script_parser
 from snnlab.plots import figure, save, traces
 from snnlab.simulate import Pulse, simulate
 
@@ -25,8 +24,7 @@ def circuit():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plot", default="inhibition.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser = script_parser(__doc__, "inhibition.png")
     options = parser.parse_args()
     drive = {"pyramidal.soma": Pulse("1.5 uA/cm**2"), "interneuron.soma": Pulse("2 uA/cm**2", *INHIBITED)}
     watch = {"pyramidal": ["v_s", "v_d"], "interneuron": ["v"]}

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """One image under every encoder of images: the spikes of one of its rows, and of all of it where rows are time."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from snnlab import loaders
+from snnlab.cli.script import script_parser
 from snnlab.encode import Current, Delta, Latency, Poisson, Population, Regular
 from snnlab.plots import figure, images, raster, save, style
 
@@ -23,8 +23,7 @@ CODES = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="encoders.png", metavar="FILE", help="png, pdf or svg (default: %(default)s)")
+    parser = script_parser(__doc__, "encoders.png")
     parser.add_argument("--dataset", default="mnist", help="id of its card, with images (default: %(default)s)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where its files are")
     options = parser.parse_args()

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """A dendritic microcircuit learns one association in Brian2: the output reaches its target, apical dendrites rest."""
 
-import argparse
-
 import numpy as np
 
+from snnlab.cli.script import script_parser
 from snnlab.microcircuit import Microcircuit
 from snnlab.plots import figure, neurons, save
 from snnlab.rates import Rates
@@ -15,8 +14,7 @@ ROWS = {"output rate": ("output", "r"), "output soma": ("output", "u"), "hidden 
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="microcircuit.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser = script_parser(__doc__, "microcircuit.png")
     parser.add_argument("--seconds", type=int, default=20, help="of which a teacher pulls all but the ends")
     options = parser.parse_args()
     rng = np.random.default_rng(1)

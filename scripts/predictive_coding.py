@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Predictive coding on graphs: errors come down a level in each step, and when inference learning is the gradient."""
 
-import argparse
-
 import numpy as np
 
+from snnlab.cli.script import script_parser
 from snnlab.graph import nets
 from snnlab.plots import figure, save
 from snnlab.rules.predictive import arrivals, il, z_il
@@ -20,8 +19,7 @@ def made(graph, rng, scale=1.0):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="predictive_coding.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser = script_parser(__doc__, "predictive_coding.png")
     options, rng = parser.parse_args(), np.random.default_rng(0)
     picture, ((left, right),) = figure(1, 2, size=(8, 3.4))
     graph, sizes = nets.residual(5, 6, 3, 3).levelled(), np.full((11, 11), np.nan)

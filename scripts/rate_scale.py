@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """How many spikes the dendritic microcircuit needs: accuracy on bars against the spikes of a cell in a millisecond."""
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
 
+from snnlab.cli.script import script_parser
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import figure, save
 from snnlab.train import evaluate, learn, start
@@ -26,8 +26,7 @@ def accuracy(scale, seed, epochs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="rate_scale.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
+    parser = script_parser(__doc__, "rate_scale.png")
     parser.add_argument("--seeds", type=int, default=3, help="networks for each scale (%(default)s)")
     parser.add_argument("--epochs", type=int, default=200, help="of training (%(default)s)")
     parser.add_argument("--scales", type=float, nargs="+", default=SCALES, help="spikes in a millisecond")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Two streams of cells that fire assemble themselves in Brian2 (SAL-style, a reconstruction), and learn meanwhile."""
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
 
 from snnlab.circuit import Plastic
+from snnlab.cli.script import count, script_parser
 from snnlab.plots import figure, save
 from snnlab.rates import Rates
 from snnlab.simulate import simulate
@@ -19,9 +19,8 @@ SPEED = {"eta": 0.3, "gamma": 0.5}  # in 1/s; the wiring of the start is forgott
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", default="self_assembly.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=40, help="half of which a teacher speaks (%(default)s)")
+    parser = script_parser(__doc__, "self_assembly.png")
+    parser.add_argument("--seconds", type=count, default=40, help="half of which a teacher speaks (%(default)s)")
     options = parser.parse_args()
     rng, phases = np.random.default_rng(1), round(options.seconds / DT / EACH)
     circuit = TwoStreams((40,), (40,), bias=False, spiking=True).circuit((15,), 5, "1 ms")

@@ -4,11 +4,10 @@
 Vogels and Abbott, J. Neurosci. 25:10786, 2005; numbers of benchmark 1 in Brette et al., J. Comput. Neurosci. 23, 2007.
 """
 
-import argparse
-
 import numpy as np
 
 from snnlab import Circuit, Population, Projection, Receptor, Source, Spikes, cell, irregularity, random_wiring, synapse
+from snnlab.cli.script import script_parser
 from snnlab.plots import cv_histogram, figure, population_rate, raster, rate_histogram, save
 from snnlab.simulate import simulate
 
@@ -28,8 +27,7 @@ def network(rng):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plot", default="network.png", metavar="FILE", help="png, pdf or svg (default: %(default)s)")
+    parser = script_parser(__doc__, "network.png")
     options, rng = parser.parse_args(), np.random.default_rng(0)
     kick = Spikes.from_dense(rng.random((1, 500, SIZES["kick"])) < 0.01, 1e-4)
     recording = simulate(network(rng), {"kick": kick}, "1 s", progress=True)
