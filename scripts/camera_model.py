@@ -5,7 +5,6 @@ Needs the recordings, all or some, and the images of MNIST. The model's values w
 "train", so "test" is the part to look at.
 """
 
-import argparse
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 
 from snnlab import loaders
 from snnlab.camera import Camera
+from snnlab.cli.script import script_parser
 from snnlab.experiments.study import Study
 from snnlab.plots import save
 from snnlab.plots.camera import agreement, beside
@@ -179,10 +179,9 @@ def tested(path, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = script_parser(__doc__, "camera.png")
     parser.add_argument("--data", type=Path, metavar="DIR", help="instead of $SNNLAB_DATA")
     parser.add_argument("--part", default="test", choices=("train", "test"), help="of N-MNIST (%(default)s)")
-    parser.add_argument("--plot", default="camera.png", metavar="FILE", help="png, pdf or svg (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of what the model draws (%(default)s)")
     parser.add_argument("--lower", type=float, default=0.0, metavar="PIXELS", help="film images lower (%(default)s)")
     parser.add_argument("--run", metavar="FOLDER", help="a run of hm2bp-camera, to be tested on all recordings")

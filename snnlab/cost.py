@@ -61,11 +61,11 @@ def cost(
 ) -> Cost:
     """The cost of `samples` samples of `steps` time steps each.
 
-    counts   population or source -> activations of 1, which are spikes, of each of its neurons over all samples
-             (neurons,)
-    trained  projections whose weights are learned; all that could be, if left out
-    graded   population or source that is heard by a rate -> activations other than 0 and 1 (neurons,); its activations
-             of 1 are no spikes
+    counts    population or source -> activations of 1, which are spikes, of each of its neurons over all samples
+              (neurons,)
+    trained   projections whose weights are learned; all that could be, if left out
+    graded    population or source that is heard by a rate -> activations other than 0 and 1 (neurons,); its activations
+              of 1 are no spikes
     settling  steps in which cells hear one another until they rest. What populations say crosses its weights in each
               of them, counted as if it were what they say in the end; what sources say, which stays, once
 
@@ -81,8 +81,7 @@ def cost(
     fired = {name: 0 if name in graded else int(counts[name].sum()) for name in nodes}
     other = {name: graded.get(name, np.zeros(size, dtype=np.int64)) for name, size in nodes.items()}
     active = sum(int((counts[one.name] + other[one.name]).sum()) for one in circuit.populations)
-    sources = {one.name for one in circuit.sources}
-    times = {name: 1 if name in sources else settling for name in nodes}
+    times = dict.fromkeys(nodes, settling) | {one.name: 1 for one in circuit.sources}
     acs, macs = (sum(times[one.pre] * int(said[one.pre] @ _effective(one.weights)) for one in circuit.projections)
                  for said in (counts, other))  # fmt: skip
     cells = sum(one.size for one in circuit.populations)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from script_module import script_module
 
 from snnlab.experiments import EXPERIMENTS
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "bench_corinfomax.py"
 WAYS = ("snnlab", "PyTorch, input once", "PyTorch")
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The script as a module that finds PyTorch, and whose experiment has three batches of digits and 20 cells."""
-    spec = importlib.util.spec_from_file_location("bench_corinfomax", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """The script as a module that finds PyTorch, and whose experiment is of the 8 x 8 digits and 20 cells."""
+    module = script_module("bench_corinfomax")
     small = replace(EXPERIMENTS["corinfomax-mnist"], dataset="digits").with_options({"network.hidden": "20"})
     monkeypatch.setitem(EXPERIMENTS, "corinfomax-mnist", small)
     monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace())

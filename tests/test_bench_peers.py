@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import tomllib
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from script_module import script_module
 
 from snnlab.rules.rule import Batch
 from snnlab.spikes import Spikes
@@ -23,10 +23,7 @@ SPEEDS = {"snnlab": 3000.0, "spyx": 60.0, "norse": 40.0, "snntorch": 30.0}
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The script as a module, in which no process is started: its contenders have the speeds above."""
-    spec = importlib.util.spec_from_file_location("bench_peers", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script_module("bench_peers")
     monkeypatch.setattr(module, "in_a_process", told)
     return module
 

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.dense import Change, changed, products
-from snnlab.errors import Refused
 from snnlab.rules import forward
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.forward import Forward, Link, way_up, with_bias
-from snnlab.rules.options import check_not_negative, check_one_of
+from snnlab.rules.options import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.transfer import Values
 
@@ -70,12 +69,7 @@ class Descent(ABC):
     def __post_init__(self) -> None:
         check_not_negative(self, "rate", "weight_decay", "spread")
         check_one_of(self, decay=Decay, initial=Initial, precision=Precision)
-        if not self.low < self.high:
-            raise Refused(
-                f"{type(self).__name__}.high",
-                f"found {self.high}",
-                f"needs more than {self.low}, the rate of the others",
-            )
+        check_wanted(self)
 
     @property
     def fixed(self) -> tuple[str, ...]:

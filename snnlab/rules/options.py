@@ -31,6 +31,12 @@ def check_one_of(rule: object, **kinds: Any) -> None:
             raise Refused(_field(rule, name), f"found {found!r}", one_of(found, get_args(kind)))
 
 
+def check_wanted(rule: Any) -> None:
+    """Raises Refused unless the rate wanted of the label's output, `high`, is above that of the others, `low`."""
+    if not rule.low < rule.high:
+        raise Refused(_field(rule, "high"), f"found {rule.high}", f"needs more than {rule.low}, the rate of the others")
+
+
 def _check(rule: object, names: tuple[str, ...], right: Callable[[float], bool], said: str) -> None:
     for name in names:
         found = getattr(rule, name)

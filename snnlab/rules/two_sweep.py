@@ -39,12 +39,11 @@ from numpy.typing import NDArray
 from snnlab.circuit import Circuit
 from snnlab.engine import Precision
 from snnlab.engine.dense import Change, changed, heard, products
-from snnlab.errors import Refused
 from snnlab.rules import forward, sweep
 from snnlab.rules.backprop import Backprop
 from snnlab.rules.decay import Decay, decayed
 from snnlab.rules.forward import with_bias
-from snnlab.rules.options import check_not_negative, check_one_of
+from snnlab.rules.options import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
 from snnlab.rules.sweep import Anatomy, Start
 from snnlab.rules.transfer import Values
@@ -113,8 +112,7 @@ class TwoSweep:
         rates = ("rate", "interneuron", "inhibition", "top_down")
         check_not_negative(self, *rates, "spread", "top_down_spread", "warm")
         check_one_of(self, decay=Decay, start=Start, precision=Precision)
-        if not self.low < self.high:
-            raise Refused("TwoSweep.high", f"found {self.high}", f"needs more than {self.low}, the rate of the others")
+        check_wanted(self)
 
     @property
     def fixed(self) -> tuple[str, ...]:
