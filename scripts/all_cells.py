@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Every cell that fires, under the current step of its card: membrane, spikes and compartments in one figure."""
 
-from snnlab.cards import Cell, models
-from snnlab.circuit import alone
+from snnlab.brian import Pulse, simulate
+from snnlab.cards import Cell, all_models
 from snnlab.cli.script import script_parser
+from snnlab.networks.circuit import alone
 from snnlab.plots import figure, save, traces
-from snnlab.simulate import Pulse, simulate
 
 
 def run(cell):
@@ -18,7 +18,7 @@ def run(cell):
 def main():
     parser = script_parser(__doc__, "cells.png")
     options = parser.parse_args()
-    cells = [card for card in models().values() if isinstance(card, Cell) and card.threshold]
+    cells = [card for card in all_models().values() if isinstance(card, Cell) and card.threshold]
     picture, axes = figure((len(cells) + 1) // 2, 2, size=(11, 2.4 * ((len(cells) + 1) // 2)))
     for cell, ax in zip(cells, axes.flat, strict=False):
         recording = run(cell)

@@ -7,9 +7,9 @@ and Sprekeler's (2018), on a card. Without its calcium current the coincidence m
 """
 
 from snnlab import Circuit, Population, cell
+from snnlab.brian import Pulse, simulate
 from snnlab.cli.script import script_parser
 from snnlab.plots import figure, save, traces
-from snnlab.simulate import Pulse, simulate
 
 PROTOCOLS = {"soma alone": ("2 nA", "0 nA"), "dendrite alone": ("0 nA", "0.4 nA"), "both": ("2 nA", "0.4 nA")}
 NO_CALCIUM = {"g_s": "0 pA", "g_d": "0 pA"}

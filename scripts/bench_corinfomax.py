@@ -31,7 +31,7 @@ import numpy as np
 from snnlab import engine
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
-from snnlab.rules import settling
+from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.rule import State
 
 CLOSE = 0.05
@@ -96,7 +96,7 @@ def rounds(trial, many, batches):
     import torch
 
     torch.set_num_threads(trial.threads)
-    rule, circuit, body = trial.rule, trial.circuit, settling.body(trial.circuit, "CorInfoMax")
+    rule, circuit, body = trial.rule, trial.circuit, relaxation.body(trial.circuit, "CorInfoMax")
     state = rule.init(circuit, np.random.default_rng(0))
     first = {name: values.copy() for name, values in state.weights.items()}
     others = {name: InTorch(rule, body, first, name != WAYS[-1]) for name in WAYS[1:]}

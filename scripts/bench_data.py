@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab import loaders
-from snnlab.encode import Sensor
+from snnlab import datasets
+from snnlab.encoders import Sensor
 from snnlab.native import cores
 
 BATCH, BATCHES, ROUNDS = 64, 200, 3
@@ -36,7 +36,7 @@ def spent(work):
 
 def several(data, copies, folder):
     """The recordings, or a folder with so many links to each of them."""
-    files = loaders.load("nmnist", "train", folder=data)
+    files = datasets.load("nmnist", "train", folder=data)
     if copies == 1:
         return files
     part = Path(folder, "nmnist", "Train")
@@ -45,13 +45,13 @@ def several(data, copies, folder):
             link = part / str(label) / f"{1 + number + copy * (1 + files.numbers.max()):05}.bin"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path.resolve())
-    return loaders.load("nmnist", "train", folder=Path(folder))
+    return datasets.load("nmnist", "train", folder=Path(folder))
 
 
 def bench(files, threads):
     code = Sensor()
-    code.spikes(loaders.events(files), files.shape)  # compiles, and has read every file once
-    decoding = min(spent(lambda: sum(len(events) for events in loaders.events(files)))[1] for _ in range(ROUNDS))
+    code.spikes(datasets.events(files), files.shape)  # compiles, and has read every file once
+    decoding = min(spent(lambda: sum(len(events) for events in datasets.events(files)))[1] for _ in range(ROUNDS))
     packing = []
     for _ in range(ROUNDS):
         shutil.rmtree(Path(os.environ["SNNLAB_CACHE"]) / "packed", ignore_errors=True)

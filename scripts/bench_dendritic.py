@@ -19,11 +19,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from snnlab.circuit import Circuit
+from snnlab.brian import simulate
+from snnlab.data.rates import Rates
 from snnlab.engine import Precision, run_rates
-from snnlab.microcircuit import BIAS, NUDGE, Microcircuit
-from snnlab.rates import Rates
-from snnlab.simulate import simulate
+from snnlab.networks.circuit import Circuit
+from snnlab.networks.microcircuit import BIAS, NUDGE, Microcircuit
 
 DT = 1e-4
 PATTERN = 1000  # steps

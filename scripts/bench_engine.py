@@ -28,9 +28,9 @@ import brian2
 import numpy as np
 
 from snnlab import engine, native
-from snnlab.equations import compose
+from snnlab.brian.equations import compose
 from snnlab.experiments import EXPERIMENTS
-from snnlab.train import ahead
+from snnlab.training.loop import ahead
 
 # what is measured: an experiment, samples in a batch, batches
 NETWORKS = {"784-800-10": ("hm2bp-mnist", 64, 40), "15C5-P2-40C5-P2-300-10": ("hm2bp-mnist-conv", 32, 10)}

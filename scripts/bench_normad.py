@@ -21,9 +21,9 @@ import numpy as np
 from brian2 import ms, mV, nA, nS, pF, second
 
 from snnlab import engine
+from snnlab.data.spikes import Spikes
 from snnlab.experiments import EXPERIMENTS
-from snnlab.spikes import Spikes
-from snnlab.train import start
+from snnlab.training.loop import start
 
 EXPERIMENT = EXPERIMENTS["normad-association"]
 EQUATIONS = """

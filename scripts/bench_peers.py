@@ -36,7 +36,7 @@ import numpy as np
 from snnlab import engine
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS
-from snnlab.train import ahead
+from snnlab.training.loop import ahead
 
 BATCH, WARM_UP = 64, 2
 INPUTS, HIDDEN, CLASSES = 784, 800, 10

@@ -19,8 +19,8 @@ from brian2 import ms, mV, nS, pF, second
 from brian2.devices.device import get_device, reset_device
 
 from snnlab import Circuit, Population, Projection, Receptor, Spikes, cell, random_wiring, synapse
+from snnlab.brian import Pulse, simulate
 from snnlab.native import PROGRAM_FLAGS
-from snnlab.simulate import Pulse, simulate
 
 SIZES = {"exc": 3200, "inh": 800}
 WEIGHTS = {"exc": 6e-9, "inh": 67e-9}  # siemens

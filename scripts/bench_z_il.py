@@ -20,7 +20,7 @@ import numpy as np
 
 from snnlab.engine import one_blas_thread
 from snnlab.graph import Graph, Values, nets
-from snnlab.rules.predictive import il, z_il
+from snnlab.rules.rate.predictive import il, z_il
 
 CLOSE = 1e-10
 BATCH = 64

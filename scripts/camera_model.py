@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab import loaders
-from snnlab.camera import Camera
+from snnlab import datasets
 from snnlab.cli.script import script_parser
-from snnlab.experiments.study import Study
+from snnlab.encoders.camera_model import Camera
+from snnlab.experiments.core.run import Study
 from snnlab.plots import save
 from snnlab.plots.camera import agreement, beside
 from snnlab.plots.events import event_frames
 from snnlab.plots.style import panels
-from snnlab.train import evaluate
+from snnlab.training.loop import evaluate
 
 SHAPE = (34, 34)
 BIN = 5e-3  # seconds
@@ -171,7 +171,7 @@ def tested(path, folder):
     print(f"\n{path}: {study.experiment.name}, {len(study.trial.train)} samples, epoch {progress.rows[-1]['epoch']}")
     right = total = 0
     for part in ("train", "test"):
-        real = study.trial.encoder.prepared(loaders.load("nmnist", part, folder=folder))
+        real = study.trial.encoder.prepared(datasets.load("nmnist", part, folder=folder))
         accuracy = evaluate(replace(study.trial, test=real), state).accuracy
         print(f"{accuracy:.2%} of {len(real)} recordings of the part {part!r}")
         right, total = right + round(accuracy * len(real)), total + len(real)
@@ -186,7 +186,7 @@ def main():
     parser.add_argument("--lower", type=float, default=0.0, metavar="PIXELS", help="film images lower (%(default)s)")
     parser.add_argument("--run", metavar="FOLDER", help="a run of hm2bp-camera, to be tested on all recordings")
     options = parser.parse_args()
-    real, images = (loaders.load(name, options.part, folder=options.data) for name in ("nmnist", "mnist"))
+    real, images = (datasets.load(name, options.part, folder=options.data) for name in ("nmnist", "mnist"))
     shown, camera = images.take(real.numbers), Camera()
     camera = replace(camera, corner=(camera.corner[0], camera.corner[1] + options.lower))
     begin = time.process_time()
@@ -194,7 +194,7 @@ def main():
     print(
         f"{1e3 * (time.process_time() - begin) / len(shown):.2f} ms of one core for each of {len(shown)} recordings\n"
     )
-    portraits = Portrait(list(loaders.events(real)), real.labels), Portrait(made, real.labels)
+    portraits = Portrait(list(datasets.events(real)), real.labels), Portrait(made, real.labels)
     print("| | recordings | model |\n| --- | --- | --- |")
     for row in rows(*portraits):
         print(f"| {' | '.join(row)} |")

@@ -8,8 +8,8 @@ import numpy as np
 from snnlab.cli.script import count, script_parser
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Course, courses, figure, save
-from snnlab.rules.corinfomax import feedback_angles
-from snnlab.train import evaluate, learn, start
+from snnlab.rules.corinfomax.rule import feedback_angles
+from snnlab.training.loop import evaluate, learn, start
 
 LESS = {"no lateral weights": {"network.lateral": False}, "backward weights frozen": {"rule.backward": "0"}}
 LABELS = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)")

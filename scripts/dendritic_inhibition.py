@@ -7,9 +7,9 @@ The pyramidal cell is Pinsky and Rinzel's (1994), the interneuron Wang and Buzsa
 import numpy as np
 
 from snnlab import Circuit, Population, Projection, Receptor, cell, synapse
+from snnlab.brian import Pulse, simulate
 from snnlab.cli.script import script_parser
 from snnlab.plots import figure, save, traces
-from snnlab.simulate import Pulse, simulate
 
 INHIBITED = (0.15, 0.3)  # seconds
 

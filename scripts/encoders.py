@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab import loaders
+from snnlab import datasets
 from snnlab.cli.script import script_parser
-from snnlab.encode import Current, Delta, Latency, Poisson, Population, Regular
+from snnlab.encoders import Current, Delta, Latency, Poisson, Population, Regular
 from snnlab.plots import figure, images, raster, save, style
 
 CODES = {
@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--dataset", default="mnist", help="id of its card, with images (default: %(default)s)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where its files are")
     options = parser.parse_args()
-    one = loaders.load(options.dataset, "test", folder=options.data).take([0])
+    one = datasets.load(options.dataset, "test", folder=options.data).take([0])
     image = one.values.reshape(one.shape)
     row, (picture, axes) = image.sum(axis=1).argmax(), figure(3, 3, size=(9, 7.6))
     with style():

@@ -32,10 +32,11 @@ from pathlib import Path
 
 from fuzz_formats import FORMATS
 
-from snnlab import packed
+from snnlab.audio import files as sounds
+from snnlab.data import spike_cache
+from snnlab.datasets import files
+from snnlab.datasets.formats import idx, nmnist
 from snnlab.errors import Refused
-from snnlab.loaders import files, idx, nmnist
-from snnlab.sound import files as sounds
 
 SECONDS, MEMORY = 10, 1 << 30  # for one file, and more than is in use
 LONGEST_LINE = 300  # characters of a refusal, the path not counted
@@ -44,7 +45,7 @@ ASK = 'pip install "snnlab-brian[fuzz]"'
 HEAD = 512  # bytes, in which half of the changes fall
 ODD = (0, 1, 2, 3, 7, 8, 127, 128, 255, 256, 1023, 1024, 32768, 65535, 65536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 LARGE = (1 << 47, 1 << 48, (1 << 63) - 1, 1 << 64, 10**30)
-READERS = {"bin": [nmnist], "idx": [idx, files], "sphere": [sounds], "cache": [packed]}
+READERS = {"bin": [nmnist], "idx": [idx, files], "sphere": [sounds], "cache": [spike_cache]}
 
 
 # Spoiling ------------------------------------------------------------------------------------------------------------

@@ -19,11 +19,11 @@ from unittest.mock import patch
 
 import numpy as np
 
-from snnlab import packed
-from snnlab.loaders import idx, nmnist
-from snnlab.samples import Images
-from snnlab.sound import files as sounds
-from snnlab.spikes import Spikes
+from snnlab.audio import files as sounds
+from snnlab.data import spike_cache
+from snnlab.data.samples import Images
+from snnlab.data.spikes import Spikes
+from snnlab.datasets.formats import idx, nmnist
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def alaw(code):
 
 # Our cache -----------------------------------------------------------------------------------------------------------
 
-GRID = packed.Grid(7, 1e-3, (20, 20))
+GRID = spike_cache.Grid(7, 1e-3, (20, 20))
 SOURCE = Images(
     labels=np.zeros(9, dtype=np.int64), numbers=np.arange(9), shape=(1,), classes=("a",), dataset="fuzz", split="all",
     values=np.arange(9, dtype=np.uint8)[:, None], peak=255,
@@ -244,7 +244,7 @@ def cache_starts():
         fires[4, 3] |= bool(full)
         spikes = Spikes.from_dense(fires, GRID.dt)
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, SNNLAB_CACHE=folder):
-            packed.pack(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
+            spike_cache.pack(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
             starts.append(next(Path(folder, "packed").iterdir()).read_bytes())
     return starts
 
@@ -255,7 +255,7 @@ def cache_key():
 
 
 def cache_read(path):
-    spikes = packed.unpack(path, SOURCE, GRID, cache_key()).spikes()
+    spikes = spike_cache.unpack(path, SOURCE, GRID, cache_key()).spikes()
     ids, begins = spikes.ids.tolist(), spikes.offsets.tolist()
     return [[ids[of:of_next] for of, of_next in zip(row, row[1:], strict=False)] for row in begins]
 

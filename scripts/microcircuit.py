@@ -3,11 +3,11 @@
 
 import numpy as np
 
+from snnlab.brian import simulate
 from snnlab.cli.script import script_parser
-from snnlab.microcircuit import Microcircuit
+from snnlab.data.rates import Rates
+from snnlab.networks.microcircuit import Microcircuit
 from snnlab.plots import figure, neurons, save
-from snnlab.rates import Rates
-from snnlab.simulate import simulate
 
 ROWS = {"output rate": ("output", "r"), "output soma": ("output", "u"), "hidden soma": ("hidden1", "u"),
         "basal dendrite": ("hidden1", "v_B"), "apical dendrite": ("hidden1", "v_A")}  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 from snnlab.cli.script import script_parser
 from snnlab.graph import nets
 from snnlab.plots import figure, save
-from snnlab.rules.predictive import arrivals, il, z_il
+from snnlab.rules.rate.predictive import arrivals, il, z_il
 
 SCALES = 10.0 ** -np.arange(5)
 

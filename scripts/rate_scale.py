@@ -8,7 +8,7 @@ import numpy as np
 from snnlab.cli.script import script_parser
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import figure, save
-from snnlab.train import evaluate, learn, start
+from snnlab.training.loop import evaluate, learn, start
 
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 REPEATED = 25  # presentations of each pattern in the test, each with spikes of its own

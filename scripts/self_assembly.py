@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from snnlab.circuit import Plastic
+from snnlab.brian import simulate
 from snnlab.cli.script import count, script_parser
+from snnlab.data.rates import Rates
+from snnlab.networks.circuit import Plastic
+from snnlab.networks.two_stream import TwoStreams
 from snnlab.plots import figure, save
-from snnlab.rates import Rates
-from snnlab.simulate import simulate
-from snnlab.two_streams import TwoStreams
 
 W, V, P, Q = "hidden1->output.basal", "output->down1.apical", "hidden1->down1.lateral", "down1->hidden1.teaching"
 OPEN = ("basal", "apical", "lateral")  # receptors of what begins random

@@ -13,7 +13,7 @@ from dataclasses import replace
 from snnlab.errors import Refused
 from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.plots import figure, save, solved_curve, style
-from snnlab.train import learn, start
+from snnlab.training.loop import learn, start
 
 SINGLE, HIDDEN = EXPERIMENTS["normad-association"], EXPERIMENTS["normad-association-hidden"]
 RESUME, SPAN = EXPERIMENTS["resume-association"], EXPERIMENTS["span-association"]

@@ -7,9 +7,9 @@ Vogels and Abbott, J. Neurosci. 25:10786, 2005; numbers of benchmark 1 in Brette
 import numpy as np
 
 from snnlab import Circuit, Population, Projection, Receptor, Source, Spikes, cell, irregularity, random_wiring, synapse
+from snnlab.brian import simulate
 from snnlab.cli.script import script_parser
 from snnlab.plots import cv_histogram, figure, population_rate, raster, rate_histogram, save
-from snnlab.simulate import simulate
 
 SIZES, WEIGHTS = {"kick": 400, "exc": 3200, "inh": 800}, {"kick": 6e-9, "exc": 6e-9, "inh": 67e-9}  # siemens
 

@@ -7,46 +7,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers know what the names are
-    from snnlab.cards import cell, dataset, datasets, models, synapse
-    from snnlab.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
-    from snnlab.encode import Poisson
+    from snnlab.analysis.statistics import irregularity
+    from snnlab.cards import all_datasets, all_models, cell, dataset, plasticity, synapse
+    from snnlab.data.recording import Recording
+    from snnlab.data.spikes import Spikes
+    from snnlab.datasets import load
+    from snnlab.encoders import Poisson
     from snnlab.errors import Refused
     from snnlab.estimator import SpikingClassifier
     from snnlab.experiments import EXPERIMENTS
-    from snnlab.loaders import load
-    from snnlab.recording import Recording
-    from snnlab.spikes import Spikes
-    from snnlab.statistics import irregularity
+    from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
 
 _ROOMS = {
     "cell": "cards",
     "dataset": "cards",
-    "datasets": "cards",
-    "models": "cards",
+    "all_datasets": "cards",
+    "all_models": "cards",
     "plasticity": "cards",
     "synapse": "cards",
-    "Circuit": "circuit",
-    "Plastic": "circuit",
-    "Population": "circuit",
-    "Projection": "circuit",
-    "Receptor": "circuit",
-    "Source": "circuit",
-    "alone": "circuit",
-    "layered": "circuit",
-    "random_wiring": "circuit",
-    "Poisson": "encode",
+    "Circuit": "networks.circuit",
+    "Plastic": "networks.circuit",
+    "Population": "networks.circuit",
+    "Projection": "networks.circuit",
+    "Receptor": "networks.circuit",
+    "Source": "networks.circuit",
+    "alone": "networks.circuit",
+    "layered": "networks.circuit",
+    "random_wiring": "networks.circuit",
+    "Poisson": "encoders",
     "Refused": "errors",
     "EXPERIMENTS": "experiments",
     "SpikingClassifier": "estimator",
-    "load": "loaders",
-    "InfoMax": "infomax",
-    "Microcircuit": "microcircuit",
-    "RateLayers": "rate_layers",
-    "Rates": "rates",
-    "Recording": "recording",
-    "Spikes": "spikes",
-    "TwoStreams": "two_streams",
-    "irregularity": "statistics",
+    "load": "datasets",
+    "InfoMax": "networks.corinfomax",
+    "Microcircuit": "networks.microcircuit",
+    "RateLayers": "networks.mlp",
+    "Rates": "data.rates",
+    "Recording": "data.recording",
+    "Spikes": "data.spikes",
+    "TwoStreams": "networks.two_stream",
+    "irregularity": "analysis.statistics",
 }
 
 __all__ = [  # as in _ROOMS; a list that type checkers can read
@@ -67,14 +67,14 @@ __all__ = [  # as in _ROOMS; a list that type checkers can read
     "SpikingClassifier",
     "Spikes",
     "TwoStreams",
+    "all_datasets",
+    "all_models",
     "alone",
     "cell",
     "dataset",
-    "datasets",
     "irregularity",
     "layered",
     "load",
-    "models",
     "plasticity",
     "random_wiring",
     "synapse",

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnlab import engine
-from snnlab.circuit import Circuit
-from snnlab.encode import TEST
+from snnlab.brian import simulate_each
+from snnlab.data.spikes import Spikes, stack
+from snnlab.encoders import TEST
 from snnlab.engine import Precision
 from snnlab.errors import Refused
+from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import SpikingRule, State, spikes
-from snnlab.simulate import simulate_each
-from snnlab.spikes import Spikes, stack
-from snnlab.train import Trial
+from snnlab.training.loop import Trial
 
 _AT_A_TIME = 20  # samples; bounds the memory that many samples take
 

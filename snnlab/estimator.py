@@ -14,16 +14,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Number
-from snnlab.encode import TEST, TRAIN, Poisson
+from snnlab.brian.equations import seconds
+from snnlab.data.samples import Images
+from snnlab.encoders import TEST, TRAIN, Poisson
 from snnlab.engine import cores
-from snnlab.equations import seconds
 from snnlab.errors import Refused
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.networks.circuit import Circuit, Number
+from snnlab.networks.feedforward import Layers
 from snnlab.rules.rule import Batch, State
-from snnlab.samples import Images
-from snnlab.train import Trial, learn, start
+from snnlab.rules.spike_count.hm2bp import HM2BP
+from snnlab.training.loop import Trial, learn, start
 
 _COUNT = "needs a whole number, at least 1"
 _PEAK = 255

@@ -3,8 +3,8 @@
 import brian2
 import numpy as np
 
-from snnlab import equations
-from snnlab.spikes import Spikes
+from snnlab.brian import equations
+from snnlab.data.spikes import Spikes
 
 
 def in_brian(circuit, spikes):

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from toy_dataset import Toy
 
-from snnlab import loaders
+from snnlab import datasets
 
 # how long an example takes says nothing on a machine that does other work besides
 hypothesis.settings.register_profile("snnlab", deadline=None)
@@ -21,7 +21,7 @@ def _data_with(dataset: str) -> Path:
     root = os.environ.get("SNNLAB_DATA")
     if not root:
         pytest.skip(f"SNNLAB_DATA is not set: no {dataset}")
-    if any(place.path is None for place in loaders.where(dataset, folder=Path(root))):
+    if any(place.path is None for place in datasets.where(dataset, folder=Path(root))):
         pytest.skip(f"SNNLAB_DATA: no {dataset} below {root}")
     return Path(root)
 
@@ -48,5 +48,5 @@ def fsdd_folder() -> Path:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """A small dataset in idx files, and no other data in reach."""
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
-    monkeypatch.setattr("snnlab.loaders.files.data_folder", lambda: tmp_path / "own data")
+    monkeypatch.setattr("snnlab.datasets.files.data_folder", lambda: tmp_path / "own data")
     return Toy(tmp_path)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from snnlab.encode import TEST, Encoder
-from snnlab.samples import Images
+from snnlab.data.samples import Images
+from snnlab.encoders import TEST, Encoder
 
 RNG = np.random.default_rng(17)
 BATCH = RNG.integers(0, 256, (12, 6, 5)).astype(np.uint8)

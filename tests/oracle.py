@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.circuit import Circuit
 from snnlab.graph import Add, Dense, Graph, Input, Node, Pick, Scale, Shape, Transfer, Values
-from snnlab.microcircuit import TRANSFERS, Microcircuit
-from snnlab.rate_layers import RateLayers
-from snnlab.rules.predictive import z_il
+from snnlab.networks.circuit import Circuit
+from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
+from snnlab.networks.mlp import RateLayers
+from snnlab.rules.rate.predictive import z_il
 
 _FUNCTIONS = {"linear": "identity"} | {name: name for name in (*TRANSFERS, "relu", "tanh")}
 

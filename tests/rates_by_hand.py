@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnlab.circuit import Source
-from snnlab.microcircuit import Microcircuit
-from snnlab.rates import Rates
+from snnlab.data.rates import Rates
+from snnlab.networks.circuit import Source
+from snnlab.networks.microcircuit import Microcircuit
 
 DT = 1e-4
 PER_MS = 1e3

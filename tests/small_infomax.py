@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.circuit import Circuit
-from snnlab.infomax import InfoMax
-from snnlab.rules import settling
+from snnlab.networks.circuit import Circuit
+from snnlab.networks.corinfomax import InfoMax
+from snnlab.rules.corinfomax import relaxation
 
 Values = NDArray[np.floating]
 DT = 1e-4
@@ -19,7 +19,7 @@ DT = 1e-4
 def drawn(network: InfoMax, inputs: int, outputs: int, seed: int = 0) -> tuple[Circuit, dict[str, Values]]:
     """The circuit, and random weights for it; lateral ones symmetric, and large enough to be seen."""
     circuit = network.circuit((inputs,), outputs, DT)
-    body, rng = settling.body(circuit, "a test"), np.random.default_rng(seed)
+    body, rng = relaxation.body(circuit, "a test"), np.random.default_rng(seed)
     shapes = {one.name: one.weights.shape for one in circuit.projections}
     weights = {name: rng.uniform(-0.5, 0.8, shapes[name]) for name in (*body.forward, *body.backward)}
     for name in body.beside:

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.circuit import Circuit, Plastic
+from snnlab.data.rates import Rates
 from snnlab.engine import RateResponse, Running, run_rates
-from snnlab.microcircuit import Microcircuit
-from snnlab.rates import Rates
-from snnlab.rules import sweep
+from snnlab.networks.circuit import Circuit, Plastic
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic import passes
 
 Values = NDArray[np.floating]
 
@@ -57,18 +57,18 @@ def drawn(
     spread     of basal weights, of each layer or of all
     symmetric  for top-down weights that are the bottom-up ones
     """
-    body = sweep.anatomy(circuit, "a test")
+    body = passes.anatomy(circuit, "a test")
     spreads = [spread] * len(body.layers) if isinstance(spread, float) else spread
-    weights = sweep.at_random(circuit, body, spreads, 1.0, rng)
+    weights = passes.at_random(circuit, body, spreads, 1.0, rng)
     if symmetric:
-        for layer, above in sweep.pairs(body):
+        for layer, above in passes.pairs(body):
             weights[layer.apical(above)] = weights[above.basal].T.copy()
     return weights
 
 
 def predicting(circuit: Circuit, weights: Mapping[str, Values]) -> dict[str, Values]:
     """The same with interneurons that predict the layer above."""
-    return {**weights, **sweep.predicting(sweep.anatomy(circuit, "a test"), weights)}
+    return {**weights, **passes.predicting(passes.anatomy(circuit, "a test"), weights)}
 
 
 def begun(weights: Mapping[str, Values]) -> Running:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab import loaders
-from snnlab.samples import Files
+from snnlab import datasets
+from snnlab.data.samples import Files
 
 Event = tuple[int, int, int, int]  # column, row, polarity, microseconds
 
@@ -106,6 +106,6 @@ class Recordings:
         return written
 
     def load(self, split: str = "train") -> Files:
-        files = loaders.load("nmnist", split, folder=self.data)
+        files = datasets.load("nmnist", split, folder=self.data)
         assert isinstance(files, Files)
         return files

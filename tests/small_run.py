@@ -16,8 +16,8 @@ import pytest
 
 from snnlab import cli
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.study import Study
-from snnlab.train import train
+from snnlab.experiments.core.run import Study
+from snnlab.training.loop import train
 
 OPTIONS = {
     "network.hidden": "24",

@@ -97,7 +97,7 @@ def test_the_wheel_holds_the_package_and_its_cards_and_nothing_else(archives: tu
 @pytest.mark.slow
 def test_an_installed_wheel_has_the_same_cards_as_the_tree(elsewhere: Path, tmp_path: Path) -> None:
     program = (
-        "import json, snnlab.cards as c; print(c.__file__); cards = {**c.models(), **c.datasets()}.values();"
+        "import json, snnlab.cards as c; print(c.__file__); cards = {**c.all_models(), **c.all_datasets()}.values();"
         "print(json.dumps({card.path: card.digest for card in cards}))"
     )
     file, digests = run(elsewhere / "bin" / "python", "-c", program, cwd=tmp_path).stdout.splitlines()
@@ -129,7 +129,10 @@ def test_the_installed_command_simulates_a_cell_and_draws_it(elsewhere: Path, tm
 def test_the_installed_engine_compiles_and_spikes(elsewhere: Path, tmp_path: Path) -> None:
     program = """
 import numpy as np
-from snnlab import cards, circuit, engine, spikes
+from snnlab import cards
+from snnlab.networks import circuit
+from snnlab import engine
+from snnlab.data import spikes
 once = spikes.Spikes.from_dense(np.arange(50).reshape(1, 50, 1) == 1, 1e-3)
 cell = circuit.Population("cell", cards.cell("lif_exp"), 1)
 net = circuit.layered(circuit.Source("eye", 1), [cell], "synapse", "1 ms")
@@ -144,7 +147,7 @@ for weight in (1e-3, 1e3):
 @pytest.mark.slow
 def test_an_editable_install_sees_a_new_card_at_once(editable: tuple[Path, Path], tmp_path: Path) -> None:
     checkout, python = editable
-    program = "import snnlab.cards as c; print(c.__file__); print(*c.models())"
+    program = "import snnlab.cards as c; print(c.__file__); print(*c.all_models())"
     shutil.copy(checkout / "models" / "lif.toml", checkout / "models" / "my_cell.toml")
     file, names = run(python, "-c", program, cwd=tmp_path).stdout.splitlines()
     assert Path(file) == checkout / "snnlab" / "cards.py"
@@ -254,12 +257,12 @@ def test_imports_run_downstairs(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("room", "line", "complaint"),
     [
-        ("cards.py", "import snnlab.equations", "snnlab.cards -> snnlab.equations"),
+        ("cards.py", "import snnlab.brian.equations", "snnlab.cards -> snnlab.brian.equations"),
         ("rules/planted.py", "from brian2 import ms", "snnlab.rules.planted -> brian2"),
         ("plots/planted.py", "import brian2", "snnlab.plots.planted -> brian2"),
-        ("equations.py", "import matplotlib.pyplot", "snnlab.equations -> matplotlib"),
-        ("encode/planted.py", "import tonic", "snnlab.encode.planted -> tonic"),
-        ("rules/planted.py", "import snnlab.simulate", "snnlab.rules.planted -> snnlab.simulate"),
+        ("equations.py", "import matplotlib.pyplot", "snnlab.brian.equations -> matplotlib"),
+        ("encode/planted.py", "import tonic", "snnlab.encoders.planted -> tonic"),
+        ("rules/planted.py", "import snnlab.brian", "snnlab.rules.planted -> snnlab.brian"),
         ("helpers.py", "", "snnlab.helpers"),
     ],
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab import loaders
-from snnlab.samples import Images
+from snnlab import datasets
+from snnlab.data.samples import Images
 
 IMAGES = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3)
 LABELS = np.array([0, 1, 2, 1, 0], dtype=np.uint8)
@@ -77,6 +77,6 @@ class Toy:
         self.write_card()
 
     def load(self) -> Images:
-        samples = loaders.load(self.card, "all", folder=self.data)
+        samples = datasets.load(self.card, "all", folder=self.data)
         assert isinstance(samples, Images)
         return samples

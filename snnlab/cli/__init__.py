@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from snnlab.cli import bench, cells, data, training
-from snnlab.cli.stopping import Interrupted
+from snnlab.cli.signals import Interrupted
 from snnlab.errors import Refused
 
 # typer brings its own click or uses the one installed, by version; in both, BadParameter is an error of usage

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnlab.cli import bars, printed
-from snnlab.cli.stopping import interruptible
+from snnlab.cli import printing, progress_bars
+from snnlab.cli.signals import interruptible
 from snnlab.cli.training import Data, at_least, changes_of, named
 from snnlab.errors import Refused, one_of
 
 if TYPE_CHECKING:
-    from snnlab.bench import Failure, Plan
-    from snnlab.suites import Suite
-    from snnlab.tables import Line
+    from snnlab.benchmark.runner import Failure, Plan
+    from snnlab.benchmark.suites import Suite
+    from snnlab.benchmark.tables import Line
 
 _SEEDS = 3
 
@@ -79,7 +79,7 @@ def bench(
     _check(given, table=table, plot=plot, markdown=markdown)
     failed: list[Failure] = []
     if not table:
-        from snnlab.bench import plans, plans_of
+        from snnlab.benchmark.runner import plans, plans_of
 
         changes = changes_of(sets or [], None)
         wanted = plans_of(chosen, seeds or _SEEDS, changes) if chosen else plans(names, seeds or _SEEDS, changes)
@@ -138,7 +138,7 @@ def _suite(name: str | None, words: Sequence[str] | None, listed: str | None) ->
     """The suite of this name. Raises Refused for none that there is, and beside experiments."""
     if name is None:
         return None
-    from snnlab.suites import SUITES
+    from snnlab.benchmark.suites import SUITES
 
     if words or listed is not None:
         raise Refused("--suite", "found beside experiments", "leave out one of the two: a suite has its own")
@@ -149,12 +149,12 @@ def _suite(name: str | None, words: Sequence[str] | None, listed: str | None) ->
 
 def _train(wanted: Sequence[Plan], out: Path, jobs: int, threads: int | None, data: Path | None) -> list[Failure]:
     """Train what is not in the file, and say of each network how it went; those that were refused."""
-    from snnlab.bench import Failure
-    from snnlab.bench import bench as run
+    from snnlab.benchmark.runner import Failure
+    from snnlab.benchmark.runner import bench as run
 
     failed = []
     with interruptible(f"stopped; go on with: {shlex.join(['snnlab', *sys.argv[1:]])}"):
-        for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell, watch=bars.epochs):
+        for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell, watch=progress_bars.epochs):
             if isinstance(outcome, Failure):
                 failed.append(outcome)
                 tell(f"{outcome.plan.name}: refused")
@@ -167,15 +167,15 @@ def _train(wanted: Sequence[Plan], out: Path, jobs: int, threads: int | None, da
 
 def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | None) -> None:
     """The table of the file, of some experiments or of all; drawn and written where asked for."""
-    from snnlab import results, tables
+    from snnlab.benchmark import records, tables
 
-    lines = [line for line in tables.lines(results.read(out)) if not names or line.experiment in names]
+    lines = [line for line in tables.lines(records.read(out)) if not names or line.experiment in names]
     if not lines:
         print(f"{out}: no results yet{' of ' if names else ''}{', '.join(names)}")
         return
     _print(lines)
     if plot is not None:
-        from snnlab.pictures import draw_results
+        from snnlab.report.run_figures import draw_results
 
         print(f"drawn to {draw_results(lines, plot)}")
     if markdown is not None:
@@ -184,9 +184,10 @@ def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | N
 
 def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path | None, markdown: Path | None) -> None:
     """The table of a suite's rows in the file, with its own figure."""
-    from snnlab import comparison, results, tables
+    from snnlab.benchmark import records, tables
+    from snnlab.report import comparison
 
-    found = comparison.rows_of(suite, results.read(out), changes)
+    found = comparison.rows_of(suite, records.read(out), changes)
     if not found:
         print(f"{out}: no results yet of the suite {suite.name} with these options (--set tells it of others)")
         return
@@ -201,18 +202,18 @@ def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path 
 
 
 def _print(lines: Sequence[Line]) -> None:
-    from snnlab import tables
+    from snnlab.benchmark import tables
 
     rows = tables.table(lines)
     # what the paper's number is, the last of each row, is long and the same for all rows of an experiment
-    printed.table(tables.HEAD[:-1], [row[:-1] for row in rows])
+    printing.table(tables.HEAD[:-1], [row[:-1] for row in rows])
     for name, source in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
         if source:
-            printed.prose(f"paper of {name}: ", source, 4)
+            printing.prose(f"paper of {name}: ", source, 4)
 
 
 def _write(path: Path, lines: Sequence[Line], plot: Path | None) -> Path:
-    from snnlab import tables
+    from snnlab.benchmark import tables
 
     figure = Path(os.path.relpath(plot, path.parent)).as_posix() if plot is not None else ""
     try:

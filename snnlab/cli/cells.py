@@ -12,12 +12,12 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Card, Cell
-from snnlab.cli import injections, printed
+from snnlab.cli import injections, printing
 from snnlab.cli.injections import Injection
 from snnlab.errors import Refused, one_of
 
 if TYPE_CHECKING:
-    from snnlab.recording import Recording
+    from snnlab.data.recording import Recording
 
 Inject = typer.Option(
     metavar="WHERE=CURRENT[@FROM:TO]", help="Into a compartment or point, all the time or part of it; repeatable."
@@ -34,7 +34,7 @@ def models(
     snnlab models
     snnlab models lif > my_lif.toml
     """
-    known = cards.models()
+    known = cards.all_models()
     if card is not None:
         if card not in known:
             raise Refused("models", f"no card {card!r}", one_of(card, known))
@@ -42,9 +42,9 @@ def models(
     elif as_json:
         print(json.dumps([_told(one) for one in known.values()], indent=2, ensure_ascii=False))
     else:
-        printed.table(
+        printing.table(
             ["id", "kind", "name", "source"],
-            [[one.id, cards.kind(one), one.name, printed.short(one.reference)] for one in known.values()],
+            [[one.id, cards.kind(one), one.name, printing.short(one.reference)] for one in known.values()],
         )
 
 
@@ -97,12 +97,12 @@ def simulate(
     snnlab simulate lif --inject "soma=0.2*nA@50*ms:150*ms" --for "200 ms" --record I
     snnlab simulate --morphology cell.swc --inject "soma=0.2*nA" --record 117 --plot cell.png
     """
-    from snnlab.cli import shapes  # with NumPy, which a list of cards need not wait for
+    from snnlab.cli import cell_shapes  # with NumPy, which a list of cards need not wait for
 
-    parameters = shapes.changes(sets or [])
+    parameters = cell_shapes.changes(sets or [])
     if morphology is not None:
         options = {"duration": duration, "dt": dt, "resistivity": resistivity, "longest": compartment}
-        shapes.simulate(morphology, card, inject, record or [], parameters, plot, options, seed)
+        cell_shapes.simulate(morphology, card, inject, record or [], parameters, plot, options, seed)
         return
     for option, value in (("--resistivity", resistivity), ("--compartment", compartment)):
         if value is not None:
@@ -126,12 +126,13 @@ def _simulate(
     injected = [_injection(cell, text) for text in inject or []]
     if inject is None:
         injected = [Injection(name, current) for name, current in cell.example["inject"].items()]
-    from snnlab import circuit, equations
-    from snnlab.simulate import simulate as run
+    from snnlab.brian import equations
+    from snnlab.brian import simulate as run
+    from snnlab.networks import circuit
 
     if plot is not None:
-        from snnlab.pictures import draw_cell
         from snnlab.plots import check_path
+        from snnlab.report.run_figures import draw_cell
 
         check_path(plot)
     if card.endswith(".toml"):
@@ -153,7 +154,7 @@ def _simulate(
     rows += [*(one.told for one in injected), *_seen(cell, recording, record)]
     if plot is not None:
         rows.append(("plot", str(draw_cell(cell, recording, plot, injections.units(injected)))))
-    printed.fields(rows)
+    printing.fields(rows)
 
 
 def _injection(cell: Cell, text: str) -> Injection:
@@ -174,5 +175,5 @@ def _seen(cell: Cell, recording: Recording, record: Sequence[str]) -> list[tuple
     names = {part.potential: f"{part.name} potential" for part in cell.compartments.values()}
     for variable, name in (names | {one: one for one in record}).items():
         trace = recording.trace("cell", variable)
-        rows.append((name, printed.span(float(trace.values.min()), float(trace.values.max()), trace.unit)))
+        rows.append((name, printing.span(float(trace.values.min()), float(trace.values.max()), trace.unit)))
     return rows

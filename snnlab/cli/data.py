@@ -10,14 +10,14 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Dataset
-from snnlab.cli import bars, printed
-from snnlab.cli.stopping import interruptible
+from snnlab.cli import printing, progress_bars
+from snnlab.cli.signals import interruptible
 from snnlab.errors import Refused, one_of
-from snnlab.folders import cache_place
+from snnlab.paths import cache_place
 
 if TYPE_CHECKING:
-    from snnlab.experiments.experiment import Experiment
-    from snnlab.samples import Samples
+    from snnlab.data.samples import Samples
+    from snnlab.experiments.core.experiment import Experiment
 
 Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; all of them if left out.")]
@@ -38,10 +38,10 @@ def list_all(data: Folder = None) -> None:
     snnlab data list
     """
     rows = []
-    for card in cards.datasets().values():
+    for card in cards.all_datasets().values():
         samples = " + ".join(f"{split.samples:,} {name}" for name, split in card.splits.items())
         rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card, data)])
-    printed.table(["id", "name", "samples", "licence", "where"], rows)
+    printing.table(["id", "name", "samples", "licence", "where"], rows)
 
 
 def where(name: Name = None, data: Folder = None) -> None:
@@ -50,11 +50,11 @@ def where(name: Name = None, data: Folder = None) -> None:
     \b
     snnlab data where mnist
     """
-    from snnlab import loaders
+    from snnlab import datasets
 
     missing = False
     for one in _chosen(name):
-        places = loaders.where(one, folder=data)
+        places = datasets.where(one, folder=data)
         if not places:
             print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
         for place in places:
@@ -76,11 +76,11 @@ def verify(name: Name = None, data: Folder = None) -> None:
     \b
     snnlab data verify mnist
     """
-    from snnlab import loaders
+    from snnlab import datasets
 
     failed = False
     for one in _chosen(name):
-        checks = loaders.verify(one, folder=data)
+        checks = datasets.verify(one, folder=data)
         if not checks:
             print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
         for check in checks:
@@ -102,16 +102,16 @@ def fetch(
     \b
     snnlab data fetch mnist
     """
-    from snnlab import loaders
+    from snnlab import datasets
 
     card = cards.dataset(name)
-    with interruptible("run it again to go on"), bars.transfers() as tell:
-        new = loaders.fetch(name, folder=data, tell=tell)
+    with interruptible("run it again to go on"), progress_bars.transfers() as tell:
+        new = datasets.fetch(name, folder=data, tell=tell)
     if len(new) <= _LISTED:
         for path in new:
             print(path)
     else:
-        _count(new, [place.path for place in loaders.where(name, folder=data) if place.path])
+        _count(new, [place.path for place in datasets.where(name, folder=data) if place.path])
     if not new:
         print(f"{name}: {_NO_FILES.get(card.format, 'all files are there already')}")
 
@@ -119,7 +119,7 @@ def fetch(
 def _count(new: Sequence[Path], places: Sequence[Path]) -> None:
     for place in places:
         if many := sum(path.is_relative_to(place) for path in new):
-            print(f"{place}: {printed.counted(many, 'file')}")
+            print(f"{place}: {printing.counted(many, 'file')}")
 
 
 def pack(
@@ -137,29 +137,29 @@ def pack(
     \b
     snnlab data pack hm2bp-nmnist
     """
-    from snnlab import loaders
+    from snnlab import datasets
     from snnlab.cli.training import changes_of, named
 
     chosen = named(experiment).with_options(changes_of(set_ or [], None))
     if chosen.tested_on:
         print(f"{experiment}: learns from {chosen.source('train')}; its test part needs {chosen.source('test')}")
     # both are looked for before the first is packed, which may take long
-    for samples in [loaders.load(chosen.source(split), split, folder=data) for split in ("train", "test")]:
+    for samples in [datasets.load(chosen.source(split), split, folder=data) for split in ("train", "test")]:
         _pack(samples, chosen)
 
 
 def _pack(samples: Samples, experiment: Experiment) -> None:
     """Prints what there is to do before it is done, and then what there is and where."""
-    from snnlab.encode import Filmed
-    from snnlab.samples import Images, Packed
+    from snnlab.data.samples import Images, Packed
+    from snnlab.encoders import Filmed
 
     what = f"{samples.dataset} {samples.split}"
     if isinstance(samples, Images):
         filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, Filmed) else ""
-        print(f"{what}: {printed.counted(len(samples), 'image')}{filmed}", flush=True)
+        print(f"{what}: {printing.counted(len(samples), 'image')}{filmed}", flush=True)
     else:
-        print(f"{what}: {printed.counted(len(samples), 'recording')}", flush=True)
-    with interruptible("nothing was kept of this part"), bars.preparing(what, len(samples)) as told:
+        print(f"{what}: {printing.counted(len(samples), 'recording')}", flush=True)
+    with interruptible("nothing was kept of this part"), progress_bars.preparing(what, len(samples)) as told:
         ready = experiment.prepared(samples, tell=told)
     if not isinstance(ready, Packed):
         print("  turned into spikes as they are used, nothing to keep")
@@ -185,7 +185,7 @@ def show(
     \b
     snnlab data show nmnist --sample 3 --plot digit.png
     """
-    from snnlab.portraits import draw_samples
+    from snnlab.report.dataset_figures import draw_samples
 
     parts = cards.dataset(name).splits
     if part not in parts:
@@ -194,14 +194,14 @@ def show(
 
 
 def _chosen(name: str | None) -> list[str]:
-    return [name] if name is not None else list(cards.datasets())
+    return [name] if name is not None else list(cards.all_datasets())
 
 
 def _place(card: Dataset, data: Path | None) -> str:
-    from snnlab import loaders
+    from snnlab import datasets
 
     try:
-        places = loaders.where(card.id, folder=data)
+        places = datasets.where(card.id, folder=data)
     except Refused as refusal:
         return str(refusal)
     if not places:
@@ -216,12 +216,12 @@ def _place(card: Dataset, data: Path | None) -> str:
 
 def _partly(card: Dataset, data: Path | None) -> str:
     """How many recordings there are, where they lie in a file each and not all are there."""
-    from snnlab import loaders
+    from snnlab import datasets
 
-    if card.format not in loaders.PARTIAL:
+    if card.format not in datasets.PARTIAL:
         return ""
     try:
-        found = sum(len(loaders.load(card.id, split, folder=data)) for split in card.splits)
+        found = sum(len(datasets.load(card.id, split, folder=data)) for split in card.splits)
     except Refused:
         return f", not as it should be: see `snnlab data verify {card.id}`"
     wanted = sum(split.samples for split in card.splits.values())

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from snnlab.cards.grammar import split_quantity
 from snnlab.errors import Refused
-from snnlab.grammar import split_quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,8 @@ def in_steps(
     """
     import numpy as np
 
-    from snnlab.equations import si, whole_steps
-    from snnlab.simulate.task import switched
+    from snnlab.brian.equations import si, whole_steps
+    from snnlab.brian.inputs import switched
 
     steps = whole_steps(duration, dt, "--for")
     currents: dict[str, NDArray[np.float64]] = {}

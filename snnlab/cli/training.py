@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnlab.cli import bars, printed
-from snnlab.cli.stopping import interruptible
+from snnlab.cli import printing, progress_bars
+from snnlab.cli.signals import interruptible
 from snnlab.errors import Refused, one_of
 
 if TYPE_CHECKING:
     from snnlab.certify import Certificate
-    from snnlab.cost import Cost
+    from snnlab.data.spike_cache import Tell
     from snnlab.experiments import Experiment
-    from snnlab.experiments.study import Study
-    from snnlab.packed import Tell
-    from snnlab.runs import Progress
+    from snnlab.experiments.core.run import Study
+    from snnlab.training.cost import Cost
+    from snnlab.training.run_directory import Progress
 
 RunAt = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the data, if not $SNNLAB_DATA.")]
@@ -51,7 +51,7 @@ def experiments(
         _show(chosen[0])
     else:
         rows = [[one.name, one.dataset, str(one.epochs), _percent(one.reported), one.summary] for one in chosen]
-        printed.table(["id", "data", "epochs", "reported", "summary"], rows)
+        printing.table(["id", "data", "epochs", "reported", "summary"], rows)
 
 
 def train(
@@ -95,13 +95,13 @@ def train(
     at_least("--save-every", save_every, 0)
     changes = changes_of(sets or [], epochs)
     out = out or Path("runs") / f"{experiment}-seed{seed or 0}"
-    with bars.beginning() as tell:
+    with progress_bars.beginning() as tell:
         study = _study(named(experiment), changes, seed, data, out, resume, threads, tell)
-    from snnlab.train import train as learn
+    from snnlab.training.loop import train as learn
 
     again = f"snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
     said = f"stopped, with at most the last {save_every:g} s of work lost; go on with: {again}"
-    with interruptible(said), bars.training(study.trial) as show:
+    with interruptible(said), progress_bars.training(study.trial) as show:
         told = _beginning(study, out)
         reports = learn(study.trial, study.run, between=save_every)
         first = next(reports, None)  # refused here, nothing has begun
@@ -121,8 +121,8 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
     snnlab evaluate runs/hm2bp-digits-seed0
     """
     at_least("--threads", threads, 1)
-    from snnlab.experiments.study import Study
-    from snnlab.train import evaluate as test
+    from snnlab.experiments.core.run import Study
+    from snnlab.training.loop import evaluate as test
 
     study = Study.open(run, folder=data, threads=threads)
     state, progress = study.restored()
@@ -146,7 +146,7 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
         return
     tested = f"{_percent(found.accuracy)} of {len(study.trial.test)} test samples, after {_trained(progress)}"
     rows = [("accuracy", tested), ("reported", _paper(study.experiment))]
-    printed.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost, _fires(study))])
+    printing.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost, _fires(study))])
 
 
 def certify(
@@ -164,12 +164,12 @@ def certify(
     """
     at_least("--threads", threads, 1)
     from snnlab.certify import certify as compare
-    from snnlab.experiments.study import Study
+    from snnlab.experiments.core.run import Study
 
     study = Study.open(run, folder=data, threads=threads)
     state, progress = study.restored()
     samples = min(20, len(study.trial.test)) if samples is None else samples
-    with bars.counter("samples in Brian2", samples) as done:
+    with progress_bars.counter("samples in Brian2", samples) as done:
         found = compare(study.trial, state, samples, done=done)
     print(f"{run} after {_trained(progress)}, on {samples} test samples")
     for name, one in found.brian.items():
@@ -194,8 +194,8 @@ def plot(
     \b
     snnlab plot runs/hm2bp-digits-seed0 --sample 7
     """
-    from snnlab.experiments.study import Study
-    from snnlab.pictures import draw_run
+    from snnlab.experiments.core.run import Study
+    from snnlab.report.run_figures import draw_run
 
     for path in draw_run(Study.open(run, folder=data), sample=sample):
         print(path)
@@ -215,8 +215,8 @@ def _study(
     tell: Tell,
 ) -> Study:
     """The run to be trained, new or taken up again."""
-    from snnlab.experiments.study import Study, check_same
-    from snnlab.runs import Run
+    from snnlab.experiments.core.run import Study, check_same
+    from snnlab.training.run_directory import Run
 
     if resume and not out.exists():
         raise Refused(out, "nothing to resume", "leave out --resume to begin there, or name the run with --out")
@@ -267,19 +267,19 @@ def at_least(where: str, value: float | None, least: int) -> None:
 
 def _show(experiment: Experiment) -> None:
     """What an experiment is, and its options with what they mean."""
-    from snnlab.experiments.options import shown
+    from snnlab.experiments.core.options import shown
 
     explanations = experiment.explanations()
     widest = 2 + max(map(len, explanations))
     head = {"summary": experiment.summary, "reference": experiment.reference}
     head |= {"reported": _percent(experiment.reported), "data": experiment.dataset}
     for name, text in head.items():
-        printed.prose(name, text, widest)
+        printing.prose(name, text, widest)
     print("\nOptions, each changed by --set NAME=VALUE:\n")
     for name, value in experiment.options().items():
-        printed.prose(name, shown(value), widest)
+        printing.prose(name, shown(value), widest)
         if explanations[name]:
-            printed.prose("", explanations[name], 4)
+            printing.prose("", explanations[name], 4)
 
 
 def _close(study: Study, out: Path) -> None:
@@ -293,7 +293,7 @@ def _close(study: Study, out: Path) -> None:
         f"snnlab {word} {shlex.quote(str(out))}"
         for word in ("evaluate", *(["certify"] if _fires(study) else []), "plot")
     ]
-    printed.fields(
+    printing.fields(
         [
             ("test accuracy", accuracy),
             ("reported", _paper(study.experiment)),
@@ -378,4 +378,4 @@ def _trained(progress: Progress) -> str:
 
 
 def _epochs(number: int) -> str:
-    return printed.counted(number, "epoch")
+    return printing.counted(number, "epoch")

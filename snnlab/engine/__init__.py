@@ -1,11 +1,11 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
-from snnlab.engine.codegen import refractory_steps
-from snnlab.engine.credit import Events, Kernel, Window, error_products, sent_back
-from snnlab.engine.engine import Precision, Response, pack_raster, run
-from snnlab.engine.rates import RateResponse, Running, run_rates
-from snnlab.engine.traces import Credit, products, transition
+from snnlab.engine.psp.events import Events, Kernel, Window, error_products, sent_back
+from snnlab.engine.psp.full import Credit, products, transition
+from snnlab.engine.rate.run import RateResponse, Running, run_rates
+from snnlab.engine.spiking.codegen import refractory_steps
+from snnlab.engine.spiking.run import Precision, Response, pack_raster, run
 from snnlab.native import cores
 
 __all__ = [

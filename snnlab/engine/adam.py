@@ -1,4 +1,4 @@
-"""The arithmetic of Adam in one pass over memory; what it is for stands in snnlab/rules/adam.py."""
+"""The arithmetic of Adam in one pass over memory; what it is for stands in snnlab/rules/common/adam.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.engine.engine import REAL, Precision, address, compiled
+from snnlab.engine.spiking.run import REAL, Precision, address, compiled
 from snnlab.errors import Refused
 from snnlab.native import cores
 

@@ -1,4 +1,4 @@
-// The functions that a card may call (snnlab/grammar.py), for float and double alike.
+// The functions that a card may call (snnlab/cards/grammar.py), for float and double alike.
 #pragma once
 #include <cmath>
 

@@ -25,8 +25,8 @@ from snnlab.experiments import (
     self_assembly_mnist,
     z_il_mnist,
 )
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "backprop-layers-mnist": backprop_layers_mnist.EXPERIMENT,

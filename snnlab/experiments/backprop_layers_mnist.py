@@ -1,9 +1,9 @@
 """Backpropagation on MNIST, 784-500-10: the control of Z-IL, feedback alignment and others."""
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.rate_layers import RateLayers
-from snnlab.rules.backprop import Backprop
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.mlp import RateLayers
+from snnlab.rules.rate.backprop import Backprop
 
 EXPERIMENT = Experiment(
     name="backprop-layers-mnist",

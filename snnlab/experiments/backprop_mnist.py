@@ -6,7 +6,7 @@ The same circuit, forward pass, targets, initial range and batches; the rate of 
 from dataclasses import replace
 
 from snnlab.experiments.dendritic_mnist import EXPERIMENT as DENDRITIC
-from snnlab.rules.backprop import Backprop
+from snnlab.rules.rate.backprop import Backprop
 
 EXPERIMENT = replace(
     DENDRITIC,

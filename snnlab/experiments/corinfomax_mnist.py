@@ -7,10 +7,10 @@ hidden layer is so slow that it hardly moves in 40 steps: cells there are rectif
 
 from dataclasses import replace
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.infomax import InfoMax
-from snnlab.rules.corinfomax import CorInfoMax
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.corinfomax import InfoMax
+from snnlab.rules.corinfomax.rule import CorInfoMax
 
 _PAPER = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
 

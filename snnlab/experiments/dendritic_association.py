@@ -4,11 +4,11 @@ Conductances, speeds, noise and random first weights are those of the paper's fi
 them. The pattern is on the dataset's card; the seed draws the answer, by a random network, and the first weights.
 """
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.dendritic import Dendritic
-from snnlab.rules.teacher import Network
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.continuous import Dendritic
+from snnlab.rules.dendritic.teacher import Network
 
 EXPERIMENT = Experiment(
     name="dendritic-association",

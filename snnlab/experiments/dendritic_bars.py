@@ -4,10 +4,10 @@ Sizes and latent equilibrium are those of Haider et al. (arXiv:2110.14549), cond
 shown for 2 ms. On the eight patterns nothing is held out.
 """
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.dendritic import Dendritic
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
     name="dendritic-bars",

@@ -5,10 +5,10 @@ millisecond for a rate of 1, so that at a rate of 0.5 there are about five in ea
 scripts/rate_scale.py. Speeds were chosen on seeds 0 to 2; on the eight patterns nothing is held out.
 """
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.dendritic import Dendritic
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
     name="dendritic-bars-spiking",

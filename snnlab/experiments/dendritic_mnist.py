@@ -11,10 +11,10 @@ layer still tells images apart; and all rates grow over the first 2,000 batches,
 surprise is so large that it would undo this.
 """
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.two_sweep import TwoSweep
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.two_pass import TwoSweep
 
 EXPERIMENT = Experiment(
     name="dendritic-mnist",

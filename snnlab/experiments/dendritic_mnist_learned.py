@@ -6,10 +6,10 @@ out, where three epochs gave 96.1 %. With 0.1 for weights from interneurons and 
 falls apart.
 """
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.two_sweep import TwoSweep
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.two_pass import TwoSweep
 
 EXPERIMENT = Experiment(
     name="dendritic-mnist-learned",

@@ -8,11 +8,11 @@ squared error, summed over the outputs, is below 0.02; the mean of that error is
 
 from dataclasses import replace
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.dendritic import Dendritic
-from snnlab.rules.teacher import Network
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.continuous import Dendritic
+from snnlab.rules.dendritic.teacher import Network
 
 _RULE = Dendritic(
     teacher=Network(),

@@ -4,10 +4,10 @@ Latent equilibrium, so that a point is shown for 2 ms; hidden cells are as many 
 which have 96.7 to 97.2 % in the full dynamics. Speeds were chosen on other points of the figure.
 """
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.microcircuit import Microcircuit
-from snnlab.rules.dendritic import Dendritic
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
     name="dendritic-yinyang",

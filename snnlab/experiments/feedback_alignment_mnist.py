@@ -7,7 +7,7 @@ With the rate of the control, 0.1, it comes apart. On 5,000 training images held
 from dataclasses import replace
 
 from snnlab.experiments.backprop_layers_mnist import EXPERIMENT as CONTROL
-from snnlab.rules.feedback_alignment import FeedbackAlignment
+from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 
 EXPERIMENT = replace(
     CONTROL,

@@ -5,11 +5,11 @@ are there. Network, code and thresholds are those of hm2bp-nmnist. The camera pl
 session of recording to another the digits of N-MNIST lie elsewhere on the sensor.
 """
 
-from snnlab.camera import Camera
-from snnlab.encode import Filmed, Sensor
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Filmed, Sensor
+from snnlab.encoders.camera_model import Camera
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
     name="hm2bp-camera",

@@ -4,10 +4,10 @@ The same cell, code and rule as hm2bp-mnist on a smaller network, with a lower h
 lower targets for its shorter samples. There is no published number for it.
 """
 
-from snnlab.encode import Poisson
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Poisson
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
     name="hm2bp-digits",

@@ -6,10 +6,10 @@ chosen, as the rate was, on takes 5 to 9 of each speaker, without which the netw
 test part. There is no published number for it.
 """
 
-from snnlab.encode import Ear
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Ear
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
     name="hm2bp-fsdd",

@@ -7,10 +7,10 @@ last 10,000 images of the training set and not on the test set. Their inhibition
 boosting are options: network.inhibition, rule.regularisation, boosting.
 """
 
-from snnlab.encode import Poisson
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Poisson
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
     name="hm2bp-mnist",

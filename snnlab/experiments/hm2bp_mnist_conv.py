@@ -9,11 +9,11 @@ batches. With 7e-3 one seed of three came to 128,000 spikes for a sample, and st
 lowest accuracy in the end, 99.19 %.
 """
 
-from snnlab.augment import Elastic
-from snnlab.encode import Poisson
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Poisson
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
+from snnlab.training.augmentation import Elastic
 
 EXPERIMENT = Experiment(
     name="hm2bp-mnist-conv",

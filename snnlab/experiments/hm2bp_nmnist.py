@@ -15,10 +15,10 @@ recordings of the training part that was held out, and not on the test part: wit
 2; 82.5 % without centring). Nothing has been tried on all of them yet, where a lower rate may be better.
 """
 
-from snnlab.encode import Sensor
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Sensor
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
     name="hm2bp-nmnist",

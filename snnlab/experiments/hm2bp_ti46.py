@@ -10,10 +10,10 @@ The data must be bought; so far these have been tried on made-up recordings alon
 
 from dataclasses import replace
 
-from snnlab.encode import Ear
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.hm2bp import HM2BP
+from snnlab.encoders import Ear
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_count.hm2bp import HM2BP
 
 LETTERS = Experiment(
     name="hm2bp-ti46-letters",

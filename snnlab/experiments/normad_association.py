@@ -13,13 +13,13 @@ Rates were chosen on seeds 100 and up; docs/spike_times.md has what others gave.
 
 from dataclasses import replace
 
-from snnlab.encode import Patterns
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.desired import Drawn
-from snnlab.rules.normad import NormAD
-from snnlab.rules.resume import ReSuMe
-from snnlab.rules.span import SPAN
+from snnlab.encoders import Patterns
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_time.normad import NormAD
+from snnlab.rules.spike_time.resume import ReSuMe
+from snnlab.rules.spike_time.span import SPAN
+from snnlab.rules.spike_time.target_trains import Drawn
 
 _NETWORK = Layers("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1)
 _SINGLE = NormAD(desired=Drawn(), rate=1e-9, enough=0.95)

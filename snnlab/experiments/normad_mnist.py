@@ -7,11 +7,11 @@ which is 8e-10 here, was right in more of them after every epoch than 1e-10 and 
 one another by 5 nA instead of the published 1 nA.
 """
 
-from snnlab.encode import Features
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.desired import Paced
-from snnlab.rules.normad import NormAD
+from snnlab.encoders import Features
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_time.normad import NormAD
+from snnlab.rules.spike_time.target_trains import Paced
 
 EXPERIMENT = Experiment(
     name="normad-mnist",

@@ -6,11 +6,11 @@ case. An answer is right where the correlation with the desired train is 0.8 or 
 500 epochs. Sizes and times are ours; the paper's were not at hand.
 """
 
-from snnlab.encode import Patterns
-from snnlab.experiments.experiment import Experiment
-from snnlab.network import Layers
-from snnlab.rules.desired import Marked
-from snnlab.rules.normad import NormAD
+from snnlab.encoders import Patterns
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.feedforward import Layers
+from snnlab.rules.spike_time.normad import NormAD
+from snnlab.rules.spike_time.target_trains import Marked
 
 EXPERIMENT = Experiment(
     name="normad-xor",

@@ -9,12 +9,12 @@ synapses P learn at a twentieth of the rate of Q, so that both end as nearly all
 
 from dataclasses import replace
 
-from snnlab.encode import Intensity
-from snnlab.experiments.experiment import Experiment
-from snnlab.rate_layers import RateLayers
-from snnlab.rules.backprop import Backprop
-from snnlab.rules.self_assembly import SelfAssembly
-from snnlab.two_streams import TwoStreams
+from snnlab.encoders import Intensity
+from snnlab.experiments.core.experiment import Experiment
+from snnlab.networks.mlp import RateLayers
+from snnlab.networks.two_stream import TwoStreams
+from snnlab.rules.rate.backprop import Backprop
+from snnlab.rules.rate.self_assembly import SelfAssembly
 
 EXPERIMENT = Experiment(
     name="sal-mnist",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from snnlab.experiments.backprop_layers_mnist import EXPERIMENT as CONTROL
-from snnlab.rules.z_il import ZIL
+from snnlab.rules.rate.z_il import ZIL
 
 EXPERIMENT = replace(
     CONTROL,

@@ -3,19 +3,7 @@
 from snnlab.graph.graph import Graph, Node
 from snnlab.graph.images import Convolution
 from snnlab.graph.operation import Local, Operation, Shape, Values
-from snnlab.graph.operations import (
-    Add,
-    Bias,
-    Dense,
-    Identity,
-    Input,
-    Join,
-    Multiply,
-    Pick,
-    Reshape,
-    Scale,
-    Transfer,
-)
+from snnlab.graph.operations import Add, Bias, Dense, Identity, Input, Join, Multiply, Pick, Reshape, Scale, Transfer
 from snnlab.graph.sequences import Normalise, Product, Softmax
 
 __all__ = [

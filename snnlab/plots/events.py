@@ -20,7 +20,7 @@ _BRIGHTEST = 99.0  # percentile of the counts that are not 0, from which a pixel
 def event_frames(events: NDArray[np.void], ax: Axes, *, shape: tuple[int, ...], frames: int = 6) -> Axes:
     """The events of one recording in equal windows of time, ON red and OFF blue, the more the darker.
 
-    events  fields x, y, p and t, see `snnlab.samples.EVENT`
+    events  fields x, y, p and t, see `snnlab.data.samples.EVENT`
     shape   rows, columns and polarities of the sensor
     frames  how many windows
 

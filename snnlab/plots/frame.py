@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from snnlab.cards.grammar import SYMBOLS
 from snnlab.errors import Refused
-from snnlab.grammar import SYMBOLS
 from snnlab.plots.style import GREY
 
 _PREFIXES = {9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f"}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from snnlab.data.recording import Recording
 from snnlab.errors import Refused
 from snnlab.plots.frame import time_axis
 from snnlab.plots.style import GREY
 from snnlab.plots.traces import column
-from snnlab.recording import Recording
 
 
 def neurons(

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from snnlab.data.spikes import Spikes, neuron_numbers
 from snnlab.errors import Refused
 from snnlab.plots.frame import notice, time_axis, whole_numbers
 from snnlab.plots.style import INK, MANY
-from snnlab.spikes import Spikes, neuron_numbers
 
 _TICKED_ROWS = 50  # more rows than this are too thin for vertical ticks
 _NAMED_ROWS = 12  # up to here every row carries its number

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab import statistics
+from snnlab.analysis import statistics
+from snnlab.data.spikes import Spikes
 from snnlab.errors import Refused
 from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
 from snnlab.plots.style import BLUE, INK, VERMILLION
-from snnlab.spikes import Spikes
 
 _MOST_BINS = 60
 _FINEST = 10_000  # steps of a range beyond which values count as continuous

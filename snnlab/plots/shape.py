@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from snnlab.errors import Refused
-from snnlab.morphology import Morphology
+from snnlab.networks.morphology import Morphology
 from snnlab.plots.style import GREY, INK
 
 _MARGIN = 0.08  # of the shape, around it

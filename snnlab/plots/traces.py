@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from snnlab.data.recording import Recording, Trace
+from snnlab.data.spikes import Spikes
 from snnlab.errors import Refused, one_of
 from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, typeset, with_unit
 from snnlab.plots.style import GREY, INK, ORANGE
-from snnlab.recording import Recording, Trace
-from snnlab.spikes import Spikes
 
 _QUANTITIES = {"V": "potential", "A": "current", "S": "conductance", "Hz": "rate"}
 _MARKS = 0.95  # height of the spike marks, in fractions of the Axes

@@ -10,10 +10,10 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
+from snnlab.data.spikes import neuron_numbers
 from snnlab.errors import Refused
 from snnlab.plots.frame import frequency_axis, notice, whole_numbers
 from snnlab.plots.style import INK, PALE
-from snnlab.spikes import neuron_numbers
 
 _MOST = 64  # neurons shown unless chosen
 _NUMBERED = 12  # tiles in a row; more leave no room for a number above each

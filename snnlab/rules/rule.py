@@ -9,11 +9,11 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.circuit import Circuit
+from snnlab.data.rates import Rates
+from snnlab.data.recording import Recording
+from snnlab.data.spikes import Spikes
 from snnlab.errors import Refused
-from snnlab.rates import Rates
-from snnlab.recording import Recording
-from snnlab.spikes import Spikes
+from snnlab.networks.circuit import Circuit
 
 Inputs: TypeAlias = Spikes | Rates
 """What an encoder makes of a batch of samples."""

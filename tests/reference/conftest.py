@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Number, Population
-from snnlab.equations import seconds
-from snnlab.recording import Recording
-from snnlab.simulate import simulate
+from snnlab.brian import simulate
+from snnlab.brian.equations import seconds
+from snnlab.data.recording import Recording
+from snnlab.networks.circuit import Circuit, Number, Population
 
 Alone = Callable[..., Recording]
 Crossings = Callable[..., NDArray[np.float64]]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Population
-from snnlab.equations import compose
-from snnlab.infomax import RATES
+from snnlab.brian.equations import compose
+from snnlab.networks.circuit import Population
+from snnlab.networks.corinfomax import RATES
 
 HIDDEN, OUTPUT, MULTIPLIER = "corinfomax_hidden", "corinfomax_output", "corinfomax_multiplier"
 DT = 1e-4

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Population
-from snnlab.equations import compose, quantity
+from snnlab.brian.equations import compose, quantity
+from snnlab.networks.circuit import Population
 
 HIDDEN = ["pyramidal_hidden", "pyramidal_hidden_latent"]
 OUTPUT = ["pyramidal_output", "pyramidal_output_latent"]

@@ -12,10 +12,10 @@ import pytest
 import scipy.sparse
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Source
-from snnlab.equations import compose
-from snnlab.rates import Rates
-from snnlab.simulate import simulate
+from snnlab.brian import simulate
+from snnlab.brian.equations import compose
+from snnlab.data.rates import Rates
+from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
 HIDDEN, OUTPUT, INTERNEURON = "pyramidal_hidden_poisson", "pyramidal_output_poisson", "interneuron_poisson"
 CELLS = [HIDDEN, OUTPUT, INTERNEURON]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population
-from snnlab.simulate import simulate
+from snnlab.brian import simulate
+from snnlab.networks.circuit import Circuit, Population
 
 PA = 1e-12
 NO_CALCIUM = {"g_s": "0 pA", "g_d": "0 pA"}

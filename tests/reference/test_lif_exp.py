@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Source
-from snnlab.simulate import simulate
-from snnlab.spikes import Spikes
+from snnlab.brian import simulate
+from snnlab.data.spikes import Spikes
+from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
 TAU_M, TAU_S = 64, 8
 

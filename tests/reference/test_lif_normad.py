@@ -9,9 +9,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
-from snnlab.simulate import simulate
-from snnlab.spikes import Spikes
+from snnlab.brian import simulate
+from snnlab.data.spikes import Spikes
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 C, G_L, E_L, V_TH, T_REF = 300e-12, 30e-9, -70e-3, 20e-3, 3e-3
 TAU, R, RISE = C / G_L, 1 / G_L, V_TH - E_L

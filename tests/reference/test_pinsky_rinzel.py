@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population
-from snnlab.simulate import simulate
+from snnlab.brian import simulate
+from snnlab.networks.circuit import Circuit, Population
 
 DENSITY = 1e-2  # uA/cm2 in SI
 LONG, REST = 1.2, -60.0

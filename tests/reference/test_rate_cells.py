@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Plastic, Population, Projection, Source
-from snnlab.rate_layers import FUNCTIONS
-from snnlab.rates import Rates
-from snnlab.simulate import simulate
-from snnlab.two_streams import SLOPES
+from snnlab.brian import simulate
+from snnlab.data.rates import Rates
+from snnlab.networks.circuit import Circuit, Plastic, Population, Projection, Source
+from snnlab.networks.mlp import FUNCTIONS
+from snnlab.networks.two_stream import SLOPES
 
 PLASTIC = {"plastic_ascending": ("stream_ascending", "basal"), "plastic_descending": ("stream_descending", "lateral")}
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Source
-from snnlab.rates import Rates
-from snnlab.recording import Recording
-from snnlab.simulate import simulate
+from snnlab.brian import simulate
+from snnlab.data.rates import Rates
+from snnlab.data.recording import Recording
+from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
 PHASE = 2.0  # seconds
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
-from snnlab.simulate import simulate
-from snnlab.spikes import Spikes
+from snnlab.brian import simulate
+from snnlab.data.spikes import Spikes
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 DT, ARRIVAL, STEPS = 0.025e-3, 40, 1600
 HOSTS = {"": ("lif", "soma", "v"), "_density": ("wang_buzsaki", "soma", "v")}

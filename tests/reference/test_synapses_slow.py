@@ -12,9 +12,9 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
 from snnlab import cards
-from snnlab.circuit import Circuit, Population, Projection, Receptor, Source
-from snnlab.simulate import simulate
-from snnlab.spikes import Spikes
+from snnlab.brian import simulate
+from snnlab.data.spikes import Spikes
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 DT = 0.1e-3
 

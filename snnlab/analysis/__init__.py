@@ -1,0 +1,1 @@
+"""Spike-train statistics and distances."""

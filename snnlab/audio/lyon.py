@@ -1,0 +1,128 @@
+"""Lyon's passive ear: a cascade of filters, rectification, gain control, sharpening by differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snnlab.audio.ear import check_ear, compiled, heard, smoothing
+from snnlab.errors import Refused
+
+_BREAK = 1000.0  # Hz: filters are of constant bandwidth below it and of constant Q above
+_SHARPNESS, _OFFSET = 5.0, 1.5  # of the zeros: how many times the poles' Q, how many steps above them
+_CORNER = 300.0  # Hz of the outer and middle ear's high-pass
+_GAINS = {0.64: 0.0032, 0.16: 0.0016, 0.04: 0.0008, 0.01: 0.0004}  # time constant in seconds: target
+_FRONT = 2  # filters before the cascade, which are not shown
+
+
+@dataclass(frozen=True)
+class Lyon:
+    """Lyon's passive cochlear model (R. F. Lyon, ICASSP 1982), as built by M. Slaney, Apple Technical Report 13, 1988.
+
+    rate        samples per second of the sounds it hears
+    decimation  samples per frame
+    q           quality of the filters; less means broader ones and fewer channels
+    step        distance of neighbouring filters, in bandwidths
+    control     whether four stages of gain control adapt the channels to what was loud of late
+    difference  whether each channel is sharpened by subtracting the next lower one
+
+    The sound, full scale 1, is filtered by two front sections and then by one second-order section for each channel, a
+    notch above its resonance, from high frequencies to low; half-wave rectified; turned down; sharpened; smoothed and
+    kept once a frame. Details are those of LyonPassiveEar in Slaney's Auditory Toolbox (Interval Research, Technical
+    Report 1998-010), with its habit of silencing the two front sections in the first sample of every frame.
+
+    Raises Refused for values that make no ear.
+    """
+
+    rate: int = 12500
+    decimation: int = 200
+    q: float = 8.0
+    step: float = 0.25
+    control: bool = True
+    difference: bool = True
+
+    def __post_init__(self) -> None:
+        check_ear("Lyon", self.rate, self.decimation)
+        if not 1 <= self.q <= 100:
+            raise Refused("Lyon.q", f"found {self.q!r}", "needs a quality of 1 to 100")
+        if not 0.01 <= self.step <= 1:
+            raise Refused("Lyon.step", f"found {self.step!r}", "needs a part of a bandwidth, 0.01 to 1")
+
+    @property
+    def frame(self) -> float:
+        """Seconds per frame."""
+        return self.decimation / self.rate
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Centre frequencies in hertz (channels,), the highest first: 78 at 12.5 kHz."""
+        return _design(self.rate, self.q, self.step)[0].copy()
+
+    def cochleagram(self, sound: ArrayLike) -> NDArray[np.float64]:
+        """What is heard of a sound (samples,): at least 0 everywhere (frames, channels).
+
+        What is left over after the last whole frame is not heard. Raises Refused for what is no sound, or shorter than
+        a frame.
+        """
+        values = heard(sound, self.decimation)
+        centres, sections = _design(self.rate, self.q, self.step)
+        out = np.empty((len(values) // self.decimation, len(centres)))
+        gains = np.array([(target, 1 - np.exp(-1 / (tau * self.rate))) for tau, target in _GAINS.items()])
+        failed = compiled().snnlab_lyon(
+            values, len(out), self.decimation, sections, sections.shape[1], gains, self.control, self.difference,
+            smoothing(self.decimation), out,
+        )  # fmt: skip
+        if failed:
+            raise MemoryError("no memory for a cochleagram")
+        return out
+
+
+@cache
+def _design(rate: int, q: float, step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre frequencies (channels,), and the sections (5, 2 + channels) as a0, a1, a2, b1, b2."""
+    edge = rate / 2
+    top = edge - (_OFFSET - 1) * step * float(_bandwidth(edge, q))
+    low = _BREAK / np.sqrt(4 * q**2 - 1)  # where the quality of the poles falls below 1/2
+    centres = _between(top, low, q, step)
+    width = _bandwidth(centres, q)
+    zeros = centres + _OFFSET * step * width
+    cascade = np.concatenate(
+        [_resonance(zeros, _SHARPNESS * zeros / width, rate), _resonance(centres, centres / width, rate)[1:]]
+    )
+    ratio = centres[:-1] / centres[1:]
+    cascade = _with_gain(cascade, np.concatenate([ratio[:1], ratio]), 0.0)
+    differentiator = np.array([0.0, 1.0, -np.exp(-2 * np.pi * _CORNER / rate), 0.0, 0.0])
+    resonance = np.array([1.0, 0.0, -1.0, *_resonance(np.array(top), centres[0] / width[0], rate)[1:]])
+    front = _with_gain(np.stack([differentiator, resonance], axis=1), np.ones(2), 0.25)
+    return centres, np.ascontiguousarray(np.concatenate([front, cascade], axis=1))
+
+
+def _bandwidth(frequency: ArrayLike, q: float) -> NDArray[np.float64]:
+    return np.sqrt(np.square(frequency) + _BREAK**2) / q
+
+
+def _between(top: float, low: float, q: float, step: float) -> NDArray[np.float64]:
+    """Frequencies from `top` down to `low`, each `step` bandwidths below the last.
+
+    Along x = q asinh(f / break) a bandwidth is 1 everywhere.
+    """
+    number = int(np.floor(q * (np.arcsinh(top / _BREAK) - np.arcsinh(low / _BREAK)) / step))
+    return _BREAK * np.sinh(np.arcsinh(top / _BREAK) - np.arange(1, number + 1) * step / q)
+
+
+def _resonance(frequency: NDArray[np.float64], q: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """The polynomial 1 + b1 / z + b2 / z^2 whose roots ring at `frequency` with quality `q` (3, ...)."""
+    radius = np.exp(-np.pi * frequency / (rate * q))
+    angle = 2 * np.pi * frequency / rate * np.sqrt(1 - 1 / (4 * q**2))
+    return np.stack([np.ones_like(radius), -2 * radius * np.cos(angle), radius**2])
+
+
+def _with_gain(sections: NDArray[np.float64], gain: NDArray[np.float64], cycles: float) -> NDArray[np.float64]:
+    """Sections (5, n) scaled to a gain (n,) at a frequency, in cycles per sample."""
+    z = np.exp(2j * np.pi * cycles)
+    a0, a1, a2, b1, b2 = sections
+    found = np.abs((a0 * z**2 + a1 * z + a2) / (z**2 + b1 * z + b2))
+    return np.concatenate([sections[:3] * (gain / found), sections[3:]])

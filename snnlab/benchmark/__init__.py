@@ -1,0 +1,1 @@
+"""Experiments over seeds: runner, records, suites and tables."""

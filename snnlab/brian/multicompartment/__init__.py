@@ -1,0 +1,1 @@
+"""Cells with the morphology of an SWC file."""

@@ -1,0 +1,1 @@
+"""What flows between the parts: spike trains, rates, samples, recordings."""

@@ -1,0 +1,71 @@
+"""Images read row by row, like signals over time: a spike wherever one has moved by a level."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snnlab.audio.coder import MOST_STEPS
+from snnlab.audio.levels import Levels
+from snnlab.data.samples import Images, Samples
+from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spikes import Spikes, stack
+from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
+from snnlab.errors import Refused
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Level-crossing or send-on-delta code (Miskowicz, Sensors 6:49, 2006) of sampled signals, as in audio/levels.py.
+
+    The first axis of a sample is time, every place on the others a channel: an image is read from its first row to its
+    last, each column a signal that begins at 0. A channel has an ON and an OFF neuron; the shape of the spikes is 2,
+    for all ON and then all OFF, and the channels.
+
+    steps  time steps of a sample: rows that come later are cut off, and after the last there is silence
+    dt     seconds per step
+    level  by how much a signal moves from one spike to the next, 1e-9 to 1000; full intensity is 1
+    hold   steps for which each row is held. A neuron fires once in a step at most, so ``hold * level`` is the largest
+           change from one row to the next that is told before the next one comes
+
+    Raises Refused for values that make no code.
+    """
+
+    steps: int = 400
+    dt: float = 1e-3
+    level: float = 0.1
+    hold: int = 14
+
+    def __post_init__(self) -> None:
+        check_grid("Delta", self.steps, self.dt, most=MOST_STEPS)
+        Levels(self.level, self.hold)  # which refuses what makes no code
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+        """The images, their shape that of the neurons. Raises Refused for what is no image."""
+        batch = images(samples)
+        return replace(batch, shape=self._shape(batch))
+
+    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+        """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""
+        batch = images(samples)
+        check_draw(seed, epoch, stream, threads)
+        channels = math.prod(self._shape(batch)[1:])
+        code = Levels(self.level, self.hold)
+        signals = batch.values.reshape(len(batch), batch.values.shape[1] // channels, channels) / batch.peak
+        parts = [code.encode(signal, frame=self.hold * self.dt, steps=self.steps) for signal in signals]
+        if not parts:
+            return Spikes(np.empty(0, np.int32), np.empty((0, self.steps + 1), np.int64), 2 * channels, self.dt)
+        return replace(stack(parts), dt=self.dt)
+
+    def _shape(self, batch: Images) -> tuple[int, ...]:
+        """Two neurons for each channel of the images, which may have been prepared before."""
+        features = batch.values.shape[1]
+        if not batch.shape or not features:
+            raise Refused("encode: samples", f"shape {batch.shape}", "needs a first axis, which is read as time")
+        if math.prod(batch.shape) == features:
+            return (2, *batch.shape[1:])
+        if batch.shape[0] == 2 and features % math.prod(batch.shape[1:]) == 0:
+            return batch.shape
+        raise Refused("encode: samples", f"{features} values of shape {batch.shape}", "needs a value for each place")

@@ -1,0 +1,163 @@
+"""Sounds into spikes: a model of the ear, and a code for what each of its channels does."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from numpy.typing import ArrayLike
+
+from snnlab.audio.bsa import Bsa
+from snnlab.audio.coder import MOST_STEPS
+from snnlab.audio.files import read
+from snnlab.audio.gammatone import Gammatone
+from snnlab.audio.levels import Levels
+from snnlab.audio.lyon import Lyon
+from snnlab.data.samples import Files, Packed, Samples
+from snnlab.data.spike_cache import Grid, Tell, pack, silent
+from snnlab.data.spikes import Spikes, stack
+from snnlab.datasets.formats.audio import READER
+from snnlab.encoders.encoder import TRAIN, packed, unfit
+from snnlab.errors import Refused, one_of
+
+_Model = Literal["lyon", "gammatone"]
+_Code = Literal["bsa", "levels"]
+_MADE_BY = 1  # raised when the same sound gives other spikes
+
+
+@dataclass(frozen=True)
+class Ear:
+    """Spikes of an ear as HM2-BP used them for TI46 (Jin, Zhang, Li, NeurIPS 2018): Lyon's ear, coded by BSA.
+
+    steps       time steps of a sample; shorter sounds are followed by silence, longer ones are cut off, which is said
+    dt          seconds that a step lasts for the network. A frame is heard in ``decimation / rate`` seconds and is
+                `hold` steps: with 1 ms to the step the sound is played 1.6 times as fast as it was spoken, and a cell
+                that forgets in 64 ms forgets in 64 steps, as the authors count time
+    model       "lyon" or "gammatone", see snnlab/sound/
+    rate        samples per second that the ear hears
+    resample    convert sounds of another rate; otherwise they are refused
+    decimation  samples per frame
+    channels    of a gammatone bank, 1 to 10000; Lyon's ear has as many as its rate asks for, 78 at 12.5 kHz and 64 at
+                8 kHz
+    code        "bsa" or "levels", a neuron for each channel or two
+    hold        time steps for which each frame is held
+    gain        of BSA: what a cochleagram is multiplied by, 1e-6 to 1e9; 2000 is for Lyon's ear, about 15 for
+                gammatones
+    threshold   of BSA: by how much a spike must make the error smaller
+    level       of levels: how far apart they are, 1e-9 to 1000; 2e-5 is for Lyon's ear, about 0.02 for gammatones
+
+    Raises Refused for values that make no ear and no code, also of the model and the code that are not asked for.
+    """
+
+    steps: int = 700
+    dt: float = 1e-3
+    model: _Model = "lyon"
+    rate: int = 12500
+    resample: bool = False
+    decimation: int = 200
+    channels: int = 64
+    code: _Code = "bsa"
+    hold: int = 10
+    gain: float = 2000.0
+    threshold: float = 0.6
+    level: float = 2e-5
+
+    def __post_init__(self) -> None:
+        for name, known in (("model", get_args(_Model)), ("code", get_args(_Code))):
+            if getattr(self, name) not in known:
+                raise Refused(f"Ear.{name}", f"found {getattr(self, name)!r}", one_of(str(getattr(self, name)), known))
+        if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
+            raise Refused("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
+        if not 1e-6 <= self.dt <= 1:
+            raise Refused("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
+        if type(self.resample) is not bool:
+            raise Refused("Ear.resample", f"found {self.resample!r}", "needs True or False")
+        # which refuse what makes none; those that are not asked for too, as the options are there to be changed
+        _ = self._lyon, self._gammatone, self._bsa, self._levels
+
+    @property
+    def cochlea(self) -> Lyon | Gammatone:
+        """What hears."""
+        return self._lyon if self.model == "lyon" else self._gammatone
+
+    @property
+    def coder(self) -> Bsa | Levels:
+        """What turns the heard into spikes."""
+        return self._levels if self.code == "levels" else self._bsa
+
+    @cached_property
+    def _lyon(self) -> Lyon:
+        return Lyon(self.rate, self.decimation)
+
+    @cached_property
+    def _gammatone(self) -> Gammatone:
+        return Gammatone(self.rate, self.decimation, self.channels)
+
+    @cached_property
+    def _bsa(self) -> Bsa:
+        return Bsa(self.gain, self.hold, self.threshold)
+
+    @cached_property
+    def _levels(self) -> Levels:
+        return Levels(self.level, self.hold)
+
+    @property
+    def grid(self) -> Grid:
+        """What the spikes of a sound lie on."""
+        return Grid(self.steps, self.dt, (self.coder.neurons(len(self.cochlea.centres)),))
+
+    @property
+    def longest(self) -> float:
+        """Seconds of sound that the steps have room for."""
+        return self.steps * self.cochlea.frame / self.hold
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that spikes depend on beside the sounds: what a part of the ear has no use for changes nothing."""
+        parts = [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]
+        return {"Ear": parts, "made_by": _MADE_BY}
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
+        """The sounds as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones.
+
+        Warns, when they are made, of sounds that are longer than there are steps.
+        """
+        if isinstance(samples, Packed):
+            return packed(samples, self.steps, self.dt, self.recipe)
+        if not isinstance(samples, Files) or samples.reader != READER:
+            raise unfit(samples, "sounds")
+        cut: list[Path] = []  # appending is safe in many threads
+
+        def encode(chunk: Files) -> Spikes:
+            return stack([self._recorded(path, cut) for path in chunk.paths()])
+
+        ready = pack(samples, encode, self.grid, self.recipe, threads=threads, tell=tell)
+        if cut:
+            many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
+            warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)
+        return ready
+
+    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+        """The spikes of sounds that were prepared; nothing about them is random. Raises Refused for others."""
+        return packed(samples, self.steps, self.dt, self.recipe).spikes()
+
+    def spikes(self, sound: ArrayLike) -> Spikes:
+        """The spikes of one sound (samples,), full scale 1, at the ear's rate, as a batch of one.
+
+        Raises Refused for what is no sound, or shorter than a frame.
+        """
+        heard = self.coder.encode(self.cochlea.cochleagram(sound), frame=self.cochlea.frame, steps=self.steps)
+        return Spikes(heard.ids, heard.offsets, heard.size, self.dt)
+
+    def _recorded(self, path: Path, cut: list[Path]) -> Spikes:
+        """The spikes of the sound in a file, noted in `cut` if it is too long."""
+        sound = read(path, rate=None if self.resample else self.rate)
+        if sound.duration > self.longest:
+            cut.append(path)
+        try:
+            return self.spikes(sound.at(self.rate).values)
+        except Refused as refusal:
+            raise Refused(path, refusal.found, refusal.right) from refusal

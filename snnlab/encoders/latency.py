@@ -1,0 +1,77 @@
+"""Images into one spike for each pixel, the earlier the brighter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnlab.data.samples import Images, Samples
+from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spikes import Spikes
+from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
+from snnlab.encoders.trains import Table
+from snnlab.errors import Refused, one_of
+
+Form = Literal["linear", "log"]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time to first spike (in the retina: Gollisch and Meister, Science 319:1108, 2008): a pixel fires once, or never.
+
+    steps   time steps of a sample
+    dt      seconds per step
+    form    "linear": intensity x, 0 to 1, fires in the step nearest to ``(1 - x) * (steps - 1)``. "log": x charges a
+            leaky integrator through its time constant, which reaches `least` at ``tau * ln(x / (x - least))``, and
+            fires in the step in which that is; what is later than the last step never fires
+    least   intensities up to it never fire; black pixels are silent in any case, and with 0 they alone. "log" needs
+            1e-6 or more
+    tau     the time constant, 1e-9 to 1000 seconds; of no effect on "linear"
+
+    Raises Refused for values that make no code.
+    """
+
+    steps: int = 400
+    dt: float = 1e-3
+    form: Form = "linear"
+    least: float = 0.01
+    tau: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_grid("Latency", self.steps, self.dt)
+        if self.form not in get_args(Form):
+            raise Refused("Latency.form", f"found {self.form!r}", one_of(str(self.form), get_args(Form)))
+        if not 0 <= self.least < 1 or (self.form == "log" and self.least < 1e-6):
+            right = "needs an intensity, 0 to below 1; from 1e-6 on where form is log"
+            raise Refused("Latency.least", f"found {self.least!r}", right)
+        if not 1e-9 <= self.tau <= 1e3:
+            raise Refused("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+        """The images as they are. Raises Refused for what is none."""
+        return images(samples)
+
+    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+        """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""
+        batch = images(samples)
+        check_draw(seed, epoch, stream, threads)
+        return _table(self, batch.peak).spikes(batch, steps=self.steps, dt=self.dt, threads=threads)
+
+    def first(self, intensity: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The step in which each intensity, 0 to 1, fires; -1 for never."""
+        if self.form == "linear":
+            step = np.floor((1 - intensity) * (self.steps - 1) + 0.5)
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):  # at and below `least`, which never fires
+                step = np.floor(self.tau / self.dt * np.log(intensity / (intensity - self.least)))
+        return np.where((intensity > self.least) & (step < self.steps), step, -1).astype(np.int64)
+
+
+@cache
+def _table(latency: Latency, peak: int) -> Table:
+    """The train of each value, 0 to the peak."""
+    return Table.of_first_spikes(latency.first(np.arange(peak + 1) / peak))

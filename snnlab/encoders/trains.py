@@ -1,0 +1,99 @@
+"""Spike trains that are known beforehand into the spikes of a batch, in C++."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snnlab.data.samples import Images
+from snnlab.data.spikes import Spikes
+from snnlab.native import array, kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Spike trains, one in each row: those of row r are in the steps ``steps[starts[r] : starts[r + 1]]``.
+
+    starts  int64 (rows + 1,)
+    steps   int32 (spikes,), ascending in each row
+    """
+
+    starts: NDArray[np.int64]
+    steps: NDArray[np.int32]
+
+    @classmethod
+    def of_first_spikes(cls, step: ArrayLike) -> Self:
+        """Rows of one spike each, in this step, or of none where it is negative (rows,)."""
+        first = np.asarray(step).ravel()
+        starts = np.concatenate([[0], np.cumsum(first >= 0)])
+        return cls(starts.astype(np.int64), first[first >= 0].astype(np.int32))
+
+    @classmethod
+    def of_neurons(cls, spikes: Spikes) -> Self:
+        """A row for each neuron of a batch of one."""
+        _, step, neuron = spikes.events()
+        starts = np.concatenate([[0], np.cumsum(np.bincount(neuron, minlength=spikes.size))])
+        return cls(starts.astype(np.int64), step[np.argsort(neuron, kind="stable")].astype(np.int32))
+
+    def spikes(self, batch: Images, *, fields: int = 1, steps: int, dt: float, threads: int) -> Spikes:
+        """Every feature as `fields` neurons, side by side; the one of field k fires as row value * fields + k."""
+        values = np.ascontiguousarray(batch.values)
+        count, features = values.shape
+
+        def run(offsets: NDArray[np.int64], ids: ctypes.c_void_p | None) -> None:
+            _compiled().snnlab_table(
+                values, count, features, fields, self.starts, self.steps, steps, offsets, ids, threads
+            )
+
+        return _placed(run, (count, steps, features * fields), dt)
+
+
+def regular(
+    batch: Images, rates: NDArray[np.uint64], phases: NDArray[np.uint32], *, steps: int, dt: float, threads: int
+) -> Spikes:
+    """Evenly spaced spikes: the k-th is in the first step t > 0 with phase + t * rate of k * 2^32 or more.
+
+    rates   (256,) of each value, up to 2^32
+    phases  (samples, features)
+    """
+    values = np.ascontiguousarray(batch.values)
+    count, features = values.shape
+
+    def run(offsets: NDArray[np.int64], ids: ctypes.c_void_p | None) -> None:
+        _compiled().snnlab_regular(values, count, features, rates, phases, steps, offsets, ids, threads)
+
+    return _placed(run, (count, steps, features), dt)
+
+
+def _placed(
+    run: Callable[[NDArray[np.int64], ctypes.c_void_p | None], None], grid: tuple[int, int, int], dt: float
+) -> Spikes:
+    """What `run` counts at first, and then places, on a grid of (samples, steps, neurons)."""
+    count, steps, size = grid
+    offsets = np.empty((count, steps + 1), dtype=np.int64)
+    ids = np.empty(0, dtype=np.int32)
+    if count:
+        run(offsets, None)
+        ids = np.empty(int(offsets[-1, -1]), dtype=np.int32)
+        run(offsets, ctypes.c_void_p(ids.ctypes.data))
+    return Spikes(ids, offsets, size, dt)
+
+
+@cache
+def _compiled() -> ctypes.CDLL:
+    made = kernel("snnlab.encoders", "trains.cpp")
+    i64, longs, place = ctypes.c_int64, array(np.int64), ctypes.c_void_p
+    made.snnlab_table.restype = made.snnlab_regular.restype = None
+    made.snnlab_table.argtypes = [
+        array(np.uint8), i64, i64, i64, longs, array(np.int32), i64, longs, place, i64,
+    ]  # fmt: skip
+    made.snnlab_regular.argtypes = [
+        array(np.uint8), i64, i64, array(np.uint64), array(np.uint32), i64, longs, place, i64,
+    ]  # fmt: skip
+    return made

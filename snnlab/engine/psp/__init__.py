@@ -1,0 +1,1 @@
+"""Sums of postsynaptic potentials that spiking rules learn from."""

@@ -1,0 +1,1 @@
+"""Rate circuits over a batch of stimuli, and dense products."""

@@ -1,0 +1,1 @@
+"""Spiking circuits over a batch of stimuli."""

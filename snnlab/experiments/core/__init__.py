@@ -1,0 +1,1 @@
+"""Experiments, their options and their runs."""

@@ -1,0 +1,178 @@
+"""A result that we reproduce, as a value: network, rule, data, budget, and the number that was published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from snnlab import cards, datasets
+from snnlab.data.samples import Samples
+from snnlab.data.spike_cache import Tell, silent
+from snnlab.encoders import ENCODERS, Current, Encoder, Features, Filmed, Poisson
+from snnlab.errors import Refused, one_of
+from snnlab.experiments.core.options import changed, explained, flat, option_of, read
+from snnlab.networks.circuit import Circuit
+from snnlab.rules.rule import Rule
+from snnlab.training.augmentation import Elastic
+from snnlab.training.loop import Trial, check_budget
+
+# what an experiment is, not how it is run
+_TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on")
+
+
+class Network(Protocol):
+    """What an experiment needs to know of its network: Layers, RateLayers, a Microcircuit, an InfoMax or TwoStreams."""
+
+    @property
+    def hidden(self) -> tuple[Any, ...]:
+        """The layers between input and output, as they are called in `15C5-P2-300`."""
+
+    def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
+        """The circuit for samples of this shape. Raises Refused where they do not fit."""
+
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards that it is made of."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A published result, and what it takes to reproduce it.
+
+    reported   the test accuracy in the paper, 0 to 1, and in `reference` where it stands; None where there is none
+    tested_on  the dataset whose part "test" it is tested on, where that is another than the one it learns from
+    augment    what is done to training images, anew in every epoch; nothing unless said otherwise
+    epochs     passes over the training set
+    batch      samples that are learned from at once
+    boosting   how fast samples that were answered wrongly come to count for more, see training/boosting.py; 0 for
+               samples that all count alike, 0.05 in the authors' code of HM2-BP
+    """
+
+    name: str
+    summary: str
+    reference: str
+    reported: float | None
+    dataset: str
+    network: Network
+    encoder: Encoder
+    rule: Rule
+    epochs: int
+    batch: int
+    augment: Elastic = Elastic()
+    boosting: float = 0.0
+    tested_on: str = ""
+
+    def __post_init__(self) -> None:
+        check_budget(self.epochs, self.batch, self.boosting)
+
+    def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None, tell: Tell = silent) -> Trial:
+        """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt.
+
+        folder   where the data is looked for
+        threads  None for all cores; what is learned does not depend on it
+        tell     is told how far recordings are made ready, where there are any
+        """
+        if not 0 <= seed < 2**32:
+            raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
+        parts = (datasets.load(self.source(split), split, folder=folder) for split in ("train", "test"))
+        train, test = (self.prepared(part, threads=threads, tell=tell) for part in parts)
+        circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
+        budget = (self.epochs, self.batch, seed, threads)
+        return Trial(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
+
+    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
+        """What the encoder's `prepared` gives. Raises Refused by the name of the option that is to be changed."""
+        try:
+            return self.encoder.prepared(samples, threads=threads, tell=tell)
+        except Refused as refusal:
+            if refusal.where == "encode: samples":
+                raise Refused("--set encoder", refusal.found, refusal.right) from refusal
+            if option := option_of(refusal, self.encoder):
+                raise Refused(f"--set encoder.{option}", refusal.found, refusal.right) from refusal
+            raise
+
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards that the experiment is made of."""
+        found: list[cards.Card | cards.Dataset] = [
+            cards.dataset(name) for name in sorted({self.dataset, self.source("test")})
+        ]
+        if isinstance(self.encoder, Current | Features):
+            found.append(cards.cell(self.encoder.cell))
+        if isinstance(self.encoder, Features):
+            found.append(cards.synapse(self.encoder.synapse))
+        return {card.path: card.digest for card in found} | self.network.digests()
+
+    def source(self, split: str) -> str:
+        """The dataset that one part of the data is taken from."""
+        return self.tested_on if split == "test" and self.tested_on else self.dataset
+
+    @property
+    def encoding(self) -> str:
+        """The name of the encoder in ENCODERS; that of its class, in small letters, where it is another."""
+        names = {kind: name for name, kind in ENCODERS.items()}
+        return names.get(type(self.encoder), type(self.encoder).__name__.lower())
+
+    def options(self) -> dict[str, Any]:
+        """Everything that can be changed, by dotted name; `encoder` is its name, left out where that is "poisson"."""
+        named = {} if isinstance(self.encoder, Poisson) else {"encoder": self.encoding}
+        return named | flat(self, skip=_TOLD_APART)
+
+    def explanations(self) -> dict[str, str]:
+        """What each of the options is, by the same names."""
+        of_encoder = (
+            f"how samples become spikes or rates; one of {', '.join(ENCODERS)}, where the samples are of its kind"
+        )
+        if isinstance(self.encoder, Filmed):
+            of_encoder = "how samples become spikes: images are filmed by encoder.camera, recordings are taken as they"
+            of_encoder += " are, and both pass through encoder.sensor; no other encoder takes both"
+        told = {"encoder": of_encoder} | explained(self, skip=_TOLD_APART)
+        return {name: told[name] for name in self.options()}
+
+    def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
+        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`.
+
+        `encoder` chooses one of ENCODERS, which takes over the options that the one before has too; those of the new
+        one may be changed beside it.
+        """
+        changes = dict(changes)
+        experiment = self
+        if "encoder" in changes:
+            experiment = self._encoded(changes.pop("encoder"), f"{where} encoder")
+        known = experiment.options()
+        for name, value in changes.items():
+            if not name:
+                raise Refused(where, f"found '={value}'", "needs NAME=VALUE, such as epochs=5")
+            if name not in known:
+                raise Refused(f"{where} {name}", f"no such option of {self.name}", experiment._nearest(name))
+        return changed(experiment, changes, where)
+
+    def _nearest(self, name: str) -> str:
+        """What could be meant by an option that there is not."""
+        part, _, field = name.partition(".")
+        others = [one for one, kind in ENCODERS.items() if field in {known.name for known in fields(kind)}]
+        if part == "encoder" and others:
+            return f"the encoder {' or '.join(others)} has it: set encoder={others[0]} too; this one is {self.encoding}"
+        return one_of(name, {"encoder": self.encoding} | self.options())
+
+    def _encoded(self, given: Any, where: str) -> Experiment:
+        name = read(given, str, where)
+        if name in (self.encoding, type(self.encoder).__name__):  # older runs have a name that is the class's
+            return self
+        if self.tested_on:
+            found = f"found {name!r}, and {self.name} is tested on recordings of {self.tested_on}"
+            raise Refused(where, found, f"only {self.encoding!r} takes both them and what it learns from")
+        if name == Filmed.__name__.lower():
+            known = f"only experiments that begin with it have it; known: {', '.join(ENCODERS)}"
+            raise Refused(where, f"found {name!r}", known)
+        if name not in ENCODERS:
+            raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
+        kind = ENCODERS[name]
+        encoder: Any = self.encoder
+        had = {one.name: one.type for one in fields(encoder)} if is_dataclass(encoder) else {}
+        alike = [one.name for one in fields(kind) if had.get(one.name) == one.type]
+        kept = {name: getattr(self.encoder, name) for name in alike}
+        try:
+            return replace(self, encoder=kind(**kept))
+        except Refused as refusal:
+            raise Refused(where, f"{name}: {refusal}") from refusal

@@ -1,0 +1,1 @@
+"""Networks as values: populations, projections, weights, and builders of the published circuits."""

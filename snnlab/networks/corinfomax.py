@@ -1,0 +1,129 @@
+"""The circuit of correlative information maximization (Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810).
+
+Layer k of rate cells, ``hidden1`` to ``output``, hears the layer below with its basal dendrites, and with its apical
+ones the layer above, itself, and the cells beside it. Forward, backward and lateral weights are three families of their
+own: nothing asks a backward weight to be what the forward weight is. The output has a teacher, and no layer above.
+
+Where rates are to be sparse, one more cell beside each layer, ``multiplier1`` and so on, hears all rates of the layer
+and inhibits it while they sum to more than 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnlab import cards
+from snnlab.cards import Cell
+from snnlab.errors import Refused
+from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
+from snnlab.networks.microcircuit import INPUT, NUDGE, OUTPUT, TARGET
+from snnlab.networks.mlp import full
+
+SLOWING = "slowing"
+
+RATES = {False: "clip(x, 0, 1)", True: "(x + abs(x))/2"}
+"""Rates as functions of a potential: between 0 and 1 or, where they are to be sparse, at least 0."""
+
+_HEAD = "phi(x)"
+
+
+@dataclass(frozen=True)
+class InfoMax:
+    """Hidden layers that hear one another in both directions, and an output with a teacher.
+
+    hidden      cells of each hidden layer
+    mu          length of a step over the time constant of somata
+    slowing     how much longer the time constant gets from one step of a phase to the next, as a share of the first's
+    epsilon     noise that predictions are granted: dendrites pull at the soma with 1/epsilon
+    leak        conductance of every soma
+    forgetting  factor, below 1, by which a sample counts less for the correlations of a layer with every one that comes
+    lateral     whether cells of a layer hear one another
+    sparse      whether rates of a layer are to sum to 1, rather than each to stay below 1
+    multiplier  speed of what sees to that, in a step: of each layer, the output's last; one number for all alike
+    outputs     cells of the output, 0 for one for each class
+    """
+
+    hidden: tuple[int, ...] = (500,)
+    mu: float = 0.05
+    slowing: float = 0.0
+    epsilon: float = 0.15
+    leak: float = 0.5
+    forgetting: float = 0.99999
+    lateral: bool = True
+    sparse: bool = False
+    multiplier: tuple[float, ...] = (1e-6, 0.01)
+    outputs: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise Refused("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
+        for name in ("mu", "epsilon"):
+            if not 0 < (value := getattr(self, name)) < float("inf"):
+                raise Refused(f"network.{name}", f"found {value}", "needs a number above 0")
+        for name in ("leak", "slowing"):
+            if not 0 <= (value := getattr(self, name)) < float("inf"):
+                raise Refused(f"network.{name}", f"found {value}", "needs a number, at least 0")
+        if not 0 < self.forgetting < 1:
+            right = "needs a factor above 0 and below 1"
+            raise Refused("network.forgetting", f"found {self.forgetting}", right)
+        if self.sparse and len(self.multiplier) not in (1, len(self.hidden) + 1):
+            right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
+            raise Refused("network.multiplier", f"found {len(self.multiplier)} numbers", right)
+        if not all(0 < speed < 2 for speed in self.multiplier):
+            right = "needs speeds above 0 and below 2, from which on the multiplier is unstable"
+            raise Refused("network.multiplier", f"found {self.multiplier}", right)
+        if self.outputs < 0:
+            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+
+    @property
+    def gamma(self) -> float:
+        """What the newest sample counts for, as against all that came before."""
+        return (1 - self.forgetting) / self.forgetting
+
+    def cards(self) -> tuple[Cell, ...]:
+        """Of the hidden cells and the output; of the multipliers too, where there are any."""
+        rates = {_HEAD: RATES[self.sparse]}
+        found = [cards.cell(f"corinfomax_{name}", rates) for name in ("hidden", "output")]
+        return (*found, cards.cell("corinfomax_multiplier")) if self.sparse else tuple(found)
+
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the cards of cells."""
+        return {one.path: one.digest for one in self.cards()}
+
+    def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
+        """The circuit for samples of `shape` in steps of `dt` seconds, with weights of zero."""
+        hidden, output = self.cards()[:2]
+        common: dict[str, Number] = {"tau": dt / self.mu, "g_L": self.leak, "epsilon": self.epsilon,
+                                     "gamma": self.gamma}  # fmt: skip
+        layers = [Population(f"hidden{k}", hidden, size, common) for k, size in enumerate(self.hidden, start=1)]
+        layers.append(Population(OUTPUT, output, self.outputs or classes, common))
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, layers[-1].size), Source(NUDGE, 1)]
+        sources += [Source(SLOWING, 1)] if self.slowing else []
+        multipliers = self._multipliers(layers, dt)
+        wiring = _wiring(sources[0], layers, lateral=self.lateral)
+        # its source says how many steps of the phase are done
+        slower = [Projection(SLOWING, one.name, "slowing", np.full((1, one.size), self.slowing)) for one in layers]
+        wiring += slower if self.slowing else []
+        for layer, beside in zip(layers, multipliers, strict=False):
+            wiring.append(Projection(layer.name, beside.name, "total", np.ones((layer.size, 1))))
+            wiring.append(Projection(beside.name, layer.name, "multiplier", np.ones((1, layer.size))))
+        return Circuit((*sources, *multipliers, *layers), tuple(wiring), dt)  # the output last
+
+    def _multipliers(self, layers: list[Population], dt: float) -> list[Population]:
+        if not self.sparse:
+            return []
+        card = self.cards()[-1]
+        speeds = self.multiplier * len(layers) if len(self.multiplier) == 1 else self.multiplier
+        return [Population(f"multiplier{k}", card, 1, {"tau": dt / speed}) for k, speed in enumerate(speeds, start=1)]
+
+
+def _wiring(first: Source, layers: list[Population], *, lateral: bool) -> list[Projection]:
+    below: list[Source | Population] = [first, *layers]
+    made = [full(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+    made += [full(above, own, "apical") for own, above in zip(layers, layers[1:], strict=False)]
+    made += [full(own, own, "lateral") for own in layers if lateral]
+    made.append(Projection(TARGET, OUTPUT, "target", np.eye(layers[-1].size)))
+    made.append(Projection(NUDGE, OUTPUT, "nudge", np.ones((1, layers[-1].size))))
+    return made

@@ -1,0 +1,81 @@
+"""Layers of cells that are heard by their rates, each fully connected to the next: the multilayer perceptron.
+
+The cell's potential follows what arrives, so that a network that has settled is the one of Rumelhart, Hinton and
+Williams (Nature 323:533, 1986). Names are those of the microcircuit's basal dendrites, ``input->hidden1.basal`` to the
+output's, so that one rule can be held against the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from snnlab import cards
+from snnlab.cards import Cell
+from snnlab.errors import Refused, one_of
+from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
+from snnlab.networks.microcircuit import BIAS, INPUT, OUTPUT, TRANSFERS
+
+CARD = "rate_unit"
+BASAL = "basal"
+
+FUNCTIONS = MappingProxyType(
+    TRANSFERS | {"relu": "0.5*(x + abs(x))", "tanh": "tanh(x)", "linear": "x"},
+)
+"""Rates as functions of a potential, those of microcircuits among them."""
+
+_HEAD = "phi(x)"
+
+
+@dataclass(frozen=True)
+class RateLayers:
+    """Hidden layers and an output of leaky cells with a rate.
+
+    hidden    cells of each hidden layer
+    transfer  rate of a potential of a hidden layer: relu, tanh, logistic, softplus, soft_rectifier or linear
+    answer    and of the output, one of the same
+    bias      whether every layer hears one more source, of rate 1
+    outputs   cells of the output, 0 for one for each class
+    """
+
+    hidden: tuple[int, ...] = (500,)
+    transfer: str = "relu"
+    answer: str = "linear"
+    bias: bool = True
+    outputs: int = 0
+
+    def __post_init__(self) -> None:
+        if any(size < 1 for size in self.hidden):
+            raise Refused("network.hidden", f"found {self.hidden}", "needs layers of at least one cell")
+        for name in ("transfer", "answer"):
+            if (found := getattr(self, name)) not in FUNCTIONS:
+                raise Refused(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
+        if self.outputs < 0:
+            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+
+    def cell(self, transfer: str) -> Cell:
+        return cards.cell(CARD, {_HEAD: FUNCTIONS[transfer]})
+
+    def digests(self) -> dict[str, str]:
+        """Path -> digest of the card of its cells."""
+        card = self.cell(self.transfer)
+        return {card.path: card.digest}
+
+    def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
+        """The circuit for samples of `shape`, with weights of zero."""
+        layers = [
+            Population(f"hidden{k}", self.cell(self.transfer), size) for k, size in enumerate(self.hidden, start=1)
+        ]
+        layers.append(Population(OUTPUT, self.cell(self.answer), self.outputs or classes))
+        source, one = Source(INPUT, int(np.prod(shape))), Source(BIAS, 1)
+        below: list[Source | Population] = [source, *layers]
+        wiring = [full(pre, post, BASAL) for pre, post in zip(below, layers, strict=False)]
+        wiring += [full(one, post, BASAL) for post in layers] if self.bias else []
+        return Circuit((source, *([one] if self.bias else []), *layers), tuple(wiring), dt)
+
+
+def full(pre: Source | Population, post: Population, receptor: str) -> Projection:
+    """All of `pre` onto all of `post`, with weights of zero."""
+    return Projection(pre.name, post.name, receptor, np.zeros((pre.size, post.size)))

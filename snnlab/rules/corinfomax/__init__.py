@@ -1,0 +1,1 @@
+"""Learning by correlative information maximisation."""

@@ -1,0 +1,1 @@
+"""Learning from errors in apical dendrites."""

@@ -1,0 +1,1 @@
+"""Rules that teach neurons to fire at given times."""

@@ -1,0 +1,1 @@
+"""The training loop, its run directory, evaluation, augmentation and cost."""

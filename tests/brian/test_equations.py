@@ -1,0 +1,207 @@
+"""From text with units to Brian2: the numbers, the dimensions and the composition are right."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import brian2
+import numpy as np
+import pytest
+import scipy.constants
+from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlab import cards
+from snnlab.brian import equations
+from snnlab.cards import grammar
+from snnlab.cards.grammar import GrammarError
+from snnlab.errors import Refused
+from snnlab.networks.circuit import Population, Receptor
+
+LIF, PYRAMID = cards.cell("lif"), cards.cell("pinsky_rinzel")
+SYNAPSE = cards.synapse("exponential_conductance")
+
+
+@pytest.mark.parametrize(
+    ("text", "like", "value"),
+    [
+        ("-70 mV", "volt", -70e-3), ("0.4*nA", "amp", 0.4e-9), ("1 uF/cm**2", "farad/metre**2", 1e-2), ("2", "1", 2.0),
+        ("120 mS/cm**2", "siemens/metre**2", 1200.0), ("10 uA/cm**2", "amp/metre**2", 0.1), ("20 ms", "second", 0.02),
+        ("1 s", "ms", 1.0), ("0.02 kHz", "1/second", 20.0), ("100 Mohm", "volt/amp", 1e8), ("5 1/ms", "hertz", 5000.0),
+        ("1 mM", "mole/metre**3", 1.0), ("3 V", "volt", 3.0), ("1 S/m**2", "siemens/metre**2", 1.0),
+        ("2 mole", "mole", 2.0),
+    ],
+)  # fmt: skip
+def test_text_becomes_an_si_number(text: str, like: str, value: float) -> None:
+    assert equations.si(text, like, "here") == pytest.approx(value, rel=1e-14)
+
+
+def test_a_plain_number_is_already_si() -> None:
+    assert equations.si(0.5, "volt", "here") == 0.5
+
+
+@pytest.mark.parametrize("text", ["1 mA", "1", "1 mV/ms", "volt", "1 volt**2", "a lot"])
+def test_another_dimension_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="^here: "):
+        equations.si(text, "volt", "here")
+
+
+@pytest.mark.parametrize("name", sorted(grammar.UNITS))
+def test_every_unit_of_the_grammar_is_brian2s(name: str) -> None:
+    assert equations.unit(name) == getattr(brian2, name)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "prefix"), [("m", scipy.constants.milli), ("u", scipy.constants.micro), ("n", scipy.constants.nano)]
+)
+def test_prefixes_are_those_of_the_si(symbol: str, prefix: float) -> None:
+    assert equations.si(f"1 {symbol}S", "siemens", "here") == pytest.approx(prefix, rel=1e-15)
+
+
+@settings(max_examples=200)
+@given(st.text(alphabet="mVnAsF uHz*/()-+0123456789.e^1", max_size=20))
+def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(GrammarError):
+        equations.unit(text)
+    try:
+        equations.si(text, "volt", "here")
+    except Refused as error:
+        assert error.where == "here"
+
+
+@pytest.mark.parametrize("time", [0, -1.0, math.nan, math.inf, "0 ms", "1 mV", "soon"])
+def test_a_time_that_is_none_is_refused(time: float | str) -> None:
+    with pytest.raises(Refused, match="^here: "):
+        equations.seconds(time, "here")
+
+
+# Composition ---------------------------------------------------------------------------------------------------------
+
+
+def two_receptors() -> Population:
+    receptors = {
+        "ampa": Receptor(SYNAPSE, "soma", {"tau_syn": "2 ms"}),
+        "gaba": Receptor(SYNAPSE, "dendrite", {"tau_syn": "10 ms", "E_syn": "-80 mV"}),
+    }
+    return Population("cells", PYRAMID, 1, receptors=receptors)
+
+
+def test_each_receptor_has_variables_of_its_own_at_its_own_compartment() -> None:
+    model = equations.compose(two_receptors())
+    lines = {line.partition(" = ")[0]: line for line in model.equations.splitlines()}
+    assert lines["dg_ampa/dt"] == "dg_ampa/dt = -g_ampa/tau_syn_ampa : siemens"
+    assert lines["I_syn_ampa"] == "I_syn_ampa = g_ampa*(E_syn_ampa - v_s) : amp"
+    assert lines["I_syn_gaba"] == "I_syn_gaba = g_gaba*(E_syn_gaba - v_d) : amp"
+    assert lines["I_s"].startswith("I_s = I_syn_ampa") and lines["I_d"].startswith("I_d = I_syn_gaba")
+    assert model.receptors == {"ampa": "g_ampa", "gaba": "g_gaba"}
+    numbers = {name: float(np.asarray(value)) for name, value in model.namespace.items()}
+    assert (numbers["tau_syn_ampa"], numbers["tau_syn_gaba"]) == (2e-3, 10e-3)
+    assert (numbers["E_syn_ampa"], numbers["E_syn_gaba"]) == (0.0, -80e-3)
+
+
+def test_only_whole_names_are_renamed() -> None:
+    """The e of 1e-6 is no name, nor is the g in tau_g."""
+    lines = tuple(
+        grammar.parse_equations("dg/dt = -g/tau_g + 1e-6*siemens/tau_g*exp(-v/E) : siemens\ne2 = 2*g*v : amp")
+    )
+    card = replace(SYNAPSE, equations=lines, parameters={"tau_g": "5 ms", "E": "1 mV"}, current="e2", on_spike="g")
+    model = equations.compose(Population("cells", LIF, 1, receptors={"x": Receptor(card, "soma")}))
+    assert "dg_x/dt = -g_x/tau_g_x + 1e-6*siemens/tau_g_x*exp(-v/E_x) : siemens" in model.equations
+    assert "e2_x = 2*g_x*v : amp" in model.equations
+
+
+def test_a_receptor_cannot_take_a_name_of_the_cell() -> None:
+    lines = grammar.parse_equations(f"dv_th/dt = -v_th/second : siemens\n{SYNAPSE.equations[1]}".replace("g*", "v_th*"))
+    clash = replace(SYNAPSE, equations=lines, on_spike="v_th")
+    taken = replace(LIF, parameters={**LIF.parameters, "v_th_x": "1"})
+    with pytest.raises(Refused, match="^receptor 'x': 'v_th_x' is already defined on models/lif.toml"):
+        equations.compose(Population("cells", taken, 1, receptors={"x": Receptor(clash, "soma")}))
+
+
+def test_a_compartment_without_a_current_gets_none() -> None:
+    assert equations.compose(Population("cells", LIF, 1)).namespace["I"] == 0 * brian2.amp
+
+
+def test_a_populations_own_parameters_win_over_the_cards_and_keep_its_dimension() -> None:
+    model = equations.compose(Population("cells", LIF, 1, {"C": "1 nF", "t_ref": 0.001}))
+    assert model.namespace["C"] == 1 * brian2.nfarad
+    assert model.namespace["t_ref"] == 1 * brian2.ms
+    assert model.namespace["E_L"] == -60 * brian2.mV
+
+
+def test_start_values_of_each_kind_reach_the_group() -> None:
+    population = Population("cells", LIF, 3, start={"v": np.array([-0.07, -0.06, -0.05])})
+    with equations.code_target("numpy"):
+        for start, expected in [(population.start, [-0.07, -0.06, -0.05]), ({"v": "E_L - 1*mV"}, [-0.061] * 3),
+                                ({"v": "-55 mV"}, [-0.055] * 3), ({"v": -0.05}, [-0.05] * 3)]:  # fmt: skip
+            group = equations.compose(replace(population, start=start)).group(3, dt=0.1 * brian2.ms)
+            np.testing.assert_allclose(group.v_[:], expected, rtol=1e-15)
+            brian2.Network(group).run(0 * brian2.second, namespace={})
+
+
+def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
+    lines = grammar.parse_equations("dstart/dt = -start/ms : 1\ndname/dt = -start*name/ms : 1")
+    cell = replace(
+        LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
+    )
+    model = equations.compose(Population("cells", cell, 2, start={"start": 0.5, "name": np.array([1.0, 2.0])}))
+    with equations.code_target("numpy"):
+        group = model.group(2, dt=0.1 * brian2.ms)
+        brian2.Network(group).run(0 * brian2.second, namespace={})
+    assert group.start == 0 and group.state("start", use_units=False)[:].tolist() == [0.5, 0.5]
+    assert group.state("name", use_units=False)[:].tolist() == [1.0, 2.0]
+
+
+# What is changed in Brian2 -------------------------------------------------------------------------------------------
+
+
+def test_a_code_target_holds_for_its_block_even_when_the_block_fails() -> None:
+    before = brian2.prefs.codegen.target
+    with pytest.raises(ZeroDivisionError), equations.code_target("cython"):
+        assert brian2.prefs.codegen.target == "cython"
+        raise ZeroDivisionError
+    assert brian2.prefs.codegen.target == before
+
+
+@given(st.floats(-800, 800))
+def test_exp_of_a_constant_is_the_c_librarys(x: float) -> None:
+    exp = DEFAULT_FUNCTIONS["exp"].implementations[NumpyCodeGenerator].get_code(None)
+    try:
+        expected = math.exp(x)
+    except OverflowError:
+        expected = math.inf
+    with np.errstate(over="ignore"):
+        assert exp(np.float64(x)) == expected
+        np.testing.assert_allclose(exp(np.array([x, 0.0])), [expected, 1.0], rtol=1e-15)
+
+
+def test_exprel_is_filled_at_zero() -> None:
+    lines = grammar.parse_equations("dv/dt = exprel(x)/second - v*0/second : 1\nx = v - 1 : 1")
+    cell = replace(
+        LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
+    )
+    model = equations.compose(
+        replace(Population("cells", cell, 3), start={"v": np.array([1.0, 2.0, 1.0 + 1e-9])}, method="euler")
+    )
+    with equations.code_target("numpy"):
+        group = model.group(3, dt=1 * brian2.ms)
+        brian2.Network(group).run(1 * brian2.ms, namespace={})
+    rates = (group.v_[:] - [1.0, 2.0, 1.0 + 1e-9]) / 1e-3
+    np.testing.assert_allclose(rates, [1.0, math.e - 1, 1.0], rtol=1e-8)
+
+
+def test_a_warning_is_shown_as_whoever_runs_this_asked_for_and_not_logged() -> None:
+    """Brian2 has all warnings logged, each in two lines; the control is Brian2 alone."""
+    said = {}
+    for module in ("snnlab.brian.equations", "brian2"):
+        code = f"import warnings, {module}; warnings.formatwarning = lambda *_, **__: 'one\\n'; warnings.warn('two')"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        said[module] = found.stderr
+    assert said["snnlab.brian.equations"] == "one\n"
+    assert "py.warnings" in said["brian2"]

@@ -1,0 +1,90 @@
+"""An idx file is read as it is meant or refused, and never costs more memory than it has bytes."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from toy_dataset import LABELS, Toy, idx, packed
+
+from snnlab import datasets
+from snnlab.errors import Refused
+
+bytes_of_any_shape = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=4, max_side=5))
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def by_hand(content: bytes) -> tuple[tuple[int, ...], bytes]:
+    """The sides and the bytes of an array, as LeCun's page says."""
+    plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    begin = 4 + 4 * plain[3]
+    return struct.unpack(f">{plain[3]}I", plain[4:begin]), plain[begin:]
+
+
+@same_folder
+@given(array=bytes_of_any_shape, pack=st.booleans())
+def test_any_array_survives_an_idx_file(array: NDArray[np.uint8], pack: bool, tmp_path: Path) -> None:
+    path = tmp_path / "any-idx"
+    path.write_bytes(packed(idx(array)) if pack else idx(array))
+    assert np.array_equal(datasets.read_idx(path), array)
+
+
+@same_folder
+@given(array=bytes_of_any_shape, pack=st.booleans(), data=st.data())
+def test_a_file_with_changed_bytes_is_read_or_refused(
+    array: NDArray[np.uint8], pack: bool, data: st.DataObject, tmp_path: Path
+) -> None:
+    content = bytearray(packed(idx(array)) if pack else idx(array))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))] + data.draw(st.binary(max_size=8))
+    path = tmp_path / "changed-idx"
+    path.write_bytes(content)
+    try:
+        found = datasets.read_idx(path)
+    except Refused as refusal:
+        assert str(path) in str(refusal)
+        assert "\n" not in str(refusal)
+    else:
+        shape, values = by_hand(bytes(content))
+        assert (found.dtype, found.shape, found.tobytes()) == (np.uint8, shape, values)
+
+
+@pytest.mark.parametrize("kind", [0x09, 0x0B, 0x0C, 0x0D, 0x0E])
+def test_other_types_than_unsigned_bytes_are_refused(kind: int, tmp_path: Path) -> None:
+    path = tmp_path / "floats-idx1"
+    path.write_bytes(idx(LABELS, kind))
+    with pytest.raises(Refused, match=f"floats-idx1: idx of type 0x{kind:02x} .*needs type 0x08"):
+        datasets.read_idx(path)
+
+
+def peak_of(action: Callable[[], object]) -> int:
+    """The most bytes in use while `action`, which must be refused, was running."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused):
+            action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_that_promises_a_lot_costs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "boast-idx3"
+    path.write_bytes(struct.pack(">BBBBIII", 0, 0, 8, 3, 60000, 2**31, 2**31) + bytes(100))
+    assert peak_of(lambda: datasets.read_idx(path)) < 4e6
+
+
+def test_an_archive_that_unpacks_to_more_than_the_card_says_is_stopped(toy: Toy) -> None:
+    bomb = packed(bytes(50_000_000))
+    toy.put("pictures-idx3", bomb, ".gz")
+    assert peak_of(toy.load) < 5e6 + len(bomb)

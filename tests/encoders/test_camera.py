@@ -1,0 +1,377 @@
+"""The modelled camera: events as the contrast says, pixels that rest, noise that is Poisson, and what seeds mean."""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.interpolate import RegularGridInterpolator
+from scipy.special import ndtr, ndtri
+from scipy.stats import binom, poisson
+
+from snnlab import datasets
+from snnlab.data.samples import Images
+from snnlab.encoders import Sensor
+from snnlab.encoders.camera_model import PUBLISHED, Camera
+from snnlab.encoders.simulated_camera import Filmed
+from snnlab.errors import Refused
+
+FALSE_ALARM = 1e-6
+CLEAN = Camera(mismatch=0.0, jitter=0.0, refractory=0.0, lag=0.0, background=0.0, wobble=0.0, play=0.0, gamma=1.0)
+"""The camera without what is random, and with pixels that neither rest nor lag behind."""
+
+BAR = replace(
+    CLEAN, shape=(6, 12), right=(0.0, -18.0), down=(0.0, 0.0), every=0.2, duration=0.2, corner=(16.0, -10.0), blur=0.3,
+    scale=1.0, ink=0.2, on=0.25, off=0.25,
+)  # fmt: skip
+"""A bar that comes in from the right at 90 pixels a second, and covers the columns from 2 on by the end."""
+
+
+def images(values: NDArray[np.generic], first: int = 0, split: str = "train", peak: int = 255) -> Images:
+    values = np.asarray(values, dtype=np.uint8)
+    count = len(values)
+    return Images(
+        values=values.reshape(count, -1), peak=peak, labels=np.zeros(count, dtype=np.int64),
+        numbers=np.arange(first, first + count, dtype=np.int64), shape=values.shape[1:], classes=("0", "1"),
+        dataset="toy", split=split,
+    )  # fmt: skip
+
+
+def full(rows: int = 28, columns: int = 28, count: int = 1, value: int = 255) -> Images:
+    return images(np.full((count, rows, columns), value))
+
+
+def counts(events: NDArray[np.void], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Events of each sign and pixel (2, rows, columns), OFF first."""
+    found = np.zeros((2, *shape), dtype=np.int64)
+    np.add.at(found, (events["p"].astype(int), events["y"].astype(int), events["x"].astype(int)), 1)
+    return found
+
+
+def digits(count: int = 4) -> Images:
+    """Smooth blobs of the size of digits."""
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[:28, :28]
+    centres = rng.uniform(9, 19, (count, 3, 2))
+    blobs = np.exp(-((x - centres[..., 0, None, None]) ** 2 + (y - centres[..., 1, None, None]) ** 2) / 8).max(axis=1)
+    return images(np.round(255 * blobs))
+
+
+# What an edge makes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ink", [0.2, 0.6, 5.0])
+@pytest.mark.parametrize("threshold", [0.15, 0.4])
+def test_an_edge_makes_as_many_events_as_thresholds_fit_into_its_contrast(ink: float, threshold: float) -> None:
+    camera = replace(BAR, ink=ink, on=threshold, off=threshold)
+    found = counts(camera.events(full())[0], camera.shape)[:, :, 3:]
+    expected = math.floor(abs(math.log(ink)) / threshold)
+    came, other = (0, 1) if ink < 1 else (1, 0)
+    assert (found[came] == expected).all()
+    assert not found[other].any()
+
+
+def test_the_sign_of_events_turns_with_the_direction_of_the_edge() -> None:
+    back = replace(BAR, right=(-18.0, 0.0))
+    came, went = counts(BAR.events(full())[0], BAR.shape), counts(back.events(full())[0], BAR.shape)
+    assert came[0].sum() and not came[1].sum()
+    assert went[1, :, 3:].sum() == came[0, :, 3:].sum() and not went[0].sum()
+
+
+def test_an_edge_reaches_each_column_when_its_speed_says() -> None:
+    """By hand: dark where Phi((x - edge) / blur) of the light is gone, so the first event is at a known distance."""
+    camera = replace(BAR, blur=1.0, corner=(18.0, -10.0))
+    events = camera.events(full())[0]
+    dark = (1 - math.exp(-camera.off)) / (1 - camera.ink)
+    for column in range(2, 12):
+        first = events["t"][events["x"] == column].min() * 1e-6
+        edge = column + 0.5 - ndtri(dark)  # where the edge is when the pixel fires
+        assert first == pytest.approx((18.0 - edge) / 90, abs=2e-3)  # 0.2 pixels, for the scene has a grid of 1
+
+
+def test_a_slow_photoreceptor_is_late_by_its_time_constant() -> None:
+    slow = replace(BAR, blur=3.0, right=(0.0, -9.0), corner=(12.0, -10.0), on=0.05, off=0.05)
+    prompt, late = (replace(slow, lag=lag).events(full())[0] for lag in (0.0, 4e-3))
+    for column in (6, 8, 10):
+        delay = late["t"][late["x"] == column].min() - prompt["t"][prompt["x"] == column].min()
+        assert delay == pytest.approx(4000, rel=0.5)
+
+
+def test_nothing_happens_without_motion_and_noise() -> None:
+    still = replace(Camera(), background=0.0, right=(1.3, 1.3), down=(0.4, 0.4))
+    assert not any(map(len, still.events(digits())))
+    assert all(map(len, replace(Camera(), background=0.0).events(digits())))
+
+
+def test_an_image_without_contrast_makes_nothing_however_it_moves() -> None:
+    assert not any(map(len, replace(CLEAN, ink=1.0).events(digits())))
+    assert not len(CLEAN.events(full(value=0))[0])
+
+
+def test_events_are_those_of_the_equations_worked_out_pixel_by_pixel() -> None:
+    """Against a slow definition: steps of 20 us, and one pixel after another."""
+    camera = replace(
+        CLEAN, shape=(10, 10), right=(0.0, 2.5, 0.5), down=(0.0, -1.0, 2.0), every=0.05, duration=0.1,
+        corner=(1.0, 2.0), scale=1.5, blur=1.4, ink=0.02, on=0.06, off=0.09, lag=3e-3, refractory=2e-3, step=1e-4,
+    )  # fmt: skip
+    values = np.random.default_rng(3).integers(0, 256, (6, 6))
+    found = camera.events(images(values[None]))[0]
+    time = 2e-5 * np.arange(5001)
+    way = camera.way(time)
+
+    places = np.arange(-10, 20)
+
+    def light(start: float) -> NDArray[np.float64]:
+        edges = start + 1.5 * np.arange(7)
+        return np.diff(ndtr((edges - places[:, None] - 0.5) / camera.blur), axis=1)
+
+    screen = 1 + (camera.ink - 1) * light(2.0) @ (values / 255) @ light(1.0).T
+    between = RegularGridInterpolator((places, places), screen, method="linear")
+
+    def seen(x: int, y: int) -> NDArray[np.float64]:
+        return np.log(between(np.stack([y - way[:, 1], x - way[:, 0]], axis=-1)))
+
+    expected = np.zeros((2, 10, 10), dtype=np.int64)
+    moments = []
+    for y, x in np.ndindex(10, 10):
+        log, awake = seen(x, y), 0.0
+        voltage = reference = log[0]
+        resting = False
+        for now, level in zip(time[1:], log[1:], strict=True):
+            voltage += (level - voltage) * 2e-5 / camera.lag
+            if resting and now >= awake:
+                resting, reference = False, voltage
+            if not resting and (voltage >= reference + camera.on or voltage <= reference - camera.off):
+                expected[int(voltage > reference), y, x] += 1
+                moments.append(now)
+                resting, awake = True, now + camera.refractory
+    assert expected.sum() > 200
+    difference = counts(found, camera.shape) - expected
+    assert np.abs(difference).max() <= 1 and np.abs(difference).sum() <= 0.01 * expected.sum()
+    quantiles = np.linspace(0.05, 0.95, 19)
+    np.testing.assert_allclose(np.quantile(found["t"] * 1e-6, quantiles), np.quantile(moments, quantiles), atol=2e-4)
+
+
+# The way --------------------------------------------------------------------------------------------------------
+
+
+def test_the_published_way_passes_the_corners_of_its_triangle() -> None:
+    way = Camera(right=PUBLISHED[0], down=PUBLISHED[1], every=0.1).way(np.array([0.0, 0.1, 0.2, 0.3, 0.5]))
+    np.testing.assert_allclose(way, [[0, 0], [3.5, 7], [7, 0], [0, 0], [0, 0]], atol=1e-12)
+
+
+def test_recordings_lie_elsewhere_by_their_play() -> None:
+    """The middle of a blob's events has the spread that was asked for; its standard error is 7 % of 100 recordings."""
+    blob = digits(1).take([0] * 100)
+    blob = replace(blob, numbers=np.arange(100, dtype=np.int64))
+
+    def middles(play: float) -> NDArray[np.float64]:
+        made = replace(CLEAN, play=play).events(blob, seed=2)
+        return np.array([[events["x"].mean(), events["y"].mean()] for events in made])
+
+    assert middles(0.6).std(axis=0) == pytest.approx([0.6, 0.6], rel=0.3)
+    assert middles(0.0).std(axis=0) == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_the_way_never_overshoots_between_two_places() -> None:
+    camera = Camera()
+    way = camera.way(np.arange(0, 1e-6 + camera.every * (len(camera.right) - 1), 1e-4))
+    for axis, places in enumerate((camera.right, camera.down)):
+        assert min(places) - 1e-9 <= way[:, axis].min() and way[:, axis].max() <= max(places) + 1e-9
+
+
+# Pixels that rest, and noise ------------------------------------------------------------------------------------
+
+
+def intervals(recordings: list[NDArray[np.void]]) -> NDArray[np.int64]:
+    found = []
+    for events in recordings:
+        place = events["y"].astype(int) * 1024 + events["x"]
+        order = np.lexsort((events["t"], place))
+        found.append(np.diff(events["t"][order])[np.diff(place[order]) == 0])
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("refractory", [2e-3, 5.3e-3])
+def test_no_pixel_fires_in_its_refractory_period(refractory: float) -> None:
+    camera = replace(Camera(), refractory=refractory, background=20.0)
+    assert intervals(camera.events(digits(12))).min() >= 1e6 * refractory - 1  # times are cut to whole microseconds
+    assert intervals(replace(camera, refractory=0.0).events(digits(12))).min() < 1e6 * refractory - 1
+
+
+def test_background_events_are_poisson_and_mostly_on() -> None:
+    """The sum over recordings lies where a Poisson number does, but for one run in a million; so does the ON share."""
+    camera = replace(Camera(), background=3.0, background_on=0.9, refractory=0.0, duration=0.3)
+    made = camera.events(full(count=200, value=0), seed=5)
+    total, mean = sum(map(len, made)), 3.0 * 0.3 * 34 * 34 * 200
+    least, most = poisson.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], mean)
+    assert least <= total <= most
+    on = sum(int(events["p"].sum()) for events in made)
+    assert binom.ppf(FALSE_ALARM / 2, total, 0.9) <= on <= binom.isf(FALSE_ALARM / 2, total, 0.9)
+    spread = np.var([len(events) for events in made]) / np.mean([len(events) for events in made])
+    assert 0.5 < spread < 1.7  # chi-square of 199 degrees of freedom, beyond one in a million on either side
+    pixels = np.concatenate(made)
+    for name in ("x", "y"):
+        per_line = np.bincount(pixels[name], minlength=34)
+        fewest, many = poisson.ppf([FALSE_ALARM / 68, 1 - FALSE_ALARM / 68], total / 34)
+        assert fewest <= per_line.min() and per_line.max() <= many
+    # the same test finds a rate that is off by 3 %
+    assert not least <= poisson.ppf(0.5, 1.03 * mean) <= most
+
+
+def test_pixels_differ_by_their_mismatch_and_a_sensor_keeps_it() -> None:
+    one = replace(BAR, mismatch=0.2, off=0.1)
+    first, again = (counts(events, one.shape)[0, :, 3:] for events in one.events(full(count=2)))
+    other = counts(replace(one, sensor=1).events(full())[0], one.shape)[0, :, 3:]
+    assert (first == again).all()
+    assert (first != other).any()
+    # as many events as the pixel's threshold fits into the contrast: the thresholds spread by 20 %
+    assert np.std(math.log(5) / (first + 0.5)) / 0.1 == pytest.approx(0.2, rel=0.4)
+    assert not np.std(counts(replace(one, mismatch=0.0).events(full())[0], one.shape)[0, :, 3:])
+
+
+# What is drawn --------------------------------------------------------------------------------------------------
+
+
+def same(a: list[NDArray[np.void]], b: list[NDArray[np.void]]) -> bool:
+    return len(a) == len(b) and all(np.array_equal(one, other) for one, other in zip(a, b, strict=True))
+
+
+def test_a_recording_depends_on_its_number_and_not_on_the_batch_or_the_threads() -> None:
+    camera, batch = Camera(), digits(9)
+    made = camera.events(batch, seed=3)
+    assert same(made, camera.events(batch, seed=3, threads=4))
+    assert same([made[k] for k in (6, 1, 4)], camera.events(batch.take([6, 1, 4]), seed=3))
+    assert same(made[:0], camera.events(batch.take(slice(0)), seed=3))
+
+
+def test_another_seed_stream_or_number_makes_another_recording() -> None:
+    camera, batch = Camera(), digits(1)
+    made = camera.events(batch, seed=3)
+    assert not same(made, camera.events(batch, seed=4))
+    assert not same(made, camera.events(batch, seed=3, stream=1))
+    assert not same(made, camera.events(replace(batch, numbers=batch.numbers + 1), seed=3))
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.floats(-20, 20), st.floats(-20, 20), st.floats(0.02, 1),
+    st.floats(0, 0.05), st.floats(0, 100), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_events_are_on_the_sensor_and_in_order(
+    rows: int, columns: int, right: float, down: float, threshold: float, refractory: float, noise: float, seed: int
+) -> None:
+    camera = replace(
+        Camera(), shape=(rows, columns), right=(0.0, right), down=(down, 0.0), every=0.05, duration=0.06, on=threshold,
+        off=threshold, refractory=refractory, background=noise,
+    )  # fmt: skip
+    for events in camera.events(digits(2), seed=seed):
+        assert (np.diff(events["t"]) >= 0).all()
+        assert ((events["t"] >= 0) & (events["t"] < 60_000)).all()
+        assert ((events["x"] >= 0) & (events["x"] < columns) & (events["y"] >= 0) & (events["y"] < rows)).all()
+
+
+# Into spikes ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_filmed_passes_through_the_same_sensor_encoder_as_recordings(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
+    batch, filmed = digits(5), Filmed(seed=2)
+    packed = filmed.prepared(batch, threads=2)
+    expected = Sensor().spikes(filmed.camera.events(batch, seed=2), (34, 34, 2))
+    assert packed.spikes() == expected
+    assert packed.shape == (34, 34, 2) and packed.dataset != batch.dataset
+    assert filmed.encode(packed.take([3, 0]), seed=9, epoch=4).sample(0) == expected.sample(3)
+
+
+def test_test_images_are_drawn_apart_and_another_seed_has_its_own_cache(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
+    batch = digits(2)
+    spikes = [
+        Filmed(seed=seed).prepared(replace(batch, split=split)).spikes()
+        for seed, split in ((0, "train"), (0, "test"), (1, "train"))
+    ]
+    assert spikes[0] != spikes[1] and spikes[0] != spikes[2]
+
+
+# Refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("on", 0.0), ("off", 1e-9), ("ink", 0.0), ("blur", math.nan), ("refractory", -1e-3), ("background_on", 1.1),
+        ("step", 0.0), ("duration", 1e9), ("right", (0.0,)), ("right", (0.0, math.inf)), ("corner", (1.0,)),
+        ("shape", (34,)), ("shape", (34, 0)), ("sensor", -1), ("jitter", "much"), ("wobble", 1.0),
+    ],
+)  # fmt: skip
+def test_a_camera_that_cannot_be_is_refused_by_the_name_of_its_option(field: str, value: object) -> None:
+    with pytest.raises(Refused, match=f"Camera.{field}"):
+        replace(Camera(), **{field: value})
+
+
+def test_images_and_numbers_that_cannot_be_filmed_are_refused() -> None:
+    camera, batch = Camera(), digits(2)
+    with pytest.raises(Refused, match="images of shape"):
+        camera.events(replace(batch, shape=(784,)))
+    with pytest.raises(Refused, match="seed"):
+        camera.events(batch, seed=-1)
+    with pytest.raises(Refused, match="number"):
+        camera.events(replace(batch, numbers=batch.numbers - 1))
+    with pytest.raises(Refused, match="threads"):
+        camera.events(batch, threads=0)
+    with pytest.raises(
+        Refused, match="^Camera.right: 2 places .* and 32 down; needs as many places as down, at least 2$"
+    ):
+        Camera(right=(0.0, 1.0))
+    with pytest.raises(Refused, match="Filmed.seed"):
+        Filmed(seed=1 << 32)
+
+
+# Beside the recordings ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both(nmnist_folder: Path, mnist_folder: Path) -> tuple[list[NDArray[np.void]], list[NDArray[np.void]]]:
+    """The 80 recordings that are at hand of N-MNIST's test part, and what the camera makes of the same images."""
+    real, shown = (datasets.load(*part, folder=mnist_folder) for part in (("nmnist", "test"), ("mnist", "test")))
+    return list(datasets.events(real)), Camera().events(shown.take(real.numbers), seed=1, stream=1)
+
+
+def test_the_model_makes_about_as_many_events_as_the_recordings_of_the_same_images(both) -> None:
+    real, made = (np.array([len(events) for events in part]) for part in both)
+    assert made.mean() == pytest.approx(real.mean(), rel=0.1)
+    assert np.corrcoef(real, made)[0, 1] > 0.85
+    on = [np.concatenate(part)["p"].mean() for part in both]
+    assert on[1] == pytest.approx(on[0], abs=0.03)
+
+
+def test_the_model_fires_where_and_when_the_recordings_of_the_same_images_do(both) -> None:
+    def maps(events: NDArray[np.void]) -> NDArray[np.float64]:
+        third = np.digitize(events["t"], [105_000, 220_000])
+        return np.stack([counts(events[third == k], (34, 34)) for k in range(3)]).astype(float)
+
+    real, made = (np.stack([maps(events) for events in part]) for part in both)
+    same_image = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(real, made, strict=True)]
+    another = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(real, np.roll(made, 1, axis=0), strict=True)]
+    swapped = [np.corrcoef(a.ravel(), b[:, ::-1].ravel())[0, 1] for a, b in zip(real, made, strict=True)]
+    assert np.median(same_image) > 0.88
+    assert np.median(another) < 0.6 and np.median(swapped) < 0.6
+
+
+def test_the_report_holds_both_beside_each_other_and_draws_them(both, tmp_path: Path) -> None:
+    script, drawn = Path(__file__).resolve().parents[2] / "scripts" / "camera_model.py", tmp_path / "camera.png"
+    command = [sys.executable, str(script), "--part", "test", "--plot", str(drawn)]
+    environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    mean = sum(len(events) for events in both[0]) / len(both[0])
+    assert f"| events, mean | {mean:.0f} |" in done.stdout
+    assert drawn.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

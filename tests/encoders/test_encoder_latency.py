@@ -1,0 +1,138 @@
+"""Time to first spike: exact times, the order of intensities, and silence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from grey import check_encoder, grey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from snnlab.encoders import Latency
+from snnlab.errors import Refused
+
+LOG = Latency(form="log", least=0.2, tau=0.05)
+
+
+def first(code: Latency, values: Any, peak: int = 255) -> NDArray[np.int64]:
+    """The step in which each of these pixels fires, -1 for never; no pixel fires twice."""
+    dense = code.encode(grey([values], peak), seed=0).dense()[0]
+    assert dense.sum(axis=0).max(initial=0) <= 1
+    return np.where(dense.any(axis=0), dense.argmax(axis=0), -1)
+
+
+@pytest.mark.parametrize("code", [Latency(steps=50), replace(LOG, steps=80)], ids=["linear", "log"])
+def test_latency_is_an_encoder(code: Latency) -> None:
+    check_encoder(code)
+
+
+# Linear --------------------------------------------------------------------------------------------------------------
+
+
+def test_linear_times_by_hand() -> None:
+    """Five steps, a peak of 8: full intensity at once, each quarter one step earlier, and an eighth between two."""
+    code = Latency(steps=5, least=0.0)
+    assert first(code, [8, 6, 4, 2, 0], peak=8).tolist() == [0, 1, 2, 3, -1]
+    assert first(code, [7, 1], peak=8).tolist() == [1, 4]  # halves are the later step
+
+
+@settings(max_examples=100)
+@given(steps=st.integers(1, 2000), peak=st.integers(1, 255), least=st.integers(0, 254))
+def test_linear_times_are_nearest_to_the_exact_ones(steps: int, peak: int, least: int) -> None:
+    darkest = min(least, peak - 1)
+    found = first(Latency(steps=steps, least=darkest / peak), range(peak + 1), peak)
+    for value, step in enumerate(found.tolist()):
+        exact = Fraction(peak - value, peak) * (steps - 1)
+        assert step == -1 if value <= darkest else abs(step - exact) <= Fraction(1, 2) + Fraction(1, 10**9)
+
+
+# Logarithmic ---------------------------------------------------------------------------------------------------------
+
+
+def test_log_times_are_those_of_an_integrator_that_is_charged() -> None:
+    """Forward Euler of tau du/dt = x - u in steps of 1 us crosses `least` in the step that the code names."""
+    dt, fine = 1e-3, 1e-6
+    values = np.arange(52, 256, 7)
+    level, potential = values / 255, np.zeros(len(values))
+    crossed = np.full(len(values), -1)
+    for tick in range(round(0.4 / fine)):
+        potential += fine / LOG.tau * (level - potential)
+        crossed[(crossed < 0) & (potential >= LOG.least)] = tick
+    exact = (crossed + 1) * fine / dt
+    found = first(LOG, values)
+    clear = np.abs(exact - np.rint(exact)) > 0.02  # elsewhere Euler itself may be in the next step
+    assert clear.sum() > 20
+    assert np.array_equal(found[clear], np.floor(exact[clear]).astype(int))
+
+
+def test_a_linear_code_fails_the_test_of_the_integrator() -> None:
+    linear = first(replace(LOG, form="linear"), [100, 150, 200])
+    assert not np.array_equal(linear, first(LOG, [100, 150, 200]))
+
+
+def test_log_time_of_twice_the_threshold_is_ln_2_time_constants() -> None:
+    code = Latency(form="log", least=0.5, tau=0.1, steps=400)
+    assert first(code, [255]).tolist() == [math.floor(100 * math.log(2))]
+
+
+def test_what_would_be_later_than_the_last_step_never_fires() -> None:
+    slow = replace(LOG, steps=20)
+    full, cut = first(LOG, range(256)), first(slow, range(256))
+    assert (full >= 20).any()
+    assert np.array_equal(cut, np.where(full < 20, full, -1))
+
+
+# Of both -------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=100)
+@given(
+    form=st.sampled_from(["linear", "log"]),
+    steps=st.integers(1, 500),
+    least=st.floats(0.001, 0.999),
+    tau=st.floats(1e-4, 10),
+)
+def test_brighter_is_never_later(form: Any, steps: int, least: float, tau: float) -> None:
+    found = first(Latency(form=form, steps=steps, least=least, tau=tau), range(256))
+    assert (found[np.arange(256) / 255 <= least] == -1).all()
+    fires = found[found >= 0]
+    assert (np.diff(fires) <= 0).all()
+    # whoever fires is brighter than all that do not
+    assert (found[256 - len(fires) :] >= 0).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
+def test_nothing_is_random(seed: int, epoch: int) -> None:
+    samples = grey([[0, 9, 100, 255]])
+    assert Latency().encode(samples, seed=seed, epoch=epoch) == Latency().encode(samples, seed=0)
+
+
+def test_with_no_least_intensity_all_but_black_pixels_fire() -> None:
+    raster = Latency(least=0.0).encode(grey([[0, 1, 255]]), seed=0).dense()[0]
+    assert raster.sum(axis=0).tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"steps": -1}, "Latency.steps: found -1"),
+        ({"dt": math.inf}, "Latency.dt: found inf"),
+        ({"form": "Linear"}, "Latency.form: found 'Linear'; did you mean 'linear'"),
+        ({"least": 1.0}, "Latency.least: found 1.0; needs an intensity"),
+        (
+            {"least": 0.0, "form": "log"},
+            "Latency.least: found 0.0; needs an intensity, .* from 1e-6 on where form is log",
+        ),
+        ({"tau": 0.0}, "Latency.tau: found 0.0; needs seconds, 1e-9 to 1000"),
+        ({"tau": 1e300}, r"Latency.tau: found 1e\+300; needs seconds"),
+    ],
+)
+def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        Latency(**options)

@@ -1,0 +1,392 @@
+"""Credit for errors in spike times against its definitions, written the slow way: every step, every synapse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlab import engine
+from snnlab.data.spikes import Spikes
+from snnlab.engine import Events, Kernel, Window
+from snnlab.errors import Refused
+
+DT = 1e-4
+NORMAD = Kernel(tau_1=5e-3, tau_2=1.25e-3, tau_L=1e-3, C=300e-12)
+kernels = st.builds(
+    Kernel,
+    tau_1=st.floats(3e-3, 30e-3),
+    tau_2=st.floats(1.1e-3, 2.5e-3),
+    tau_L=st.one_of(st.floats(0.2e-3, 0.9e-3), st.floats(31e-3, 50e-3)),
+    C=st.floats(1e-12, 1.0),
+)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def response(kernel, steps):
+    """The potential in each step after a spike, from the equations of current and leak and no closed form (steps,)."""
+    rates = 1 / np.array([kernel.tau_2, kernel.tau_1, kernel.tau_L])
+    equations = np.diag(-rates)
+    equations[1, 0] = rates[0] - rates[1]
+    equations[2, 1] = 1 / kernel.C
+    step, state, found = scipy.linalg.expm(equations * DT), np.array([1.0, 0.0, 0.0]), []
+    for _ in range(steps):
+        found.append(state[2])
+        state = step @ state
+    return np.array(found)
+
+
+def filtering(kernel, steps):
+    """The matrix that filters a train (steps, steps): what step t hears of step s, nothing for s >= t."""
+    lags = np.subtract.outer(np.arange(steps), np.arange(steps))
+    return np.where(lags > 0, response(kernel, steps)[np.maximum(lags, 0)], 0.0)
+
+
+def drawn(rng, samples, steps, size, rate=0.05):
+    """Spikes of which one neuron and one sample have none, and steps with many."""
+    raster = rng.random((samples, steps, size)) < rate * rng.uniform(0, 2, size)
+    raster[:, :, rng.integers(size)] = False
+    raster[rng.integers(samples), :, :] &= samples == 1
+    return Spikes.from_dense(raster, DT)
+
+
+def errors(rng, samples, steps, size, count):
+    at = (rng.integers(bound, size=count) for bound in (samples, steps, size))
+    return Events.from_columns(*at, rng.choice([-1.0, 1.0, 0.3, 0.0], count))
+
+
+def defined(pre, events, post_size, kernel, normalised, floor):
+    """products and norms from the whole of d (samples, steps, inputs)."""
+    d = filtering(kernel, pre.steps) @ pre.dense().astype(float)
+    rows = d[events.sample, events.step]
+    norms = np.sqrt((rows**2).sum(axis=1))
+    products = np.zeros((pre.size, post_size))
+    for e, row in enumerate(rows):
+        if norms[e] > floor * norms[events.sample == events.sample[e]].mean() and norms[e] > 0:
+            products[:, events.neuron[e]] += events.value[e] * row / (norms[e] if normalised else 1)
+    return products, norms
+
+
+def close(found, wanted, tolerance=1e-12):
+    return np.abs(found - wanted).max(initial=0) <= tolerance * np.abs(wanted).max(initial=0)
+
+
+# Kernel ---------------------------------------------------------------------------------------------------------------
+
+
+@given(kernel=kernels, t=st.floats(1e-5, 50e-3))
+def test_the_kernel_is_the_current_through_the_leak(kernel, t):
+    def through(s):
+        alpha = np.exp(-s / kernel.tau_1) - np.exp(-s / kernel.tau_2)
+        return alpha * np.exp(-(t - s) / kernel.tau_L) / kernel.C
+
+    wanted = scipy.integrate.quad(through, 0, t, epsrel=1e-10, limit=200)[0]
+    assert kernel.at(t) == pytest.approx(wanted, rel=1e-7, abs=1e-9 * 1e-3 / kernel.C)
+
+
+def test_the_kernel_begins_at_nothing_with_the_slope_of_nothing():
+    assert NORMAD.at([-1e-3, 0.0]).tolist() == [0, 0]
+    # alpha(t) grows as t (1/tau_2 - 1/tau_1), so that the potential grows as t**2/2 of that, over C
+    assert NORMAD.at(1e-7) == pytest.approx(1e-14 / 2 * 600 / 300e-12, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"tau_L": 0.0}, "Kernel: tau_L: found 0.0; needs a number above 0"),
+        ({"C": float("nan")}, "Kernel: C: found nan"),
+        ({"tau_2": 1e-3}, "Kernel: tau_2: 0.001 s, and tau_L is 0.001 s; they must differ, by 0.1% at least"),
+        ({"tau_L": 5.001e-3}, "Kernel: tau_1: 0.005 s, and tau_L is 0.005001 s"),
+        ({"tau_1": 1.25e-3}, "Kernel: tau_1: 0.00125 s, and tau_2 is 0.00125 s"),
+        ({"tau_1": 1.1e-3}, "tau_1, of the decay, is the longer one"),
+    ],
+)
+def test_kernels_that_are_none_are_refused_by_name(wrong, words):
+    with pytest.raises(Refused, match=words):
+        replace(NORMAD, **wrong)
+
+
+# Against the definitions ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(
+    kernel=kernels,
+    seed=seeds,
+    samples=st.integers(1, 11),
+    steps=st.integers(1, 130),
+    size=st.sampled_from([1, 7, 8, 41]),
+    post=st.integers(1, 5),
+    # beyond 64 instants in a sample their potentials are worked out in several parts
+    count=st.sampled_from([0, 1, 10, 90, 400]),
+    normalised=st.booleans(),
+    floor=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
+)
+def test_products_are_the_sum_over_errors(kernel, seed, samples, steps, size, post, count, normalised, floor):
+    rng = np.random.default_rng(seed)
+    pre, events = drawn(rng, samples, steps, size), errors(rng, samples, steps, post, count)
+    found, norms = engine.error_products(pre, events, post, kernel, normalised=normalised, floor=floor)
+    wanted, lengths = defined(pre, events, post, kernel, normalised, 0 if floor == 1 else floor)
+    assert close(norms, lengths, 1e-11)
+    if floor < 1:  # where norms are equal, rounding would decide
+        assert close(found, wanted, 1e-10 if normalised else 1e-11)
+
+
+@settings(max_examples=60)
+@given(
+    kernel=kernels,
+    seed=seeds,
+    samples=st.integers(1, 6),
+    steps=st.integers(1, 130),
+    size=st.sampled_from([1, 7, 20]),
+    post=st.sampled_from([1, 8, 19]),
+    count=st.integers(0, 100),
+)
+def test_what_is_sent_back_is_the_sum_over_later_errors(kernel, seed, samples, steps, size, post, count):
+    rng = np.random.default_rng(seed)
+    pre, events = drawn(rng, samples, steps, size, 0.1), errors(rng, samples, steps, post, count)
+    weights = rng.normal(size=(size, post))
+    found = engine.sent_back(events, weights, pre, kernel)
+    dense = np.zeros((samples, steps, post))
+    np.add.at(dense, (events.sample, events.step, events.neuron), events.value)
+    to_come = (filtering(kernel, steps).T @ dense) @ weights.T
+    assert close(found, to_come[pre.events()], 1e-11)
+
+
+def one_batch():
+    """Spikes, errors of the layer after them, and the weights between."""
+    rng = np.random.default_rng(3)
+    return drawn(rng, 11, 200, 30), errors(rng, 11, 200, 4, 300), rng.normal(size=(30, 4))
+
+
+@pytest.fixture
+def batch():
+    return one_batch()
+
+
+def test_the_definitions_see_another_time_constant_and_a_spike_of_the_same_step(batch):
+    pre, events, weights = batch
+    products, _ = engine.error_products(pre, events, 4, NORMAD)
+    sent = engine.sent_back(events, weights, pre, NORMAD)
+    other = replace(NORMAD, tau_L=1.5e-3)
+    assert not close(engine.error_products(pre, events, 4, other)[0], products, 0.01)
+    assert not close(engine.sent_back(events, weights, pre, other), sent, 0.01)
+    late = replace(events, step=np.minimum(events.step + 1, 199))
+    assert not close(engine.error_products(pre, late, 4, NORMAD)[0], products, 0.01)
+    assert not close(engine.sent_back(late, weights, pre, NORMAD), sent, 0.01)
+
+
+def test_an_error_in_the_step_of_a_spike_is_no_fault_of_it():
+    pre = Spikes.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
+    for step, reached in ((4, False), (5, False), (6, True)):
+        events = Events.from_columns([0], [step], [0], [1.0])
+        products, norms = engine.error_products(pre, events, 1, NORMAD)
+        assert norms[0] == pytest.approx(float(NORMAD.at(DT)) if reached else 0, rel=1e-10)
+        assert products[0, 0] == (1 if reached else 0)
+        sent = engine.sent_back(events, np.ones((1, 1)), pre, NORMAD)
+        assert sent[0] == pytest.approx(float(NORMAD.at(DT)) if reached else 0, rel=1e-10)
+
+
+def windowed(tau, steps):
+    """The matrix that filters a train by exp(-t/tau), in the steps after a spike (steps, steps)."""
+    lags = np.subtract.outer(np.arange(steps), np.arange(steps))
+    return np.where(lags > 0, np.exp(-np.maximum(lags, 0) * DT / tau), 0.0)
+
+
+@settings(max_examples=60)
+@given(
+    tau=st.floats(0.2e-3, 1.0),
+    seed=seeds,
+    samples=st.integers(1, 6),
+    steps=st.integers(1, 130),
+    size=st.sampled_from([1, 7, 20]),
+    post=st.sampled_from([1, 8, 19]),
+    count=st.sampled_from([0, 1, 10, 90, 400]),
+    normalised=st.booleans(),
+)
+def test_a_window_is_a_single_exponential_after_each_spike(tau, seed, samples, steps, size, post, count, normalised):
+    rng = np.random.default_rng(seed)
+    pre, events = drawn(rng, samples, steps, size, 0.1), errors(rng, samples, steps, post, count)
+    d = windowed(tau, steps) @ pre.dense().astype(float)
+    rows = d[events.sample, events.step]
+    norms = np.sqrt((rows**2).sum(axis=1))
+    share = np.divide(1, norms, out=np.zeros(count), where=norms > 0) if normalised else np.ones(count)
+    wanted = np.zeros((size, post))
+    np.add.at(wanted.T, events.neuron, (events.value * share)[:, None] * rows)
+    found, lengths = engine.error_products(pre, events, post, Window(tau), normalised=normalised)
+    assert close(lengths, norms, 1e-11) and close(found, wanted, 1e-10)
+    weights = rng.normal(size=(size, post))
+    dense = np.zeros((samples, steps, post))
+    np.add.at(dense, (events.sample, events.step, events.neuron), events.value)
+    to_come = (windowed(tau, steps).T @ dense) @ weights.T
+    assert close(engine.sent_back(events, weights, pre, Window(tau)), to_come[pre.events()], 1e-11)
+
+
+def test_a_window_sees_no_spike_of_its_own_step_and_is_not_that_of_another_time_constant(batch):
+    """In step 6 a spike of step 5 has faded by exp(-dt/tau); in step 5 it is not there, for all that exp(0) is 1."""
+    pre = Spikes.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
+    for step, wanted in ((4, 0.0), (5, 0.0), (6, np.exp(-0.1)), (15, np.exp(-1.0))):
+        events = Events.from_columns([0], [step], [0], [1.0])
+        found, _ = engine.error_products(pre, events, 1, Window(1e-3), normalised=False)
+        assert found[0, 0] == pytest.approx(wanted, rel=1e-12)
+        assert engine.sent_back(events, np.ones((1, 1)), pre, Window(1e-3))[0] == pytest.approx(wanted, rel=1e-12)
+    pre, events, _ = batch
+    one, other = (engine.error_products(pre, events, 4, Window(tau), normalised=False)[0] for tau in (5e-3, 5.5e-3))
+    assert not close(one, other, 0.01)
+
+
+@pytest.mark.parametrize("tau", [0.0, -1e-3, float("inf"), float("nan")])
+def test_windows_that_are_none_are_refused(tau):
+    with pytest.raises(Refused, match=f"Window: tau: found {tau}; needs seconds, above 0"):
+        Window(tau)
+
+
+# The two forms of the multilayer rule ---------------------------------------------------------------------------------
+
+
+def direct(trains, weights, eps, filters):
+    """Form 1: every synapse's own trace D, passed on through the layers above; changes from the first layer on.
+
+    trains   of input and hidden layers, (steps, neurons) each
+    weights  between hidden layers and to the outputs
+    eps      normalised errors (steps, outputs)
+    """
+    changes = []
+    for layer in range(1, len(trains)):
+        d = filters @ trains[layer - 1]
+        # (steps, from input j, through neuron i of this layer, at neuron k of a layer above)
+        own = np.einsum("ti,tj->tji", trains[layer], d)
+        reach = np.einsum("st,tji,ik->sjik", filters, own, weights[layer - 1])
+        for above, passed in zip(trains[layer + 1 :], weights[layer:], strict=True):
+            reach = np.einsum("st,tk,tjik,kl->sjil", filters, above, reach, passed)
+        changes.append(np.einsum("tk,tjik->ji", eps, reach))
+    return changes
+
+
+def backwards(layers, weights, events, kernel):
+    """Form 2: errors sent back from layer to layer; changes of all layers, from the first on."""
+    changes, norms = engine.error_products(layers[-1], events, weights[-1].shape[1], kernel)
+    found, events = [changes], events.over(norms)
+    for below, layer, weight in zip(layers[-2::-1], layers[:0:-1], weights[::-1], strict=True):
+        events = Events.at_spikes(layer, engine.sent_back(events, weight, layer, kernel))
+        found.append(engine.error_products(below, events, layer.size, kernel, normalised=False)[0])
+    return found[::-1]
+
+
+@settings(max_examples=30)
+@given(kernel=kernels, seed=seeds, depth=st.sampled_from([2, 3]), samples=st.integers(1, 3))
+def test_both_forms_of_the_multilayer_rule_agree(kernel, seed, depth, samples):
+    rng = np.random.default_rng(seed)
+    steps, sizes, outputs = 60, rng.integers(2, 7, depth), 3
+    layers = [Spikes.from_dense(rng.random((samples, steps, size)) < 0.1, DT) for size in sizes]
+    weights = [rng.normal(size=shape) for shape in zip(sizes[1:], [*sizes[2:], outputs], strict=True)]
+    events = errors(rng, samples, steps, outputs, 25)
+    found = backwards(layers, weights, events, kernel)
+    products, norms = defined(layers[-1], events, outputs, kernel, True, 0)
+    assert close(found[-1], products, 1e-10)
+    eps = np.zeros((samples, steps, outputs))
+    np.add.at(eps, (events.sample, events.step, events.neuron), events.over(norms).value)
+    filters = filtering(kernel, steps)
+    wanted = [
+        direct([layer.dense()[b].astype(float) for layer in layers], weights, eps[b], filters) for b in range(samples)
+    ]
+    for change, parts in zip(found[:-1], zip(*wanted, strict=True), strict=True):
+        assert close(change, np.sum(parts, axis=0), 1e-12)
+
+
+def test_the_two_forms_differ_where_the_kernels_do(batch):
+    pre, events, weights = batch
+    hidden = drawn(np.random.default_rng(8), 11, 200, 30)
+    right = backwards([pre, hidden], [weights], events, NORMAD)[0]
+    wrong = backwards([pre, hidden], [weights], events, replace(NORMAD, tau_2=1.3e-3))[0]
+    assert np.abs(right).max() > 0
+    assert not close(wrong, right, 0.01)
+
+
+# Floor, batches, threads ----------------------------------------------------------------------------------------------
+
+
+def test_events_with_hardly_any_input_count_nothing():
+    """An error one step after the very first spike, and others amid many."""
+    rng = np.random.default_rng(0)
+    raster = rng.random((1, 400, 50)) < 0.02
+    raster[:, :100] = False
+    raster[0, 20, 3] = True
+    pre = Spikes.from_dense(raster, DT)
+    events = Events.from_columns([0] * 4, [21, 200, 300, 399], [0] * 4, [1.0] * 4)
+    all_, norms = engine.error_products(pre, events, 1, NORMAD)
+    some, again = engine.error_products(pre, events, 1, NORMAD, floor=0.01)
+    assert norms[0] < 0.01 * norms.mean() < norms[1:].min() and np.array_equal(norms, again)
+    first = np.zeros((50, 1))
+    first[3] = 1  # a step of full length, along the only input that has fired
+    assert np.allclose(all_ - some, first, rtol=0, atol=1e-12)
+    assert events.over(norms, 0.01).value.tolist() == [0, *(1 / norms[1:])]
+    assert events.over(norms).value[0] == 1 / norms[0]
+
+
+@pytest.mark.parametrize("count", [30, 500])
+def test_the_floor_is_a_part_of_the_mean_of_all_errors_of_a_sample_however_many(count):
+    rng = np.random.default_rng(4)
+    # louder and louder, so that a mean over some of the errors would be another one
+    pre = Spikes.from_dense(rng.random((2, 300, 20)) < np.linspace(0, 0.2, 300)[:, None], DT)
+    events = errors(rng, 2, 300, 3, count)
+    found, norms = engine.error_products(pre, events, 3, NORMAD, floor=0.8)
+    assert close(found, defined(pre, events, 3, NORMAD, True, 0.8)[0], 1e-11)
+    assert not close(found, defined(pre, events, 3, NORMAD, True, 0.6)[0], 0.01)
+    own = [norms[events.sample == b].mean() for b in range(2)]
+    assert np.array_equal(
+        events.over(norms, 0.8).value != 0, (norms > 0.8 * np.take(own, events.sample)) & (events.value != 0)
+    )
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.3])
+@pytest.mark.parametrize("count", [100, 3000])
+def test_a_batch_is_the_sum_of_its_samples(count, floor):
+    rng = np.random.default_rng(1)
+    pre, events = drawn(rng, 13, 150, 30), errors(rng, 13, 150, 4, count)
+    products, norms = engine.error_products(pre, events, 4, NORMAD, floor=floor)
+    total, lengths = np.zeros_like(products), []
+    for b in range(13):
+        own = events.sample == b
+        columns = (events.step[own], events.neuron[own], events.value[own])
+        one = Events.from_columns(np.zeros(own.sum()), *columns)
+        part, length = engine.error_products(pre.sample(b), one, 4, NORMAD, floor=floor)
+        total += part
+        lengths.extend(length)
+    assert np.array_equal(norms, lengths)
+    assert close(products, total, 1e-12)
+
+
+def test_results_are_the_same_bits_on_any_number_of_threads(batch):
+    pre, events, weights = batch
+    products, norms = engine.error_products(pre, events, 4, NORMAD, floor=0.01, threads=1)
+    sent = engine.sent_back(events, weights, pre, NORMAD, threads=1)
+    assert np.abs(products).max() > 0 and np.abs(sent).max() > 0
+    for threads in (2, 3, 16):
+        again = engine.error_products(pre, events, 4, NORMAD, floor=0.01, threads=threads)
+        assert np.array_equal(again[0], products) and np.array_equal(again[1], norms)
+        assert np.array_equal(engine.sent_back(events, weights, pre, NORMAD, threads=threads), sent)
+
+
+def test_a_layer_so_wide_that_its_batch_is_not_divided():
+    rng = np.random.default_rng(2)
+    pre, events = drawn(rng, 9, 40, 3000, 0.01), errors(rng, 9, 40, 3000, 20)
+    products, _ = engine.error_products(pre, events, 3000, NORMAD, normalised=False)
+    wanted, _ = defined(pre, events, 3000, NORMAD, False, 0)
+    assert np.abs(wanted).max() > 0 and close(products, wanted, 1e-11)
+
+
+def test_silence_and_no_errors_give_nothing(batch):
+    pre, events, weights = batch
+    quiet = Spikes.from_dense(np.zeros((11, 200, 30), bool), DT)
+    products, norms = engine.error_products(quiet, events, 4, NORMAD)
+    assert not products.any() and not norms.any() and products.shape == (30, 4)
+    assert engine.sent_back(events, weights, quiet, NORMAD).shape == (0,)
+    none = Events.from_columns([], [], [], [])
+    products, norms = engine.error_products(pre, none, 4, NORMAD, floor=0.5)
+    assert not products.any() and norms.shape == (0,)
+    assert not engine.sent_back(none, weights, pre, NORMAD).any()
+    assert len(none.over(norms)) == 0

@@ -1,0 +1,116 @@
+"""Products through shared weights against those through the same synapses one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlab import cards, engine
+from snnlab.data.spikes import Spikes
+from snnlab.errors import Refused
+from snnlab.networks.circuit import Circuit, Population, Projection, Source
+from snnlab.networks.weights import Convolution, Pooling, Weights, sparse
+
+DT = 1e-3
+
+
+def wire(weights: Weights, card: str = "lif_exp_euler", delay: float = 0.0, v_th: float = 3.0) -> Circuit:
+    nodes = (Source("eye", weights.shape[0]), Population("layer", cards.cell(card), weights.shape[1], {"v_th": v_th}))
+    return Circuit(nodes, (Projection("eye", "layer", "synapse", weights, delay),), DT)
+
+
+def both(circuit: Circuit, spikes: Spikes, seed: int, **how: object) -> tuple[engine.Credit, engine.Credit]:
+    """What flows back through a projection, and what does through its synapses one by one."""
+    rng = np.random.default_rng(seed)
+    post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
+    scale, send = rng.normal(size=(2, spikes.samples, post.spikes.size))
+    scale[0] = send[0] = 0  # a sample without error
+    (one,) = circuit.projections
+    full = Projection(one.pre, one.post, one.receptor, sparse(one.weights).toarray(), one.delay)
+    return tuple(
+        engine.products(each, spikes, post, scale, send, precision="float64", **how)  # type: ignore[arg-type,return-value]
+        for each in (one, full)
+    )
+
+
+def gathered(weights: Convolution, full: np.ndarray) -> np.ndarray:
+    """The sum over the synapses that share each number of the kernels: `full` has one for each synapse."""
+    kernels = np.arange(1, weights.kernels.size + 1, dtype=float).reshape(weights.kernels.shape)
+    synapses = Convolution(kernels, weights.image).sparse()
+    found = np.zeros(weights.kernels.size)
+    np.add.at(found, synapses.data.astype(int) - 1, full[synapses.coords])
+    return found.reshape(kernels.shape)
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    image=st.tuples(st.integers(3, 9), st.integers(3, 9)),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 20)),
+    card=st.sampled_from(["lif_exp", "lif_exp_euler"]),
+    delay=st.sampled_from([0.0, 1e-3, 4e-3]),
+)
+def test_a_kernel_learns_what_its_synapses_would_learn_together(
+    seed: int, image: tuple[int, int], kernel: tuple[int, ...], card: str, delay: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    weights = Convolution(rng.uniform(-0.3, 1, kernel) * 3, image)
+    spikes = Spikes.from_dense(rng.random((3, 60, weights.shape[0])) < 0.2, dt=DT)
+    found, expected = both(wire(weights, card, delay), spikes, seed)
+    np.testing.assert_allclose(found.summed, gathered(weights, expected.summed), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.sent, expected.sent, rtol=1e-10, atol=1e-10)
+
+
+def test_there_is_something_to_learn_and_a_step_more_of_delay_is_seen() -> None:
+    """The controls of the test above."""
+    rng = np.random.default_rng(1)
+    weights = Convolution(rng.uniform(-0.3, 1, (3, 3, 2, 5)) * 3, (8, 8))
+    spikes = Spikes.from_dense(rng.random((3, 60, 128)) < 0.2, dt=DT)
+    found, _ = both(wire(weights), spikes, 1)
+    late, _ = both(wire(weights, delay=DT), spikes, 1)
+    assert found.summed is not None
+    assert late.summed is not None
+    assert np.abs(found.summed).min() > 0.1
+    assert np.abs(found.summed - late.summed).max() > 0.01 * np.abs(found.summed).max()
+
+
+def test_pooling_sends_error_down_and_learns_nothing() -> None:
+    rng = np.random.default_rng(2)
+    weights = Pooling((7, 6, 3), 2, 1.5)
+    spikes = Spikes.from_dense(rng.random((3, 60, weights.shape[0])) < 0.3, dt=DT)
+    found, expected = both(wire(weights, v_th=1.0), spikes, 2)
+    assert found.summed is None
+    assert expected.sent is not None
+    assert np.count_nonzero(expected.sent) > 100
+    np.testing.assert_allclose(found.sent, expected.sent, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_threads_change_no_bit_and_float32_is_near(precision: engine.Precision) -> None:
+    rng = np.random.default_rng(3)
+    weights = Convolution(rng.uniform(-0.3, 1, (3, 3, 2, 17)) * 3, (8, 8))
+    spikes = Spikes.from_dense(rng.random((11, 60, 128)) < 0.2, dt=DT)
+    circuit = wire(weights)
+    post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
+    scale, send = rng.normal(size=(2, 11, weights.shape[1]))
+    found = [
+        engine.products(circuit.projections[0], spikes, post, scale, send, precision=precision, threads=threads)
+        for threads in (1, 2, 3)
+    ]
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.summed, found[0].summed)
+        np.testing.assert_array_equal(other.sent, found[0].sent)
+    exact = engine.products(circuit.projections[0], spikes, post, scale, send, precision="float64")
+    assert exact.summed is not None
+    np.testing.assert_allclose(found[0].summed, exact.summed, atol=2e-4 * np.abs(exact.summed).max())
+
+
+def test_sparse_weights_are_refused() -> None:
+    circuit = wire(scipy.sparse.coo_array(np.ones((3, 4))))
+    spikes = Spikes.from_dense(np.ones((1, 5, 3), dtype=bool), dt=DT)
+    post = engine.run(circuit, {"eye": spikes})["layer"]
+    with pytest.raises(Refused, match="sparse weights; needs a full array, a convolution or pooling"):
+        engine.products(circuit.projections[0], spikes, post, np.ones((1, 4)))

@@ -1,0 +1,250 @@
+"""Everything that an experiment may change has a name and an explanation, and is read as its type or refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_run import EXPERIMENT, begun
+
+from snnlab.encoders import Ear, Filmed, Poisson
+from snnlab.engine import Precision
+from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS
+from snnlab.experiments.core.options import explained, option_of, read
+from snnlab.networks.corinfomax import InfoMax
+from snnlab.networks.feedforward import Layers
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.networks.mlp import RateLayers
+from snnlab.rules.corinfomax.rule import CorInfoMax
+from snnlab.rules.dendritic.continuous import Dendritic
+from snnlab.rules.dendritic.two_pass import Start, TwoSweep
+from snnlab.rules.rate.backprop import Backprop
+from snnlab.rules.rate.descent import Initial
+from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
+from snnlab.rules.rate.self_assembly import SelfAssembly
+from snnlab.rules.rate.z_il import ZIL
+from snnlab.rules.spike_count.hm2bp import HM2BP, Decay
+from snnlab.rules.spike_time.base import Decision
+from snnlab.rules.spike_time.normad import Hidden, NormAD
+from snnlab.rules.spike_time.resume import ReSuMe
+from snnlab.rules.spike_time.span import SPAN
+
+NAMES = sorted(EXPERIMENTS)
+
+
+def leaves(value: Any, prefix: str = "") -> set[str]:
+    """Dotted names of all fields that are no dataclasses, found by walking."""
+    found: set[str] = set()
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        found |= leaves(inner, f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}"}
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    fixed = {"name", "summary", "reference", "reported", "dataset", "tested_on", "rule.threads"}
+    named = set() if isinstance(experiment.encoder, Poisson) else {"encoder"}
+    assert set(experiment.options()) == leaves(experiment) - fixed | named
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    told = experiment.explanations()
+    assert told.keys() == experiment.options().keys()
+    assert [option for option, text in told.items() if not text] == []
+    words = {
+        "rule.decay": Decay,
+        "rule.hidden": Hidden,
+        "rule.decision": Decision,
+        "rule.precision": Precision,
+        "rule.start": Start,
+        "rule.initial": Initial,
+    }
+    for option, kind in words.items():
+        assert option not in told or all(word in told[option] for word in get_args(kind))
+    own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
+           TwoSweep: "rule.interneuron", Backprop: "rule.decay", FeedbackAlignment: "rule.feedback",
+           SelfAssembly: "rule.mirror", Dendritic: "rule.lag", ZIL: "rule.gamma",
+           CorInfoMax: "rule.falling"}  # fmt: skip
+    assert own[type(experiment.rule)] in told and "rule.precision" in told
+    # the last words of a row of three lines, of two and of one
+    assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
+    if isinstance(experiment.network, Microcircuit):
+        assert told["network.mixing"].endswith("of the output's from its teacher; one number for all alike")
+        return
+    if isinstance(experiment.network, RateLayers):
+        assert told["network.answer"] == "and of the output, one of the same"
+    if isinstance(experiment.network, InfoMax):
+        assert told["network.forgetting"].endswith("for the correlations of a layer with every one that comes")
+    if not isinstance(experiment.network, Layers):
+        assert told["network.hidden"] == "cells of each hidden layer"
+        return
+    assert told["network.hidden"].endswith('"15C5-P2" is two layers')
+    assert told["network.v_th"].startswith("threshold of every layer, the output's last, in the unit")
+
+
+def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_itself_by_it() -> None:
+    told = EXPERIMENTS["normad-xor"].explanations()
+    assert told["rule.halve_every"] == "epochs after which rates are halved, 0 for never"
+    assert told["rule.tau_L"] == "of the leak h, in seconds"
+    assert told["rule.desired.at"] == "seconds, when they fire"
+
+
+@dataclass(frozen=True)
+class Inner:
+    """What is inside.
+
+    depth, width  two of a kind,
+                  gone on with
+    Not a row  for it begins with a capital and has spaces.
+
+      untold  nor this one, which is further right
+
+    shade   with ``code`` in it
+    """
+
+    depth: int = 1
+    width: int = 2
+    shade: str = "dark"
+    untold: bool = True
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner = Inner()
+    plain: float = 0.0
+
+
+def test_explanations_are_the_rows_of_the_docstrings_and_nothing_else() -> None:
+    both = "two of a kind, gone on with"
+    found = {"inner.depth": both, "inner.width": both, "inner.shade": "with `code` in it", "inner.untold": "",
+             "plain": ""}  # fmt: skip
+    assert explained(Outer()) == found
+    assert explained(Outer(), skip=("inner",)) == {"plain": ""}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_survive_json(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    kept = json.loads(json.dumps(experiment.options()))
+    assert experiment.with_options(kept) == experiment
+
+
+@given(
+    hidden=st.lists(st.from_regex(r"[1-9][0-9]{0,3}|[1-9][0-9]?C[1-9]|P[1-9]", fullmatch=True), max_size=4),
+    rate=st.floats(1e-300, 1e300),
+    steps=st.integers(1, 10**6),
+    fresh=st.booleans(),
+    precision=st.sampled_from(["float32", "float64"]),
+)
+def test_options_mean_the_same_as_text_and_as_values(
+    hidden: list[str], rate: float, steps: int, fresh: bool, precision: str
+) -> None:
+    values = {
+        "network.hidden": hidden,
+        "rule.learning_rate": rate,
+        "encoder.steps": steps,
+        "encoder.fresh": fresh,
+        "rule.precision": precision,
+    }
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in values.items()
+    }
+    by_value, by_text = EXPERIMENT.with_options(values), EXPERIMENT.with_options(texts)
+    assert by_value == by_text
+    assert by_value.network.hidden == tuple(hidden)
+    assert by_value.encoder.fresh is fresh
+    assert isinstance(by_value.rule, HM2BP) and by_value.rule.learning_rate == rate
+
+
+def test_an_option_changes_itself_alone() -> None:
+    changed = EXPERIMENT.with_options({"rule.optimiser.beta1": "0.5"})
+    before, after = EXPERIMENT.options(), changed.options()
+    assert {name for name in before if before[name] != after[name]} == {"rule.optimiser.beta1"}
+    assert isinstance(changed.rule, HM2BP) and changed.rule.optimiser.beta1 == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("epochs", "0", "--set epochs: found 0; needs at least 1"),
+        ("batch", "-1", "--set batch: found -1; needs at least 1"),
+        ("batch", "1e2", "--set batch: found '1e2'; needs a whole number"),
+        ("batch", str(2**31), "--set batch: found '2147483648'; needs a whole number up to 2147483647"),
+        ("rule.lerning_rate", "1", "did you mean 'rule.learning_rate'"),
+        ("rule", "1", "--set rule: no such option"),
+        ("rule.threads", "1", "--set rule.threads: no such option"),
+        ("name", "mine", "--set name: no such option"),
+        ("", "5", "^--set: found '=5'; needs NAME=VALUE, such as epochs=5$"),
+        ("__class__", "1", "no such option"),
+        ("rule.__init__", "1", "no such option"),
+        ("rule.learning_rate", "fast", "--set rule.learning_rate: found 'fast'; needs a number"),
+        ("rule.learning_rate", "nan", "found 'nan'; needs a number"),
+        ("rule.learning_rate", "inf", "found 'inf'; needs a number"),
+        ("rule.learning_rate", "", "found ''; needs a number"),
+        ("rule.decay", "maybe", "--set rule.decay: found 'maybe'; known: cosine, late, none, sqrt"),
+        ("rule.self_term", "maybe", "found 'maybe'; needs true or false"),
+        ("rule.precision", "float16", "--set rule.precision: found 'float16'; did you mean"),
+        (
+            "network.hidden",
+            "10,x",
+            "--set network.hidden: found 'x' in '10,x'; needs layers of 1 to 9999999 neurons, as 800",
+        ),
+        ("network.hidden", "10,0", "--set network.hidden: found '0' in '10,0'; needs layers of 1 to"),
+        ("network.hidden", "5C0", "--set network.hidden: found '5C0'"),
+        ("network.hidden", "P", "--set network.hidden: found 'P'"),
+        ("network.inhibition", "-1", "--set network.inhibition: found -1.0; needs a weight, at least 0"),
+        ("network.v_th", "1,-1", "--set network.v_th: .* thresholds above 0"),
+        ("encoder.steps", "0", "--set encoder.steps: found 0"),
+        ("encoder.brightest", "2", "--set encoder.brightest: found 2.0; needs a probability"),
+        ("encoder.dt", "1 ms", "--set encoder.dt: found '1 ms'; needs a number"),
+    ],
+)
+def test_an_impossible_option_is_refused_by_name(name: str, given: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        EXPERIMENT.with_options({name: given})
+
+
+def test_layers_and_thresholds_must_be_as_many() -> None:
+    with pytest.raises(Refused, match="network.v_th: 2 thresholds; needs one for each of 3 layers"):
+        begun(Path("never made"), experiment=EXPERIMENT.with_options({"network.hidden": "20,20"}))
+    assert not Path("never made").exists()
+
+
+@given(value=st.one_of(st.none(), st.lists(st.none()), st.dictionaries(st.text(), st.none()), st.text()))
+def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) -> None:
+    try:
+        found = read(value, float, "here")
+    except Refused as refused:
+        assert refused.where == "here"
+    else:
+        assert type(found) is float and math.isfinite(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "where", "option"),
+    [
+        (Filmed(), "Sensor.pool", "sensor.pool"),
+        (Filmed(), "Camera.on", "camera.on"),
+        (Filmed(), "Filmed.seed", "seed"),
+        (Ear(), "Lyon.rate", "rate"),
+        (Ear(), "Ear.steps", "steps"),
+        (EXPERIMENT, "epochs", "epochs"),
+        (Filmed(), "/data/recordings.pool", ""),
+        (Filmed(), "encode: samples", ""),
+        (Ear(), "Sensor.pool", ""),
+    ],
+)
+def test_a_refusal_is_about_the_option_that_it_names(value: Any, where: str, option: str) -> None:
+    """Within a dataclass, and where another class takes its value; a file's name is no option."""
+    assert option_of(Refused(where, "found something"), value) == option

@@ -1,0 +1,168 @@
+"""The microcircuit of cells that are heard by their spikes: its parts, its limit of many spikes, and both machines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snnlab import cards
+from snnlab.brian import simulate_each
+from snnlab.data.rates import Rates
+from snnlab.engine.rate.run import run_rates
+from snnlab.errors import Refused
+from snnlab.networks.circuit import Circuit, Population, Source
+from snnlab.networks.microcircuit import Microcircuit
+
+DT = "0.1 ms"
+INPUTS, HIDDEN, CLASSES = 6, 8, 3
+
+
+def circuit(psi: float, speed: float = 0.0) -> Circuit:
+    """A circuit with the same random weights for every psi, whose four families learn with this speed, in 1/s."""
+    made = Microcircuit((HIDDEN,), mixing=(0.3,), interneuron=0.3, latent=True, spikes_per_ms=psi).circuit(
+        (INPUTS,), CLASSES, DT
+    )
+    rng = np.random.default_rng(9)
+    learning = []
+    for one in made.projections:
+        if one.plasticity:
+            faster = replace(one.plasticity, parameters={**one.plasticity.parameters, "eta": speed})
+            one = replace(one, weights=rng.uniform(-1, 1, one.weights.shape), plasticity=faster)
+        learning.append(one)
+    return replace(made, projections=tuple(learning))
+
+
+def given(samples: int, rng: np.random.Generator | None = None) -> dict[str, Rates]:
+    """Inputs and targets, other ones for every sample where there is an `rng`, and a teacher who speaks."""
+    shared = np.random.default_rng(3)
+    x, target = (
+        rng.uniform(low, high, (samples, size)) if rng else np.tile(shared.uniform(low, high, size), (samples, 1))
+        for low, high, size in ((0.1, 1, INPUTS), (-2, 1.5, CLASSES))
+    )
+    return {"input": Rates.steady(x), "target": Rates.steady(target), "nudge": Rates.steady(np.ones((samples, 1)))}
+
+
+def by_rates(spiking: Circuit, folder) -> Circuit:
+    """The same circuit with every count at its mean."""
+    nodes: list[Source | Population] = []
+    for node in spiking.nodes:
+        if isinstance(node, Population):
+            name = node.cell.id
+            text = (cards.shelf("models") / f"{name}.toml").read_text(encoding="utf-8")
+            mean = next(mean for mean in ("psi*phi(U)*dt", "psi*r*dt") if f"poisson({mean})" in text)
+            path = folder / f"{name}.toml"
+            path.write_text(text.replace(f"poisson({mean}) : 1 (constant over dt)", f"{mean} : 1"), encoding="utf-8")
+            node = replace(node, cell=cards.cell(path))
+            assert not node.cell.drawn
+        nodes.append(node)
+    return replace(spiking, nodes=tuple(nodes))
+
+
+def potentials(machine: str, of: Circuit, inputs: dict[str, Rates], steps: int, seed: int) -> np.ndarray:
+    """What all cells of the circuit fire by, (samples, steps, cells)."""
+    watched = ("hidden1", "output", "inter1")
+    if machine == "engine":
+        traces = run_rates(
+            of, inputs, steps, learn=False, record={name: ["U"] for name in watched}, precision="float64", seed=seed
+        ).traces
+        return np.concatenate([traces[name]["U"] for name in watched], axis=2)
+    runs = simulate_each(
+        of, inputs, steps * 1e-4, record={name: ["U"] for name in watched}, plastic=False, seed=seed,
+        neurons={name: range(of[name].size) for name in watched},
+    )  # fmt: skip
+    return np.array([np.concatenate([run.trace(name, "U").values for name in watched], axis=1) for run in runs])
+
+
+# Its parts ------------------------------------------------------------------------------------------------------------
+
+
+def test_spiking_cells_stand_where_the_others_did_and_afferents_before_the_first_layer():
+    made = Microcircuit((4, 5), latent=True, bias=True, spikes_per_ms=7.0).circuit((2, 3), 2, DT)
+    plain = Microcircuit((4, 5), latent=True, bias=True).circuit((2, 3), 2, DT)
+    assert made.population("afferent").size == 6
+    assert {one.name for one in made.nodes} == {one.name for one in plain.nodes} | {"afferent"}
+    assert {one.name for one in made.projections} == {
+        one.name.replace("input->", "afferent->") for one in plain.projections
+    } | {"input->afferent.given"}
+    for one in made.populations:
+        assert one.cell.rate == "s"
+        assert one.parameters["psi"] == "7.0 kHz"
+
+
+def test_synapses_learn_from_spikes_where_there_are_any_and_those_of_a_bias_from_its_rate():
+    made = Microcircuit((4,), latent=True, bias=True, spikes_per_ms=7.0).circuit((6,), 2, DT)
+    read = {one.name: one.plasticity.card.pre for one in made.projections if one.plasticity}
+    assert {name for name, pre in read.items() if pre == "r"} == {name for name in read if name.startswith("bias")}
+    assert {pre for name, pre in read.items() if not name.startswith("bias")} == {"x"}
+    smoothed = {one.plasticity.parameters.get("tau_w", "1 ms") for one in made.projections if one.plasticity}
+    assert smoothed == {"1 ms"}
+
+
+@pytest.mark.parametrize("options", [{"spikes_per_ms": -1.0}, {"spikes_per_ms": float("nan")}, {"spikes_per_ms": 3.0}])
+def test_a_wrong_number_of_spikes_is_refused_and_one_for_cells_that_are_not_latent(options):
+    field = "latent" if options["spikes_per_ms"] > 0 else "spikes_per_ms"
+    with pytest.raises(Refused, match=f"network.{field}"):
+        Microcircuit(**options)
+
+
+# Its limit ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine, samples", [("engine", 16), pytest.param("brian", 3, marks=pytest.mark.slow)])
+def test_the_more_spikes_the_nearer_to_the_circuit_of_rates_as_one_over_the_root(tmp_path, machine, samples):
+    """A hundred times as many spikes, a tenth of the deviation; some 300 and more independent numbers tell it to a
+    tenth of itself."""
+    inputs = given(samples, np.random.default_rng(1))
+    limit = potentials(machine, by_rates(circuit(100.0), tmp_path), inputs, 200, 0)
+    off = [potentials(machine, circuit(psi), inputs, 200, 5)[:, 50:] - limit[:, 50:] for psi in (1e2, 1e4)]
+    few, many = (np.sqrt((one**2).mean()) for one in off)
+    assert 8 < few / many < 12.5
+    assert many < 0.01
+
+
+# Both machines --------------------------------------------------------------------------------------------------------
+
+
+def standard_errors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How far the means of two sets of runs lie apart, in standard errors."""
+    return abs(a.mean(axis=0) - b.mean(axis=0)) / np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b))
+
+
+@pytest.mark.slow
+def test_brian_and_the_engine_agree_in_the_mean_over_many_runs():
+    """14 cells at four times, each within six standard errors: a false alarm in 50,000. The control: other inputs are
+    told apart."""
+    brian = potentials("brian", circuit(2.0), given(48), 60, 1)
+    engine = potentials("engine", circuit(2.0), given(400), 60, 2)
+    times = [4, 12, 30, 59]
+    assert standard_errors(brian[:, times], engine[:, times]).max() < 6
+    spread = brian[:, 30:].var() / engine[:, 30:].var()
+    assert 0.85 < spread < 1.18
+    other = given(400)
+    other["input"] = Rates(1.1 - other["input"].values)
+    wrong = potentials("engine", circuit(2.0), other, 60, 2)
+    assert standard_errors(brian[:, times], wrong[:, times]).max() > 10
+
+
+@pytest.mark.slow
+def test_brian_and_the_engine_learn_the_same_in_the_mean_over_many_runs():
+    """Some 120 weights, each within six and a half standard errors: a false alarm in 100,000. The control: what they
+    learn at half the speed is told apart."""
+    made = circuit(20.0, speed=50.0)
+    names = [one.name for one in made.projections if one.plasticity]
+    start = np.concatenate([one.weights.ravel() for one in made.projections if one.plasticity])
+
+    def learned(weights) -> np.ndarray:
+        return np.concatenate([np.ravel(weights[name]) for name in names]) - start
+
+    brian = np.array([learned(run.weights) for run in simulate_each(made, given(40), "8 ms", seed=1)])
+    engine, slow = (
+        np.array([
+            learned(run_rates(of, given(1), 80, precision="float64", seed=seed).weights(of)) for seed in range(150)
+        ])
+        for of in (made, circuit(20.0, speed=25.0))
+    )  # fmt: skip
+    assert standard_errors(brian, engine).max() < 6.5
+    assert standard_errors(brian, slow).max() > 20

@@ -1,0 +1,112 @@
+"""Shared weights against SciPy's correlation, against their own synapses one by one, and against the definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snnlab.errors import Refused
+from snnlab.networks import weights
+from snnlab.networks.weights import Convolution, Pooling
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> Convolution:
+    image = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    kernel = [draw(st.integers(1, side)) for side in image]
+    channels = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    return Convolution(np.random.default_rng(draw(SEEDS)).normal(size=(*kernel, *channels)), image)
+
+
+@st.composite
+def poolings(draw: st.DrawFn) -> Pooling:
+    image = draw(st.tuples(*[st.integers(1, 7)] * 2, st.integers(1, 3)))
+    return Pooling(image, draw(st.integers(1, min(image[:2]))), draw(st.floats(-2, 2)))
+
+
+@given(convolutions(), SEEDS)
+def test_a_convolution_is_scipys_correlation_summed_over_channels(one: Convolution, seed: int) -> None:
+    image = np.random.default_rng(seed).normal(size=(2, *one.image, one.kernels.shape[2]))
+    expected = np.zeros((2, *one.out))
+    for sample, c, d in np.ndindex(2, *one.kernels.shape[2:]):
+        expected[sample, :, :, d] += scipy.signal.correlate(image[sample, :, :, c], one.kernels[:, :, c, d], "valid")
+    found = one.forward(image.reshape(2, -1))
+    np.testing.assert_allclose(found, expected.reshape(2, -1), rtol=1e-12, atol=1e-12)
+    turned = Convolution(one.kernels[::-1, ::-1].copy(), one.image).forward(image.reshape(2, -1))
+    if np.abs(one.kernels - one.kernels[::-1, ::-1]).max() > 0.1:  # control: SciPy's convolution is not what is meant
+        assert np.abs(turned - found).max() > 1e-6
+
+
+@given(poolings(), SEEDS)
+def test_pooling_sums_squares(one: Pooling, seed: int) -> None:
+    image = np.random.default_rng(seed).normal(size=(2, *one.image))
+    expected = np.zeros((2, *one.out))
+    for sample, y, x, c in np.ndindex(2, *one.out):
+        square = image[sample, y * one.side : (y + 1) * one.side, x * one.side : (x + 1) * one.side, c]
+        expected[sample, y, x, c] = one.weight * square.sum()
+    np.testing.assert_allclose(one.forward(image.reshape(2, -1)), expected.reshape(2, -1), atol=1e-12)
+
+
+@given(convolutions() | poolings(), SEEDS)
+def test_every_way_of_looking_at_shared_weights_agrees(one: Convolution | Pooling, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = (rng.normal(size=(3, size)) for size in one.shape)
+    full = one.sparse().toarray()
+    np.testing.assert_allclose(weights.forward(one, before), before @ full, atol=1e-10)
+    np.testing.assert_allclose(weights.backward(one, after), after @ full.T, atol=1e-10)
+    synapses = np.zeros(one.shape, dtype=int)
+    np.add.at(synapses, one.sparse().coords, 1)
+    assert synapses.max() == 1  # no synapse twice
+    np.testing.assert_array_equal(weights.fan_out(one), synapses.sum(axis=1))
+
+
+@given(convolutions(), SEEDS)
+def test_outer_is_what_a_changed_kernel_changes(one: Convolution, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = (rng.normal(size=(3, size)) for size in one.shape)
+    direction = rng.normal(size=one.kernels.shape)
+    moved = Convolution(one.kernels + direction, one.image)  # linear, so that any step is exact
+    change = (after * (moved.forward(before) - one.forward(before))).sum()
+    assert np.isclose((weights.outer(one, before, after) * direction).sum(), change, rtol=1e-9, atol=1e-9)
+
+
+def test_full_weights_are_matrix_products() -> None:
+    rng = np.random.default_rng(0)
+    full, before, after = rng.normal(size=(4, 3)), rng.normal(size=(2, 4)), rng.normal(size=(2, 3))
+    np.testing.assert_array_equal(weights.forward(full, before), before @ full)
+    np.testing.assert_array_equal(weights.backward(full, after), after @ full.T)
+    np.testing.assert_allclose(weights.outer(full, before, after), np.einsum("bi,bj->ij", before, after))
+    assert weights.fan_out(full).tolist() == [3] * 4
+
+
+def test_only_kernels_are_replaced_by_an_array() -> None:
+    one = Convolution(np.zeros((2, 2, 1, 1)), (4, 4))
+    assert weights.learned(Pooling((4, 4, 1))) is None
+    moved = weights.with_learned(one, np.ones((2, 2, 1, 1)))
+    assert isinstance(moved, Convolution)
+    assert moved.image == one.image
+    assert moved.kernels.sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Convolution(np.zeros((5, 5, 1, 1)), (4, 8)),
+            "kernels of 5 x 5 on an image of 4 x 8; needs kernels no",
+        ),
+        (lambda: Convolution(np.zeros((5, 5)), (8, 8)), r"kernels of shape \(5, 5\); needs \(rows, columns, channels"),
+        (lambda: Convolution(np.zeros((5, 5, 0, 2)), (8, 8)), r"kernels of shape \(5, 5, 0, 2\)"),
+        (lambda: Pooling((3, 3, 1), 4), "squares of 4 x 4 on an image of 3 x 3; needs squares no larger"),
+        (lambda: Pooling((3, 3, 1), 0), "squares of 0 x 0"),
+        (lambda: weights.outer(Pooling((2, 2, 1)), np.ones((1, 4)), np.ones((1, 1))), "weights of Pooling; needs"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        make()  # type: ignore[operator]

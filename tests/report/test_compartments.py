@@ -1,0 +1,135 @@
+"""The picture of a microcircuit as it runs: which neurons it shows, and that before and after can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from snnlab import plots
+from snnlab.data.recording import Recording
+from snnlab.encoders import TEST
+from snnlab.experiments import EXPERIMENTS
+from snnlab.experiments.core.run import Study
+from snnlab.report import run_figures
+from snnlab.report.compartment_figures import compartments_figure
+from snnlab.rules.rule import RunningRule, State
+from snnlab.training.loop import start, train
+
+SAMPLE = 2
+ROWS = ["output: soma", "hidden: soma", "hidden: basal dendrite", "hidden: apical dendrite"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    short = EXPERIMENTS["dendritic-bars"].with_options({"epochs": 3})
+    study = Study.begin(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
+    for _ in train(study.trial, study.run):
+        pass
+    return study
+
+
+@pytest.fixture(scope="module")
+def runs(study: Study) -> tuple[Recording, Recording]:
+    """The sample before and after learning, as the rule shows it."""
+    chosen = study.trial.test.take([SAMPLE])
+    inputs = study.trial.encode(chosen, 0, TEST)
+
+    def of(state: State) -> Recording:
+        return rule(study).recording(study.trial.circuit, state, inputs, chosen.labels)
+
+    return of(start(study.trial)), of(study.restored()[0])
+
+
+@pytest.fixture(scope="module")
+def drawn(study: Study) -> Iterator[tuple[Figure, str]]:
+    figure, told = compartments_figure(study.trial, study.restored()[0], SAMPLE)
+    yield figure, told
+    figure.draw_without_rendering()
+
+
+def rule(study: Study) -> RunningRule:
+    assert isinstance(study.trial.rule, RunningRule)
+    return study.trial.rule
+
+
+def grid(figure: Figure) -> list[list[Axes]]:
+    axes = figure.axes
+    assert len(axes) == 8
+    return [axes[k : k + 2] for k in range(0, 8, 2)]
+
+
+def solid(ax: Axes) -> list[Any]:
+    return [line for line in ax.lines if line.get_linestyle() == "-"]
+
+
+def test_each_column_is_one_run_and_each_row_one_compartment(
+    drawn: tuple[Figure, str], runs: tuple[Recording, Recording]
+) -> None:
+    figure, _ = drawn
+    rows = grid(figure)
+    assert [row[0].get_ylabel() for row in rows] == ROWS
+    assert [ax.get_title(loc="left") for ax in rows[0]] == ["before learning", "after learning"]
+    places = [("output", "u"), ("hidden1", "u"), ("hidden1", "v_B"), ("hidden1", "v_A")]
+    for (population, variable), row in zip(places, rows, strict=True):
+        for recording, ax in zip(runs, row, strict=True):
+            trace = recording.trace(population, variable)
+            for line in solid(ax):
+                neuron = int(line.get_label().removeprefix("neuron "))
+                np.testing.assert_array_equal(line.get_ydata(), trace.values[:, neuron])
+    assert not np.array_equal(runs[0].trace("hidden1", "v_A").values, runs[1].trace("hidden1", "v_A").values)
+
+
+def test_the_hidden_neurons_are_those_whose_apical_dendrites_move_most_and_the_same_everywhere(
+    drawn: tuple[Figure, str], runs: tuple[Recording, Recording]
+) -> None:
+    rows = grid(drawn[0])
+    shown = {tuple(line.get_label() for line in solid(ax)) for row in rows[1:] for ax in row}
+    assert len(shown) == 1
+    chosen = [int(name.removeprefix("neuron ")) for name in shown.pop()]
+    reach = np.abs(runs[0].trace("hidden1", "v_A").values).max(axis=0)
+    assert len(chosen) == 4 and reach[chosen].min() >= np.delete(reach, chosen).max()
+
+
+def test_the_outputs_are_drawn_with_what_the_teacher_wants_of_them(drawn: tuple[Figure, str], study: Study) -> None:
+    """Potentials of the rates 0.8 and 0.1: ln 4, and -ln 9."""
+    label = int(study.trial.test.labels[SAMPLE])
+    for ax in grid(drawn[0])[0]:
+        dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+        assert len(solid(ax)) == len(dashed) == 3
+        for line, goal in zip(solid(ax), dashed, strict=True):
+            right = line.get_label() == f"neuron {label}"
+            assert np.ravel(goal.get_ydata())[0] == pytest.approx(np.log(4) if right else -np.log(9), abs=1e-6)
+            assert goal.get_color() == line.get_color()
+    assert not any(line.get_linestyle() == "--" for row in grid(drawn[0])[1:] for ax in row for line in ax.lines)
+
+
+def test_before_and_after_have_one_scale_and_the_teacher_speaks_on_grey_ground_in_the_second_half(
+    drawn: tuple[Figure, str], runs: tuple[Recording, Recording]
+) -> None:
+    figure, told = drawn
+    half, whole = 1e3 * runs[0].duration / 2, 1e3 * runs[0].duration
+    for row in grid(figure):
+        assert row[0].get_ylim() == row[1].get_ylim()
+        for ax in row:
+            low, high = ax.get_ylim()
+            assert all(low <= line.get_ydata().min() and line.get_ydata().max() <= high for line in solid(ax))
+            (ground,) = ax.patches
+            assert (ground.get_x(), ground.get_x() + ground.get_width()) == pytest.approx((half, whole))  # type: ignore[attr-defined]
+    assert [ax.get_xlabel() for ax in grid(figure)[-1]] == ["time (ms)"] * 2
+    assert told.startswith(f": test sample {SAMPLE};") and "grey ground" in told
+
+
+def test_the_pictures_of_a_run_have_it_among_them_under_a_title_that_says_which(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: dict[str, Any] = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path: figures.setdefault(path.name, figure) and path)
+    made = run_figures.draw_run(study, sample=SAMPLE)
+    assert [path.name for path in made] == ["learning.png", "confusion.png", "weights.png", "compartments.png"]
+    title = " ".join(figures["compartments.png"].get_suptitle().split())
+    assert title.startswith(f"dendritic-bars, seed 1: test sample {SAMPLE}; on grey ground")

@@ -1,0 +1,121 @@
+"""The angle between what a rule asks for and the gradient: hand cases, the oracle, and rules whose angle is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlab.data.rates import Rates
+from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.networks.mlp import RateLayers
+from snnlab.rules.common.gradient_angle import angle, angles
+from snnlab.rules.dendritic.two_pass import TwoSweep
+from snnlab.rules.rate import forward
+from snnlab.rules.rate.backprop import Backprop
+from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
+from snnlab.rules.rate.z_il import ZIL
+from snnlab.rules.rule import Batch, CreditRule
+from snnlab.training.loop import train
+from snnlab.training.run_directory import Run
+
+RNG = np.random.default_rng(2)
+BATCH = Batch(Rates.steady(RNG.random((8, 12))), np.arange(8) % 5)
+FIRST = "input->hidden1.basal"
+EXACT = {"precision": "float64", "threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "degrees"),
+    [([1, 0], [0, 2], 90), ([1, 1], [3, 0], 45), ([1, 2], [2, 4], 0), ([1, 2], [-1, -2], 180), ([0, 0], [1, 1], 90)],
+)
+def test_angles_of_vectors_in_the_plane(one: list[float], other: list[float], degrees: float) -> None:
+    assert angle(np.array(one, dtype=float), np.array(other, dtype=float)) == pytest.approx(degrees, abs=1e-12)
+
+
+@given(st.floats(1e-9, np.pi), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
+def test_the_angle_is_exact_however_small_and_long_the_vectors(turned: float, long: float, other: float) -> None:
+    one, two = long * np.array([1.0, 0.0]), other * np.array([np.cos(turned), np.sin(turned)])
+    assert angle(one, two) == pytest.approx(np.degrees(turned), rel=1e-6)
+
+
+@pytest.mark.parametrize("network", [RateLayers((7, 6), "tanh"), Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.2)])
+@pytest.mark.parametrize("kind", [Backprop, FeedbackAlignment, ZIL])
+def test_the_gradient_is_that_of_the_oracle_whatever_the_rule(
+    kind: type[Backprop | FeedbackAlignment | ZIL], network: RateLayers | Microcircuit
+) -> None:
+    circuit = network.circuit((12,), 5, 1e-4)
+    rule = kind(spread=(0.8,), low=0.2, high=0.7, **EXACT)
+    state = rule.init(circuit, np.random.default_rng(0))
+    check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
+
+
+def test_so_is_that_of_the_two_sweep_rule() -> None:
+    network = Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.0, bias=True)
+    circuit, rule = network.circuit((12,), 5, 1e-4), TwoSweep(spread=(0.8,), **EXACT)
+    state = rule.init(circuit, np.random.default_rng(0))
+    check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
+
+
+def check(network: RateLayers | Microcircuit, rule: Backprop | TwoSweep, found: dict, weights: dict) -> None:
+    graph = oracle.as_graph(network, network.circuit((12,), 5, 1e-4))
+    seen = BATCH.inputs.values[:, 0]
+    wanted = forward.targets(BATCH.labels, (8, 5), rule.low, rule.high)
+    exact = oracle.gradients(graph, weights, seen, oracle.rates(graph, weights, seen)["output"] - wanted)
+    assert found.keys() == exact.keys()
+    for name, one in exact.items():
+        np.testing.assert_allclose(found[name], -one, rtol=1e-9, atol=1e-14, err_msg=name)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_backpropagation_and_z_il_go_down_the_gradient_and_random_feedback_does_not(seed: int) -> None:
+    circuit = RateLayers((9, 8), "tanh").circuit((12,), 5, 1e-4)
+    for kind in (Backprop, ZIL):
+        rule = kind(spread=(0.8,), **EXACT)
+        found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(seed)), BATCH)
+        assert found.keys() == {FIRST, "hidden1->hidden2.basal", "hidden2->output.basal"}
+        assert max(found.values()) < 1e-5
+    astray = FeedbackAlignment(spread=(0.8,), **EXACT)
+    found = angles(astray, circuit, astray.init(circuit, np.random.default_rng(seed)), BATCH)
+    assert found["hidden2->output.basal"] < 1e-5 < 1 < found[FIRST]
+
+
+def test_one_cell_has_an_angle_and_a_bias_has_none() -> None:
+    circuit = RateLayers((1,), "tanh").circuit((12,), 5, 1e-4)
+    rule = Backprop(spread=(0.8,), **EXACT)
+    found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(0)), BATCH)
+    assert found.keys() == {FIRST, "hidden1->output.basal"}
+
+
+def test_a_network_that_has_come_apart_has_no_angles() -> None:
+    circuit = RateLayers((6,), "tanh").circuit((12,), 5, 1e-4)
+    rule = Backprop(spread=(0.8,), **EXACT)
+    state = rule.init(circuit, np.random.default_rng(0))
+    state.weights[FIRST][0, 0] = np.nan
+    with pytest.raises(Refused, match=r"^update of .*: not finite any more; a smaller rate of learning may help$"):
+        angles(rule, circuit, state, BATCH)
+
+
+def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_none(tmp_path: Path) -> None:
+    """Digits are read from a package; the angle of the first layer falls while random feedback aligns."""
+    experiment = replace(
+        EXPERIMENTS["feedback-alignment-mnist"],
+        name="x", dataset="digits", network=RateLayers((50,)), epochs=4,
+        rule=FeedbackAlignment(rate=0.1, initial="he", low=0.0, high=1.0),
+    )  # fmt: skip
+    trial = experiment.trial(seed=0, threads=1)
+    assert isinstance(trial.rule, CreditRule)
+    assert not isinstance(EXPERIMENTS["hm2bp-digits"].rule, CreditRule)
+    rows = [report.row for report in train(trial, Run.create(tmp_path / "a", {})) if report.row]
+    course = [row["angles"][FIRST] for row in rows]
+    assert len(course) == 4
+    assert course[-1] < min(course[0], 90)
+    assert all(row["angles"]["hidden1->output.basal"] < 0.1 for row in rows)

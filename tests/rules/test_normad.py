@@ -1,0 +1,266 @@
+"""NormAD against its definition, written out the slow way, and on the tasks that it is for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from snnlab import cards, engine
+from snnlab.data.spikes import Spikes
+from snnlab.errors import Refused
+from snnlab.experiments import EXPERIMENTS
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
+from snnlab.rules.rule import Batch, State
+from snnlab.rules.spike_time.base import mistakes
+from snnlab.rules.spike_time.normad import NormAD
+from snnlab.rules.spike_time.target_trains import Drawn, Marked
+from snnlab.training.loop import Trial, start
+
+DT, STEPS = 1e-4, 1200
+TAU_1, TAU_2, TAU_L, C = 5e-3, 1.25e-3, 1e-3, 300e-12
+
+
+def network(*sizes: int) -> Circuit:
+    """Layers of lif_normad, all of its inputs through the double-exponential current."""
+    synapse = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma")}
+    nodes: list[Any] = [Source("input", sizes[0])]
+    projections = []
+    for k, size in enumerate(sizes[1:], start=1):
+        nodes.append(Population(f"layer{k}", cards.cell("lif_normad"), size, {}, synapse))
+        projections.append(Projection(nodes[-2].name, nodes[-1].name, "synapse", np.zeros((nodes[-2].size, size))))
+    return Circuit(tuple(nodes), tuple(projections), DT)
+
+
+def drawn(size: int, samples: int = 2, seed: int = 0, rate: float = 40.0) -> Spikes:
+    rng = np.random.default_rng(seed)
+    return Spikes.from_dense(rng.random((samples, STEPS, size)) < rate * DT, DT)
+
+
+def kappa(lag: NDArray[np.float64]) -> NDArray[np.float64]:
+    """alpha * h at some lags, by the integral of exp(-s/a) exp(-(t - s)/b) over s."""
+
+    def convolved(a: float, b: float) -> NDArray[np.float64]:
+        return (np.exp(-lag / a) - np.exp(-lag / b)) / (1 / b - 1 / a)
+
+    return np.where(lag > 0, (convolved(TAU_1, TAU_L) - convolved(TAU_2, TAU_L)) / C, 0.0)
+
+
+def filtered(train: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(train * kappa)(t) of each row (neurons, steps): one sum after another."""
+    steps = np.arange(train.shape[1])
+    table = kappa((steps[:, None] - steps[None, :]) * DT)
+    return train @ table.T
+
+
+def rows(spikes: Spikes, sample: int) -> NDArray[np.float64]:
+    return spikes.dense()[sample].T.astype(float)
+
+
+def learned(rule: NormAD, circuit: Circuit, batch: Batch, seed: int = 3) -> tuple[State, dict[str, Any], list[Spikes]]:
+    """The state after one batch, the weights before it, and the trains that it was learned from."""
+    state = rule.init(circuit, np.random.default_rng(seed))
+    before = {name: values.copy() for name, values in state.weights.items()}
+    responses = engine.run(circuit.with_weights(before), {"input": batch.inputs}, precision="float64")
+    trains = [batch.inputs, *(responses[one.post].spikes for one in circuit.projections)]
+    state, _ = rule.step(circuit, state, batch)
+    return state, before, trains
+
+
+def test_a_single_layer_changes_by_the_paper_s_sum_over_error_instants() -> None:
+    rule = NormAD(desired=Drawn(patterns=2, rate=60.0, gap=8e-3, last=0.11), rate=2e-10, spread=3e-9, floor=0.0)
+    circuit, batch = network(30, 3), Batch(drawn(30, samples=3), np.array([0, 1, 0]))
+    state, before, trains = learned(rule, circuit, batch)
+    wanted = rule.wanted(state, batch.labels, trains[-1])
+    expected = np.zeros((30, 3))
+    for sample in range(3):
+        error = rows(wanted, sample) - rows(trains[-1], sample)
+        assert (error == 1).any() and (error == -1).any(), "spikes are missing, and others are too many"
+        d = filtered(rows(batch.inputs, sample))
+        norm = np.linalg.norm(d, axis=0)
+        expected += np.where(norm > 0, d / np.where(norm > 0, norm, 1), 0) @ error.T
+    change = state.weights["input->layer1.synapse"] - before["input->layer1.synapse"]
+    np.testing.assert_allclose(change, 2e-10 * expected / 3, rtol=1e-9, atol=1e-9 * 2e-10)
+
+
+def test_one_error_moves_the_weights_by_exactly_the_rate() -> None:
+    """Which is what is normalised: whatever the inputs were, the step has one length."""
+    rule = NormAD(desired=Marked(at=80e-3), rate=7e-10)
+    circuit = network(30, 1)
+    for seed in range(5):
+        batch = Batch(drawn(30, samples=1, seed=seed, rate=10.0 * (seed + 1)), np.array([1]))
+        state, before, _ = learned(rule, circuit, batch)
+        assert not before["input->layer1.synapse"].any()
+        assert np.linalg.norm(state.weights["input->layer1.synapse"]) == pytest.approx(7e-10, rel=1e-12)
+
+
+@pytest.mark.parametrize("hidden", ["plain", "normalised", "rescaled"])
+def test_hidden_layers_change_by_the_direct_form_with_a_filter_for_each_synapse(hidden: Any) -> None:
+    """Form 1, sum_t eps_k(t) W_ik [(S_i d_j) * kappa](t), of two hidden layers, against errors sent back in time."""
+    wanted_at = Marked(at=100e-3)
+    rule = NormAD(desired=wanted_at, hidden=hidden, hidden_rate=1.0, spread=2e-9, hidden_spread=12e-9, floor=0.0)
+    circuit, batch = network(20, 6, 5, 2), Batch(drawn(20, samples=1, rate=60.0), np.array([1]))
+    state, before, trains = learned(rule, circuit, batch)
+    wanted, weights = rule.wanted(state, batch.labels, trains[-1]), list(before.values())
+    # not the weights' difference: beside the weights themselves it would have few digits
+    changes = rule.changes(circuit.with_weights(before), trains, mistakes(wanted, trains[-1]))
+    s = [rows(train, 0) for train in trains]
+    d = [filtered(one) for one in s]
+    unit = [one / np.where((n := np.linalg.norm(one, axis=0)) > 0, n, 1) for one in d]
+    inputs = unit if hidden == "normalised" else d
+    error = rows(wanted, 0) - s[3]
+    norm = np.linalg.norm(d[2], axis=0)
+    eps = error * np.where(norm > 0, 1 / np.where(norm > 0, norm, 1), 0)
+    back = eps.T @ weights[2].T  # what the output asks of layer 2, before its filter (steps, neurons)
+    upper, lower = np.zeros((6, 5)), np.zeros((20, 6))
+    for i in range(5):
+        upper[:, i] = filtered(s[2][i] * inputs[1]) @ back[:, i]
+        for j in range(6):
+            # the same again one layer further down: a spike of j moves the potential of i at the spikes of i
+            lower[:, j] += filtered(s[2][i] * filtered(s[1][j] * inputs[0])) @ back[:, i] * weights[1][j, i]
+    assert np.abs(upper).max() > 0 and np.abs(lower).max() > 0
+    errors = float(np.abs(error).sum())
+    names = list(before)
+    for name, direct in ((names[1], upper), (names[0], lower)):
+        if hidden == "rescaled":
+            direct = direct * np.sqrt(errors) / np.linalg.norm(direct)
+        np.testing.assert_allclose(changes[name], direct, rtol=1e-10, atol=1e-12 * np.abs(direct).max())
+
+
+def test_an_output_that_is_as_desired_changes_nothing() -> None:
+    rule = NormAD(desired=Marked(at=0.1), rate=1e-9, spread=6e-9)
+    circuit, inputs = network(30, 1), drawn(30, samples=1)
+    state = rule.init(circuit, np.random.default_rng(3))
+    fired = engine.run(circuit.with_weights(state.weights), {"input": inputs}, precision="float64")["layer1"].spikes
+    assert len(fired) > 1
+    _, step, neuron = fired.events()
+    state.memory["desired"] = np.column_stack([np.zeros(len(step)), neuron, step * DT])
+    before = {name: values.copy() for name, values in state.weights.items()}
+    state, score = rule.step(circuit, state, Batch(inputs, np.array([0])))
+    assert all(np.array_equal(before[name], state.weights[name]) for name in before)
+    assert (score.loss, score.correct) == (pytest.approx(0, abs=1e-12), 1)
+
+
+# The tasks ------------------------------------------------------------------------------------------------------------
+
+
+def solved(trial: Trial, epochs: int) -> int | None:
+    """The first epoch in which every sample was answered, of so many."""
+    state = start(trial)
+    for epoch in range(1, epochs + 1):
+        right = []
+        for batch in trial.batches(epoch):
+            state, score = trial.rule.step(trial.circuit, state, batch)
+            right += score.right.tolist()
+        if all(right):
+            return epoch
+    return None
+
+
+@pytest.mark.parametrize(("cell", "rate"), [("lif_normad", 1e-9), ("adex", 2e-10)])
+def test_a_pattern_is_answered_at_the_desired_times_and_not_without_learning(cell: str, rate: float) -> None:
+    """By the leaky cell and by the adaptive exponential one, both of the first paper."""
+    experiment = EXPERIMENTS["normad-association"].with_options({"network.cell": cell, "network.v_th": ""})
+    experiment = replace(experiment, rule=replace(experiment.rule, rate=rate))
+    still = replace(experiment, rule=experiment.rule.__class__(desired=Drawn(), rate=0.0, enough=0.95))
+    for seed in (20, 21, 22):
+        assert solved(experiment.trial(seed=seed, threads=1), 200) is not None
+        assert solved(still.trial(seed=seed, threads=1), 5) is None
+
+
+def test_exclusive_or_is_learned_through_a_hidden_layer_and_never_without() -> None:
+    experiment = EXPERIMENTS["normad-xor"]
+    flat = experiment.with_options({"network.hidden": "", "network.v_th": "0.02"})
+    assert solved(experiment.trial(seed=20, threads=1), 200) is not None
+    assert solved(flat.trial(seed=20, threads=1), 100) is None
+
+
+# What cannot be learned -----------------------------------------------------------------------------------------------
+
+
+def test_a_hidden_layer_that_is_silent_is_refused_with_what_to_change() -> None:
+    rule = NormAD(desired=Marked(at=80e-3), hidden_spread=1e-12)
+    circuit = network(30, 5, 1)
+    state = rule.init(circuit, np.random.default_rng(0))
+    with pytest.raises(Refused, match="rule.hidden_spread: layer1 fires no spike in a whole batch"):
+        rule.step(circuit, state, Batch(drawn(30, samples=1), np.array([1])))
+
+
+@pytest.mark.parametrize(("begins", "says"), [(900, r"input from 9\d\S* ms on"), (STEPS, "no input at all")])
+def test_a_desired_spike_before_any_input_is_refused(begins: int, says: str) -> None:
+    """Where every sample of the first batch that is to answer hears too late; one that hears in time is enough."""
+    rule, circuit = NormAD(desired=Marked(at=80e-3)), network(30, 1)
+    late = drawn(30, samples=2).dense()
+    late[:, :begins] = False
+    labels = np.array([1, 1])
+    with pytest.raises(Refused, match=rf"^rule.desired: a spike at 80 ms, and {says} in the first batch; needs"):
+        rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(Spikes.from_dense(late, DT), labels))
+    late[1] = drawn(30, samples=2).dense()[1]
+    rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(Spikes.from_dense(late, DT), labels))
+
+
+def test_nothing_desired_and_nothing_fired_is_right_and_changes_nothing() -> None:
+    rule, circuit = NormAD(desired=Marked(at=80e-3)), network(30, 1)
+    state = rule.init(circuit, np.random.default_rng(0))
+    state, score = rule.step(circuit, state, Batch(drawn(30, samples=1), np.array([0])))
+    assert not state.weights["input->layer1.synapse"].any()
+    assert (score.loss, score.correct) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"rate": -1.0}, "NormAD.rate: found -1.0"),
+        ({"hidden_rate": float("nan")}, "NormAD.hidden_rate: found nan"),
+        ({"tau_L": 0.0}, "NormAD.tau_L: found 0.0"),
+        ({"hidden": "deep"}, "NormAD.hidden: found 'deep'"),
+        ({"floor": 2.0}, "NormAD.floor: found 2.0"),
+        ({"enough": -0.1}, "NormAD.enough: found -0.1"),
+        ({"decision": "vote"}, "NormAD.decision: found 'vote'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        NormAD(**options)
+
+
+def test_a_circuit_of_other_cells_or_synapses_is_refused_with_what_would_do() -> None:
+    other = EXPERIMENTS["normad-association"].with_options({"network.cell": "lif_exp", "network.synapse": ""})
+    with pytest.raises(Refused, match="output: no such synapse at 'synapse'; .* double_exponential_current"):
+        start(other.trial(seed=0, threads=1))
+    one = EXPERIMENTS["normad-association"].with_options({"network.synapse": "exponential_current"})
+    with pytest.raises(Refused, match="tau_1 and tau_2"):
+        start(one.trial(seed=0, threads=1))
+
+
+def test_shared_weights_are_refused() -> None:
+    shared = EXPERIMENTS["normad-xor"].with_options(
+        {"encoder.neurons": "9", "network.hidden": "2C3", "network.v_th": "0.02,0.02"}
+    )
+    with pytest.raises(
+        Refused, match="NormAD: network.hidden: shared weights onto hidden1; needs layers with a weight"
+    ):
+        start(shared.trial(seed=0, threads=1))
+
+
+def test_desired_spikes_that_the_neuron_cannot_fire_or_that_come_too_late_are_refused() -> None:
+    close = NormAD(desired=Drawn(rate=200.0, gap=1e-3, last=0.11))
+    with pytest.raises(Refused, match="rule.desired: neuron 0 at .* ms; needs 3 ms between them"):
+        close.init(network(5, 1), np.random.default_rng(0))
+    late = NormAD(desired=Marked(at=0.5))
+    state = late.init(network(5, 1), np.random.default_rng(0))
+    with pytest.raises(Refused, match="a spike at 500 ms, and samples of 120 ms"):
+        late.step(network(5, 1), state, Batch(drawn(5, samples=1), np.array([1])))
+
+
+def test_mistakes_are_the_spikes_that_are_in_one_of_two_trains() -> None:
+    rng = np.random.default_rng(0)
+    wanted, fired = (Spikes.from_dense(rng.random((2, 50, 3)) < 0.2, DT) for _ in range(2))
+    found = mistakes(wanted, fired)
+    expected = wanted.dense().astype(int) - fired.dense()
+    assert sorted(zip(found.sample, found.step, found.neuron, found.value, strict=True)) == sorted(
+        (*place, expected[tuple(place)]) for place in np.argwhere(expected)
+    )

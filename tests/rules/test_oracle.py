@@ -1,0 +1,184 @@
+"""What the house's rate networks learn, against the gradient oracle; and the oracle against complex steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import oracle
+import pytest
+import small_microcircuit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets_by_hand import by_complex_steps, difference
+from numpy.typing import NDArray
+
+from snnlab import cards
+from snnlab.data.rates import Rates
+from snnlab.engine.rate.run import run_rates
+from snnlab.graph import nets
+from snnlab.networks.circuit import Circuit, Population, Projection, Source
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.networks.mlp import FUNCTIONS, RateLayers
+from snnlab.rules.dendritic.two_pass import TwoSweep
+from snnlab.rules.rate import forward
+from snnlab.rules.rate.backprop import Backprop
+from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
+from snnlab.rules.rate.predictive import z_il
+from snnlab.rules.rule import Batch, State
+
+MICRO = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron=0.1, leak=0.2, bias=True)
+SEEN, LABELS = np.random.default_rng(1).random((6, 12)), np.array([0, 4, 1, 2, 3, 3])
+
+
+def angle(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    return float(np.degrees(np.arccos((one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other))))
+
+
+def wanted_of(low: float, high: float) -> NDArray[np.float64]:
+    wanted = np.full((6, 5), low)
+    wanted[np.arange(6), LABELS] = high
+    return wanted
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    hidden=st.lists(st.integers(1, 6), max_size=3).map(tuple),
+    transfer=st.sampled_from(sorted(FUNCTIONS)),
+    answer=st.sampled_from(sorted(FUNCTIONS)),
+    bias=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_backpropagation_learns_what_the_oracle_says_on_all_layers(
+    hidden: tuple[int, ...], transfer: str, answer: str, bias: bool, seed: int
+) -> None:
+    network = RateLayers(hidden, transfer, answer, bias)
+    check_backprop(network, network.circuit((12,), 5, 1e-4), seed)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    mixing=st.lists(st.floats(0.05, 0.6), min_size=3, max_size=3).map(tuple),
+    leak=st.floats(0, 0.5),
+    transfer=st.sampled_from(["logistic", "soft_rectifier", "softplus"]),
+    bias=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_backpropagation_learns_what_the_oracle_says_on_all_microcircuits(
+    mixing: tuple[float, ...], leak: float, transfer: str, bias: bool, seed: int
+) -> None:
+    network = replace(MICRO, hidden=(6, 5), mixing=mixing, leak=leak, transfer=transfer, bias=bias)
+    check_backprop(network, network.circuit((12,), 5, 1e-4), seed)
+
+
+def check_backprop(network: RateLayers | Microcircuit, circuit: Circuit, seed: int) -> None:
+    rule = Backprop(spread=(1.0,), precision="float64", threads=1)
+    state = rule.init(circuit, np.random.default_rng(seed))
+    graph = oracle.as_graph(network, circuit)
+    made = oracle.rates(graph, state.weights, SEEN)["output"]
+    _, rates = forward.up(forward.way_up(circuit, "a test"), state.weights, SEEN, 1)
+    assert np.allclose(rates[-1], made, rtol=1e-12, atol=1e-14)
+    exact = oracle.gradients(graph, state.weights, SEEN, made - wanted_of(rule.low, rule.high))
+    found = rule.updates(circuit, state, Batch(Rates.steady(SEEN), LABELS))
+    assert found.keys() == exact.keys()
+    largest = max(float(np.abs(one).max()) for one in exact.values())
+    for name, one in exact.items():
+        assert np.abs(found[name] + one).max() <= 1e-10 * largest, name
+
+
+@pytest.mark.parametrize("network", [RateLayers((7, 6)), RateLayers((7, 6), "tanh", "tanh", bias=False)])
+def test_random_feedback_is_far_from_what_the_oracle_says(network: RateLayers) -> None:
+    """The negative control, in the first layer; the output's weights are as they should be."""
+    circuit = network.circuit((12,), 5, 1e-4)
+    rule = FeedbackAlignment(initial="he", precision="float64", threads=1)
+    state = rule.init(circuit, np.random.default_rng(0))
+    graph = oracle.as_graph(network, circuit)
+    slope = oracle.rates(graph, state.weights, SEEN)["output"] - wanted_of(rule.low, rule.high)
+    exact = oracle.gradients(graph, state.weights, SEEN, slope)
+    found = rule.updates(circuit, state, Batch(Rates.steady(SEEN), LABELS))
+    assert angle(found["hidden2->output.basal"], -exact["hidden2->output.basal"]) < 1e-5
+    assert angle(found["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_sweeps_learn_along_the_oracle_where_feedback_is_symmetric_and_not_without_interneurons(seed: int) -> None:
+    """As test_two_sweep.py has it by complex steps: of a cost whose slope is the potential less the wanted one."""
+    network = replace(MICRO, leak=0.0)
+    circuit = network.circuit((12,), 5, 1e-4)
+    rule = TwoSweep(precision="float64", threads=1)
+    weights = rule.init(circuit, np.random.default_rng(seed)).weights
+    for low, high, inter in (("hidden1", "hidden2", "inter1"), ("hidden2", "output", "inter2")):
+        weights[f"{high}->{low}.apical"] = weights[f"{low}->{high}.basal"].T.copy()
+        weights[f"{inter}->{low}.inhibition"] = -weights[f"{high}->{low}.apical"]
+    graph = oracle.as_graph(network, circuit)
+    made, wanted = oracle.rates(graph, weights, SEEN)["output"], wanted_of(rule.low, rule.high)
+    exact = oracle.gradients(graph, weights, SEEN, np.log(made / (1 - made)) - np.log(wanted / (1 - wanted)))
+    batch = Batch(Rates.steady(SEEN), LABELS)
+    found = rule.updates(circuit, State(weights), batch)
+    assert max(angle(found[name], -one) for name, one in exact.items()) < 1.5
+    for name in weights:
+        if name.endswith(".inhibition"):
+            weights[name][:] = 0
+    alone = rule.updates(circuit, State(weights), batch)
+    assert angle(alone["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 40
+
+
+def test_the_oracle_says_of_a_microcircuit_what_complex_steps_say() -> None:
+    """Those of small_microcircuit.py, without a bias; its cost has the error of the rate as slope in the potential."""
+    network = replace(MICRO, hidden=(6, 5), bias=False)
+    circuit = network.circuit((12,), 5, 1e-4)
+    weights = small_microcircuit.drawn(circuit, np.random.default_rng(3))
+    wanted = wanted_of(0.1, 0.8)
+    by_steps = small_microcircuit.gradients(network, small_microcircuit.basal(network, weights), SEEN, wanted)
+    graph = oracle.as_graph(network, circuit)
+    made = oracle.rates(graph, weights, SEEN)["output"]
+    exact = oracle.gradients(graph, weights, SEEN, (made - wanted) / (made * (1 - made)))
+    for name, one in zip(graph.parameters, by_steps, strict=True):
+        assert np.abs(exact[name] - one).max() <= 1e-10 * np.abs(one).max()
+
+
+# In time --------------------------------------------------------------------------------------------------------------
+
+STEPS, INPUTS, CELLS = 12, 3, 4
+LEAK = 0.01  # a step of 0.1 ms of a cell of 10 ms
+
+
+def test_an_unrolled_circuit_does_what_the_engine_does() -> None:
+    """Rate cells with connections among themselves, step by step, the input another in every step."""
+    rng = np.random.default_rng(0)
+    weights = {"W": rng.normal(0, 5, (INPUTS, CELLS)), "R": rng.normal(0, 5, (CELLS, CELLS))}
+    seen = rng.normal(size=(2, STEPS, INPUTS))
+    cell = cards.cell("rate_unit", {"phi(x)": FUNCTIONS["tanh"]})
+    wires = (
+        Projection("input", "cells", "basal", weights["W"]),
+        Projection("cells", "cells", "basal", weights["R"]),
+    )
+    circuit = Circuit((Source("input", INPUTS), Population("cells", cell, CELLS)), wires, 1e-4)
+    shown = Rates(np.concatenate([seen, seen[:, -1:]], axis=1))  # one step more, before which the engine looks
+    run = run_rates(circuit, {"input": shown}, STEPS + 1, learn=False, mean={"cells": ["u"]}, mean_from=STEPS,
+                    precision="float64", threads=1)  # fmt: skip
+    graph = oracle.unrolled(STEPS, INPUTS, CELLS, LEAK, "tanh")
+    last = graph.forward({"input": seen}, weights)[f"u{STEPS - 1}"]
+    assert np.abs(last).max() > 0.1
+    assert np.allclose(run.means["cells"]["u"], last, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("function", ["tanh", "logistic", "softplus"])
+def test_through_time_the_oracle_says_what_complex_steps_say(function: str) -> None:
+    """The gradient by weights that all steps share, in a graph that has to be levelled."""
+    graph = oracle.unrolled(STEPS, INPUTS, CELLS, 0.3, function)
+    assert graph.leaps
+    rng = np.random.default_rng(0)
+    parameters, inputs = nets.drawn(graph, rng), nets.shown(graph, 2, rng)
+    level = graph.levelled()
+    values = level.forward(inputs, parameters)
+    target = rng.normal(size=values["output"].shape)
+    phi = {"tanh": np.tanh, "logistic": lambda u: 1 / (1 + np.exp(-u)), "softplus": lambda u: np.log(1 + np.exp(u))}
+
+    def cost(p: dict) -> complex:
+        u = 0.3 * inputs["input"][:, 0] @ p["W"]
+        for t in range(1, STEPS):
+            u = 0.7 * u + 0.3 * (inputs["input"][:, t] @ p["W"] + phi[function](u) @ p["R"])
+        return (target * phi[function](u)).sum()
+
+    assert difference(z_il(level, values, parameters, target), by_complex_steps(cost, parameters)) < 1e-10

@@ -1,0 +1,42 @@
+"""ReSuMe against its definition, written out the slow way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_normad import DT, drawn, learned, network, rows
+
+from snnlab.errors import Refused
+from snnlab.rules.rule import Batch
+from snnlab.rules.spike_time.resume import ReSuMe
+from snnlab.rules.spike_time.target_trains import Drawn
+
+
+def test_weights_change_by_the_paper_s_sum_over_spikes() -> None:
+    """Sums over pairs of an error and an input spike before it, and the part that is the same for all inputs."""
+    rule = ReSuMe(desired=Drawn(rate=60.0, gap=8e-3, last=0.11), rate=1e-10, tau=7e-3, unhebbian=0.3, spread=3e-9)
+    circuit, batch = network(20, 2), Batch(drawn(20, samples=2), np.array([0, 0]))
+    state, before, trains = learned(rule, circuit, batch)
+    wanted = rule.wanted(state, batch.labels, trains[-1])
+    expected = np.zeros((20, 2))
+    for sample in range(2):
+        error = rows(wanted, sample) - rows(trains[-1], sample)
+        for neuron, step in np.argwhere(error):
+            for j in range(20):
+                earlier = np.flatnonzero(rows(batch.inputs, sample)[j, :step])
+                window = np.exp(-(step - earlier) * DT / 7e-3).sum()
+                expected[j, neuron] += error[neuron, step] * (0.3 + window)
+    change = state.weights["input->layer1.synapse"] - before["input->layer1.synapse"]
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(change, 1e-10 * expected / 2, rtol=1e-9, atol=1e-20)
+
+
+def test_a_hidden_layer_is_refused() -> None:
+    with pytest.raises(Refused, match=r"ReSuMe: network.hidden: 1 hidden layer; needs none"):
+        ReSuMe().init(network(5, 4, 1), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("unhebbian", -1.0), ("rate", float("inf"))])
+def test_options_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(Refused, match=rf"ReSuMe\.{name}: found {value}"):
+        ReSuMe(**{name: value})
