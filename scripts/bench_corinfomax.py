@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlab import engine
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.rule import State
@@ -144,7 +144,7 @@ def main(words=None):
         parser.exit(1, f"bench_corinfomax: {INSTALL}\n")
     try:
         trial = EXPERIMENTS["corinfomax-mnist"].trial(seed=0, folder=options.data, threads=options.threads)
-    except Refused as refusal:
+    except InputError as refusal:
         parser.exit(1, f"bench_corinfomax: {refusal}\n")
     if (options.rounds + 1) * options.batches > trial.batches_per_epoch:
         found = f"--batches: found {options.batches} in {options.rounds} rounds and one before"

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine import Precision, run_rates
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import BIAS, NUDGE, Microcircuit
@@ -41,16 +41,16 @@ def regression(seed: int) -> Circuit:
     return circuit.with_weights(drawn)
 
 
-def patterns(circuit: Circuit, samples: int, steps: int, seed: int) -> dict[str, Rates]:
+def patterns(circuit: Circuit, samples: int, steps: int, seed: int) -> dict[str, RateInput]:
     """A new pattern with its target every 100 ms; the teacher speaks all the time."""
     rng = np.random.default_rng(seed)
     shape = (samples, steps // PATTERN)
-    made = {one.name: Rates(rng.uniform(-1, 1, (*shape, one.size))) for one in circuit.sources}
-    constant = {name: Rates(np.ones((*shape, 1))) for name in (NUDGE, BIAS) if name in made}
+    made = {one.name: RateInput(rng.uniform(-1, 1, (*shape, one.size))) for one in circuit.sources}
+    constant = {name: RateInput(np.ones((*shape, 1))) for name in (NUDGE, BIAS) if name in made}
     return made | constant
 
 
-def disagreement(circuit: Circuit, rates: dict[str, Rates], steps: int, theirs: Mapping[str, np.ndarray]) -> float:
+def disagreement(circuit: Circuit, rates: dict[str, RateInput], steps: int, theirs: Mapping[str, np.ndarray]) -> float:
     """The largest difference of a weight between Brian2's and ours, after so many steps; infinite if none learned."""
     ours = run_rates(circuit, rates, steps, precision="float64").weights(circuit)
     first = {one.name: one.weights for one in circuit.projections if one.plasticity}

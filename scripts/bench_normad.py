@@ -21,7 +21,7 @@ import numpy as np
 from brian2 import ms, mV, nA, nS, pF, second
 
 from snnlab import engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.experiments import EXPERIMENTS
 from snnlab.training.loop import start
 
@@ -44,7 +44,7 @@ CONSTANTS = {"C": 300 * pF, "g_L": 30 * nS, "E_L": -70 * mV, "tau_1": 5 * ms, "t
 Epoch = Callable[[], np.ndarray]
 
 
-def in_snnlab(seed: int, after: int) -> tuple[Epoch, Spikes, np.ndarray, Spikes]:
+def in_snnlab(seed: int, after: int) -> tuple[Epoch, SpikeTrains, np.ndarray, SpikeTrains]:
     """An epoch after so many others, which gives the changes; its inputs, its weights, and the desired spikes."""
     trial = EXPERIMENT.trial(seed=seed, threads=1)
     state = start(trial)
@@ -65,7 +65,7 @@ def in_snnlab(seed: int, after: int) -> tuple[Epoch, Spikes, np.ndarray, Spikes]
     return epoch, batch.inputs, weights, trial.rule.wanted(state, batch.labels, output)
 
 
-def in_brian(spikes: Spikes, weights: np.ndarray, wanted: Spikes, target: str, learns: bool) -> Epoch:
+def in_brian(spikes: SpikeTrains, weights: np.ndarray, wanted: SpikeTrains, target: str, learns: bool) -> Epoch:
     """The same epoch; where nothing is to be learned, for its forward run alone."""
     brian2.prefs.codegen.target = target
     _, step, neuron = spikes.events()

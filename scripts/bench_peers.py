@@ -34,7 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlab import engine
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.training.loop import ahead
 
@@ -159,7 +159,7 @@ def mnist(options):
     experiment = EXPERIMENTS["hm2bp-mnist"].with_options({"batch": BATCH})
     try:
         return experiment.trial(seed=0, folder=options.data, threads=options.threads)
-    except Refused as refusal:
+    except InputError as refusal:
         raise SystemExit(f"bench_peers: {refusal}") from refusal
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from brian2 import ms, mV, nS, pF, second
 from brian2.devices.device import get_device, reset_device
 
-from snnlab import Circuit, Population, Projection, Receptor, Spikes, cell, random_wiring, synapse
+from snnlab import Circuit, Population, Projection, Receptor, SpikeTrains, cell, random_wiring, synapse
 from snnlab.brian import Pulse, simulate
 from snnlab.native import PROGRAM_FLAGS
 
@@ -55,12 +55,12 @@ def circuit() -> Circuit:
     return Circuit(tuple(cells), tuple(Projection(pre, post, pre, weights) for pre, post, weights in wires), "0.1 ms")
 
 
-def with_snnlab(network: Circuit, steps: int) -> dict[str, Spikes]:
+def with_snnlab(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
     kick = {f"{name}.soma": Pulse(KICK, 0, "50 ms") for name in SIZES}
     return dict(simulate(network, kick, steps * 1e-4, target="cpp").spikes)
 
 
-def by_hand(network: Circuit, steps: int) -> dict[str, Spikes]:
+def by_hand(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
     with tempfile.TemporaryDirectory() as folder:
         brian2.set_device("cpp_standalone", build_on_run=False)
         brian2.prefs.codegen.cpp.extra_compile_args_gcc = PROGRAM_FLAGS
@@ -98,9 +98,9 @@ def by_hand(network: Circuit, steps: int) -> dict[str, Spikes]:
     return spikes
 
 
-def _spikes(monitor: brian2.SpikeMonitor, steps: int, size: int) -> Spikes:
+def _spikes(monitor: brian2.SpikeMonitor, steps: int, size: int) -> SpikeTrains:
     step = np.rint(np.asarray(monitor.t_[:]) / 1e-4).astype(int)
-    return Spikes.from_events(np.zeros_like(step), step, monitor.i[:], samples=1, steps=steps, size=size, dt=1e-4)
+    return SpikeTrains.from_events(np.zeros_like(step), step, monitor.i[:], samples=1, steps=steps, size=size, dt=1e-4)
 
 
 def measure(rounds: int) -> dict[str, Any]:

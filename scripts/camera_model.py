@@ -16,7 +16,7 @@ import numpy as np
 from snnlab import datasets
 from snnlab.cli.script import script_parser
 from snnlab.encoders.camera_model import Camera
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.plots import save
 from snnlab.plots.camera import agreement, beside
 from snnlab.plots.events import event_frames
@@ -166,7 +166,7 @@ def picture(real, made, path):
 
 def tested(path, folder):
     """A trained network on all recordings that are there; it has learned from none of them."""
-    study = Study.open(Path(path), folder=folder)
+    study = Run.open(Path(path), folder=folder)
     state, progress = study.restored()
     print(f"\n{path}: {study.experiment.name}, {len(study.trial.train)} samples, epoch {progress.rows[-1]['epoch']}")
     right = total = 0

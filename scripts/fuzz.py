@@ -36,7 +36,7 @@ from snnlab.audio import files as sounds
 from snnlab.data import spike_cache
 from snnlab.datasets import files
 from snnlab.datasets.formats import idx, nmnist
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 SECONDS, MEMORY = 10, 1 << 30  # for one file, and more than is in use
 LONGEST_LINE = 300  # characters of a refusal, the path not counted
@@ -162,7 +162,7 @@ def judge(form, path, content, tally):
     try:
         with alarm():
             found = form.read(path)
-    except Refused as refusal:
+    except InputError as refusal:
         line = str(refusal).removeprefix(str(path))
         if line == str(refusal) or not line.isprintable() or len(line) > LONGEST_LINE:
             raise Wrong(f"a refusal that is no line on this file: {line[:1000]!r}") from refusal

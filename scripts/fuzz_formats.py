@@ -22,7 +22,7 @@ import numpy as np
 from snnlab.audio import files as sounds
 from snnlab.data import spike_cache
 from snnlab.data.samples import Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets.formats import idx, nmnist
 
 
@@ -32,7 +32,7 @@ class Format:
 
     starts   whole files, and a few that are to be refused
     words    what a stranger might put into them
-    read     what snnlab finds in a file, in plain values; raises Refused
+    read     what snnlab finds in a file, in plain values; raises InputError
     by_hand  what its bytes mean, in the same values; None where they mean nothing
     repair   the same bytes with the check sums put right
     """
@@ -242,7 +242,7 @@ def cache_starts():
     for full in (0, 1):
         fires = np.random.default_rng(full).random((9, GRID.steps, GRID.size)) < 0.01
         fires[4, 3] |= bool(full)
-        spikes = Spikes.from_dense(fires, GRID.dt)
+        spikes = SpikeTrains.from_dense(fires, GRID.dt)
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, SNNLAB_CACHE=folder):
             spike_cache.pack(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
             starts.append(next(Path(folder, "packed").iterdir()).read_bytes())

@@ -5,7 +5,7 @@ import numpy as np
 
 from snnlab.brian import simulate
 from snnlab.cli.script import script_parser
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.plots import figure, neurons, save
 
@@ -26,9 +26,9 @@ def main():
     teacher = np.ones(options.seconds)
     teacher[[0, -1]] = 0
     inputs = {
-        "input": Rates.steady(rng.uniform(size=(1, 30))),
-        "target": Rates.steady(np.log(wanted / (1 - wanted))[None]),  # as a potential
-        "nudge": Rates(teacher[None, :, None]),
+        "input": RateInput.steady(rng.uniform(size=(1, 30))),
+        "target": RateInput.steady(np.log(wanted / (1 - wanted))[None]),  # as a potential
+        "nudge": RateInput(teacher[None, :, None]),
     }
     record = {"output": ["r", "u"], "hidden1": ["u", "v_B", "v_A"]}
     run = simulate(circuit, inputs, f"{options.seconds} s", record=record, progress=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from snnlab.brian import simulate
 from snnlab.cli.script import count, script_parser
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.networks.circuit import Plastic
 from snnlab.networks.two_stream import TwoStreams
 from snnlab.plots import figure, save
@@ -31,8 +31,8 @@ def main():
     circuit = circuit.with_weights(start | {Q: start[P].T})
     shown = np.arange(phases) // 2 % 2  # two samples in turn, each at first untaught and then taught
     seen, wanted = rng.uniform(0, 1, (2, 15)), rng.uniform(0.3, 1.2, (2, 5))
-    told = {"input": Rates(seen[shown][None]), "target": Rates(wanted[shown][None])}
-    told["nudge"] = Rates(np.arange(phases)[None, :, None] % 2.0)
+    told = {"input": RateInput(seen[shown][None]), "target": RateInput(wanted[shown][None])}
+    told["nudge"] = RateInput(np.arange(phases)[None, :, None] % 2.0)
     run = simulate(circuit, told, phases * EACH * DT, record={W: ["w"], V: ["w"], "output": ["r"]}, progress=True)
     up, down = (run.trace(name, "w").values[::EACH].reshape(-1, *sizes[name]) for name in (W, V))
     mirrored = np.einsum("tho,hm->tom", up, start[P])

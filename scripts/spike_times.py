@@ -10,7 +10,7 @@ import statistics
 import sys
 from dataclasses import replace
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.plots import figure, save, solved_curve, style
 from snnlab.training.loop import learn, start
@@ -47,7 +47,7 @@ def solved_in(experiment: Experiment, seed: int) -> int | None:
         for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, state, batches), start=1):
             if score.right.all():
                 return epoch
-    except Refused as refusal:
+    except InputError as refusal:
         print(f"seed {seed}: {refusal}", file=sys.stderr)
     return None
 

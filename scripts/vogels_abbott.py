@@ -6,7 +6,18 @@ Vogels and Abbott, J. Neurosci. 25:10786, 2005; numbers of benchmark 1 in Brette
 
 import numpy as np
 
-from snnlab import Circuit, Population, Projection, Receptor, Source, Spikes, cell, irregularity, random_wiring, synapse
+from snnlab import (
+    Circuit,
+    Population,
+    Projection,
+    Receptor,
+    Source,
+    SpikeTrains,
+    cell,
+    irregularity,
+    random_wiring,
+    synapse,
+)
 from snnlab.brian import simulate
 from snnlab.cli.script import script_parser
 from snnlab.plots import cv_histogram, figure, population_rate, raster, rate_histogram, save
@@ -29,7 +40,7 @@ def network(rng):
 def main():
     parser = script_parser(__doc__, "network.png")
     options, rng = parser.parse_args(), np.random.default_rng(0)
-    kick = Spikes.from_dense(rng.random((1, 500, SIZES["kick"])) < 0.01, 1e-4)
+    kick = SpikeTrains.from_dense(rng.random((1, 500, SIZES["kick"])) < 0.01, 1e-4)
     recording = simulate(network(rng), {"kick": kick}, "1 s", progress=True)
     picture, ((top_left, top_right), (left, right)) = figure(2, 2, size=(10, 6.5))
     raster(recording.spikes["exc"], top_left).set_title("excitatory cells", loc="left")

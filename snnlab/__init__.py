@@ -10,10 +10,10 @@ if TYPE_CHECKING:  # so that editors and type checkers know what the names are
     from snnlab.analysis.statistics import irregularity
     from snnlab.cards import all_datasets, all_models, cell, dataset, plasticity, synapse
     from snnlab.data.recording import Recording
-    from snnlab.data.spikes import Spikes
+    from snnlab.data.spikes import SpikeTrains
     from snnlab.datasets import load
     from snnlab.encoders import Poisson
-    from snnlab.errors import Refused
+    from snnlab.errors import InputError
     from snnlab.estimator import SpikingClassifier
     from snnlab.experiments import EXPERIMENTS
     from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
@@ -35,16 +35,16 @@ _ROOMS = {
     "layered": "networks.circuit",
     "random_wiring": "networks.circuit",
     "Poisson": "encoders",
-    "Refused": "errors",
+    "InputError": "errors",
     "EXPERIMENTS": "experiments",
     "SpikingClassifier": "estimator",
     "load": "datasets",
     "InfoMax": "networks.corinfomax",
     "Microcircuit": "networks.microcircuit",
     "RateLayers": "networks.mlp",
-    "Rates": "data.rates",
+    "RateInput": "data.rates",
     "Recording": "data.recording",
-    "Spikes": "data.spikes",
+    "SpikeTrains": "data.spikes",
     "TwoStreams": "networks.two_stream",
     "irregularity": "analysis.statistics",
 }
@@ -59,13 +59,13 @@ __all__ = [  # as in _ROOMS; a list that type checkers can read
     "Population",
     "Projection",
     "RateLayers",
-    "Rates",
+    "RateInput",
     "Receptor",
     "Recording",
-    "Refused",
+    "InputError",
     "Source",
     "SpikingClassifier",
-    "Spikes",
+    "SpikeTrains",
     "TwoStreams",
     "all_datasets",
     "all_models",

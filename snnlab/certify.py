@@ -9,13 +9,13 @@ import numpy as np
 
 from snnlab import engine
 from snnlab.brian import simulate_each
-from snnlab.data.spikes import Spikes, stack
+from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.encoders import TEST
 from snnlab.engine import Precision
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import SpikingRule, State, spikes
-from snnlab.training.loop import Trial
+from snnlab.training.loop import TrainingConfig
 
 _AT_A_TIME = 20  # samples; bounds the memory that many samples take
 
@@ -52,16 +52,18 @@ class Certificate:
         return not any(one.differing for one in agreements) and any(one.identical for one in agreements)
 
 
-def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], object] = lambda: None) -> Certificate:
+def certify(
+    trial: TrainingConfig, state: State, samples: int, *, done: Callable[[], object] = lambda: None
+) -> Certificate:
     """Run the network on the first samples of the test set in Brian2 and in the engine in both precisions.
 
     done  is called as each sample is finished
 
-    Raises Refused for more samples than there are, and for cells that do not fire.
+    Raises InputError for more samples than there are, and for cells that do not fire.
     """
     rule = _spiking(trial)
     if not 1 <= samples <= len(trial.test):
-        raise Refused("--samples", f"found {samples}", f"the test set has 1 to {len(trial.test)}")
+        raise InputError("--samples", f"found {samples}", f"the test set has 1 to {len(trial.test)}")
     names = [population.name for population in trial.circuit.populations]
     brian, single = {name: Agreement() for name in names}, {name: Agreement() for name in names}
     changed = 0
@@ -75,27 +77,32 @@ def certify(trial: Trial, state: State, samples: int, *, done: Callable[[], obje
             brian[name] += compare(exact[name], witness[name])
             single[name] += compare(fast[name], exact[name])
         output = trial.circuit.nodes[-1].name
-        answers = [rule.decide(state, spikes[output]) for spikes in (fast, exact)]
+        answers = [rule.classify(state, spikes[output]) for spikes in (fast, exact)]
         changed += int(np.count_nonzero(answers[0] != answers[1]))
     return Certificate(samples, brian, single, changed)
 
 
-def _spiking(trial: Trial) -> SpikingRule:
+def _spiking(trial: TrainingConfig) -> SpikingRule:
     if not isinstance(trial.rule, SpikingRule):
         found = f"a rule that answers by the rates of {trial.circuit.nodes[-1].name!r}"
-        raise Refused("certify", found, "needs one that answers by spikes: they are what is compared")
+        raise InputError("certify", found, "needs one that answers by spikes: they are what is compared")
     return trial.rule
 
 
-def compare(one: Spikes, other: Spikes) -> Agreement:
-    """How many spikes two simulations of the same samples share. Raises Refused for simulations of different things."""
+def compare(one: SpikeTrains, other: SpikeTrains) -> Agreement:
+    """How many spikes two simulations of the same samples share.
+
+    Raises InputError for simulations of different things.
+    """
     if (one.size, one.offsets.shape) != (other.size, other.offsets.shape):
-        raise Refused("compare", "different populations, samples or steps", "needs two simulations of the same")
+        raise InputError("compare", "different populations, samples or steps", "needs two simulations of the same")
     identical = len(np.intersect1d(one.keys(), other.keys(), assume_unique=True))
     return Agreement(identical, len(one) + len(other) - 2 * identical)
 
 
-def engine_spikes(trial: Trial, state: State, inputs: Spikes, precision: Precision) -> dict[str, Spikes]:
+def engine_spikes(
+    trial: TrainingConfig, state: State, inputs: SpikeTrains, precision: Precision
+) -> dict[str, SpikeTrains]:
     """Population -> its spikes in the engine."""
     circuit = trial.circuit.with_weights(state.weights)
     given = {circuit.sources[0].name: inputs}
@@ -103,7 +110,7 @@ def engine_spikes(trial: Trial, state: State, inputs: Spikes, precision: Precisi
     return {name: response.spikes for name, response in responses.items()}
 
 
-def brian_spikes(circuit: Circuit, inputs: Spikes, done: Callable[[], object]) -> dict[str, Spikes]:
+def brian_spikes(circuit: Circuit, inputs: SpikeTrains, done: Callable[[], object]) -> dict[str, SpikeTrains]:
     """Population -> its spikes in Brian2, which steps through one sample after another."""
     found = []
     for recording in simulate_each(circuit, {circuit.sources[0].name: inputs}, inputs.duration):

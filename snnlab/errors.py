@@ -1,4 +1,4 @@
-"""The one way snnlab says no: a mistake that a person can mend, in one line."""
+"""The error that snnlab raises for invalid input: one line that a person can act on."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import difflib
 from collections.abc import Iterable
 
 
-class Refused(ValueError):
-    """A user's mistake: where it is, what was found there, and what would be right.
+class InputError(ValueError):
+    """Invalid input: which field, what is wrong with it, and how to mend it.
 
-    The command line prints it as a single line and exits with 2; it never shows a traceback for it.
+    field    file, option, argument or part of a network
+    problem  what was found there
+    hint     what would be valid; empty where that is obvious
+
+    The command line prints it as one line, "field: problem; hint", and exits with 2, without a traceback.
     """
 
-    def __init__(self, where: object, found: str, right: str = "") -> None:
-        self.where, self.found, self.right = str(where), found, right
-        line = f"{where}: {found}" + (f"; {right}" if right else "")
+    def __init__(self, field: object, problem: str, hint: str = "") -> None:
+        self.field, self.problem, self.hint = str(field), problem, hint
+        line = f"{field}: {problem}" + (f"; {hint}" if hint else "")
         super().__init__(" ".join(line.split()))
 
-    def __reduce__(self) -> tuple[type[Refused], tuple[str, str, str]]:
-        """From another process it comes as it was."""
-        return type(self), (self.where, self.found, self.right)
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
+        """Pickle by fields, so that errors of worker processes arrive unchanged."""
+        return type(self), (self.field, self.problem, self.hint)
 
 
 def one_of(word: str, known: Iterable[str]) -> str:
-    """The closing half of a refusal: the words that would have been right, the nearest one first."""
+    """The hint for an unknown name: the closest known one first, then all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -18,12 +18,12 @@ from snnlab.brian.equations import seconds
 from snnlab.data.samples import Images
 from snnlab.encoders import TEST, TRAIN, Poisson
 from snnlab.engine import cores
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number
 from snnlab.networks.feedforward import Layers
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
-from snnlab.training.loop import Trial, learn, start
+from snnlab.training.loop import TrainingConfig, learn, start
 
 _COUNT = "needs a whole number, at least 1"
 _PEAK = 255
@@ -66,7 +66,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     All of scikit-learn's own estimator checks that apply to a classifier of real 2-D data pass. Those of sparse data,
     of several outputs and of sample_weight do not apply: sparse data is refused, and there is no sample_weight.
 
-    Raises ValueError for data, labels or parameters that cannot be learned from; `snnlab.Refused` is one.
+    Raises ValueError for data, labels or parameters that cannot be learned from; `snnlab.InputError` is one.
     """
 
     classes_: NDArray[Any]
@@ -138,10 +138,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         if first:
             if classes is None:
-                raise Refused("partial_fit: classes", "None in the first call", "needs all classes there will be")
+                raise InputError("partial_fit: classes", "None in the first call", "needs all classes there will be")
             self._begin(values, np.unique(np.asarray(classes)))
         elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
-            raise Refused(
+            raise InputError(
                 "partial_fit: classes", f"found {np.unique(classes).tolist()}", f"were {self.classes_.tolist()} before"
             )
         trial = self._trial(self._samples(values, labels))
@@ -167,14 +167,14 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         """An untrained network for these classes, on the range of these values."""
         for name in ("epochs", "batch"):
             if not _whole(getattr(self, name)):
-                raise Refused(f"SpikingClassifier.{name}", f"found {getattr(self, name)!r}", _COUNT)
+                raise InputError(f"SpikingClassifier.{name}", f"found {getattr(self, name)!r}", _COUNT)
         self.classes_ = classes
         self.feature_range_ = _range(self.feature_range, values)
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self.loss_curve_, self.n_iter_, self.samples_seen_ = [], 0, 0
         self.state_ = start(self._trial(self._samples(values[:1], classes[:1])))
 
-    def _trial(self, samples: Images) -> Trial:
+    def _trial(self, samples: Images) -> TrainingConfig:
         dt = seconds(self.dt, "SpikingClassifier.dt")
         rule = HM2BP(
             learning_rate=self.learning_rate,
@@ -184,20 +184,20 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         )
         encoder = Poisson(steps=self.steps, dt=dt, brightest=self.brightest)
         numbers = (self.epochs, self.batch, self.seed_, _threads(self.n_jobs))
-        return Trial(rule, self._circuit(dt), encoder, samples, samples, *numbers)
+        return TrainingConfig(rule, self._circuit(dt), encoder, samples, samples, *numbers)
 
     def _circuit(self, dt: float) -> Circuit:
         hidden = np.atleast_1d(np.asarray(self.hidden, dtype=object))
         if not all(_whole(size) for size in hidden):
-            raise Refused("SpikingClassifier.hidden", f"found {self.hidden!r}", f"{_COUNT} for each layer")
+            raise InputError("SpikingClassifier.hidden", f"found {self.hidden!r}", f"{_COUNT} for each layer")
         sizes = [*map(int, hidden), len(self.classes_)]
         v_th = np.asarray(self.v_th, dtype=float)
         if v_th.shape not in ((), (len(sizes),)) or not ((v_th > 0) & (v_th < np.inf)).all():
             right = f"needs a number above 0 for each of {len(sizes)} layers, or one for all"
-            raise Refused("SpikingClassifier.v_th", f"found {self.v_th!r}", right)
+            raise InputError("SpikingClassifier.v_th", f"found {self.v_th!r}", right)
         card = cards.cell(self.cell)
         if len(card.receptors) != 1:
-            raise Refused("SpikingClassifier.cell", f"{len(card.receptors)} receptors on {card.path}", "needs one")
+            raise InputError("SpikingClassifier.cell", f"{len(card.receptors)} receptors on {card.path}", "needs one")
         layers = Layers(
             cell=self.cell,
             hidden=tuple(map(str, sizes[:-1])),
@@ -209,7 +209,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     def _samples(self, values: NDArray[Any], labels: NDArray[Any]) -> Images:
         """X in levels of intensity, y as numbers into the classes, each sample with a number of its own."""
         for label in np.setdiff1d(labels, self.classes_)[:1].tolist():
-            raise Refused("y", f"class {label!r}", f"the classes are {self.classes_.tolist()}")
+            raise InputError("y", f"class {label!r}", f"the classes are {self.classes_.tolist()}")
         numbers = (self.samples_seen_ + np.arange(len(values))) % 2**32
         names = tuple(map(str, self.classes_))
         levels = _levels(values, self.feature_range_)
@@ -227,13 +227,13 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             split="",
         )
 
-    def _in_order(self, trial: Trial) -> Iterator[Batch]:
+    def _in_order(self, trial: TrainingConfig) -> Iterator[Batch]:
         epoch = self.n_iter_ + 1
         for first in range(0, len(trial.train), trial.batch):
             samples = trial.train.take(slice(first, first + trial.batch))
             yield Batch(trial.encode(samples, epoch, TRAIN), samples.labels, epoch)
 
-    def _learn(self, trial: Trial, batches: Iterable[Batch]) -> float:
+    def _learn(self, trial: TrainingConfig, batches: Iterable[Batch]) -> float:
         """Mean loss over the samples of these batches."""
         loss = samples = 0.0
         for state, score in learn(trial.rule, trial.circuit, self.state_, batches):
@@ -241,7 +241,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             loss += score.loss * score.samples
             samples += score.samples
         if not all(np.isfinite(weights).all() for weights in self.state_.weights.values()):
-            raise Refused("SpikingClassifier", "weights not finite any more", "a smaller learning_rate may help")
+            raise InputError("SpikingClassifier", "weights not finite any more", "a smaller learning_rate may help")
         self.samples_seen_ += int(samples)
         return loss / samples
 
@@ -254,17 +254,17 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         )
         trial = self._trial(samples)
         parts = (samples.take(slice(first, first + _ASKED)) for first in range(0, len(samples), _ASKED))
-        answers = [trial.rule.respond(trial.circuit, self.state_, trial.encode(part, 0, TEST)).counts for part in parts]
+        answers = [trial.rule.predict(trial.circuit, self.state_, trial.encode(part, 0, TEST)).counts for part in parts]
         return np.concatenate(answers)
 
 
 def _range(asked: tuple[float, float] | None, values: NDArray[Any]) -> tuple[float, float]:
     """(lowest, highest): what was asked for, or what the values span."""
     if asked is not None and (np.shape(asked) != (2,) or not asked[0] < asked[1]):
-        raise Refused("SpikingClassifier.feature_range", f"found {asked!r}", "needs (lowest, highest)")
+        raise InputError("SpikingClassifier.feature_range", f"found {asked!r}", "needs (lowest, highest)")
     low, high = (float(end) for end in asked or (values.min(), values.max()))
     if not np.isfinite(high - low):
-        raise Refused("feature_range", f"found {low:g} to {high:g}", "needs a finite distance between them")
+        raise InputError("feature_range", f"found {low:g} to {high:g}", "needs a finite distance between them")
     return low, high
 
 
@@ -281,7 +281,9 @@ def _threads(n_jobs: int | None) -> int:
     if n_jobs is None:
         return 1
     if type(n_jobs) is bool or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise Refused("SpikingClassifier.n_jobs", f"found {n_jobs!r}", "needs threads, -1 for all cores, or None for 1")
+        raise InputError(
+            "SpikingClassifier.n_jobs", f"found {n_jobs!r}", "needs threads, -1 for all cores, or None for 1"
+        )
     return int(n_jobs) if n_jobs > 0 else max(1, cores() + 1 + int(n_jobs))
 
 

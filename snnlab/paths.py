@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -21,7 +21,7 @@ def cache_place() -> Path:
 def cache_folder() -> Path:
     """The folder of things that can be made again, see `cache_place`. Made if missing.
 
-    Raises Refused where it cannot be made.
+    Raises InputError where it cannot be made.
     """
     folder = cache_place()
     try:
@@ -31,12 +31,12 @@ def cache_folder() -> Path:
     return folder
 
 
-def no_cache(folder: Path, error: OSError) -> Refused:
+def no_cache(folder: Path, error: OSError) -> InputError:
     """The refusal of a cache folder that could not be made, written or read."""
     reason = error.strerror or str(error)
     if error.errno in _NO_ROOM:
-        return Refused(f"cache folder {folder}", reason, "needs room; or set SNNLAB_CACHE to a folder elsewhere")
-    return Refused(f"cache folder {folder}", reason, "set SNNLAB_CACHE to a folder that can be written to")
+        return InputError(f"cache folder {folder}", reason, "needs room; or set SNNLAB_CACHE to a folder elsewhere")
+    return InputError(f"cache folder {folder}", reason, "set SNNLAB_CACHE to a folder that can be written to")
 
 
 def data_folder() -> Path:

@@ -4,7 +4,7 @@ import brian2
 import numpy as np
 
 from snnlab.brian import equations
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 
 
 def in_brian(circuit, spikes):
@@ -28,7 +28,7 @@ def in_brian(circuit, spikes):
         brian2.Network(*groups.values(), *parts[1:], *monitors.values()).run(spikes.steps * dt, namespace={})
     grid = {"samples": 1, "steps": spikes.steps, "dt": spikes.dt}
     return {
-        name: Spikes.from_events(
+        name: SpikeTrains.from_events(
             np.zeros(len(one.i)), np.round(one.t_[:] / spikes.dt), one.i[:], size=circuit[name].size, **grid
         )
         for name, one in monitors.items()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.networks.circuit import Source
 from snnlab.networks.microcircuit import Microcircuit
 
@@ -117,9 +117,11 @@ def drawn(network, inputs, classes, seed=0):
 def rates_for(circuit, samples, stretches, seed=1):
     """Rates for every source; the teacher speaks in every other stretch."""
     rng = np.random.default_rng(seed)
-    rates = {one.name: Rates(rng.uniform(-1, 1, (samples, stretches, one.size))) for one in circuit.sources}
-    rates["nudge"] = Rates(np.broadcast_to((np.arange(stretches) % 2)[None, :, None], (samples, stretches, 1)) * 1.0)
-    return rates | ({"bias": Rates(np.ones((samples, stretches, 1)))} if "bias" in rates else {})
+    rates = {one.name: RateInput(rng.uniform(-1, 1, (samples, stretches, one.size))) for one in circuit.sources}
+    rates["nudge"] = RateInput(
+        np.broadcast_to((np.arange(stretches) % 2)[None, :, None], (samples, stretches, 1)) * 1.0
+    )
+    return rates | ({"bias": RateInput(np.ones((samples, stretches, 1)))} if "bias" in rates else {})
 
 
 def run(network, circuit, rates, steps, learn=None, factor=1.0):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine import RateResponse, Running, run_rates
 from snnlab.networks.circuit import Circuit, Plastic
 from snnlab.networks.microcircuit import Microcircuit
@@ -38,15 +38,15 @@ def built(
     return replace(circuit, projections=tuple(made))
 
 
-def told(seen: Values, outputs: int, wanted: Values | None = None) -> dict[str, Rates]:
+def told(seen: Values, outputs: int, wanted: Values | None = None) -> dict[str, RateInput]:
     """What the sources say: samples (samples, inputs), or several one after another (samples, stretches, inputs).
 
     wanted  potentials (samples, outputs) to which a teacher pulls; None for no teacher
     """
     goals = np.zeros((len(seen), outputs)) if wanted is None else wanted
     pulls = np.full((len(seen), 1), 0.0 if wanted is None else 1.0)
-    shown = Rates(seen) if seen.ndim == 3 else Rates.steady(seen)
-    return {"input": shown, "target": Rates.steady(goals), "nudge": Rates.steady(pulls)}
+    shown = RateInput(seen) if seen.ndim == 3 else RateInput.steady(seen)
+    return {"input": shown, "target": RateInput.steady(goals), "nudge": RateInput.steady(pulls)}
 
 
 def drawn(

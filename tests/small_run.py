@@ -16,7 +16,7 @@ import pytest
 
 from snnlab import cli
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.training.loop import train
 
 OPTIONS = {
@@ -41,11 +41,11 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 """Of a process elsewhere that runs this checkout, installed or not."""
 
 
-def begun(path: Path, seed: int = 1, experiment: Any = EXPERIMENT) -> Study:
-    return Study.begin(path, experiment, seed=seed, threads=1)
+def begun(path: Path, seed: int = 1, experiment: Any = EXPERIMENT) -> Run:
+    return Run.begin(path, experiment, seed=seed, threads=1)
 
 
-def trained(path: Path, seed: int = 1) -> Study:
+def trained(path: Path, seed: int = 1) -> Run:
     """A finished run, without its summary."""
     study = begun(path, seed)
     for _ in train(study.trial, study.run):
@@ -77,7 +77,7 @@ def leave_and_go_on(path: Path, stop: int, threads: int = 1, **how: Any) -> None
     for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
         if number == stop:
             break
-    again = Study.open(path, threads=threads)
+    again = Run.open(path, threads=threads)
     for _ in train(again.trial, again.run):
         pass
 
@@ -87,7 +87,7 @@ def train_on(path: str, between: float = 0.0, sabotage: Callable[[], None] | Non
     if sabotage is not None:
         sabotage()
     place = Path(path)
-    study = Study.open(place, threads=1) if (place / "experiment.json").exists() else begun(place)
+    study = Run.open(place, threads=1) if (place / "experiment.json").exists() else begun(place)
     for _ in train(study.trial, study.run, between=between):
         pass
 

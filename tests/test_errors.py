@@ -7,12 +7,12 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @given(st.text(), st.text(), st.text())
 def test_a_refusal_comes_from_another_process_as_it_was(where: str, found: str, right: str) -> None:
-    refusal = Refused(where, found, right)
+    refusal = InputError(where, found, right)
     came = pickle.loads(pickle.dumps(refusal))  # noqa: S301, it is our own
-    assert (came.where, came.found, came.right, str(came)) == (where, found, right, str(refusal))
+    assert (came.field, came.problem, came.hint, str(came)) == (where, found, right, str(refusal))
     assert "\n" not in str(came)

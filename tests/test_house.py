@@ -133,7 +133,7 @@ from snnlab import cards
 from snnlab.networks import circuit
 from snnlab import engine
 from snnlab.data import spikes
-once = spikes.Spikes.from_dense(np.arange(50).reshape(1, 50, 1) == 1, 1e-3)
+once = spikes.SpikeTrains.from_dense(np.arange(50).reshape(1, 50, 1) == 1, 1e-3)
 cell = circuit.Population("cell", cards.cell("lif_exp"), 1)
 net = circuit.layered(circuit.Source("eye", 1), [cell], "synapse", "1 ms")
 for weight in (1e-3, 1e3):

@@ -1,11 +1,11 @@
 """How alike two spike trains are: correlation, the distances of van Rossum and of Victor and Purpura, matches.
 
-Each measure takes two trains as spike times in seconds and gives one number, or two `Spikes` of one shape and gives an
-array (samples, neurons). Times are those of a set: they may come in any order and lie anywhere, before 0 too; two
-spikes of a train may share a time. There is no grid but that of the spikes.
+Each measure takes two trains as spike times in seconds and gives one number, or two `SpikeTrains` of one shape and
+gives an array (samples, neurons). Times are those of a set: they may come in any order and lie anywhere, before 0 too;
+two spikes of a train may share a time. There is no grid but that of the spikes.
 
-All raise Refused for times that are not finite numbers along one axis, for `Spikes` of different shapes or time steps,
-and for a parameter that is not positive and finite.
+All raise InputError for times that are not finite numbers along one axis, for `SpikeTrains` of different shapes or time
+steps, and for a parameter that is not positive and finite.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.native import cores, library
 
 TAU = 5e-3
@@ -28,7 +28,7 @@ TAU = 5e-3
 
 
 @overload
-def correlation(first: Spikes, second: Spikes, *, tau: float = ...) -> NDArray[np.float64]: ...
+def correlation(first: SpikeTrains, second: SpikeTrains, *, tau: float = ...) -> NDArray[np.float64]: ...
 @overload
 def correlation(first: ArrayLike, second: ArrayLike, *, tau: float = ...) -> float: ...
 def correlation(first: Any, second: Any, *, tau: float = TAU) -> Any:
@@ -50,7 +50,7 @@ def correlation(first: Any, second: Any, *, tau: float = TAU) -> Any:
 
 
 @overload
-def van_rossum(first: Spikes, second: Spikes, *, tau: float = ...) -> NDArray[np.float64]: ...
+def van_rossum(first: SpikeTrains, second: SpikeTrains, *, tau: float = ...) -> NDArray[np.float64]: ...
 @overload
 def van_rossum(first: ArrayLike, second: ArrayLike, *, tau: float = ...) -> float: ...
 def van_rossum(first: Any, second: Any, *, tau: float = TAU) -> Any:
@@ -67,7 +67,7 @@ def van_rossum(first: Any, second: Any, *, tau: float = TAU) -> Any:
 
 
 @overload
-def victor_purpura(first: Spikes, second: Spikes, *, cost: float) -> NDArray[np.float64]: ...
+def victor_purpura(first: SpikeTrains, second: SpikeTrains, *, cost: float) -> NDArray[np.float64]: ...
 @overload
 def victor_purpura(first: ArrayLike, second: ArrayLike, *, cost: float) -> float: ...
 def victor_purpura(first: Any, second: Any, *, cost: float) -> Any:
@@ -86,7 +86,7 @@ def victor_purpura(first: Any, second: Any, *, cost: float) -> Any:
 
 
 @overload
-def matched(first: Spikes, second: Spikes, *, tolerance: float) -> NDArray[np.bool_]: ...
+def matched(first: SpikeTrains, second: SpikeTrains, *, tolerance: float) -> NDArray[np.bool_]: ...
 @overload
 def matched(first: ArrayLike, second: ArrayLike, *, tolerance: float) -> bool: ...
 def matched(first: Any, second: Any, *, tolerance: float) -> Any:
@@ -136,16 +136,16 @@ class _Pairs:
 
 
 def _pairs(where: str, first: object, second: object) -> _Pairs:
-    if isinstance(first, Spikes) and isinstance(second, Spikes):
+    if isinstance(first, SpikeTrains) and isinstance(second, SpikeTrains):
         for name in ("samples", "steps", "size", "dt"):
             one, other = getattr(first, name), getattr(second, name)
             if one != other:
-                raise Refused(f"{where}: {name}", f"found {one!r} and {other!r}", "both spikes must agree")
+                raise InputError(f"{where}: {name}", f"found {one!r} and {other!r}", "both spikes must agree")
         return _Pairs(_of_spikes(first), _of_spikes(second), (first.samples, first.size))
     return _Pairs(_of_times(f"{where}: first", first), _of_times(f"{where}: second", second), ())
 
 
-def _of_spikes(spikes: Spikes) -> _Trains:
+def _of_spikes(spikes: SpikeTrains) -> _Trains:
     sample, step, ids = spikes.events()
     # events come in order of sample and step, so a stable sort by train keeps each in order
     order = np.argsort(sample * spikes.size + ids, kind="stable")
@@ -154,20 +154,20 @@ def _of_spikes(spikes: Spikes) -> _Trains:
 
 def _of_times(where: str, given: Any) -> _Trains:
     right = "needs spike times in seconds along one axis, or Spikes on both sides"
-    if isinstance(given, Spikes):
-        raise Refused(where, "found Spikes beside an array", right)
+    if isinstance(given, SpikeTrains):
+        raise InputError(where, "found Spikes beside an array", right)
     try:
         times = np.asarray(given)
     except ValueError as error:
-        raise Refused(where, f"found what is no array: {error}", right) from error
+        raise InputError(where, f"found what is no array: {error}", right) from error
     if times.ndim != 1:
-        raise Refused(where, f"found an array of {times.ndim} axes", right)
+        raise InputError(where, f"found an array of {times.ndim} axes", right)
     if times.dtype.kind not in "iuf":
-        raise Refused(where, f"found values of type {times.dtype}", right)
+        raise InputError(where, f"found values of type {times.dtype}", right)
     seconds = np.sort(times.astype(np.float64))
     if not np.isfinite(seconds).all():
         found = seconds[~np.isfinite(seconds)][0]
-        raise Refused(where, f"found a time of {found}", "needs finite spike times in seconds")
+        raise InputError(where, f"found a time of {found}", "needs finite spike times in seconds")
     return _Trains(seconds, np.array([0, len(seconds)], dtype=np.int64))
 
 
@@ -175,7 +175,7 @@ def _positive(where: str, found: Any, unit: str, *, or_zero: bool = False) -> fl
     number = isinstance(found, int | float | np.integer | np.floating)
     if not (number and 0 <= found < np.inf and (found > 0 or or_zero)):
         least = "0 or a positive number" if or_zero else "a positive number"
-        raise Refused(where, f"found {found!r}", f"needs {least}, finite, in {unit}")
+        raise InputError(where, f"found {found!r}", f"needs {least}, finite, in {unit}")
     return float(found)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 
-def intervals(spikes: Spikes) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+def intervals(spikes: SpikeTrains) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Every interval between neighbouring spikes of a neuron, and whose it is.
 
     Seconds (intervals,) and neuron (intervals,), ordered by neuron, then sample, then time. No interval reaches from
@@ -19,7 +19,7 @@ def intervals(spikes: Spikes) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     return steps * spikes.dt, neuron
 
 
-def irregularity(spikes: Spikes) -> NDArray[np.float64]:
+def irregularity(spikes: SpikeTrains) -> NDArray[np.float64]:
     """Coefficient of variation of each neuron's interspike intervals: 0 for a clock, 1 for a Poisson process.
 
     Float64 (neurons,): standard deviation over mean, both over all intervals of the neuron (Softky and Koch 1993).
@@ -36,22 +36,22 @@ def irregularity(spikes: Spikes) -> NDArray[np.float64]:
     return variation
 
 
-def binned_rate(spikes: Spikes, *, bin: float, sample: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def binned_rate(spikes: SpikeTrains, *, bin: float, sample: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean rate of the neurons over the time of one sample.
 
     Hertz (bins,), and the edges of the bins in seconds (bins + 1,). The last bin is shorter where `bin` does not
     divide the duration; its rate is that of its own length.
-    Raises Refused where `bin` is not a whole number of time steps.
+    Raises InputError where `bin` is not a whole number of time steps.
     """
     width = round(bin / spikes.dt)
     if width < 1 or abs(width - bin / spikes.dt) > 1e-6 * width:
-        raise Refused("binned_rate", f"bin {bin:g} s", f"needs a multiple of the time step, {spikes.dt:g} s")
+        raise InputError("binned_rate", f"bin {bin:g} s", f"needs a multiple of the time step, {spikes.dt:g} s")
     edges = np.append(np.arange(0, spikes.steps, width), spikes.steps)
     fired = np.diff(spikes.sample(sample).offsets[0, edges])
     return fired / (spikes.size * np.diff(edges) * spikes.dt), edges * spikes.dt
 
 
-def _gaps(spikes: Spikes) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+def _gaps(spikes: SpikeTrains) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Intervals in time steps, whole numbers, and whose they are."""
     sample, step, ids = spikes.events()
     # events come in order of sample and step, so a stable sort by neuron keeps each train in order

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.coder import LANES, as_spikes, check_hold, coded, compiled
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Bsa:
     smaller, by more than the threshold, with the kernel taken away than without; then it is taken away. The spike is
     emitted one step later, as in the authors' code (github.com/jinyyy666/mm-bp-snn); beyond its end the signal is 0.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     gain: float = 2000.0
@@ -41,11 +41,11 @@ class Bsa:
         check_hold("Bsa", self.hold)
         for name, value, least, most in (("gain", self.gain, 1e-6, 1e9), ("spread", self.spread, 0.1, 1e6)):
             if not least <= value <= most:
-                raise Refused(f"Bsa.{name}", f"found {value!r}", f"needs a number, {least:g} to {most:g}")
+                raise InputError(f"Bsa.{name}", f"found {value!r}", f"needs a number, {least:g} to {most:g}")
         if not 0 <= self.threshold < 1:
-            raise Refused("Bsa.threshold", f"found {self.threshold!r}", "needs 0 to below 1, the sum of the kernel")
+            raise InputError("Bsa.threshold", f"found {self.threshold!r}", "needs 0 to below 1, the sum of the kernel")
         if type(self.taps) is not int or not 1 <= self.taps <= 1000:
-            raise Refused("Bsa.taps", f"found {self.taps!r}", "needs a number of time steps, 1 to 1000")
+            raise InputError("Bsa.taps", f"found {self.taps!r}", "needs a number of time steps, 1 to 1000")
 
     @property
     def kernel(self) -> NDArray[np.float64]:
@@ -58,10 +58,10 @@ class Bsa:
         """How many neurons speak for so many channels: one for each."""
         return channels
 
-    def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> Spikes:
+    def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> SpikeTrains:
         """The spikes of one cochleagram (frames, channels) with `frame` seconds per frame, as a batch of one sample.
 
-        `steps` cuts the spikes off, or adds silence; if left out, all are kept. Raises Refused for what is no
+        `steps` cuts the spikes off, or adds silence; if left out, all are kept. Raises InputError for what is no
         cochleagram.
         """
         values = coded(frames, frame, self.hold, steps)
@@ -73,7 +73,7 @@ class Bsa:
         late = np.concatenate([np.zeros((1, channels), dtype=np.uint8), raster[:, :channels]])
         return as_spikes(late, steps or held + 1, frame / self.hold)
 
-    def reconstruct(self, spikes: Spikes) -> NDArray[np.float64]:
+    def reconstruct(self, spikes: SpikeTrains) -> NDArray[np.float64]:
         """What the spikes say of the cochleagrams that were held (samples, steps, channels): the sum of their kernels.
 
         It stays below a signal that is above 1 after the gain: that would need more than one spike per step.

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.data.spikes import Spikes, offsets_of
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains, offsets_of
+from snnlab.errors import InputError
 from snnlab.native import array, kernel
 
 MOST_STEPS = 100_000
@@ -32,44 +32,46 @@ class Coder(Protocol):
     def neurons(self, channels: int) -> int:
         """How many neurons speak for so many channels."""
 
-    def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> Spikes:
+    def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> SpikeTrains:
         """The spikes of one cochleagram (frames, channels) with `frame` seconds per frame, as a batch of one sample.
 
         `steps` cuts the spikes off, or adds silence; if left out, it is as many as the code needs.
         """
 
-    def reconstruct(self, spikes: Spikes) -> NDArray[np.float64]:
+    def reconstruct(self, spikes: SpikeTrains) -> NDArray[np.float64]:
         """What the spikes say of the cochleagrams that were held (samples, steps, channels)."""
 
 
 def check_hold(name: str, hold: int) -> None:
-    """Raises Refused, naming the coder, for a number of steps that no frame can be held for."""
+    """Raises InputError, naming the coder, for a number of steps that no frame can be held for."""
     if type(hold) is not int or not 1 <= hold <= 1000:
-        raise Refused(f"{name}.hold", f"found {hold!r}", "needs time steps per frame, 1 to 1000")
+        raise InputError(f"{name}.hold", f"found {hold!r}", "needs time steps per frame, 1 to 1000")
 
 
 def coded(frames: ArrayLike, frame: float, hold: int, steps: int | None) -> NDArray[np.float64]:
-    """A cochleagram as float64 (frames, channels). Raises Refused for what is none and for times that are none."""
+    """A cochleagram as float64 (frames, channels). Raises InputError for what is none and for times that are none."""
     values = np.ascontiguousarray(frames, dtype=np.float64)
     if values.ndim != 2 or not values.size:
-        raise Refused("encode", f"a cochleagram of shape {values.shape}", "needs (frames, channels), at least one each")
+        raise InputError(
+            "encode", f"a cochleagram of shape {values.shape}", "needs (frames, channels), at least one each"
+        )
     if not np.isfinite(values).all():
-        raise Refused("encode", "a cochleagram with values that are not finite", "needs numbers")
+        raise InputError("encode", "a cochleagram with values that are not finite", "needs numbers")
     if not (np.isfinite(frame) and frame > 0):
-        raise Refused("encode", f"a frame of {frame!r} s", "needs seconds above 0")
+        raise InputError("encode", f"a frame of {frame!r} s", "needs seconds above 0")
     if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST_STEPS):
-        raise Refused("encode", f"steps {steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
+        raise InputError("encode", f"steps {steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
     if len(values) * hold > MOST_STEPS:
-        raise Refused("encode", f"{len(values)} frames of {hold} steps", f"needs at most {MOST_STEPS} steps")
+        raise InputError("encode", f"{len(values)} frames of {hold} steps", f"needs at most {MOST_STEPS} steps")
     return values
 
 
-def as_spikes(raster: NDArray[np.uint8], steps: int, dt: float) -> Spikes:
+def as_spikes(raster: NDArray[np.uint8], steps: int, dt: float) -> SpikeTrains:
     """One sample's raster (steps it has, neurons), cut off or followed by silence to be of `steps` steps."""
     size = raster.shape[1]
     fired = np.flatnonzero(raster[:steps])
     per_step = np.bincount(fired // size, minlength=steps)
-    return Spikes((fired % size).astype(np.int32), offsets_of(per_step[None]), size, dt)
+    return SpikeTrains((fired % size).astype(np.int32), offsets_of(per_step[None]), size, dt)
 
 
 @cache

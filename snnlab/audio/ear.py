@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import array, kernel
 
 _SMOOTHED = 3.0  # frames, as in the Auditory Toolbox
@@ -41,22 +41,22 @@ class Cochlea(Protocol):
 
 
 def check_ear(name: str, rate: int, decimation: int) -> None:
-    """Raises Refused, naming the ear's field, for a rate or a decimation that no ear has."""
+    """Raises InputError, naming the ear's field, for a rate or a decimation that no ear has."""
     if type(rate) is not int or not 1000 <= rate <= 1_000_000:
-        raise Refused(f"{name}.rate", f"found {rate!r}", "needs samples per second, 1000 to 1000000")
+        raise InputError(f"{name}.rate", f"found {rate!r}", "needs samples per second, 1000 to 1000000")
     if type(decimation) is not int or not 1 <= decimation <= rate:
-        raise Refused(f"{name}.decimation", f"found {decimation!r}", f"needs samples per frame, 1 to {rate}")
+        raise InputError(f"{name}.decimation", f"found {decimation!r}", f"needs samples per frame, 1 to {rate}")
 
 
 def heard(sound: ArrayLike, decimation: int) -> NDArray[np.float64]:
-    """A sound as float64 (samples,). Raises Refused for what is none, or is shorter than a frame."""
+    """A sound as float64 (samples,). Raises InputError for what is none, or is shorter than a frame."""
     values = np.ascontiguousarray(sound, dtype=np.float64)
     if values.ndim != 1:
-        raise Refused("cochleagram", f"a sound of shape {values.shape}", "needs one channel: (samples,)")
+        raise InputError("cochleagram", f"a sound of shape {values.shape}", "needs one channel: (samples,)")
     if len(values) < decimation:
-        raise Refused("cochleagram", f"a sound of {len(values)} samples", f"a frame needs {decimation}")
+        raise InputError("cochleagram", f"a sound of {len(values)} samples", f"a frame needs {decimation}")
     if not np.isfinite(values).all():
-        raise Refused("cochleagram", "a sound with samples that are not finite", "needs numbers")
+        raise InputError("cochleagram", "a sound with samples that are not finite", "needs numbers")
     return values
 
 

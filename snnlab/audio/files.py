@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _CODINGS = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 _RATES = range(1000, 384_001)
@@ -40,14 +40,14 @@ class Sound:
     def at(self, rate: int) -> Sound:
         """The sound at another rate, by a polyphase filter (scipy.signal.resample_poly).
 
-        Raises Refused for a rate out of range, and for one in no ratio of numbers up to 10,000 to that of the sound.
+        Raises InputError for a rate out of range, and for one in no ratio of numbers up to 10,000 to that of the sound.
         """
         if rate not in _RATES:
-            raise Refused("Sound.at", f"{rate} samples per second", _RANGE)
+            raise InputError("Sound.at", f"{rate} samples per second", _RANGE)
         common = math.gcd(rate, self.rate)
         up, down = rate // common, self.rate // common
         if max(up, down) > _RATIO:
-            raise Refused("Sound.at", f"{self.rate} Hz to {rate} Hz", f"needs a ratio of numbers up to {_RATIO}")
+            raise InputError("Sound.at", f"{self.rate} Hz to {rate} Hz", f"needs a ratio of numbers up to {_RATIO}")
         if up == down:
             return self
         from scipy.signal import resample_poly  # half a second, which whoever hears nothing should not wait for
@@ -61,21 +61,21 @@ def read(path: str | Path, *, rate: int | None = None, longest: float = 60.0) ->
     rate     samples per second that are needed; any, if left out
     longest  seconds beyond which a file is refused
 
-    Raises Refused for what is not such a file, is truncated, empty, compressed, or contradicts itself, for several
+    Raises InputError for what is not such a file, is truncated, empty, compressed, or contradicts itself, for several
     channels, another rate, and samples that are not finite.
     """
     path = Path(path)
     try:
         if not path.is_file():
-            raise Refused(path, "no such file" if not path.exists() else "not a file", "needs a WAV or SPHERE file")
+            raise InputError(path, "no such file" if not path.exists() else "not a file", "needs a WAV or SPHERE file")
         with path.open("rb") as file:
             promised = _promised(path, file)
         sound = _decoded(path, promised, longest)
     except OSError as error:
-        raise Refused(path, f"cannot be read: {error.strerror or error}", "needs a file that is readable") from error
+        raise InputError(path, f"cannot be read: {error.strerror or error}", "needs a file that is readable") from error
     if rate is not None and sound.rate != rate:
         right = f"needs {rate}: convert it, or let the ear do so with its option resample"
-        raise Refused(path, f"{sound.rate} samples per second", right)
+        raise InputError(path, f"{sound.rate} samples per second", right)
     return sound
 
 
@@ -98,9 +98,9 @@ def _promised(path: Path, file: BinaryIO) -> _Promise:
     if head[:8] == b"NIST_1A\n":
         return _sphere(path, file)
     if head[:4] == b"ajkg":
-        raise Refused(path, "a file compressed by shorten", "unpack it first: shorten -x FILE")
+        raise InputError(path, "a file compressed by shorten", "unpack it first: shorten -x FILE")
     found = f"begins with {head[:8]!r}" if head else "an empty file"
-    raise Refused(path, found, "needs a RIFF WAV or a NIST SPHERE file")
+    raise InputError(path, found, "needs a RIFF WAV or a NIST SPHERE file")
 
 
 # RIFF ---------------------------------------------------------------------------------------------------------------
@@ -119,23 +119,23 @@ def _riff(path: Path, file: BinaryIO) -> _Promise:
         if name == b"data":
             _check_room(path, length, size - place - 8)
             if form is None:
-                raise Refused(path, "samples before their format", "needs a fmt chunk before the data chunk")
+                raise InputError(path, "samples before their format", "needs a fmt chunk before the data chunk")
             channels, rate, frame = form
             return _Promise(length // frame, channels, rate)
         place += 8 + length + length % 2
-    raise Refused(path, f"no samples in {size} bytes", "the file is truncated, or no sound: copy it again")
+    raise InputError(path, f"no samples in {size} bytes", "the file is truncated, or no sound: copy it again")
 
 
 def _form(path: Path, chunk: bytes) -> tuple[int, int, int]:
     """Channels, rate, and bytes of all channels at one time."""
     if len(chunk) < 16:
-        raise Refused(path, "a header that ends within its format", "the file is truncated: copy it again")
+        raise InputError(path, "a header that ends within its format", "the file is truncated: copy it again")
     _, channels, rate, bytes_a_second, frame, bits = struct.unpack("<HHIIHH", chunk)
     if not frame or frame != channels * math.ceil(bits / 8) or bytes_a_second != rate * frame:
         found = (
             f"{channels} channels of {bits} bits at {rate} Hz in {bytes_a_second} bytes per second, {frame} at a time"
         )
-        raise Refused(path, f"its header contradicts itself: {found}", "write it anew: sox IN.wav OUT.wav")
+        raise InputError(path, f"its header contradicts itself: {found}", "write it anew: sox IN.wav OUT.wav")
     return channels, rate, frame
 
 
@@ -146,24 +146,24 @@ def _sphere(path: Path, file: BinaryIO) -> _Promise:
     fields, begin = _header(path, file)
     coding = fields.get("sample_coding", "pcm").lower()
     if "shorten" in coding:
-        raise Refused(
+        raise InputError(
             path, f"samples compressed by shorten ({coding[:40]})", "unpack it first: sph2pipe -f rif IN.sph OUT.wav"
         )
     if coding not in ("pcm", "ulaw", "mu-law", "alaw"):
-        raise Refused(path, f"samples coded as {coding[:40]!r}", "needs pcm, ulaw or alaw: convert it to WAV")
+        raise InputError(path, f"samples coded as {coding[:40]!r}", "needs pcm, ulaw or alaw: convert it to WAV")
     frames, channels, rate, width = (
         _number(path, fields, name) for name in ("sample_count", "channel_count", "sample_rate", "sample_n_bytes")
     )
     needed = 2 if coding == "pcm" else 1
     if width != needed:
-        raise Refused(path, f"{coding} in {width} bytes", f"needs {needed}: convert it to WAV")
+        raise InputError(path, f"{coding} in {width} bytes", f"needs {needed}: convert it to WAV")
     _check_room(path, frames * channels * width, file.seek(0, 2) - begin)
     if coding != "pcm":
         return _Promise(frames, channels, rate, begin, coding)
     order = fields.get("sample_byte_format", "")
     if order not in ("10", "01"):
         found = f"sample_byte_format {order[:40]!r}" if order else "no sample_byte_format in its header"
-        raise Refused(path, found, "needs 10 or 01: which byte of a sample comes first?")
+        raise InputError(path, found, "needs 10 or 01: which byte of a sample comes first?")
     checksum = _number(path, fields, "sample_checksum") if "sample_checksum" in fields else None
     return _Promise(frames, channels, rate, begin, f"pcm {order}", checksum)
 
@@ -173,16 +173,16 @@ def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], int]:
     file.seek(8)
     length = file.read(8).strip()
     if not length.isdigit() or not 1024 <= int(length) <= 1 << 16:
-        raise Refused(path, f"a SPHERE header of {length!r} bytes", "needs 1024 bytes, or some more")
+        raise InputError(path, f"a SPHERE header of {length!r} bytes", "needs 1024 bytes, or some more")
     text = file.read(int(length) - 16).decode("latin-1")
     lines = [line.strip(_BLANK) for line in text.split("\n")]
     if "end_head" not in lines:
-        raise Refused(path, "a SPHERE header without end_head", "the file is truncated or damaged: copy it again")
+        raise InputError(path, "a SPHERE header without end_head", "the file is truncated or damaged: copy it again")
     fields: dict[str, str] = {}
     for line in lines[: lines.index("end_head")]:
         found = _FIELD.fullmatch(line)
         if found and fields.setdefault(found[1], found[2].strip(_BLANK)) != found[2].strip(_BLANK):
-            raise Refused(path, f"{found[1]} said twice in its header", "the file is damaged: copy it again")
+            raise InputError(path, f"{found[1]} said twice in its header", "the file is damaged: copy it again")
     return fields, int(length)
 
 
@@ -190,7 +190,7 @@ def _number(path: Path, fields: dict[str, str], name: str) -> int:
     text = fields.get(name, "")
     if not re.fullmatch(r"[0-9]{1,12}", text):
         found = f"{name} {text[:40]!r}" if text else f"no {name} in its header"
-        raise Refused(path, found, "a SPHERE header says it in whole numbers: copy the file again")
+        raise InputError(path, found, "a SPHERE header says it in whole numbers: copy the file again")
     return int(text)
 
 
@@ -199,21 +199,21 @@ def _number(path: Path, fields: dict[str, str], name: str) -> int:
 
 def _check_room(path: Path, promised: int, left: int) -> None:
     if promised > left:
-        raise Refused(
+        raise InputError(
             path, f"{max(left, 0)} bytes of samples, its header promises {promised}", "it is truncated: copy it again"
         )
 
 
 def _decoded(path: Path, promised: _Promise, longest: float) -> Sound:
-    """The samples as promised. Raises Refused where the file does not keep its promises."""
+    """The samples as promised. Raises InputError where the file does not keep its promises."""
     if promised.channels != 1:
-        raise Refused(path, f"{promised.channels} channels", "needs one: choose it with sox IN.wav OUT.wav remix 1")
+        raise InputError(path, f"{promised.channels} channels", "needs one: choose it with sox IN.wav OUT.wav remix 1")
     if promised.rate not in _RATES:
-        raise Refused(path, f"{promised.rate} samples per second", _RANGE)
+        raise InputError(path, f"{promised.rate} samples per second", _RANGE)
     if not promised.frames:
-        raise Refused(path, "no samples", "needs a sound")
+        raise InputError(path, "no samples", "needs a sound")
     if promised.frames > longest * promised.rate:
-        raise Refused(path, f"{promised.frames / promised.rate:.1f} s of sound", f"needs at most {longest:g} s")
+        raise InputError(path, f"{promised.frames / promised.rate:.1f} s of sound", f"needs at most {longest:g} s")
     values = _of_sphere(path, promised) if promised.kind else _of_riff(path, promised)
     return Sound(_checked(path, values, promised), promised.rate)
 
@@ -259,25 +259,27 @@ def _of_riff(path: Path, promised: _Promise) -> NDArray[np.float64]:
             told = (file.channels, file.samplerate)
             if told != (promised.channels, promised.rate) or file.subtype not in _CODINGS:
                 found = f"{file.subtype} of {told[0]} channels at {told[1]} Hz"
-                raise Refused(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(_CODINGS)}")
+                raise InputError(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(_CODINGS)}")
             values: NDArray[np.float64] = file.read(promised.frames, dtype="float64")
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", str(error)).rstrip(".")
-        raise Refused(path, f"cannot be decoded: {reason}", "needs PCM, floats, mu-law or A-law") from error
+        raise InputError(path, f"cannot be decoded: {reason}", "needs PCM, floats, mu-law or A-law") from error
     return values
 
 
 def _checked(path: Path, values: NDArray[np.float64], promised: _Promise) -> NDArray[np.float64]:
     if len(values) != promised.frames:
         found = f"{len(values)} samples, its header promises {promised.frames}"
-        raise Refused(path, found, "the file is truncated or damaged: copy it again")
+        raise InputError(path, found, "the file is truncated or damaged: copy it again")
     if not np.isfinite(values).all():
-        raise Refused(path, "samples that are not finite", "needs numbers")
+        raise InputError(path, "samples that are not finite", "needs numbers")
     loudest = float(np.abs(values).max())
     if loudest > _LOUDEST:
-        raise Refused(path, f"samples up to {loudest:.3g} times full scale", "floats need a full scale of 1")
+        raise InputError(path, f"samples up to {loudest:.3g} times full scale", "floats need a full scale of 1")
     if promised.checksum is not None:
         total = int((values * 32768).astype(np.int64).sum()) % 65536
         if total != promised.checksum:
-            raise Refused(path, f"samples that sum to {total}, not {promised.checksum}", "it is damaged: copy it again")
+            raise InputError(
+                path, f"samples that sum to {total}, not {promised.checksum}", "it is damaged: copy it again"
+            )
     return values

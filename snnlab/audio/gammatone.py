@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.ear import check_ear, compiled, heard, smoothing
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _WIDTH = 16 / (5 * np.pi)  # of a filter of fourth order whose equivalent rectangular bandwidth is 1
 _HIGHEST = 0.45  # of the rate: the highest centre frequency, unless chosen
@@ -28,7 +28,7 @@ class Gammatone:
     The envelope of a channel, the absolute value of its complex output, is smoothed and kept once a frame. A tone at
     the centre frequency has its own amplitude as envelope.
 
-    Raises Refused for values that make no ear.
+    Raises InputError for values that make no ear.
     """
 
     rate: int = 12500
@@ -40,12 +40,12 @@ class Gammatone:
     def __post_init__(self) -> None:
         check_ear("Gammatone", self.rate, self.decimation)
         if type(self.channels) is not int or not 1 <= self.channels <= 10_000:
-            raise Refused("Gammatone.channels", f"found {self.channels!r}", "needs a number of filters, 1 to 10000")
+            raise InputError("Gammatone.channels", f"found {self.channels!r}", "needs a number of filters, 1 to 10000")
         if not 1 <= self.lowest < self.rate / 2:
-            raise Refused("Gammatone.lowest", f"found {self.lowest!r}", f"needs hertz, 1 to below {self.rate / 2:g}")
+            raise InputError("Gammatone.lowest", f"found {self.lowest!r}", f"needs hertz, 1 to below {self.rate / 2:g}")
         if not self.lowest <= self._highest < self.rate / 2:
             right = f"needs hertz, {self.lowest:g} to below {self.rate / 2:g}"
-            raise Refused("Gammatone.highest", f"found {self._highest!r}", right)
+            raise InputError("Gammatone.highest", f"found {self._highest!r}", right)
 
     @property
     def frame(self) -> float:
@@ -61,8 +61,8 @@ class Gammatone:
     def cochleagram(self, sound: ArrayLike) -> NDArray[np.float64]:
         """What is heard of a sound (samples,): at least 0 everywhere (frames, channels).
 
-        What is left over after the last whole frame is not heard. Raises Refused for what is no sound, or shorter than
-        a frame.
+        What is left over after the last whole frame is not heard. Raises InputError for what is no sound, or shorter
+        than a frame.
         """
         values = heard(sound, self.decimation)
         out = np.empty((len(values) // self.decimation, self.channels))

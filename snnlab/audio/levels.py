@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.coder import as_spikes, check_hold, coded, compiled
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Levels:
     it falls. A neuron fires once in a step at most; what moved by several levels at once is told in as many steps.
     Neurons of a batch are the ON neurons of all channels, then the OFF neurons.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     level: float = 2e-5
@@ -35,17 +35,17 @@ class Levels:
     def __post_init__(self) -> None:
         check_hold("Levels", self.hold)
         if not 1e-9 <= self.level <= 1e3:
-            raise Refused("Levels.level", f"found {self.level!r}", "needs a number, 1e-9 to 1000")
+            raise InputError("Levels.level", f"found {self.level!r}", "needs a number, 1e-9 to 1000")
 
     def neurons(self, channels: int) -> int:
         """How many neurons speak for so many channels: ON and OFF for each."""
         return 2 * channels
 
-    def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> Spikes:
+    def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> SpikeTrains:
         """The spikes of one cochleagram (frames, channels) with `frame` seconds per frame, as a batch of one sample.
 
-        `steps` cuts the spikes off, or adds silence; if left out, there are `hold` for each frame. Raises Refused for
-        what is no cochleagram.
+        `steps` cuts the spikes off, or adds silence; if left out, there are `hold` for each frame. Raises InputError
+        for what is no cochleagram.
         """
         values = coded(frames, frame, self.hold, steps)
         held, channels = len(values) * self.hold, values.shape[1]
@@ -53,14 +53,16 @@ class Levels:
         compiled().snnlab_levels(values, len(values), channels, self.hold, self.level, np.zeros(channels), raster)
         return as_spikes(raster, steps or held, frame / self.hold)
 
-    def reconstruct(self, spikes: Spikes) -> NDArray[np.float64]:
+    def reconstruct(self, spikes: SpikeTrains) -> NDArray[np.float64]:
         """What the spikes say of the cochleagrams that were held (samples, steps, channels): the levels they told.
 
-        It is less than a level off wherever the signal does not move by more than a level per step. Raises Refused for
-        an odd number of neurons.
+        It is less than a level off wherever the signal does not move by more than a level per step. Raises InputError
+        for an odd number of neurons.
         """
         if spikes.size % 2:
-            raise Refused("Levels.reconstruct", f"{spikes.size} neurons", "needs an ON and an OFF neuron per channel")
+            raise InputError(
+                "Levels.reconstruct", f"{spikes.size} neurons", "needs an ON and an OFF neuron per channel"
+            )
         fired = spikes.dense()
         on, off = fired[..., : spikes.size // 2], fired[..., spikes.size // 2 :]
         return np.cumsum(on.astype(np.float64) - off, axis=1) * self.level

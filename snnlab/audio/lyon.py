@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.ear import check_ear, compiled, heard, smoothing
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _BREAK = 1000.0  # Hz: filters are of constant bandwidth below it and of constant Q above
 _SHARPNESS, _OFFSET = 5.0, 1.5  # of the zeros: how many times the poles' Q, how many steps above them
@@ -34,7 +34,7 @@ class Lyon:
     kept once a frame. Details are those of LyonPassiveEar in Slaney's Auditory Toolbox (Interval Research, Technical
     Report 1998-010), with its habit of silencing the two front sections in the first sample of every frame.
 
-    Raises Refused for values that make no ear.
+    Raises InputError for values that make no ear.
     """
 
     rate: int = 12500
@@ -47,9 +47,9 @@ class Lyon:
     def __post_init__(self) -> None:
         check_ear("Lyon", self.rate, self.decimation)
         if not 1 <= self.q <= 100:
-            raise Refused("Lyon.q", f"found {self.q!r}", "needs a quality of 1 to 100")
+            raise InputError("Lyon.q", f"found {self.q!r}", "needs a quality of 1 to 100")
         if not 0.01 <= self.step <= 1:
-            raise Refused("Lyon.step", f"found {self.step!r}", "needs a part of a bandwidth, 0.01 to 1")
+            raise InputError("Lyon.step", f"found {self.step!r}", "needs a part of a bandwidth, 0.01 to 1")
 
     @property
     def frame(self) -> float:
@@ -64,8 +64,8 @@ class Lyon:
     def cochleagram(self, sound: ArrayLike) -> NDArray[np.float64]:
         """What is heard of a sound (samples,): at least 0 everywhere (frames, channels).
 
-        What is left over after the last whole frame is not heard. Raises Refused for what is no sound, or shorter than
-        a frame.
+        What is left over after the last whole frame is not heard. Raises InputError for what is no sound, or shorter
+        than a frame.
         """
         values = heard(sound, self.decimation)
         centres, sections = _design(self.rate, self.q, self.step)

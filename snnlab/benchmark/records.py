@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.training.cost import Cost
 
 _BEGINS = '{"experiment": '
@@ -94,20 +94,20 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
 def read(path: Path) -> list[Row]:
     """The rows of a file, none of them twice; a last line that was cut off is left out.
 
-    Raises Refused for a file that is missing or holds anything else.
+    Raises InputError for a file that is missing or holds anything else.
     """
     _check_file(path)
     try:
         return _rows(path, path.read_bytes())[0]
     except OSError as error:
-        raise Refused(path, error.strerror or str(error), _RIGHT) from error
+        raise InputError(path, error.strerror or str(error), _RIGHT) from error
 
 
 @contextmanager
 def appending(path: Path) -> Iterator[tuple[list[Row], Callable[[Row], None]]]:
     """The rows of a file, made if missing, and the function that adds one; a line that was cut off is removed.
 
-    Raises Refused as `read` does, and where another process is adding rows.
+    Raises InputError as `read` does, and where another process is adding rows.
     """
     _check_file(path)
     with _refusing(path):
@@ -118,7 +118,7 @@ def appending(path: Path) -> Iterator[tuple[list[Row], Callable[[Row], None]]]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Refused(path, "another process adds rows", "wait for it, or choose another --out") from error
+                raise InputError(path, "another process adds rows", "wait for it, or choose another --out") from error
             file.seek(0)
             rows, whole = _rows(path, file.read())
             file.truncate(whole)
@@ -134,7 +134,7 @@ def appending(path: Path) -> Iterator[tuple[list[Row], Callable[[Row], None]]]:
 
 def _check_file(path: Path) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe would be read for ever
-        raise Refused(path, "not a file", _RIGHT)
+        raise InputError(path, "not a file", _RIGHT)
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused(path, f"cannot be written: {error.strerror or error}", "choose another --out") from error
+        raise InputError(path, f"cannot be written: {error.strerror or error}", "choose another --out") from error
 
 
 def _rows(path: Path, content: bytes) -> tuple[list[Row], int]:
@@ -151,7 +151,7 @@ def _rows(path: Path, content: bytes) -> tuple[list[Row], int]:
     torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
     begins = _BEGINS.encode()
     if not (torn.startswith(begins) or begins.startswith(torn)):
-        raise Refused(path, f"line {len(lines) + 1} is not a row", _RIGHT)
+        raise InputError(path, f"line {len(lines) + 1} is not a row", _RIGHT)
     found: dict[tuple[str, str], Row] = {}
     for number, line in enumerate(lines, start=1):
         where = f"{path}: line {number}"
@@ -159,7 +159,7 @@ def _rows(path: Path, content: bytes) -> tuple[list[Row], int]:
         first = found.setdefault((row.key, str(sorted(row.samples.items()))), row)
         if first.test_curve != row.test_curve:
             seen = f"{row.experiment}, seed {row.seed}, is there already with other accuracies"
-            raise Refused(where, seen, "one of the two is not what a bench wrote: delete it")
+            raise InputError(where, seen, "one of the two is not what a bench wrote: delete it")
     return list(found.values()), len(content) - len(torn)
 
 
@@ -167,21 +167,21 @@ def _row(where: str, line: bytes) -> Row:
     try:
         given = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise Refused(where, "not JSON", _RIGHT) from error
+        raise InputError(where, "not JSON", _RIGHT) from error
     names = [field.name for field in fields(Row)]
     if isinstance(given, dict):
         given = {"angles": {}} | given  # rows of before there were any
     if not isinstance(given, dict) or given.keys() != set(names):
         unlike = sorted(set(names).symmetric_difference(given)) if isinstance(given, dict) else ["no object"]
-        raise Refused(where, f"not a row ({', '.join(unlike[:3])})", _RIGHT)
+        raise InputError(where, f"not a row ({', '.join(unlike[:3])})", _RIGHT)
     row = Row(**given)
     for name in names:
         if not _fits(name, given[name]):
-            raise Refused(f"{where}: {name}", f"found {str(given[name])[:60]!r}", "no bench writes that")
+            raise InputError(f"{where}: {name}", f"found {str(given[name])[:60]!r}", "no bench writes that")
     if len(row.test_curve) != row.epochs or row.test_accuracy != row.test_curve[-1]:
-        raise Refused(f"{where}: test_accuracy", f"found {row.test_accuracy}", "needs that of the last epoch")
+        raise InputError(f"{where}: test_accuracy", f"found {row.test_accuracy}", "needs that of the last epoch")
     if any(len(course) != row.epochs for course in row.angles.values()):
-        raise Refused(f"{where}: angles", "found of other epochs", f"needs one for each of {row.epochs}")
+        raise InputError(f"{where}: angles", "found of other epochs", f"needs one for each of {row.epochs}")
     return row
 
 

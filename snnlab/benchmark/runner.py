@@ -18,14 +18,14 @@ import joblib
 from snnlab.benchmark.records import Row, appending, key_of, plain
 from snnlab.benchmark.suites import Suite
 from snnlab.engine import cores
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS, Experiment
-from snnlab.experiments.core.run import Study
-from snnlab.training.loop import Report, Trial, evaluate, train
-from snnlab.training.run_directory import Progress, Run, environment, versions
+from snnlab.experiments.core.run import Run
+from snnlab.training.loop import Report, TrainingConfig, evaluate, train
+from snnlab.training.run_directory import Progress, RunDirectory, environment, versions
 
 Tell = Callable[[str], None]
-Watch = Callable[[Trial], AbstractContextManager[Callable[[Report], None]]]
+Watch = Callable[[TrainingConfig], AbstractContextManager[Callable[[Report], None]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def changed(self) -> Experiment:
-        """The experiment with its options. Raises Refused for options that it has not."""
+        """The experiment with its options. Raises InputError for options that it has not."""
         return EXPERIMENTS[self.experiment].with_options(self.changes)
 
     @property
@@ -61,13 +61,13 @@ class Failure:
     """A plan that was refused."""
 
     plan: Plan
-    refusal: Refused
+    refusal: InputError
 
 
 def plans(experiments: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> list[Plan]:
     """Every experiment with seeds 0 to `seeds` - 1, one seed of all of them after another.
 
-    Raises Refused where an experiment has no such option.
+    Raises InputError where an experiment has no such option.
     """
     return _seeded([(name, changes) for name in experiments], seeds)
 
@@ -104,7 +104,7 @@ def bench(
     tell     called with a line for each epoch, in whichever process it is; must be a function of a module
     watch    entered for each training; what it gives is called after every batch. Only where there is one at a time
 
-    Raises Refused for a file of other things, and one that another process adds to.
+    Raises InputError for a file of other things, and one that another process adds to.
     """
     with appending(file) as (rows, append):
         done = {row.key for row in rows}
@@ -133,7 +133,7 @@ def _attempt(
     try:
         watching = watch or (lambda _: nullcontext(lambda _: None))
         return measure(plan, place, folder=folder, threads=threads, tell=tell, watch=watching)
-    except Refused as refusal:
+    except InputError as refusal:
         return Failure(plan, refusal)
 
 
@@ -150,14 +150,14 @@ def _end_with(above: int) -> None:
 
 
 def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell: Tell, watch: Watch) -> Row:
-    """Train to the end in the run directory `place`, from where that stands, and test. Raises Refused.
+    """Train to the end in the run directory `place`, from where that stands, and test. Raises InputError.
 
     watch  as of `bench`
     """
-    if place.exists() and not Run.vacant(place):
-        study = Study.open(place, folder=folder, threads=threads)
+    if place.exists() and not RunDirectory.vacant(place):
+        study = Run.open(place, folder=folder, threads=threads)
     else:
-        study = Study.begin(place, plan.changed, seed=plan.seed, folder=folder, threads=threads)
+        study = Run.begin(place, plan.changed, seed=plan.seed, folder=folder, threads=threads)
     _, progress = study.restored()
     epochs = study.trial.epochs
     tell(f"{plan.name}: {len(progress.rows)} of {epochs} epochs done, threads: {threads}")
@@ -171,7 +171,7 @@ def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell:
     return _row(plan, study, progress, asdict(evaluate(study.trial, state).cost), threads)
 
 
-def _row(plan: Plan, study: Study, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
+def _row(plan: Plan, study: Run, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
     experiment, trial, rows = study.experiment, study.trial, progress.rows
     options, usual = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
     layers = [trial.circuit.sources[0].size, *experiment.network.hidden, trial.circuit.nodes[-1].size]

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from snnlab.brian.equations import connection, unit
 from snnlab.cards import PRODUCT
 from snnlab.cards.grammar import Equation, names_in
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.networks.circuit import RATE, Circuit, Plastic, Population, Source
 from snnlab.networks.weights import listed
 
@@ -75,14 +75,14 @@ def declared(things: Sequence[Said]) -> str:
 
 
 def say(group: brian2.NeuronGroup, things: Sequence[Said]) -> None:
-    """Have a group with the variables of ``declared`` say all this before every step. Raises Refused."""
+    """Have a group with the variables of ``declared`` say all this before every step. Raises InputError."""
     for one in things:
         if one.where:
             _check_plain(group, one)
         group.run_regularly(f"{one.variable} = {one.expression}", when=SLOT, order=one.order)
 
 
-def table(rates: Rates, sample: int, steps: int, dt: float, name: str) -> brian2.TimedArray:
+def table(rates: RateInput, sample: int, steps: int, dt: float, name: str) -> brian2.TimedArray:
     """One sample's rates over a run, as a function of time and neuron."""
     whole = rates.steps_per_stretch(steps)
     # the last value holds for ever, and 3,000 steps of 0.1 ms are no whole multiple of one in binary numbers
@@ -137,7 +137,7 @@ def plastic(
     needed = post.variables[into].dim / pre.variables[heard].dim
     if made.variables[weight].dim is not needed:
         found = f"the weight is in {get_unit(made.variables[weight].dim)}"
-        raise Refused(f"projection {projection.name!r}: {rule.card.path}", found, f"needs {get_unit(needed)}")
+        raise InputError(f"projection {projection.name!r}: {rule.card.path}", found, f"needs {get_unit(needed)}")
     values = np.asarray(projection.weights, dtype=np.float64)
     rows, columns = np.indices(values.shape)
     made.connect(i=rows.ravel(), j=columns.ravel())
@@ -204,4 +204,4 @@ def _check_plain(group: brian2.NeuronGroup, one: Said) -> None:
     }
     dimension = parse_expression_dimensions(one.expression, known)
     if dimension is not DIMENSIONLESS:
-        raise Refused(one.where, f"{one.expression!r} is in {get_unit(dimension)}", "needs a plain number")
+        raise InputError(one.where, f"{one.expression!r} is in {get_unit(dimension)}", "needs a plain number")

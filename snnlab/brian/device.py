@@ -22,7 +22,7 @@ from rich.progress import Progress
 from snnlab import native
 from snnlab.brian.equations import code_target
 from snnlab.brian.wiring import refusing
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 COMPILING = 6.0
 """Seconds that NumPy may take before the C++ compiler pays."""
@@ -114,7 +114,9 @@ def compiled(seed: int, progress: bool) -> Iterator[Callable[[brian2.Network, fl
 def _standalone() -> Iterator[Any]:
     """Brian2's C++ device, empty and ours for one block."""
     if type(get_device()).__name__ != "RuntimeDevice":
-        raise Refused("target", "Brian2's C++ device is in use", "simulate before set_device, or on the target 'numpy'")
+        raise InputError(
+            "target", "Brian2's C++ device is in use", "simulate before set_device, or on the target 'numpy'"
+        )
     brian2.set_device("cpp_standalone", build_on_run=False)
     device = get_device()
     device.reinit()

@@ -27,7 +27,7 @@ from brian2.utils.logger import BrianLogger, catch_logs
 
 from snnlab.cards import PRODUCT, Card, Cell, Plasticity, grammar
 from snnlab.cards.grammar import Equation, GrammarError
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Number, Plastic, Population, Projection, Receptor
 
 # Brian2 has Python's warnings logged, each in two lines; they are shown as whoever runs this wants them shown.
@@ -135,43 +135,48 @@ def quantity(text: str) -> Quantity:
 
 
 def si(value: Number, like: str, where: str) -> float:
-    """`value` as an SI float of the dimension of the unit `like`. Raises Refused at `where` for another dimension."""
+    """`value` as an SI float of the dimension of the unit `like`.
+
+    Raises InputError at `where` for another dimension.
+    """
     if not isinstance(value, str):
         return float(value)
     try:
         found = quantity(value)
     except GrammarError as error:
-        raise Refused(where, str(error)) from error
+        raise InputError(where, str(error)) from error
     if found.dim is not Quantity(unit(like)).dim:
-        raise Refused(where, f"found {value!r}", f"needs a value in {like}" if like != "1" else "needs a plain number")
+        raise InputError(
+            where, f"found {value!r}", f"needs a value in {like}" if like != "1" else "needs a plain number"
+        )
     return float(np.asarray(found))
 
 
 def seconds(value: Number, where: str) -> float:
-    """A duration in seconds, positive. Raises Refused at `where`."""
+    """A duration in seconds, positive. Raises InputError at `where`."""
     time = si(value, "second", where)
     if not 0 < time < math.inf:
-        raise Refused(where, f"found {value!r}", "needs a time above 0, such as '100 ms'")
+        raise InputError(where, f"found {value!r}", "needs a time above 0, such as '100 ms'")
     return time
 
 
 def whole_steps(time: float, dt: float, where: str) -> int:
-    """How many steps of `dt` seconds `time` takes. Raises Refused at `where` unless that is a whole number."""
+    """How many steps of `dt` seconds `time` takes. Raises InputError at `where` unless that is a whole number."""
     if not time / dt < _MOST_STEPS:
-        raise Refused(where, f"{time:g} s is {time / dt:.3g} steps of {dt:g} s", "needs fewer than 2**31")
+        raise InputError(where, f"{time:g} s is {time / dt:.3g} steps of {dt:g} s", "needs fewer than 2**31")
     steps = round(time / dt)
     if abs(steps - time / dt) > 1e-6 * steps:
         nearest = f"nearest: {max(steps, 1) * dt:g} s"
-        raise Refused(where, f"{time:g} s is no whole number of steps of {dt:g} s", nearest)
+        raise InputError(where, f"{time:g} s is no whole number of steps of {dt:g} s", nearest)
     return steps
 
 
 def delay_steps(projection: Projection, dt: float) -> int:
-    """A projection's delay in steps of `dt` seconds. Raises Refused unless it is a whole number of them, or 0."""
+    """A projection's delay in steps of `dt` seconds. Raises InputError unless it is a whole number of them, or 0."""
     where = f"projection {projection.name!r}: delay"
     delay = si(projection.delay, "second", where)
     if not 0 <= delay < math.inf:
-        raise Refused(where, f"found {projection.delay!r}", "needs a time of 0 or above")
+        raise InputError(where, f"found {projection.delay!r}", "needs a time of 0 or above")
     return whole_steps(delay, dt, where)
 
 
@@ -242,7 +247,7 @@ def check(card: Card) -> None:
     model = compose(Population("cell", card, 1))
     try:
         prepared(model, 1, dt, card.path)
-    except Refused:
+    except InputError:
         _find_field(model, dt, card)
         raise
     seconds(card.example["duration"], f"{card.path}: example.duration")
@@ -266,12 +271,12 @@ def _by_line(card: Card) -> Iterator[None]:
     lines = {equation.name: equation.line for equation in card.equations}
     try:
         yield
-    except Refused as refusal:
+    except InputError as refusal:
         for error in _causes(refusal):
             for name in _VARIABLE.findall(str(error)):
                 if lines.get(name):
-                    found = f"line {lines[name]}: {refusal.found}"
-                    raise Refused(refusal.where, found, refusal.right) from refusal
+                    found = f"line {lines[name]}: {refusal.problem}"
+                    raise InputError(refusal.field, found, refusal.hint) from refusal
         raise
 
 
@@ -283,14 +288,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def prepared(model: Model, size: int, dt: float, where: str) -> brian2.NeuronGroup:
-    """`size` cells in Brian2 before their first step of `dt` seconds. Raises Refused at `where`, with its reason."""
+    """`size` cells in Brian2 before their first step of `dt` seconds. Raises InputError at `where`, with its reason."""
     try:
         # a constant that is no number shows in the error; NumPy's warning of it would be a second line
         with code_target("numpy"), catch_logs(), np.errstate(all="ignore"):
             group = model.group(size, dt=dt * brian2.second)
             brian2.Network(group).run(0 * brian2.second, namespace={})
     except Exception as error:  # Brian2 has many types for what a card got wrong; each carries its reason
-        raise Refused(where, describe(error)) from error
+        raise InputError(where, describe(error)) from error
     return group
 
 
@@ -344,14 +349,14 @@ def _check_refractory(cell: Cell, namespace: Mapping[str, Quantity]) -> None:
     period = _read(namespace.get(cell.refractory, cell.refractory))
     if isinstance(period, Quantity) and not 0 <= float(np.asarray(period)) <= _LONGEST_REFRACTORY:
         found = f"found {float(np.asarray(period)):g} s"
-        raise Refused(f"{cell.path}: refractory", found, f"needs 0 to {_LONGEST_REFRACTORY:g} s")
+        raise InputError(f"{cell.path}: refractory", found, f"needs 0 to {_LONGEST_REFRACTORY:g} s")
 
 
 def _refuse_unit(text: str, where: str) -> Quantity:
     try:
         return Quantity(unit(text))
     except (GrammarError, KeyError, TypeError, ValueError) as error:
-        raise Refused(where, f"found the unit {text!r}", f"{error}") from error
+        raise InputError(where, f"found the unit {text!r}", f"{error}") from error
 
 
 def connection(plastic: Plastic, prefix: str) -> tuple[list[Equation], dict[str, Quantity]]:
@@ -378,7 +383,9 @@ def _renaming(cell: Cell, name: str, receptor: Receptor) -> dict[str, str]:
     taken = {equation.name for equation in cell.equations} | set(cell.parameters)
     for symbol in rename.values():
         if symbol in taken:
-            raise Refused(f"receptor {name!r}", f"{symbol!r} is already defined on {cell.path}", "choose another name")
+            raise InputError(
+                f"receptor {name!r}", f"{symbol!r} is already defined on {cell.path}", "choose another name"
+            )
     return rename | {"v": cell.compartments[receptor.compartment].potential}
 
 

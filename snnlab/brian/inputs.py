@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from snnlab.brian.equations import delay_steps, seconds, si, whole_steps
 from snnlab.brian.stability import check_stable
-from snnlab.data.rates import Rates
-from snnlab.data.spikes import Spikes, neuron_numbers
-from snnlab.errors import Refused, one_of
+from snnlab.data.rates import RateInput
+from snnlab.data.spikes import SpikeTrains, neuron_numbers
+from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number, Population, Source
 from snnlab.networks.weights import fan_out
 
@@ -36,7 +36,7 @@ class Pulse:
     stop: Number | None = None
 
 
-Input = Spikes | Rates | Pulse | NDArray[np.floating]
+Input = SpikeTrains | RateInput | Pulse | NDArray[np.floating]
 """What a circuit is given: spikes for a source, or rates where it is heard in every step; for a compartment a Pulse, or
 currents (steps,) or (steps, neurons)."""
 
@@ -63,8 +63,8 @@ class Task:
     dt: float
     steps: int
     samples: int
-    spikes: Mapping[str, Spikes]
-    rates: Mapping[str, Rates]
+    spikes: Mapping[str, SpikeTrains]
+    rates: Mapping[str, RateInput]
     currents: Mapping[tuple[str, str], NDArray[np.float64]]
     delays: tuple[int, ...]
     record: Mapping[str, tuple[str, ...]]
@@ -86,7 +86,7 @@ def plan(
     plastic: Plastic,
     seed: int,
 ) -> Task:
-    """The task that the arguments of ``simulate`` describe. Raises Refused for the first that does not fit."""
+    """The task that the arguments of ``simulate`` describe. Raises InputError for the first that does not fit."""
     dt = seconds(circuit.dt, "circuit: dt")
     steps = whole_steps(seconds(duration, "duration"), dt, "duration")
     check_seed(seed)
@@ -97,7 +97,7 @@ def plan(
     rates = {one.name: _rates(one, of, steps) for one, of in given.items() if one.name in heard}
     counts = {batch.samples for batch in spikes.values()} | {batch.samples for batch in rates.values()}
     if len(counts) > 1:
-        raise Refused("inputs", f"sources with {sorted(counts)} samples", "all need the same number")
+        raise InputError("inputs", f"sources with {sorted(counts)} samples", "all need the same number")
     currents = {}
     for population in circuit.populations:
         for compartment in population.cell.compartments.values():
@@ -126,9 +126,9 @@ def plan(
 
 
 def check_seed(seed: int) -> None:
-    """Raises Refused for a seed that Brian2 cannot take."""
+    """Raises InputError for a seed that Brian2 cannot take."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise Refused("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
+        raise InputError("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
 
 
 def numpy_seconds(task: Task) -> float:
@@ -168,7 +168,7 @@ def _check_known(circuit: Circuit, inputs: Mapping[str, Input]) -> None:
     known += [f"{one.name}.{compartment}" for one in circuit.populations for compartment in one.cell.compartments]
     for name in inputs:
         if name not in known:
-            raise Refused("inputs", f"nothing is called {name!r}", one_of(name, known))
+            raise InputError("inputs", f"nothing is called {name!r}", one_of(name, known))
 
 
 def _is_heard(circuit: Circuit, source: Source, given: Input | None) -> bool:
@@ -176,18 +176,18 @@ def _is_heard(circuit: Circuit, source: Source, given: Input | None) -> bool:
     ways = {circuit.hears(one): one.name for one in circuit.projections if one.pre == source.name}
     if len(ways) > 1:
         found = f"heard in every step by {ways[True]!r} and by its spikes by {ways[False]!r}"
-        raise Refused(f"source {source.name!r}", found, "needs two sources, one of Rates and one of Spikes")
-    return next(iter(ways), isinstance(given, Rates))
+        raise InputError(f"source {source.name!r}", found, "needs two sources, one of Rates and one of Spikes")
+    return next(iter(ways), isinstance(given, RateInput))
 
 
-def _rates(source: Source, given: Input | None, steps: int) -> Rates:
+def _rates(source: Source, given: Input | None, steps: int) -> RateInput:
     """The source's rates, in stretches that fit into the run."""
     where = f"inputs: source {source.name!r}"
-    if not isinstance(given, Rates):
+    if not isinstance(given, RateInput):
         found = "missing" if given is None else f"found {type(given).__name__}"
-        raise Refused(where, found, "needs Rates: it is heard in every step")
+        raise InputError(where, found, "needs Rates: it is heard in every step")
     if given.size != source.size:
-        raise Refused(where, f"rates of {given.size} neurons", f"needs {source.size}")
+        raise InputError(where, f"rates of {given.size} neurons", f"needs {source.size}")
     given.steps_per_stretch(steps, where)
     return given
 
@@ -196,53 +196,55 @@ def _learning(given: Plastic, steps: int) -> NDArray[np.bool_]:
     """In which steps connections learn."""
     values = np.asarray(given)
     if values.dtype != bool or values.shape not in {(), (steps,)}:
-        raise Refused("plastic", f"{values.dtype} {values.shape}", f"needs True, False or an array of bool {(steps,)}")
+        raise InputError(
+            "plastic", f"{values.dtype} {values.shape}", f"needs True, False or an array of bool {(steps,)}"
+        )
     return np.broadcast_to(values, (steps,))
 
 
-def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> Spikes:
+def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> SpikeTrains:
     """The source's spikes, with silence up to the end of the run."""
     where = f"inputs: source {source.name!r}"
-    if not isinstance(given, Spikes):
-        raise Refused(where, "missing" if given is None else f"found {type(given).__name__}", "needs Spikes")
+    if not isinstance(given, SpikeTrains):
+        raise InputError(where, "missing" if given is None else f"found {type(given).__name__}", "needs Spikes")
     if given.size != source.size:
-        raise Refused(where, f"spikes of {given.size} neurons", f"needs {source.size}")
+        raise InputError(where, f"spikes of {given.size} neurons", f"needs {source.size}")
     if abs(given.dt - dt) > 1e-9 * dt:
-        raise Refused(where, f"spikes in steps of {given.dt:g} s", f"needs the circuit's {dt:g} s")
+        raise InputError(where, f"spikes in steps of {given.dt:g} s", f"needs the circuit's {dt:g} s")
     if given.steps > steps:
-        raise Refused(where, f"{given.steps} steps of spikes", f"the run has only {steps}")
+        raise InputError(where, f"{given.steps} steps of spikes", f"the run has only {steps}")
     silence = np.repeat(given.offsets[:, -1:], steps - given.steps, axis=1)
-    return Spikes(given.ids, np.hstack([given.offsets, silence]), given.size, dt)
+    return SpikeTrains(given.ids, np.hstack([given.offsets, silence]), given.size, dt)
 
 
 def current_in_steps(given: Input, unit: str, size: int, steps: int, dt: float, where: str) -> NDArray[np.float64]:
     """A Pulse or an array as a current in each step, (steps,) or (steps, size), in SI units of `unit`.
 
-    Raises Refused at `where` for anything else.
+    Raises InputError at `where` for anything else.
     """
     if isinstance(given, Pulse):
         return _pulse(given, unit, steps, dt, where)
-    if isinstance(given, Spikes):
-        raise Refused(where, "found Spikes", "needs a current: a Pulse or an array; spikes arrive by a projection")
+    if isinstance(given, SpikeTrains):
+        raise InputError(where, "found Spikes", "needs a current: a Pulse or an array; spikes arrive by a projection")
     values = np.asarray(given)
     if values.dtype.kind not in "fiu":
-        raise Refused(where, f"an array of {values.dtype}", "needs numbers, in SI units")
+        raise InputError(where, f"an array of {values.dtype}", "needs numbers, in SI units")
     if values.shape not in {(steps,), (steps, size)}:
-        raise Refused(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, size)}")
+        raise InputError(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, size)}")
     if not np.isfinite(values).all():
         first = int(np.argwhere(~np.isfinite(values))[0, 0])
-        raise Refused(where, f"a current that is not finite in step {first}", "NaN and infinity cannot be injected")
+        raise InputError(where, f"a current that is not finite in step {first}", "NaN and infinity cannot be injected")
     return values.astype(np.float64)
 
 
 def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, where: str) -> NDArray[np.float64]:
     amplitude = si(pulse.amplitude, unit, f"{where}: amplitude")
     if not np.isfinite(amplitude):
-        raise Refused(f"{where}: amplitude", f"found {amplitude}", "needs a finite current")
+        raise InputError(f"{where}: amplitude", f"found {amplitude}", "needs a finite current")
     start = si(pulse.start, "second", f"{where}: start")
     stop = steps * dt if pulse.stop is None else si(pulse.stop, "second", f"{where}: stop")
     if not 0 <= start < stop:
-        raise Refused(where, f"a pulse from {start:g} s to {stop:g} s", "needs 0 <= start < stop")
+        raise InputError(where, f"a pulse from {start:g} s to {stop:g} s", "needs 0 <= start < stop")
     return switched(amplitude, start, stop, steps, dt)
 
 
@@ -255,7 +257,7 @@ def switched(amplitude: float, start: float, stop: float, steps: int, dt: float)
 
 def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise Refused(f"record: {population}", f"found the text {names!r}", f"needs a list, such as [{names!r}]")
+        raise InputError(f"record: {population}", f"found the text {names!r}", f"needs a list, such as [{names!r}]")
     return tuple(dict.fromkeys(names))
 
 
@@ -264,12 +266,12 @@ def _watchable(circuit: Circuit, name: str) -> tuple[int, int]:
     for projection in circuit.projections:
         if projection.name == name:
             if projection.plasticity is None:
-                raise Refused("record", f"{name!r} is not plastic", "its weights stay as they are")
+                raise InputError("record", f"{name!r} is not plastic", "its weights stay as they are")
             synapses = projection.weights.shape[0] * projection.weights.shape[1]
             return synapses, synapses
     node = circuit[name]
     if isinstance(node, Source):
-        raise Refused(
+        raise InputError(
             "record", f"{name!r} is a source", "only populations have variables; their spikes are kept anyway"
         )
     return node.size, min(node.size, _FEW)

@@ -20,7 +20,7 @@ from snnlab.brian.device import COMPILING, REPORT, bar, compiled, runtime
 from snnlab.brian.inputs import Input, Neurons, Plastic, Task, numpy_seconds, plan
 from snnlab.brian.wiring import Wired, feed, not_finite, read, refusing, wire
 from snnlab.data.recording import Recording
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number
 
 TARGETS = ("auto", "numpy", "cpp")
@@ -57,12 +57,12 @@ def simulate(
 
     Trains and traces are the same on every target, to the rounding of exp and its kin.
 
-    Raises Refused for names, shapes, units and numbers that do not fit, for a missing compiler, and for state variables
-    that stop being numbers during the run.
+    Raises InputError for names, shapes, units and numbers that do not fit, for a missing compiler, and for state
+    variables that stop being numbers during the run.
     """
     task = plan(circuit, inputs, duration, record, neurons, plastic, seed)
     if task.samples != 1:
-        raise Refused("inputs", f"a batch of {task.samples} samples", "needs one; simulate_each runs a batch")
+        raise InputError("inputs", f"a batch of {task.samples} samples", "needs one; simulate_each runs a batch")
     if chosen(target, numpy_seconds(task)) == "cpp":
         return _run_compiled(task, progress)
     (recording,) = _run_here(task, progress)
@@ -89,9 +89,9 @@ def simulate_each(
 
 
 def chosen(asked: str, numpy: float) -> str:
-    """The target asked for, or for "auto" the sooner one where NumPy would take so many seconds. Raises Refused."""
+    """The target asked for, or for "auto" the sooner one where NumPy would take so many seconds. Raises InputError."""
     if asked not in TARGETS:
-        raise Refused("target", f"found {asked!r}", one_of(asked, TARGETS))
+        raise InputError("target", f"found {asked!r}", one_of(asked, TARGETS))
     if asked != "auto":
         return asked
     return "cpp" if numpy > COMPILING and native.has_compiler() else "numpy"
@@ -153,7 +153,7 @@ def _run_compiled(task: Task, progress: bool) -> Recording:
 # What a person sees ---------------------------------------------------------------------------------------------------
 
 
-def _lost(task: Task, sample: int, lost: tuple[str, str]) -> Refused:
+def _lost(task: Task, sample: int, lost: tuple[str, str]) -> InputError:
     """The refusal of a run in which a state variable stopped being a number; runs it again to say when."""
     first: list[tuple[str, str, float]] = []
     step = itertools.count(1)
@@ -172,4 +172,4 @@ def _lost(task: Task, sample: int, lost: tuple[str, str]) -> Refused:
     since = f"from {when:g} s on" if when is not None else "at the end of the run"
     other = "slower learning" if where.startswith("projection") else "another method"
     right = f"use a smaller dt than {task.dt:g} s, weaker input, or {other}"
-    return Refused(where, f"{variable!r} is no finite number {since}", right)
+    return InputError(where, f"{variable!r} is no finite number {since}", right)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snnlab.brian.equations import Model, compose, prepared
 from snnlab.cards.grammar import DRAW
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
 
 _LEVELS = (0.0, 1.0)  # of all inputs
@@ -29,7 +29,7 @@ def check_stable(population: Population, dt: float) -> None:
 
     Looked at from the start of its first cell, without noise and with counts at their means, once with all inputs at 0
     and once with all at 1, for a conductance may open with an input. Cells that only spike, and other methods, are let
-    pass. Raises Refused.
+    pass. Raises InputError.
     """
     if not population.cell.rate or (population.method or population.cell.method) != "euler":
         return
@@ -44,10 +44,10 @@ def check_stable(population: Population, dt: float) -> None:
         mu = mu[abs(mu) * dt > _ROUNDING]
         if max(mu.real) * dt >= -_ROUNDING:
             right = "no step of Euler's method is stable: needs other parameters, another start or another method"
-            raise Refused(where, "what it does at its start does not decay by itself", right)
+            raise InputError(where, "what it does at its start does not decay by itself", right)
         largest = min(-2 * mu.real / abs(mu) ** 2)
         right = f"the largest stable step is {1e3 * largest:.4g} ms"
-        raise Refused(where, f"unstable in steps of {1e3 * dt:.4g} ms by Euler's method", right)
+        raise InputError(where, f"unstable in steps of {1e3 * dt:.4g} ms by Euler's method", right)
 
 
 @dataclass(frozen=True)

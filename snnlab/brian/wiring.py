@@ -20,8 +20,8 @@ from snnlab.brian import continuous
 from snnlab.brian.equations import Model, compose, describe, innermost, unit
 from snnlab.brian.inputs import Task
 from snnlab.data.recording import Recording, Trace
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused, one_of
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import RATE, Plastic, Population, Projection, Source
 from snnlab.networks.weights import listed
 
@@ -43,7 +43,7 @@ class Wired:
 
 
 def wire(task: Task, sample: int = 0) -> Wired:
-    """The task in Brian2, fed with one sample. Raises Refused where Brian2 cannot make it."""
+    """The task in Brian2, fed with one sample. Raises InputError where Brian2 cannot make it."""
     clock = brian2.Clock(task.dt * brian2.second, name="circuit_clock")
     circuit = task.circuit
     models = {
@@ -110,7 +110,7 @@ def read(task: Task, wired: Wired, sample: int) -> Recording:
     spikes = {name: batch.sample(sample) for name, batch in task.spikes.items()}
     for name, monitor in wired.spikes.items():
         step = np.rint(np.asarray(monitor.t_[:]) / task.dt).astype(np.int64)
-        spikes[name] = Spikes.from_events(
+        spikes[name] = SpikeTrains.from_events(
             np.zeros_like(step), step, monitor.i[:],
             samples=1, steps=task.steps, size=task.circuit[name].size, dt=task.dt,
         )  # fmt: skip
@@ -139,12 +139,12 @@ def refusing(where: str) -> Iterator[None]:
     """Brian2's errors become one line that says where they arose."""
     try:
         yield
-    except Refused:
+    except InputError:
         raise
     except Exception as error:  # Brian2 has many types for what it cannot do; each carries its reason
         linear = isinstance(innermost(error), UnsupportedEquationsException)
         right = "give the population another method, such as 'exponential_euler'" if linear else ""
-        raise Refused(where, describe(error), right) from error
+        raise InputError(where, describe(error), right) from error
 
 
 def _expressions(task: Task, population: Population) -> dict[str, str]:
@@ -199,7 +199,7 @@ def _synapses(
 ) -> list[brian2.Synapses]:
     where = f"projection {projection.name!r}"
     if "spike" not in pre.events:
-        raise Refused(where, f"{projection.pre!r} has no threshold", "only cells that spike can project")
+        raise InputError(where, f"{projection.pre!r} has no threshold", "only cells that spike can project")
     source, target, weights = listed(projection.weights)
     if not len(weights):
         return []
@@ -226,7 +226,7 @@ def _traces(task: Task, name: str, group: brian2.NeuronGroup, clock: brian2.Cloc
     known = _recordable(group)
     for variable in task.record[name]:
         if variable not in known:
-            raise Refused(f"record: {name}", f"no variable {variable!r}", one_of(variable, known))
+            raise InputError(f"record: {name}", f"no variable {variable!r}", one_of(variable, known))
     return brian2.StateMonitor(
         group,
         [known[variable] for variable in task.record[name]],

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from snnlab.cards.toml_reader import Page
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 FORMATS = {
     "idx": "LeCun's idx files, one of images and one of labels for each part",
@@ -146,7 +146,7 @@ class Dataset:
 
 
 def read(page: Page) -> Dataset:
-    """The dataset card on a page. Raises Refused."""
+    """The dataset card on a page. Raises InputError."""
     if (kind := page.text("kind", "")) != "dataset":
         raise page.refuse("kind", f"found {kind!r}" if kind else "missing", 'needs kind = "dataset"')
     fields = page.head() | _words(page) | _measures(page)
@@ -284,7 +284,7 @@ def _check_inside(page: Page, key: str, path: str) -> None:
 
 def _plain_name(name: str, part: Page) -> None:
     if PurePosixPath(name).name != name or name in ("", "..") or not name.isprintable() or set(name) & set("\\:"):
-        raise Refused(part.path, "not a plain file name")
+        raise InputError(part.path, "not a plain file name")
 
 
 def _digests(part: Page, *keys: str) -> dict[str, str]:

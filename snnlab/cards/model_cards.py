@@ -18,7 +18,7 @@ from snnlab.cards.dataset_card import Dataset
 from snnlab.cards.functions import Definition, check_functions, definition, expanded
 from snnlab.cards.grammar import Equation, GrammarError
 from snnlab.cards.toml_reader import Page, ids
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 _Kind = TypeVar("_Kind", "Cell", "Synapse", "Plasticity")
 
@@ -144,29 +144,29 @@ def cell(name: str | Path, functions: Mapping[str, str] = MappingProxyType({})) 
 
     functions  "phi(u)" -> expression, where they are to differ from those on the card
 
-    Raises Refused.
+    Raises InputError.
     """
     page = Page.read("models", name)
     own = page.table.get("functions", {})
     for head in functions:
         if head not in own:
-            raise Refused(f"{page.path}: functions", f"no {head!r}", one_of(head, own))
+            raise InputError(f"{page.path}: functions", f"no {head!r}", one_of(head, own))
     page.table |= {"functions": {**own, **functions}} if functions else {}
     return _of_kind(Cell, "cell", _read(page))
 
 
 def synapse(name: str | Path) -> Synapse:
-    """The synapse card with this id, or the one in this .toml file. Raises Refused."""
+    """The synapse card with this id, or the one in this .toml file. Raises InputError."""
     return _of_kind(Synapse, "synapse", _model(name))
 
 
 def plasticity(name: str | Path) -> Plasticity:
-    """The plasticity card with this id, or the one in this .toml file. Raises Refused."""
+    """The plasticity card with this id, or the one in this .toml file. Raises InputError."""
     return _of_kind(Plasticity, "plasticity", _model(name))
 
 
 def dataset(name: str | Path) -> Dataset:
-    """The dataset card with this id, or the one in this .toml file. Raises Refused."""
+    """The dataset card with this id, or the one in this .toml file. Raises InputError."""
     return dataset_card.read(Page.read("datasets", name))
 
 
@@ -178,7 +178,7 @@ def kind(card: Card) -> str:
 def _of_kind(wanted: type[_Kind], word: str, card: Card) -> _Kind:
     if not isinstance(card, wanted):
         right = f"a {word} card is needed here: see `snnlab models`"
-        raise Refused(card.path, f"{card.id!r} is a {kind(card)}", right)
+        raise InputError(card.path, f"{card.id!r} is a {kind(card)}", right)
     return card
 
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from snnlab.cards.grammar import GrammarError
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 _Card = TypeVar("_Card")
 
@@ -47,26 +47,30 @@ class Page:
     def read(cls, folder: str, name: str | Path) -> Page:
         own = str(name).endswith(".toml")
         if not own and str(name) not in ids(folder):
-            raise Refused(folder, f"no card {str(name)!r}", f"{one_of(str(name), ids(folder))}; or a path to a .toml")
+            raise InputError(
+                folder, f"no card {str(name)!r}", f"{one_of(str(name), ids(folder))}; or a path to a .toml"
+            )
         source: Traversable | Path = Path(name) if own else shelf(folder) / f"{name}.toml"
         shown = str(name) if own else f"{folder}/{name}.toml"
         try:
             # a pipe would be waited for, and a device never ends
             if own and Path(name).exists() and not (Path(name).is_file() or Path(name).is_dir()):
-                raise Refused(shown, "not a file", "needs a readable card")
+                raise InputError(shown, "not a file", "needs a readable card")
             raw = source.read_bytes()
             table = tomllib.loads(raw.decode("utf-8"))
         except OSError as error:
-            raise Refused(shown, error.strerror or str(error), "needs a readable card") from error
+            raise InputError(shown, error.strerror or str(error), "needs a readable card") from error
         except UnicodeDecodeError as error:
             line = raw.count(b"\n", 0, error.start) + 1
-            raise Refused(shown, f"not TOML: a byte that is not UTF-8 (at line {line})", "save it as UTF-8") from error
+            raise InputError(
+                shown, f"not TOML: a byte that is not UTF-8 (at line {line})", "save it as UTF-8"
+            ) from error
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise Refused(shown, f"not TOML: {error}") from error
+            raise InputError(shown, f"not TOML: {error}") from error
         return cls(shown, table, hashlib.sha256(raw).hexdigest(), Path(shown).stem)
 
-    def refuse(self, key: str, found: str, right: str = "") -> Refused:
-        return Refused(f"{self.path}: {key}", found, right)
+    def refuse(self, key: str, found: str, right: str = "") -> InputError:
+        return InputError(f"{self.path}: {key}", found, right)
 
     def take(self, key: str, kind: type, default: Any = None) -> Any:
         self.taken.add(key)

@@ -15,7 +15,7 @@ import typer
 
 from snnlab.cli import bench, cells, data, training
 from snnlab.cli.signals import Interrupted
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 # typer brings its own click or uses the one installed, by version; in both, BadParameter is an error of usage
 _USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -70,7 +70,7 @@ def main() -> int:
     try:
         code = int(app(standalone_mode=False) or 0)
         sys.stdout.flush()
-    except Refused as refusal:
+    except InputError as refusal:
         return _stop(str(refusal), 2)
     except _USAGE as error:
         return _stop(f"{' '.join(error.format_message().split()).rstrip('.')}; see --help", 2)

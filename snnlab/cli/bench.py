@@ -14,7 +14,7 @@ import typer
 from snnlab.cli import printing, progress_bars
 from snnlab.cli.signals import interruptible
 from snnlab.cli.training import Data, at_least, changes_of, named
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 if TYPE_CHECKING:
     from snnlab.benchmark.runner import Failure, Plan
@@ -96,14 +96,14 @@ def bench(
 
 
 def _check(given: Mapping[str, Any], *, table: bool, plot: Path | None, markdown: Path | None) -> None:
-    """Raises Refused for what cannot be done, before anything is.
+    """Raises InputError for what cannot be done, before anything is.
 
     given  option -> its value, of those by which networks are trained
     """
     if table:
         for name, value in given.items():
             if value not in (None, []):
-                raise Refused(name, "found beside --table", "leave out one of the two: --table trains nothing")
+                raise InputError(name, "found beside --table", "leave out one of the two: --table trains nothing")
     else:
         for name in ("--seeds", "--jobs", "--threads"):
             at_least(name, given[name], 1)
@@ -112,7 +112,7 @@ def _check(given: Mapping[str, Any], *, table: bool, plot: Path | None, markdown
 
         check_path(plot)
     if markdown is not None and not markdown.parent.is_dir():
-        raise Refused(markdown, f"no folder {markdown.parent}", "choose another --markdown")
+        raise InputError(markdown, f"no folder {markdown.parent}", "choose another --markdown")
 
 
 def tell(line: str) -> None:
@@ -122,7 +122,10 @@ def tell(line: str) -> None:
 
 
 def _names(words: Sequence[str], listed: str | None) -> list[str]:
-    """The experiments asked for in both ways, each once; all of them if in neither. Raises Refused for unknown ones."""
+    """The experiments asked for in both ways, each once; all of them if in neither.
+
+    Raises InputError for unknown ones.
+    """
     from snnlab.experiments import EXPERIMENTS
 
     if not words and listed is None:
@@ -130,20 +133,20 @@ def _names(words: Sequence[str], listed: str | None) -> list[str]:
     names = [name.strip() for text in (*words, listed or "") for name in text.split(",") if name.strip()]
     if not names:
         where = "EXPERIMENT" if listed is None else "--experiments"
-        raise Refused(where, "none", "needs names of `snnlab experiments`, with commas between them")
+        raise InputError(where, "none", "needs names of `snnlab experiments`, with commas between them")
     return [named(name).name for name in dict.fromkeys(names)]
 
 
 def _suite(name: str | None, words: Sequence[str] | None, listed: str | None) -> Suite | None:
-    """The suite of this name. Raises Refused for none that there is, and beside experiments."""
+    """The suite of this name. Raises InputError for none that there is, and beside experiments."""
     if name is None:
         return None
     from snnlab.benchmark.suites import SUITES
 
     if words or listed is not None:
-        raise Refused("--suite", "found beside experiments", "leave out one of the two: a suite has its own")
+        raise InputError("--suite", "found beside experiments", "leave out one of the two: a suite has its own")
     if name not in SUITES:
-        raise Refused("--suite", f"found {name!r}", one_of(name, SUITES))
+        raise InputError("--suite", f"found {name!r}", one_of(name, SUITES))
     return SUITES[name]
 
 
@@ -219,5 +222,5 @@ def _write(path: Path, lines: Sequence[Line], plot: Path | None) -> Path:
     try:
         path.write_text(tables.markdown(lines, figure), encoding="utf-8")
     except OSError as error:
-        raise Refused(path, f"cannot be written: {error.strerror or error}", "choose another --markdown") from error
+        raise InputError(path, f"cannot be written: {error.strerror or error}", "choose another --markdown") from error
     return path

@@ -12,7 +12,7 @@ import numpy as np
 from snnlab import cards
 from snnlab.cli import injections, printing
 from snnlab.cli.injections import Injection
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.morphology import SOMA, Morphology, read_swc
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def simulate(
             seed=seed,
             progress=sys.stderr.isatty(),
         )
-    except Refused as refusal:
-        raise Refused(_OPTIONS.get(refusal.where, refusal.where), refusal.found, refusal.right) from refusal
+    except InputError as refusal:
+        raise InputError(_OPTIONS.get(refusal.field, refusal.field), refusal.problem, refusal.hint) from refusal
     rows = _about(f"{cell.name} ({cell.id})", recording, morphology, longest)
     rows += [one.told for one in injected]
     if "cell" in recording.spikes:
@@ -135,6 +135,6 @@ def changes(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise Refused(f"--set {text}", "no value", "needs PARAMETER=VALUE, such as g_L=0.05*mS/cm**2")
+            raise InputError(f"--set {text}", "no value", "needs PARAMETER=VALUE, such as g_L=0.05*mS/cm**2")
         found[name.strip()] = value.strip()
     return found

@@ -14,7 +14,7 @@ from snnlab import cards
 from snnlab.cards import Card, Cell
 from snnlab.cli import injections, printing
 from snnlab.cli.injections import Injection
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 if TYPE_CHECKING:
     from snnlab.data.recording import Recording
@@ -37,7 +37,7 @@ def models(
     known = cards.all_models()
     if card is not None:
         if card not in known:
-            raise Refused("models", f"no card {card!r}", one_of(card, known))
+            raise InputError("models", f"no card {card!r}", one_of(card, known))
         print((cards.shelf("models") / f"{card}.toml").read_text(encoding="utf-8"), end="")
     elif as_json:
         print(json.dumps([_told(one) for one in known.values()], indent=2, ensure_ascii=False))
@@ -106,9 +106,11 @@ def simulate(
         return
     for option, value in (("--resistivity", resistivity), ("--compartment", compartment)):
         if value is not None:
-            raise Refused(option, f"found {value!r}", "it is of a morphology: name one with --morphology FILE.swc")
+            raise InputError(option, f"found {value!r}", "it is of a morphology: name one with --morphology FILE.swc")
     if card is None:
-        raise Refused("simulate", "no card", "name one of those that `snnlab models` lists, or --morphology FILE.swc")
+        raise InputError(
+            "simulate", "no card", "name one of those that `snnlab models` lists, or --morphology FILE.swc"
+        )
     _simulate(cards.cell(card), card, inject, parameters, duration, dt, record or [], plot, seed)
 
 
@@ -161,7 +163,7 @@ def _injection(cell: Cell, text: str) -> Injection:
     injection = injections.parse(text)
     if injection.place not in cell.compartments:
         found = f"no compartment {injection.place!r} on {cell.path}"
-        raise Refused(f"--inject {text}", found, one_of(injection.place, cell.compartments))
+        raise InputError(f"--inject {text}", found, one_of(injection.place, cell.compartments))
     return injection
 
 

@@ -12,7 +12,7 @@ from snnlab import cards
 from snnlab.cards import Dataset
 from snnlab.cli import printing, progress_bars
 from snnlab.cli.signals import interruptible
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.paths import cache_place
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def show(
 
     parts = cards.dataset(name).splits
     if part not in parts:
-        raise Refused("--part", f"found {part!r}", one_of(part, parts))
+        raise InputError("--part", f"found {part!r}", one_of(part, parts))
     print(draw_samples(name, part, plot, sample=sample, folder=data))
 
 
@@ -202,7 +202,7 @@ def _place(card: Dataset, data: Path | None) -> str:
 
     try:
         places = datasets.where(card.id, folder=data)
-    except Refused as refusal:
+    except InputError as refusal:
         return str(refusal)
     if not places:
         return _NO_FILES[card.format]
@@ -222,7 +222,7 @@ def _partly(card: Dataset, data: Path | None) -> str:
         return ""
     try:
         found = sum(len(datasets.load(card.id, split, folder=data)) for split in card.splits)
-    except Refused:
+    except InputError:
         return f", not as it should be: see `snnlab data verify {card.id}`"
     wanted = sum(split.samples for split in card.splits.values())
     return f", {found:,} of {wanted:,} recordings" if found < wanted else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from snnlab.cards.grammar import split_quantity
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ def parse(text: str) -> Injection:
     match = _INJECTION.fullmatch(text.strip())
     if match is None:
         right = "needs WHERE=CURRENT, such as soma=0.4*nA, or WHERE=CURRENT@FROM:TO, such as soma=0.4*nA@100*ms:400*ms"
-        raise Refused("--inject", f"found {text!r}", right)
+        raise InputError("--inject", f"found {text!r}", right)
     return Injection(match["place"], match["current"].strip(), match["start"] or "", match["stop"] or "")
 
 
@@ -59,7 +59,7 @@ def in_steps(
         times = si(start or 0.0, "second", where), si(stop or duration, "second", where)
         if not 0 <= times[0] < min(times[1], duration):
             right = f"needs 0 <= FROM < TO, and FROM before the end at {duration:g} s"
-            raise Refused(where, f"from {times[0]:g} s to {times[1]:g} s", right)
+            raise InputError(where, f"from {times[0]:g} s to {times[1]:g} s", right)
         currents[place] = currents.get(place, np.zeros(steps)) + switched(amplitude, *times, steps, dt)
     return currents
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from snnlab.training.loop import Report, Trial
+    from snnlab.training.loop import Report, TrainingConfig
 
 _FIRST, _EVERY = 10.0, 30.0  # seconds before the first line of a preparation, and at most between two of them
 
@@ -121,7 +121,7 @@ def transfers() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
+def training(trial: TrainingConfig) -> Iterator[Callable[[Report], None]]:
     """A bar for each epoch, with speed and accuracy so far; a line for each epoch that is done, on stdout."""
     from snnlab.rules.rule import SpikingRule
 
@@ -137,7 +137,7 @@ def training(trial: Trial) -> Iterator[Callable[[Report], None]]:
 
 
 @contextmanager
-def epochs(trial: Trial) -> Iterator[Callable[[Report], None]]:
+def epochs(trial: TrainingConfig) -> Iterator[Callable[[Report], None]]:
     """A bar for each epoch, with speed and accuracy so far."""
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),

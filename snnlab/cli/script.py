@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots import check_path
 
 
 def script_parser(told: str | None, picture: str) -> argparse.ArgumentParser:
     """A parser with the option --plot, of which a file that could not be written is refused before any work.
 
-    From here on a Refused that nobody catches ends the program with its line alone, and exit code 1.
+    From here on a InputError that nobody catches ends the program with its line alone, and exit code 1.
 
     told     what the script does, the first paragraph of its docstring
     picture  the file if none is given
@@ -41,12 +41,12 @@ def count(text: str) -> int:
 def _picture(text: str) -> Path:
     try:
         return check_path(text)
-    except Refused as refusal:
+    except InputError as refusal:
         raise argparse.ArgumentTypeError(str(refusal)) from refusal
 
 
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, Refused):
+    if isinstance(error, InputError):
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)

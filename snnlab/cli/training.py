@@ -15,13 +15,13 @@ import typer
 
 from snnlab.cli import printing, progress_bars
 from snnlab.cli.signals import interruptible
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 if TYPE_CHECKING:
     from snnlab.certify import Certificate
     from snnlab.data.spike_cache import Tell
     from snnlab.experiments import Experiment
-    from snnlab.experiments.core.run import Study
+    from snnlab.experiments.core.run import Run
     from snnlab.training.cost import Cost
     from snnlab.training.run_directory import Progress
 
@@ -121,10 +121,10 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
     snnlab evaluate runs/hm2bp-digits-seed0
     """
     at_least("--threads", threads, 1)
-    from snnlab.experiments.core.run import Study
+    from snnlab.experiments.core.run import Run
     from snnlab.training.loop import evaluate as test
 
-    study = Study.open(run, folder=data, threads=threads)
+    study = Run.open(run, folder=data, threads=threads)
     state, progress = study.restored()
     found = test(study.trial, state)
     told = {
@@ -164,9 +164,9 @@ def certify(
     """
     at_least("--threads", threads, 1)
     from snnlab.certify import certify as compare
-    from snnlab.experiments.core.run import Study
+    from snnlab.experiments.core.run import Run
 
-    study = Study.open(run, folder=data, threads=threads)
+    study = Run.open(run, folder=data, threads=threads)
     state, progress = study.restored()
     samples = min(20, len(study.trial.test)) if samples is None else samples
     with progress_bars.counter("samples in Brian2", samples) as done:
@@ -194,10 +194,10 @@ def plot(
     \b
     snnlab plot runs/hm2bp-digits-seed0 --sample 7
     """
-    from snnlab.experiments.core.run import Study
+    from snnlab.experiments.core.run import Run
     from snnlab.report.run_figures import draw_run
 
-    for path in draw_run(Study.open(run, folder=data), sample=sample):
+    for path in draw_run(Run.open(run, folder=data), sample=sample):
         print(path)
 
 
@@ -213,53 +213,55 @@ def _study(
     resume: bool,
     threads: int | None,
     tell: Tell,
-) -> Study:
+) -> Run:
     """The run to be trained, new or taken up again."""
-    from snnlab.experiments.core.run import Study, check_same
-    from snnlab.training.run_directory import Run
+    from snnlab.experiments.core.run import Run, check_same
+    from snnlab.training.run_directory import RunDirectory
 
     if resume and not out.exists():
-        raise Refused(out, "nothing to resume", "leave out --resume to begin there, or name the run with --out")
-    if resume and not Run.vacant(out):
+        raise InputError(out, "nothing to resume", "leave out --resume to begin there, or name the run with --out")
+    if resume and not RunDirectory.vacant(out):
         kept = {key: value for key, value in changes.items() if key != "epochs"}
         check_same(out, experiment.name, kept, seed)
         epochs = experiment.with_options(changes).epochs if "epochs" in changes else None
-        return Study.open(out, epochs=epochs, folder=data, threads=threads, tell=tell)
+        return Run.open(out, epochs=epochs, folder=data, threads=threads, tell=tell)
     if resume:
         print(f"{out} was cut off before it began; beginning", file=sys.stderr)
     changed = experiment.with_options(changes)
-    return Study.begin(out, changed, seed=seed or 0, folder=data, threads=threads, tell=tell)
+    return Run.begin(out, changed, seed=seed or 0, folder=data, threads=threads, tell=tell)
 
 
 def named(name: str) -> Experiment:
-    """Raises Refused where there is no such experiment."""
+    """Raises InputError where there is no such experiment."""
     from snnlab.experiments import EXPERIMENTS
 
     if name not in EXPERIMENTS:
-        raise Refused("experiments", f"no experiment {name!r}", one_of(name, EXPERIMENTS))
+        raise InputError("experiments", f"no experiment {name!r}", one_of(name, EXPERIMENTS))
     return EXPERIMENTS[name]
 
 
 def changes_of(sets: list[str], epochs: int | None) -> dict[str, Any]:
-    """What --set and --epochs ask for. Raises Refused for texts that say nothing."""
+    """What --set and --epochs ask for. Raises InputError for texts that say nothing."""
     changes: dict[str, Any] = {}
     for text in sets:
         key, equals, value = text.partition("=")
         if not equals:
-            raise Refused(f"--set {text}", "no value", "needs KEY=VALUE, such as epochs=5")
+            raise InputError(f"--set {text}", "no value", "needs KEY=VALUE, such as epochs=5")
         changes[key.strip()] = value.strip()
     if epochs is not None:
         at_least("--epochs", epochs, 1)
         if "epochs" in changes:
-            raise Refused("--epochs", f"found {epochs}, and --set epochs={changes['epochs']}", "needs one of the two")
+            raise InputError(
+                "--epochs", f"found {epochs}, and --set epochs={changes['epochs']}", "needs one of the two"
+            )
         changes["epochs"] = epochs
     return changes
 
 
 def at_least(where: str, value: float | None, least: int) -> None:
-    """Raises Refused for a number that is too small, or none."""
+    """Raises InputError for a number that is too small, or none."""
     if value is not None and not value >= least:
-        raise Refused(where, f"found {value}", f"needs at least {least}")
+        raise InputError(where, f"found {value}", f"needs at least {least}")
 
 
 # What a command shows -------------------------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ def _show(experiment: Experiment) -> None:
             printing.prose("", explanations[name], 4)
 
 
-def _close(study: Study, out: Path) -> None:
+def _close(study: Run, out: Path) -> None:
     """Sum the run up, for the reader and in its summary.json."""
     _, progress = study.restored()
     summary = study.summarise(progress)
@@ -307,7 +309,7 @@ def _close(study: Study, out: Path) -> None:
     )
 
 
-def _beginning(study: Study, out: Path) -> str:
+def _beginning(study: Run, out: Path) -> str:
     """What is about to be trained, and from where on."""
     trial, (_, progress) = study.trial, study.restored()
     if progress.epoch > trial.epochs:
@@ -316,7 +318,7 @@ def _beginning(study: Study, out: Path) -> str:
     return what + (f", going on after {_trained(progress)}" if progress.rows or progress.batch else "")
 
 
-def _samples(study: Study) -> str:
+def _samples(study: Run) -> str:
     """How many samples are learned from; and of how many, and how many are tested on, where some are missing."""
     from snnlab import cards
 
@@ -329,7 +331,7 @@ def _samples(study: Study) -> str:
     return f"{train} samples, tested on {test}"
 
 
-def _fires(study: Study) -> bool:
+def _fires(study: Run) -> bool:
     """Whether its cells fire, and are not heard by a rate."""
     from snnlab.rules.rule import SpikingRule
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class Rates:
+class RateInput:
     """The rates of a source for a batch of samples, each held for one of equally long stretches of the run.
 
     values  float (samples, stretches, neurons); one stretch for rates that stay as they are
 
-    Raises Refused for another shape, no samples or stretches, and numbers that are not finite.
+    Raises InputError for another shape, no samples or stretches, and numbers that are not finite.
     """
 
     values: NDArray[np.floating]
@@ -25,12 +25,12 @@ class Rates:
         values = self.values
         if values.ndim != 3 or 0 in values.shape or values.dtype.kind != "f":
             found = f"{values.dtype} {values.shape}"
-            raise Refused("rates", found, "needs numbers (samples, stretches, neurons), at least one of each")
+            raise InputError("rates", found, "needs numbers (samples, stretches, neurons), at least one of each")
         if not np.isfinite(values).all():
-            raise Refused("rates", "numbers that are not finite", "NaN and infinity cannot be heard")
+            raise InputError("rates", "numbers that are not finite", "NaN and infinity cannot be heard")
 
     @classmethod
-    def steady(cls, values: NDArray[np.floating]) -> Rates:
+    def steady(cls, values: NDArray[np.floating]) -> RateInput:
         """Rates (samples, neurons) that stay as they are."""
         return cls(values[..., None, :])
 
@@ -47,13 +47,13 @@ class Rates:
         return self.values.shape[2]
 
     def steps_per_stretch(self, steps: int, where: str = "rates") -> int:
-        """Steps of a run of `steps` that each stretch lasts. Raises Refused unless that is a whole number."""
+        """Steps of a run of `steps` that each stretch lasts. Raises InputError unless that is a whole number."""
         each, left = divmod(steps, self.stretches)
         if left or not each:
             right = f"needs a number of steps that {self.stretches} divides"
-            raise Refused(where, f"{self.stretches} stretches in {steps} steps", right)
+            raise InputError(where, f"{self.stretches} stretches in {steps} steps", right)
         return each
 
-    def sample(self, number: int) -> Rates:
+    def sample(self, number: int) -> RateInput:
         """One of the samples, a batch of one."""
-        return Rates(self.values[number : number + 1])
+        return RateInput(self.values[number : number + 1])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused, one_of
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError, one_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +45,23 @@ class Recording:
     weights   plastic projection -> float64 (pre, post) at the end of the run, in SI units
     """
 
-    spikes: Mapping[str, Spikes]
+    spikes: Mapping[str, SpikeTrains]
     traces: Mapping[str, Mapping[str, Trace]]
     duration: float
     dt: float
     weights: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def trace(self, population: str, variable: str) -> Trace:
-        """One trace by name. Raises Refused, naming what was recorded."""
+        """One trace by name. Raises InputError, naming what was recorded."""
         if population not in self.traces:
-            raise Refused("recording", f"no traces of {population!r}", one_of(population, self.traces))
+            raise InputError("recording", f"no traces of {population!r}", one_of(population, self.traces))
         known = self.traces[population]
         if variable not in known:
-            raise Refused(f"recording of {population!r}", f"no trace {variable!r}", one_of(variable, known))
+            raise InputError(f"recording of {population!r}", f"no trace {variable!r}", one_of(variable, known))
         return known[variable]
 
     def rates(self, population: str) -> NDArray[np.float64]:
-        """Mean firing rate of every neuron, in hertz (neurons,). Raises Refused where no spikes were recorded."""
+        """Mean firing rate of every neuron, in hertz (neurons,). Raises InputError where no spikes were recorded."""
         if population not in self.spikes:
-            raise Refused("recording", f"no spikes of {population!r}", one_of(population, self.spikes))
+            raise InputError("recording", f"no spikes of {population!r}", one_of(population, self.spikes))
         return np.asarray(self.spikes[population].counts()[0] / self.duration, dtype=np.float64)

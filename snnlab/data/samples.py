@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.data.spikes import Spikes, offsets_of
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains, offsets_of
+from snnlab.errors import InputError
 
 EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("p", np.bool_), ("t", np.int64)], align=True)
 """One event of a sensor: column, row, polarity (True for ON), microseconds. Of a channel: x alone says which."""
@@ -106,7 +106,7 @@ class Files(Samples):
     def fingerprint(self) -> str:
         """SHA-256 of names, sizes and times of the files: another one as soon as a file is written to.
 
-        Raises Refused for a file that is not there.
+        Raises InputError for a file that is not there.
         """
         names = self.names.tolist()
         found = {}
@@ -115,7 +115,7 @@ class Files(Samples):
             try:
                 seen = path.stat()
             except OSError as error:
-                raise Refused(path, error.strerror or str(error), "needs a readable file") from error
+                raise InputError(path, error.strerror or str(error), "needs a readable file") from error
             found[name] = (seen.st_size, seen.st_mtime_ns)
         return _digest(self.reader, self.card, names, self.numbers.tolist(), sorted(found.items()))
 
@@ -152,11 +152,11 @@ class Packed(Samples):
         """Neurons that a sample's spikes are of."""
         return math.prod(self.shape)
 
-    def spikes(self) -> Spikes:
+    def spikes(self) -> SpikeTrains:
         """The spikes of all these samples."""
         parts = [self.ids[self.starts[row] : self.starts[row + 1]] for row in self.rows.tolist()]
         ids = np.concatenate(parts, dtype=np.int32) if parts else np.zeros(0, dtype=np.int32)
-        return Spikes(ids, offsets_of(self.counts[self.rows]), self.size, self.dt)
+        return SpikeTrains(ids, offsets_of(self.counts[self.rows]), self.size, self.dt)
 
 
 def _digest(*parts: Any) -> str:

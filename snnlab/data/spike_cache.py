@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.samples import Files, Images, Packed
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.native import cores
 from snnlab.paths import cache_folder, no_cache
 
@@ -73,7 +73,7 @@ class Grid:
 
 def pack(
     samples: Files | Images,
-    encode: Callable[[Any], Spikes],
+    encode: Callable[[Any], SpikeTrains],
     grid: Grid,
     recipe: Mapping[str, Any],
     *,
@@ -86,7 +86,7 @@ def pack(
     recipe   all that `encode` depends on beside the samples, as JSON has it; a number for its code among it
     threads  None for all cores
 
-    Raises Refused for a kept file that is damaged, and where none can be written; and whatever `encode` raises.
+    Raises InputError for a kept file that is damaged, and where none can be written; and whatever `encode` raises.
     """
     key = _key(samples, grid, recipe)
     folder = cache_folder() / "packed"
@@ -104,7 +104,7 @@ def pack(
 def unpack(path: Path, samples: Files | Images, grid: Grid, key: str, *, made_from: str = "") -> Packed:
     """The spikes in one file, once everything in it has been looked at; `made_from` is the digest of their recipe.
 
-    Raises Refused for a file that is damaged, or not of these samples on this grid.
+    Raises InputError for a file that is damaged, or not of these samples on this grid.
     """
     note, arrays = _mapped(path)
     told = (note["key"], note["steps"], note["dt"], tuple(note["shape"]), len(arrays["counts"]))
@@ -145,8 +145,8 @@ def _digest(value: Any) -> str:
 
 
 def _encoded(
-    samples: Files | Images, encode: Callable[[Any], Spikes], threads: int, tell: Tell
-) -> Generator[Spikes, None, None]:
+    samples: Files | Images, encode: Callable[[Any], SpikeTrains], threads: int, tell: Tell
+) -> Generator[SpikeTrains, None, None]:
     """The spikes of one chunk after another, in order; a few are made ahead. Closed, it leaves no thread behind."""
     tell(0, len(samples))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="pack")
@@ -192,7 +192,7 @@ class _Draft:
         os.fsync(self.file.fileno())
 
 
-def _write(path: Path, batches: Generator[Spikes, None, None], grid: Grid, key: str) -> None:
+def _write(path: Path, batches: Generator[SpikeTrains, None, None], grid: Grid, key: str) -> None:
     """The file at `path`, under another name until it is whole: several processes may write it at once."""
     file, draft = _begun(path)
     with file, contextlib.closing(batches):  # and with the file its lock, until it has its name
@@ -230,7 +230,7 @@ def _sweep(folder: Path) -> None:
             draft.unlink()
 
 
-def _fill(draft: _Draft, batches: Iterator[Spikes], grid: Grid, key: str) -> None:
+def _fill(draft: _Draft, batches: Iterator[SpikeTrains], grid: Grid, key: str) -> None:
     counts: list[NDArray[Any]] = []
     kind = _smallest(grid.size)
 
@@ -238,7 +238,7 @@ def _fill(draft: _Draft, batches: Iterator[Spikes], grid: Grid, key: str) -> Non
         for spikes in batches:
             if (spikes.steps, spikes.size) != (grid.steps, grid.size):
                 found = f"spikes of {spikes.size} neurons in {spikes.steps} steps"
-                raise Refused("pack", found, f"needs {grid.size} in {grid.steps}")
+                raise InputError("pack", found, f"needs {grid.size} in {grid.steps}")
             counts.append(np.diff(spikes.offsets, axis=1).astype(kind))
             yield spikes.ids
 
@@ -258,8 +258,8 @@ def _smallest(most: int) -> str:
 # Opening ---------------------------------------------------------------------------------------------------------
 
 
-def _unfit(path: Path, found: str) -> Refused:
-    return Refused(path, found, "delete it, and it will be made anew")
+def _unfit(path: Path, found: str) -> InputError:
+    return InputError(path, found, "delete it, and it will be made anew")
 
 
 def _content(path: Path) -> NDArray[np.uint8]:

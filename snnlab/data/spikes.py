@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class Spikes:
+class SpikeTrains:
     """Spikes of one population, for a batch of samples on a grid of time steps.
 
     Compressed by row: the neurons of sample `b` that fire in step `t` are
@@ -47,7 +47,7 @@ class Spikes:
 
     def __eq__(self, other: object) -> bool:
         """Same spikes in the same steps; the unit of time may differ."""
-        if not isinstance(other, Spikes):
+        if not isinstance(other, SpikeTrains):
             return NotImplemented
         return (
             self.size == other.size
@@ -58,11 +58,11 @@ class Spikes:
     __hash__ = None  # type: ignore[assignment]
 
     @classmethod
-    def from_dense(cls, dense: ArrayLike, dt: float) -> Spikes:
-        """From booleans (samples, steps, neurons): True where a neuron fires. Raises Refused for any other shape."""
+    def from_dense(cls, dense: ArrayLike, dt: float) -> SpikeTrains:
+        """From booleans (samples, steps, neurons): True where a neuron fires. Raises InputError for any other shape."""
         raster = np.asarray(dense, dtype=bool)
         if raster.ndim != 3:
-            raise Refused("Spikes.from_dense", f"an array of {raster.ndim} axes", "needs (samples, steps, neurons)")
+            raise InputError("SpikeTrains.from_dense", f"an array of {raster.ndim} axes", "needs (samples, steps, neurons)")
         samples, steps, size = raster.shape
         per_step = np.count_nonzero(raster, axis=2)
         return cls(np.nonzero(raster)[2].astype(np.int32), offsets_of(per_step), size, dt)
@@ -70,22 +70,24 @@ class Spikes:
     @classmethod
     def from_events(
         cls, sample: ArrayLike, step: ArrayLike, neuron: ArrayLike, *, samples: int, steps: int, size: int, dt: float
-    ) -> Spikes:
+    ) -> SpikeTrains:
         """From three columns in any order: spike k is `neuron[k]` in `step[k]` of `sample[k]`.
 
-        A neuron named twice in one step fires once. Raises Refused for anything outside the grid, for numbers that are
-        not whole, and for columns of different lengths.
+        A neuron named twice in one step fires once. Raises InputError for anything outside the grid, for numbers that
+        are not whole, and for columns of different lengths.
         """
         given = {"sample": np.ravel(sample), "step": np.ravel(step), "neuron": np.ravel(neuron)}
         if len({len(column) for column in given.values()}) > 1:
             found = f"columns of {', '.join(str(len(column)) for column in given.values())} entries"
-            raise Refused("Spikes.from_events", found, "needs one sample, step and neuron for each spike")
+            raise InputError("SpikeTrains.from_events", found, "needs one sample, step and neuron for each spike")
         for (name, column), bound in zip(given.items(), (samples, steps, size), strict=True):
             if not np.array_equal(column, np.floor(column)):
                 found = column[column != np.floor(column)][0]
-                raise Refused("Spikes.from_events", f"{name} {found}", "needs whole numbers")
+                raise InputError("SpikeTrains.from_events", f"{name} {found}", "needs whole numbers")
             if column.size and (column.min() < 0 or column.max() >= bound):
-                raise Refused("Spikes.from_events", f"{name} {column.min()}..{column.max()}", f"needs 0..{bound - 1}")
+                raise InputError(
+                    "SpikeTrains.from_events", f"{name} {column.min()}..{column.max()}", f"needs 0..{bound - 1}"
+                )
         columns = [column.astype(np.int64) for column in given.values()]
         key = np.unique((columns[0] * steps + columns[1]) * size + columns[2])
         per_step = np.bincount(key // size, minlength=samples * steps).reshape(samples, steps)
@@ -113,17 +115,17 @@ class Spikes:
         sample, step, neuron = self.events()
         return (sample * self.steps + step) * self.size + neuron
 
-    def sample(self, index: int) -> Spikes:
-        """The spikes of one sample, as a batch of one. Raises Refused where there is no such sample."""
+    def sample(self, index: int) -> SpikeTrains:
+        """The spikes of one sample, as a batch of one. Raises InputError where there is no such sample."""
         if not 0 <= index < self.samples:
-            raise Refused("Spikes.sample", f"sample {index} of {self.samples}", f"needs 0..{self.samples - 1}")
+            raise InputError("Spikes.sample", f"sample {index} of {self.samples}", f"needs 0..{self.samples - 1}")
         first, last = self.offsets[index, 0], self.offsets[index, -1]
-        return Spikes(self.ids[first:last], self.offsets[index : index + 1] - first, self.size, self.dt)
+        return SpikeTrains(self.ids[first:last], self.offsets[index : index + 1] - first, self.size, self.dt)
 
     def train(self, neuron: int, sample: int = 0) -> NDArray[np.float64]:
-        """Spike times of one neuron, in seconds. Raises Refused where there is no such neuron or sample."""
+        """Spike times of one neuron, in seconds. Raises InputError where there is no such neuron or sample."""
         if not 0 <= neuron < self.size:
-            raise Refused("Spikes.train", f"neuron {neuron} of {self.size}", f"needs 0..{self.size - 1}")
+            raise InputError("Spikes.train", f"neuron {neuron} of {self.size}", f"needs 0..{self.size - 1}")
         _, step, ids = self.sample(sample).events()
         return step[ids == neuron] * self.dt
 
@@ -132,29 +134,29 @@ class Spikes:
 
 
 def neuron_numbers(neurons: ArrayLike, size: int, where: str) -> NDArray[np.int64]:
-    """The neurons that were chosen among `size` (neurons,). Raises Refused at `where` for what is none of them."""
+    """The neurons that were chosen among `size` (neurons,). Raises InputError at `where` for what is none of them."""
     chosen = np.asarray(neurons).ravel()
     if chosen.size and chosen.dtype.kind not in "iu":
-        raise Refused(where, f"numbers of type {chosen.dtype}", "needs whole numbers")
+        raise InputError(where, f"numbers of type {chosen.dtype}", "needs whole numbers")
     outside = chosen[(chosen < 0) | (chosen >= size)]
     if outside.size:
-        raise Refused(where, f"neuron {outside[0]} of {size}", f"needs 0..{size - 1}")
+        raise InputError(where, f"neuron {outside[0]} of {size}", f"needs 0..{size - 1}")
     return chosen.astype(np.int64)
 
 
-def stack(batch: Sequence[Spikes]) -> Spikes:
+def stack(batch: Sequence[SpikeTrains]) -> SpikeTrains:
     """Samples of one population laid one after another into a single batch.
 
-    Raises Refused for none, and for samples of different populations or durations.
+    Raises InputError for none, and for samples of different populations or durations.
     """
     if not batch:
-        raise Refused("stack", "no samples", "needs at least one")
+        raise InputError("stack", "no samples", "needs at least one")
     shapes = {(one.size, one.steps, one.dt) for one in batch}
     if len(shapes) != 1:
-        raise Refused("stack", f"samples of {len(shapes)} different (size, steps, dt)", "all must agree")
+        raise InputError("stack", f"samples of {len(shapes)} different (size, steps, dt)", "all must agree")
     starts = np.cumsum([0] + [len(one) for one in batch[:-1]])
     offsets = np.concatenate([one.offsets + start for one, start in zip(batch, starts, strict=True)])
-    return Spikes(np.concatenate([one.ids for one in batch]), offsets, batch[0].size, batch[0].dt)
+    return SpikeTrains(np.concatenate([one.ids for one in batch]), offsets, batch[0].size, batch[0].dt)
 
 
 def offsets_of(per_step: NDArray[np.integer]) -> NDArray[np.int64]:

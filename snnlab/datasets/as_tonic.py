@@ -13,7 +13,7 @@ from snnlab import cards
 from snnlab.data.samples import EVENT, Files
 from snnlab.datasets.formats import audio
 from snnlab.datasets.loading import events, load
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 if TYPE_CHECKING:
     from snnlab.audio.coder import Coder
@@ -39,14 +39,14 @@ def as_tonic(
     the channel, p is 1; they come from an `ear`, Lyon's with frames of 16 ms if left out, and a `coder`, BSA if left
     out. `transforms` are tonic's: transform, target_transform, transforms.
 
-    Raises Refused for a dataset of images, and where `load` does.
+    Raises InputError for a dataset of images, and where `load` does.
     """
     from snnlab.datasets.formats.tonic_files import Recordings
 
     card = cards.dataset(name)
     samples = load(name, split, folder=folder)
     if not isinstance(samples, Files):
-        raise Refused(f"{card.id}: format", f"{card.format}: images", "tonic's datasets are of events")
+        raise InputError(f"{card.id}: format", f"{card.format}: images", "tonic's datasets are of events")
     if samples.reader != audio.READER:
         rows, columns, polarities = samples.shape
         return Recordings(samples, events, (columns, rows, polarities), **transforms)
@@ -59,18 +59,18 @@ def as_tonic(
 
 
 def default_ear(name: str | Path) -> Lyon:
-    """Lyon's ear for the sounds of a dataset, with frames of 16 ms. Raises Refused for a dataset of no sounds."""
+    """Lyon's ear for the sounds of a dataset, with frames of 16 ms. Raises InputError for a dataset of no sounds."""
     # imported here as below, because most datasets are not heard and scipy.signal takes a second
     from snnlab.audio.lyon import Lyon
 
     card = cards.dataset(name)
     if not card.rate:
-        raise Refused(f"{card.id}: format", f"found {card.format!r}", "an ear needs sounds")
+        raise InputError(f"{card.id}: format", f"found {card.format!r}", "an ear needs sounds")
     return Lyon(rate=card.rate, decimation=round(card.rate * _FRAME))
 
 
 def spoken(samples: Files, ear: Cochlea, coder: Coder) -> Iterator[NDArray[np.void]]:
-    """The spikes of one sound after another as events of channels. Raises Refused for a sound that is spoilt."""
+    """The spikes of one sound after another as events of channels. Raises InputError for a sound that is spoilt."""
     from snnlab.audio.files import read
 
     for path in samples.paths():

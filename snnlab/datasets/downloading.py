@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 Tell = Callable[[str, int, int], None]
 """Is told a file's name, the bytes of it that are there, and how many it has (0 where nobody knows)."""
@@ -39,7 +39,7 @@ def download(wanted: Wanted, folder: Path, tell: Tell | None = None) -> Path:
     """The file, complete and with the right digests, in `folder`.
 
     What has come before a stop in the middle lies beside it as <name>.part, and is gone on with where the mirror can.
-    Raises Refused where no mirror has the right file, where the folder cannot be written, and where another process
+    Raises InputError where no mirror has the right file, where the folder cannot be written, and where another process
     downloads the same file.
     """
     target, failures = folder / wanted.name, list[str]()
@@ -53,7 +53,7 @@ def download(wanted: Wanted, folder: Path, tell: Tell | None = None) -> Path:
                 Path(part.name).replace(target)
                 return target
     reasons = " / ".join(failures) or "no mirrors"
-    raise Refused(f"{folder / wanted.name}", reasons, "run it again to go on, or put the file there by hand")
+    raise InputError(f"{folder / wanted.name}", reasons, "run it again to go on, or put the file there by hand")
 
 
 @contextmanager
@@ -66,9 +66,9 @@ def _part(target: Path) -> Iterator[IO[bytes]]:
             try:
                 fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Refused(path, "another process downloads it", "wait for it") from error
+                raise InputError(path, "another process downloads it", "wait for it") from error
             if not path.exists() or path.stat().st_ino != os.fstat(part.fileno()).st_ino:
-                raise Refused(path, "another process has just downloaded it", "look whether it is there")
+                raise InputError(path, "another process has just downloaded it", "look whether it is there")
             try:
                 yield part
             finally:
@@ -76,7 +76,7 @@ def _part(target: Path) -> Iterator[IO[bytes]]:
                     path.unlink()
     except OSError as error:
         right = "name a folder that can be written to"
-        raise Refused(error.filename or target.parent, error.strerror or str(error), right) from error
+        raise InputError(error.filename or target.parent, error.strerror or str(error), right) from error
 
 
 def _complete(wanted: Wanted, url: str, part: IO[bytes], tell: Tell | None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _MOST_MEMBERS = 1_000_000
 _LARGEST_RATIO = 200  # of content to archive; recordings and images as published reach 20
@@ -45,7 +45,7 @@ def unpack(
 
     differs  says what is wrong with the folder that holds them before they are moved; empty where nothing is
 
-    Nothing appears under its name before all of the archive has been read. Raises Refused for what is no archive,
+    Nothing appears under its name before all of the archive has been read. Raises InputError for what is no archive,
     is damaged, holds none of these, or is not to be trusted: members outside the folder, links, more members or far
     more content than a data set has.
     """
@@ -56,17 +56,19 @@ def unpack(
             _check(archive, chosen, folder)
             places = [_place(archive, one.name, strip) for one in chosen]
             if len(set(places)) < len(places):
-                raise Refused(archive, "two members with one name", "is it the archive as published?")
+                raise InputError(archive, "two members with one name", "is it the archive as published?")
             for number, (member, place) in enumerate(zip(chosen, places, strict=True)):
                 _write(archive, member, aside / place)
                 if tell is not None:
                     tell(number + 1, len(chosen))
             if differs is not None and (wrong := differs(aside)):
-                raise Refused(archive, wrong, "is it the archive as published? Delete it, and it will be fetched anew")
+                raise InputError(
+                    archive, wrong, "is it the archive as published? Delete it, and it will be fetched anew"
+                )
             return tuple(_move(aside / place, folder / place) for place in places)
     except OSError as error:
         right = "needs an archive that can be read, and a folder that can be written to"
-        raise Refused(error.filename or archive, error.strerror or str(error), right) from error
+        raise InputError(error.filename or archive, error.strerror or str(error), right) from error
 
 
 @contextmanager
@@ -77,7 +79,7 @@ def _aside(archive: Path, folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Refused(archive, "another process unpacks it", "wait for it") from error
+            raise InputError(archive, "another process unpacks it", "wait for it") from error
         shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
         try:
             aside.mkdir()
@@ -104,10 +106,10 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
         else:
             with tarfile.open(archive) as tar:
                 yield list(_few(archive, (_of_tar(tar, info) for info in tar)))
-    except Refused:
+    except InputError:
         raise
     except damaged as error:
-        raise Refused(archive, f"not a whole zip or tar archive: {error}", "get the file anew") from error
+        raise InputError(archive, f"not a whole zip or tar archive: {error}", "get the file anew") from error
 
 
 def _of_zip(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
@@ -123,7 +125,7 @@ def _of_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
 def _few(archive: Path, members: Iterator[_Member]) -> Iterator[_Member]:
     for number, member in enumerate(members):
         if number >= _MOST_MEMBERS:
-            raise Refused(archive, f"more than {_MOST_MEMBERS} members", "is it the archive as published?")
+            raise InputError(archive, f"more than {_MOST_MEMBERS} members", "is it the archive as published?")
         yield member
 
 
@@ -134,21 +136,23 @@ def _matches(name: str, keep: tuple[str, ...]) -> bool:
 
 def _check(archive: Path, chosen: list[_Member], folder: Path) -> None:
     if not chosen:
-        raise Refused(archive, "holds none of the files that the card names", "is it the archive as published?")
+        raise InputError(archive, "holds none of the files that the card names", "is it the archive as published?")
     for member in chosen:
         if not member.plain:
-            raise Refused(archive, f"{member.name!r} is no plain file", "links, devices and secrets are not unpacked")
+            raise InputError(
+                archive, f"{member.name!r} is no plain file", "links, devices and secrets are not unpacked"
+            )
     total, size = sum(member.size for member in chosen), archive.stat().st_size
     if total > _LARGEST_RATIO * size:
-        raise Refused(archive, f"{size} bytes say that they hold {total}", "is it the archive as published?")
+        raise InputError(archive, f"{size} bytes say that they hold {total}", "is it the archive as published?")
     if total > (free := shutil.disk_usage(folder).free):
-        raise Refused(folder, f"{free} bytes are free", f"{archive.name} needs {total}")
+        raise InputError(folder, f"{free} bytes are free", f"{archive.name} needs {total}")
 
 
 def _place(archive: Path, name: str, strip: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or set(name) & set("\\:\0"):
-        raise Refused(archive, f"member {name!r} lies outside", "is it the archive as published?")
+        raise InputError(archive, f"member {name!r} lies outside", "is it the archive as published?")
     return path.relative_to(strip) if strip else path
 
 
@@ -158,7 +162,7 @@ def _write(archive: Path, member: _Member, target: Path) -> None:
     left = member.size
     source = member.open()
     if source is None:
-        raise Refused(archive, f"{member.name!r} is no plain file", "links, devices and secrets are not unpacked")
+        raise InputError(archive, f"{member.name!r} is no plain file", "links, devices and secrets are not unpacked")
     with source, target.open("xb") as file:
         while chunk := source.read(min(_CHUNK, left + 1)):
             left -= len(chunk)
@@ -166,7 +170,7 @@ def _write(archive: Path, member: _Member, target: Path) -> None:
                 break
             file.write(chunk)
     if left:
-        raise Refused(archive, f"{member.name!r} has another size than its header says", "get the file anew")
+        raise InputError(archive, f"{member.name!r} has another size than its header says", "get the file anew")
 
 
 def _move(source: Path, target: Path) -> Path:

@@ -12,7 +12,7 @@ from snnlab.datasets import verifying
 from snnlab.datasets.downloading import Tell, Wanted, download
 from snnlab.datasets.extracting import unpack
 from snnlab.datasets.files import Place, archives, folders, holds, places, roots, searched, whole
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _MOST = 64 << 30  # bytes of an archive whose size nobody has published
 
@@ -22,7 +22,7 @@ def fetch(name: str | Path, *, folder: Path | None = None, tell: Tell | None = N
 
     They go where `load` looks first. A file appears under its name only once it is complete and its checksum is right;
     a download that was stopped is gone on with. An archive that lies there already is unpacked without the net.
-    Raises Refused where no mirror has the file, where the folder cannot be written, and for data that is not free.
+    Raises InputError where no mirror has the file, where the folder cannot be written, and for data that is not free.
     """
     card = cards.dataset(name)
     target = roots(folder)[0] / folders(card)[0]
@@ -30,7 +30,7 @@ def fetch(name: str | Path, *, folder: Path | None = None, tell: Tell | None = N
         wrong = [check for check in verifying.verify(name, folder=folder) if check.state != "ok"]
         if not wrong:
             return ()
-        raise Refused(f"{card.id}: {', '.join(check.file for check in wrong)}", "cannot be downloaded", card.obtain)
+        raise InputError(f"{card.id}: {', '.join(check.file for check in wrong)}", "cannot be downloaded", card.obtain)
     new = [download(_gzipped(card, file), target, tell) for file in _lacking(card, folder)] if card.mirrors else []
     for archive in card.archives.values():
         if not _there(card, archive, folder):

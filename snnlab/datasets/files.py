@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from snnlab import cards
 from snnlab.cards import Archive, DataFile, Dataset
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.paths import data_folder
 
 _GZIP = b"\x1f\x8b"
@@ -38,7 +38,7 @@ def where(name: str | Path, *, folder: Path | None = None) -> tuple[Place, ...]:
 
 
 def roots(folder: Path | None) -> tuple[Path, ...]:
-    """The folders below which data is looked for. Raises Refused for $SNNLAB_DATA that is no folder."""
+    """The folders below which data is looked for. Raises InputError for $SNNLAB_DATA that is no folder."""
     if folder is not None:
         return (Path(folder).expanduser(),)
     asked = os.environ.get("SNNLAB_DATA")
@@ -46,7 +46,7 @@ def roots(folder: Path | None) -> tuple[Path, ...]:
         return (data_folder(),)
     root = Path(asked).expanduser()
     if not root.is_dir():
-        raise Refused("SNNLAB_DATA", f"no folder {asked!r}", "name the folder that holds the data, or unset it")
+        raise InputError("SNNLAB_DATA", f"no folder {asked!r}", "name the folder that holds the data, or unset it")
     return (root, data_folder())
 
 
@@ -79,7 +79,7 @@ def folders(card: Dataset) -> tuple[str, ...]:
 def below(folder: Path, path: str) -> Path | None:
     """What lies at `path` below a folder, upper and lower case being the same; None where nothing does.
 
-    Raises Refused for a folder that cannot be read.
+    Raises InputError for a folder that cannot be read.
     """
     for name in PurePosixPath(path).parts:
         if not folder.is_dir():
@@ -96,7 +96,7 @@ def below(folder: Path, path: str) -> Path | None:
 
 
 def find(card: Dataset, file: str, folder: Path | None) -> Path:
-    """The path of one file, or of a part. Raises Refused, saying what to put where, if it is not there."""
+    """The path of one file, or of a part. Raises InputError, saying what to put where, if it is not there."""
     place = next(place for place in places(card, folder) if place.file == file)
     if place.path is None:
         right = f"set SNNLAB_DATA to the folder that holds it, or give --data, or run `snnlab data fetch {card.id}`"
@@ -104,19 +104,19 @@ def find(card: Dataset, file: str, folder: Path | None) -> Path:
             right = f"{packed} is there: `snnlab data fetch {card.id}` unpacks it"
         missing = folder is not None and not Path(folder).expanduser().is_dir()
         found = nowhere(place) + (f"; there is no folder {folder}" if missing else "")
-        raise Refused(f"{card.id}: {file}", found, card.obtain or right)
+        raise InputError(f"{card.id}: {file}", found, card.obtain or right)
     return place.path
 
 
 def listed(folder: Path) -> list[str]:
     """What is in a folder, sorted, apart from what systems hide in all of them.
 
-    Raises Refused for a folder that cannot be read.
+    Raises InputError for a folder that cannot be read.
     """
     try:
         return sorted(entry.name for entry in folder.iterdir() if not hidden(entry.name))
     except OSError as error:
-        raise Refused(folder, error.strerror or str(error), "needs a readable folder") from error
+        raise InputError(folder, error.strerror or str(error), "needs a readable folder") from error
 
 
 def hidden(name: str) -> bool:
@@ -173,20 +173,20 @@ def _rests(archive: Archive, file: str) -> list[PurePosixPath]:
 def check_sum(path: Path, content: bytearray, file: DataFile) -> str:
     """What could not be checked, for want of a published digest; empty where all was.
 
-    Raises Refused for content that is not what the card says.
+    Raises InputError for content that is not what the card says.
     """
     if len(content) != file.bytes:
-        raise Refused(path, f"{len(content)} bytes of content", f"the card says {file.bytes}: get the file anew")
+        raise InputError(path, f"{len(content)} bytes of content", f"the card says {file.bytes}: get the file anew")
     if file.sha256:
         # of the plain content, so that an archive that somebody packed again is as good as the published one
         found = hashlib.sha256(content).hexdigest()
         if found != file.sha256:
-            raise Refused(path, f"content has sha256 {found}", f"the card says {file.sha256}: get the file anew")
+            raise InputError(path, f"content has sha256 {found}", f"the card says {file.sha256}: get the file anew")
         return ""
     if path.suffix == ".gz" and file.sha256_gz:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != file.sha256_gz:
-            raise Refused(path, f"sha256 {found}", f"the card says {file.sha256_gz}: get the file anew")
+            raise InputError(path, f"sha256 {found}", f"the card says {file.sha256_gz}: get the file anew")
         return ""
     return "its size is right; nobody has published a digest of it"
 
@@ -202,13 +202,13 @@ def content_of(path: Path, most: int) -> bytearray:
                 while chunk := file.read(_CHUNK):
                     content += chunk
                     if len(content) > most:
-                        raise Refused(path, f"more than {most} bytes", "is it another file's name?")
+                        raise InputError(path, f"more than {most} bytes", "is it another file's name?")
     except EOFError as error:
-        raise Refused(
+        raise InputError(
             path, f"gzip archive cut short after {len(content)} bytes of content", "get the file anew"
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise Refused(path, f"damaged gzip archive: {error}", "get the file anew") from error
+        raise InputError(path, f"damaged gzip archive: {error}", "get the file anew") from error
     except OSError as error:
-        raise Refused(path, error.strerror or str(error), "needs a readable file") from error
+        raise InputError(path, error.strerror or str(error), "needs a readable file") from error
     return content

@@ -13,7 +13,7 @@ from snnlab.cards import Dataset
 from snnlab.cards.dataset_card import TONIC
 from snnlab.data.samples import Files, Samples
 from snnlab.datasets.formats import audio, idx, nmnist, sklearn_digits, synthetic, table
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 
 def _of_tonic(card: Dataset, split: str, folder: Path | None) -> Samples:
@@ -55,19 +55,19 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
     Images come with their values; recordings as the files that an encoder will read, and where they lie in a file
     each, there may be fewer than the card says: those that are there.
 
-    Raises Refused for files that are missing, truncated, altered or not what the card says.
+    Raises InputError for files that are missing, truncated, altered or not what the card says.
     """
     card = cards.dataset(name)
     if split not in card.splits:
-        raise Refused(f"{card.path}: splits", f"no part {split!r}", one_of(split, card.splits))
+        raise InputError(f"{card.path}: splits", f"no part {split!r}", one_of(split, card.splits))
     if card.format not in _FORMATS:
-        raise Refused(f"{card.path}: format", f"found {card.format!r}", one_of(card.format, _FORMATS))
+        raise InputError(f"{card.path}: format", f"found {card.format!r}", one_of(card.format, _FORMATS))
     samples = samples_of(card, split, folder)
     expected = card.splits[split].samples
     fewer = card.format in PARTIAL and len(samples) < expected
     if len(samples) != expected and not fewer and card.format not in _AS_FOUND:
         found = f"{len(samples)} in the files"
-        raise Refused(f"{card.path}: splits.{split}.samples", found, f"the card says {expected}")
+        raise InputError(f"{card.path}: splits.{split}.samples", found, f"the card says {expected}")
     return samples.frozen()
 
 
@@ -79,8 +79,8 @@ def samples_of(card: Dataset, split: str, folder: Path | None) -> Samples:
 def events(samples: Files) -> Iterator[NDArray[np.void]]:
     """The events of one recording after another, see `snnlab.data.samples.EVENT`.
 
-    Raises Refused for recordings of no events, and for a file that is spoilt.
+    Raises InputError for recordings of no events, and for a file that is spoilt.
     """
     if samples.reader not in _READERS:
-        raise Refused(f"{samples.dataset}: format", f"found {samples.reader!r}", one_of(samples.reader, _READERS))
+        raise InputError(f"{samples.dataset}: format", f"found {samples.reader!r}", one_of(samples.reader, _READERS))
     return _READERS[samples.reader](samples)

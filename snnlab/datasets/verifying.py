@@ -13,7 +13,7 @@ from snnlab.datasets.downloading import digests_of
 from snnlab.datasets.files import Place, archives, check_sum, content_of, hidden, nowhere, packed_at, places, searched
 from snnlab.datasets.formats.audio import READER
 from snnlab.datasets.loading import events, samples_of
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def check(card: Dataset, place: Place, folder: Path | None) -> Check:
         return _check_recordings(card, place, folder, "only all of them can be held against the release's digest")
     try:
         wrong = differs(card.listing, root)
-    except Refused as refusal:
+    except InputError as refusal:
         return Check(place.file, place.path, "bad", str(refusal))
     if not wrong:
         return Check(place.file, place.path, "ok")
@@ -80,7 +80,7 @@ def complete(card: Dataset, place: Place, folder: Path | None) -> bool:
 def differs(listing: Listing, root: Path) -> str:
     """What is different from a listing about the files below a folder; empty where nothing is.
 
-    Names in upper case are as good as those in lower case. Raises Refused for a file that cannot be read.
+    Names in upper case are as good as those in lower case. Raises InputError for a file that cannot be read.
     """
     names = _listed(listing, root)
     if len(names) != listing.files:
@@ -110,7 +110,7 @@ def _sha256(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise Refused(path, error.strerror or str(error), "needs a readable file") from error
+        raise InputError(path, error.strerror or str(error), "needs a readable file") from error
 
 
 def _check_recordings(card: Dataset, place: Place, folder: Path | None, unknown: str) -> Check:
@@ -123,7 +123,7 @@ def _check_recordings(card: Dataset, place: Place, folder: Path | None, unknown:
                 wanted, found = wanted + split.samples, found + len(samples)
                 if isinstance(samples, Files):
                     _decode(card, samples)
-    except Refused as refusal:
+    except InputError as refusal:
         return Check(place.file, place.path, "bad", str(refusal))
     many = f"{found:,}" if found == wanted else f"{found:,} of {wanted:,}"
     return Check(place.file, place.path, "ok", f"{many} recordings can be read; {unknown}")
@@ -158,6 +158,6 @@ def check_archive(archive: Archive, path: Path) -> Check:
 def _check_file(file: DataFile, path: Path) -> Check:
     try:
         unknown = check_sum(path, content_of(path, file.bytes), file)
-    except Refused as refusal:
-        return Check(file.name, path, "bad", "; ".join(filter(None, (refusal.found, refusal.right))))
+    except InputError as refusal:
+        return Check(file.name, path, "bad", "; ".join(filter(None, (refusal.problem, refusal.hint))))
     return Check(file.name, path, "ok", unknown)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from snnlab.data.samples import EVENT, Images
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import array, kernel
 
 PUBLISHED = ((0.0, 3.5, 7.0, 0.0), (0.0, 7.0, 0.0, 0.0))
@@ -90,7 +90,7 @@ class Camera:
     duration       seconds of a recording
     step           seconds; inside of a step all voltages run straight
 
-    Raises Refused for values that make no camera.
+    Raises InputError for values that make no camera.
     """
 
     right: tuple[float, ...] = _MEASURED[0]
@@ -122,23 +122,23 @@ class Camera:
         _check("duration", self.duration, self.step, 10.0)
         if len(self.right) != len(self.down) or len(self.right) < 2:
             found = f"{len(self.right)} places to the right and {len(self.down)} down"
-            raise Refused("Camera.right", found, "needs as many places as down, at least 2")
+            raise InputError("Camera.right", found, "needs as many places as down, at least 2")
         for name in ("right", "down", "corner"):
             for place in getattr(self, name):
                 _check(name, place, -100.0, 100.0)
         if len(self.corner) != 2:
-            raise Refused("Camera.corner", f"found {self.corner!r}", "needs pixels right and pixels down")
+            raise InputError("Camera.corner", f"found {self.corner!r}", "needs pixels right and pixels down")
         if len(self.shape) != 2 or not all(type(side) is int and 1 <= side <= 1024 for side in self.shape):
-            raise Refused("Camera.shape", f"found {self.shape!r}", "needs rows and columns, 1 to 1024")
+            raise InputError("Camera.shape", f"found {self.shape!r}", "needs rows and columns, 1 to 1024")
         if type(self.sensor) is not int or not 0 <= self.sensor < _WORD:
-            raise Refused("Camera.sensor", f"found {self.sensor!r}", f"needs a whole number, 0 to {_WORD - 1}")
+            raise InputError("Camera.sensor", f"found {self.sensor!r}", f"needs a whole number, 0 to {_WORD - 1}")
 
     def events(self, images: Images, *, seed: int = 0, stream: int = 0, threads: int = 1) -> list[NDArray[np.void]]:
         """The events of each image (events,), see `snnlab.data.samples.EVENT`, in order of time.
 
         What is drawn depends on `seed`, `stream` and an image's number, and not on the batch or on `threads`.
 
-        Raises Refused for images that are not of rows and columns, and for other numbers than 0 to 2^32 - 1.
+        Raises InputError for images that are not of rows and columns, and for other numbers than 0 to 2^32 - 1.
         """
         _check_images(images, seed, stream, threads)
         states, paths = self._paths(images.numbers, seed, stream)
@@ -233,19 +233,19 @@ class _Sensor(ctypes.Structure):
 
 def _check(name: str, found: float, least: float, most: float) -> None:
     if not (isinstance(found, int | float) and least <= found <= most):
-        raise Refused(f"Camera.{name}", f"found {found!r}", f"needs a number, {least:g} to {most:g}")
+        raise InputError(f"Camera.{name}", f"found {found!r}", f"needs a number, {least:g} to {most:g}")
 
 
 def _check_images(images: Images, seed: int, stream: int, threads: int) -> None:
     if len(images.shape) != 2 or images.values.dtype != np.uint8 or not 1 <= images.peak <= 255:
         found = f"{images.values.dtype} images of shape {images.shape}, peak {images.peak}"
-        raise Refused("Camera: images", found, "needs uint8 images of rows and columns with a peak from 1 to 255")
+        raise InputError("Camera: images", found, "needs uint8 images of rows and columns with a peak from 1 to 255")
     numbers = images.numbers.tolist()
     for name, number in (("seed", seed), ("stream", stream), *(("number", number) for number in numbers)):
         if not 0 <= number < _WORD:
-            raise Refused(f"Camera: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")
+            raise InputError(f"Camera: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")
     if threads < 1:
-        raise Refused("Camera: threads", f"found {threads}", "needs at least 1")
+        raise InputError("Camera: threads", f"found {threads}", "needs at least 1")
 
 
 @cache

@@ -11,10 +11,10 @@ import numpy as np
 from snnlab import cards
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, check_quantities, images
 from snnlab.encoders.trains import Table
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Current:
     All pixels of one value fire alike, so a cell for each value is simulated, in Brian2, once in a process. Several
     spikes of a cell in one step are one.
 
-    Raises Refused for values that make no code, and when samples are prepared, for what is not on the card.
+    Raises InputError for values that make no code, and when samples are prepared, for what is not on the card.
     """
 
     steps: int = 400
@@ -50,23 +50,25 @@ class Current:
         check_quantities(self, "low", "high")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images as they are, the cells simulated. Raises Refused for what is no image, and for no such cell."""
+        """The images as they are, the cells simulated. Raises InputError for what is no image, and for no such cell."""
         batch = images(samples)
         self.trains(batch.peak)
         return batch
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch of images; nothing about them is random. Raises InputError for anything else."""
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         return self.trains(batch.peak).spikes(batch, steps=self.steps, dt=self.dt, threads=threads)
 
     def trains(self, peak: int) -> Table:
-        """The train of each value, 0 to the peak. Raises Refused for what is not on the card."""
+        """The train of each value, 0 to the peak. Raises InputError for what is not on the card."""
         try:
             card = cards.cell(self.cell)
-        except Refused as refusal:
-            raise Refused("Current.cell", f"{refusal.where}: {refusal.found}", refusal.right) from refusal
+        except InputError as refusal:
+            raise InputError("Current.cell", f"{refusal.field}: {refusal.problem}", refusal.hint) from refusal
         return _simulated(self, peak, card.digest)
 
 
@@ -80,10 +82,10 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
 
     card = cards.cell(layer.cell)
     if not card.threshold:
-        raise Refused("Current.cell", f"{card.path} has no threshold", "needs a cell that fires")
+        raise InputError("Current.cell", f"{card.path} has no threshold", "needs a cell that fires")
     if layer.compartment not in card.compartments:
         found = f"no compartment {layer.compartment!r} on {card.path}"
-        raise Refused("Current.compartment", found, one_of(layer.compartment, card.compartments))
+        raise InputError("Current.compartment", found, one_of(layer.compartment, card.compartments))
     unit = card.compartments[layer.compartment].unit
     low, high = (si(value, unit, f"Current.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
     finer = math.ceil(layer.dt / seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
@@ -93,5 +95,7 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
     recording = simulate(alone(card, size=peak + 1, dt=dt), {f"cell.{layer.compartment}": currents}, steps * dt)
     _, step, cell = recording.spikes["cell"].events()
     none = np.zeros_like(step)
-    spikes = Spikes.from_events(none, step // finer, cell, samples=1, steps=layer.steps, size=peak + 1, dt=layer.dt)
+    spikes = SpikeTrains.from_events(
+        none, step // finer, cell, samples=1, steps=layer.steps, size=peak + 1, dt=layer.dt
+    )
     return Table.of_neurons(spikes)

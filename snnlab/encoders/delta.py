@@ -11,9 +11,9 @@ from snnlab.audio.coder import MOST_STEPS
 from snnlab.audio.levels import Levels
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes, stack
+from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Delta:
     hold   steps for which each row is held. A neuron fires once in a step at most, so ``hold * level`` is the largest
            change from one row to the next that is told before the next one comes
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 400
@@ -43,12 +43,14 @@ class Delta:
         Levels(self.level, self.hold)  # which refuses what makes no code
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images, their shape that of the neurons. Raises Refused for what is no image."""
+        """The images, their shape that of the neurons. Raises InputError for what is no image."""
         batch = images(samples)
         return replace(batch, shape=self._shape(batch))
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch of images; nothing about them is random. Raises InputError for anything else."""
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         channels = math.prod(self._shape(batch)[1:])
@@ -56,16 +58,16 @@ class Delta:
         signals = batch.values.reshape(len(batch), batch.values.shape[1] // channels, channels) / batch.peak
         parts = [code.encode(signal, frame=self.hold * self.dt, steps=self.steps) for signal in signals]
         if not parts:
-            return Spikes(np.empty(0, np.int32), np.empty((0, self.steps + 1), np.int64), 2 * channels, self.dt)
+            return SpikeTrains(np.empty(0, np.int32), np.empty((0, self.steps + 1), np.int64), 2 * channels, self.dt)
         return replace(stack(parts), dt=self.dt)
 
     def _shape(self, batch: Images) -> tuple[int, ...]:
         """Two neurons for each channel of the images, which may have been prepared before."""
         features = batch.values.shape[1]
         if not batch.shape or not features:
-            raise Refused("encode: samples", f"shape {batch.shape}", "needs a first axis, which is read as time")
+            raise InputError("encode: samples", f"shape {batch.shape}", "needs a first axis, which is read as time")
         if math.prod(batch.shape) == features:
             return (2, *batch.shape[1:])
         if batch.shape[0] == 2 and features % math.prod(batch.shape[1:]) == 0:
             return batch.shape
-        raise Refused("encode: samples", f"{features} values of shape {batch.shape}", "needs a value for each place")
+        raise InputError("encode: samples", f"{features} values of shape {batch.shape}", "needs a value for each place")

@@ -18,10 +18,10 @@ from snnlab.audio.levels import Levels
 from snnlab.audio.lyon import Lyon
 from snnlab.data.samples import Files, Packed, Samples
 from snnlab.data.spike_cache import Grid, Tell, pack, silent
-from snnlab.data.spikes import Spikes, stack
+from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.datasets.formats.audio import READER
 from snnlab.encoders.encoder import TRAIN, packed, unfit
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]
@@ -49,7 +49,7 @@ class Ear:
     threshold   of BSA: by how much a spike must make the error smaller
     level       of levels: how far apart they are, 1e-9 to 1000; 2e-5 is for Lyon's ear, about 0.02 for gammatones
 
-    Raises Refused for values that make no ear and no code, also of the model and the code that are not asked for.
+    Raises InputError for values that make no ear and no code, also of the model and the code that are not asked for.
     """
 
     steps: int = 700
@@ -68,13 +68,15 @@ class Ear:
     def __post_init__(self) -> None:
         for name, known in (("model", get_args(_Model)), ("code", get_args(_Code))):
             if getattr(self, name) not in known:
-                raise Refused(f"Ear.{name}", f"found {getattr(self, name)!r}", one_of(str(getattr(self, name)), known))
+                raise InputError(
+                    f"Ear.{name}", f"found {getattr(self, name)!r}", one_of(str(getattr(self, name)), known)
+                )
         if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
-            raise Refused("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
+            raise InputError("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
         if not 1e-6 <= self.dt <= 1:
-            raise Refused("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
+            raise InputError("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
         if type(self.resample) is not bool:
-            raise Refused("Ear.resample", f"found {self.resample!r}", "needs True or False")
+            raise InputError("Ear.resample", f"found {self.resample!r}", "needs True or False")
         # which refuse what makes none; those that are not asked for too, as the options are there to be changed
         _ = self._lyon, self._gammatone, self._bsa, self._levels
 
@@ -121,7 +123,7 @@ class Ear:
         return {"Ear": parts, "made_by": _MADE_BY}
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
-        """The sounds as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones.
+        """The sounds as spikes, from the cache or into it. Raises InputError for what is none, and for spoilt ones.
 
         Warns, when they are made, of sounds that are longer than there are steps.
         """
@@ -131,7 +133,7 @@ class Ear:
             raise unfit(samples, "sounds")
         cut: list[Path] = []  # appending is safe in many threads
 
-        def encode(chunk: Files) -> Spikes:
+        def encode(chunk: Files) -> SpikeTrains:
             return stack([self._recorded(path, cut) for path in chunk.paths()])
 
         ready = pack(samples, encode, self.grid, self.recipe, threads=threads, tell=tell)
@@ -140,24 +142,26 @@ class Ear:
             warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)
         return ready
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of sounds that were prepared; nothing about them is random. Raises Refused for others."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of sounds that were prepared; nothing about them is random. Raises InputError for others."""
         return packed(samples, self.steps, self.dt, self.recipe).spikes()
 
-    def spikes(self, sound: ArrayLike) -> Spikes:
+    def spikes(self, sound: ArrayLike) -> SpikeTrains:
         """The spikes of one sound (samples,), full scale 1, at the ear's rate, as a batch of one.
 
-        Raises Refused for what is no sound, or shorter than a frame.
+        Raises InputError for what is no sound, or shorter than a frame.
         """
         heard = self.coder.encode(self.cochlea.cochleagram(sound), frame=self.cochlea.frame, steps=self.steps)
-        return Spikes(heard.ids, heard.offsets, heard.size, self.dt)
+        return SpikeTrains(heard.ids, heard.offsets, heard.size, self.dt)
 
-    def _recorded(self, path: Path, cut: list[Path]) -> Spikes:
+    def _recorded(self, path: Path, cut: list[Path]) -> SpikeTrains:
         """The spikes of the sound in a file, noted in `cut` if it is too long."""
         sound = read(path, rate=None if self.resample else self.rate)
         if sound.duration > self.longest:
             cut.append(path)
         try:
             return self.spikes(sound.at(self.rate).values)
-        except Refused as refusal:
-            raise Refused(path, refusal.found, refusal.right) from refusal
+        except InputError as refusal:
+            raise InputError(path, refusal.problem, refusal.hint) from refusal

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.cards.grammar import GrammarError, split_quantity
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.samples import Files, Images, Packed, Samples
 from snnlab.data.spike_cache import Tell, made_from, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets.formats.audio import READER
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 TRAIN, TEST = 0, 1
 """Streams for the two parts of a dataset: sample 7 of one is not drawn with the numbers of sample 7 of the other."""
@@ -37,12 +37,12 @@ class Encoder(Protocol):
 
         threads  as many as may be used, None for all cores
 
-        Raises Refused for samples of a kind that cannot be encoded this way, and for recordings that are spoilt.
+        Raises InputError for samples of a kind that cannot be encoded this way, and for recordings that are spoilt.
         """
 
     def encode(
         self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
-    ) -> Spikes | Rates:
+    ) -> SpikeTrains | RateInput:
         """The spikes or rates of some samples that were prepared.
 
         stream   tells training from testing: TRAIN or TEST
@@ -58,7 +58,7 @@ _OTHERS = {
 """What samples may be, and the encoders for them."""
 
 
-def unfit(samples: Samples, needed: str) -> Refused:
+def unfit(samples: Samples, needed: str) -> InputError:
     """The refusal of samples by an encoder that needs others, with the encoders that would take them."""
     found = "recordings of another kind"
     if isinstance(samples, Images):
@@ -73,57 +73,60 @@ def unfit(samples: Samples, needed: str) -> Refused:
     if found in _OTHERS and found != needed:
         right += f"; for {found}: {_OTHERS[found]}"
     shape = f" of shape {samples.shape}" if samples.shape else ""
-    return Refused("encode: samples", f"{samples.dataset} has {found}{shape}", right)
+    return InputError("encode: samples", f"{samples.dataset} has {found}{shape}", right)
 
 
 def images(samples: Samples) -> Images:
-    """The samples, being images whose values make sense. Raises Refused for anything else."""
+    """The samples, being images whose values make sense. Raises InputError for anything else."""
     if not isinstance(samples, Images):
         raise unfit(samples, "images")
     values, peak, numbers = samples.values, samples.peak, samples.numbers
     if values.dtype != np.uint8 or values.ndim != 2:
-        raise Refused("encode: values", f"{values.dtype} {values.shape}", "needs uint8 (samples, features)")
+        raise InputError("encode: values", f"{values.dtype} {values.shape}", "needs uint8 (samples, features)")
     if not 1 <= peak <= 255:
-        raise Refused("encode: peak", f"found {peak}", "needs the value of full intensity, 1 to 255")
+        raise InputError("encode: peak", f"found {peak}", "needs the value of full intensity, 1 to 255")
     if values.size and values.max() > peak:
-        raise Refused("encode: values", f"found {values.max()}", f"needs values up to the peak, {peak}")
+        raise InputError("encode: values", f"found {values.max()}", f"needs values up to the peak, {peak}")
     if numbers.dtype != np.int64 or numbers.shape != values.shape[:1]:
         right = f"needs int64 ({len(values)},), one number for each sample"
-        raise Refused("encode: numbers", f"{numbers.dtype} {numbers.shape}", right)
+        raise InputError("encode: numbers", f"{numbers.dtype} {numbers.shape}", right)
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < WORD:
-        raise Refused("encode: numbers", f"found {numbers.min()}..{numbers.max()}", f"needs 0..{WORD - 1}")
+        raise InputError("encode: numbers", f"found {numbers.min()}..{numbers.max()}", f"needs 0..{WORD - 1}")
     return samples
 
 
 def packed(samples: Samples, steps: int, dt: float, *recipes: Mapping[str, Any]) -> Packed:
-    """The samples, being spikes in so many steps that were made by one of these. Raises Refused for anything else."""
+    """The samples, being spikes in so many steps that were made by one of these.
+
+    Raises InputError for anything else.
+    """
     if not isinstance(samples, Packed):
         found = f"{type(samples).__name__} of {samples.dataset}"
-        raise Refused("encode: samples", found, "needs what the encoder's `prepared` gives")
+        raise InputError("encode: samples", found, "needs what the encoder's `prepared` gives")
     if (samples.steps, samples.dt) != (steps, dt):
         found = f"{samples.steps} steps of {samples.dt:g} s"
-        raise Refused("encode: samples", found, f"this encoder has {steps} of {dt:g} s")
+        raise InputError("encode: samples", found, f"this encoder has {steps} of {dt:g} s")
     if samples.made_from not in map(made_from, recipes):
         found = f"spikes of shape {samples.shape} of another encoder, or with other options"
-        raise Refused("encode: samples", found, "needs what this encoder's `prepared` gives")
+        raise InputError("encode: samples", found, "needs what this encoder's `prepared` gives")
     return samples
 
 
 def check_grid(encoder: str, steps: int, dt: float, *, most: int = (1 << 31) - 1) -> None:
-    """Raises Refused for a grid of time on which this encoder can place no spikes."""
+    """Raises InputError for a grid of time on which this encoder can place no spikes."""
     if type(steps) is not int or not 1 <= steps <= most:
-        raise Refused(f"{encoder}.steps", f"found {steps!r}", f"needs a whole number, 1 to {most}")
+        raise InputError(f"{encoder}.steps", f"found {steps!r}", f"needs a whole number, 1 to {most}")
     if not 1e-9 <= dt <= 1e3:
-        raise Refused(f"{encoder}.dt", f"found {dt!r}", "needs seconds, 1e-9 to 1000")
+        raise InputError(f"{encoder}.dt", f"found {dt!r}", "needs seconds, 1e-9 to 1000")
 
 
 def check_quantities(encoder: object, *names: str) -> None:
-    """Raises Refused for a field, of the encoder, that is no text of a number and perhaps a unit."""
+    """Raises InputError for a field, of the encoder, that is no text of a number and perhaps a unit."""
     for name in names:
         try:
             split_quantity(getattr(encoder, name))
         except GrammarError as error:
-            raise Refused(f"{type(encoder).__name__}.{name}", str(error)) from error
+            raise InputError(f"{type(encoder).__name__}.{name}", str(error)) from error
 
 
 @cache
@@ -134,9 +137,9 @@ def rates(brightest: float, peak: int) -> NDArray[np.uint64]:
 
 
 def check_draw(seed: int, epoch: int, stream: int, threads: int) -> None:
-    """Raises Refused for numbers that no random number can be drawn by, and for no threads."""
+    """Raises InputError for numbers that no random number can be drawn by, and for no threads."""
     for name, number in (("seed", seed), ("epoch", epoch), ("stream", stream)):
         if not 0 <= number < WORD:
-            raise Refused(f"encode: {name}", f"found {number}", f"needs 0 to {WORD - 1}")
+            raise InputError(f"encode: {name}", f"found {number}", f"needs 0 to {WORD - 1}")
     if threads < 1:
-        raise Refused("encode: threads", f"found {threads}", "needs at least 1")
+        raise InputError("encode: threads", f"found {threads}", "needs at least 1")

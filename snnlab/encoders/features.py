@@ -13,10 +13,10 @@ from snnlab import cards
 from snnlab.cards import Synapse
 from snnlab.data.samples import Images, Packed, Samples
 from snnlab.data.spike_cache import Grid, Tell, pack, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.current import Current
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, check_quantities, images, packed
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution
 
@@ -55,7 +55,7 @@ class Features:
     kept         the spikes of a dataset are made once and kept in the cache; without it, images are made into spikes
                  whenever they are shown, as those must be that are distorted anew in every epoch
 
-    Raises Refused for values that make no code, and when samples are prepared, for what is not on the cards.
+    Raises InputError for values that make no code, and when samples are prepared, for what is not on the cards.
     """
 
     steps: int = 1000
@@ -75,7 +75,7 @@ class Features:
 
         if self.precision not in get_args(Precision):
             found = f"found {self.precision!r}"
-            raise Refused("Features.precision", found, one_of(str(self.precision), get_args(Precision)))
+            raise InputError("Features.precision", found, one_of(str(self.precision), get_args(Precision)))
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Features:
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images | Packed:
         """The images as spikes, from the cache or into it, or as they are where none are kept.
 
-        Raises Refused for what is no image of 3 x 3 pixels or more, and for what is not on the cards.
+        Raises InputError for what is no image of 3 x 3 pixels or more, and for what is not on the cards.
         """
         if isinstance(samples, Packed) and self.kept:
             return self._packed(samples)
@@ -94,8 +94,8 @@ class Features:
         shape = self._shape(batch)
         try:
             self._pixels.prepared(batch)
-        except Refused as refusal:
-            raise Refused(refusal.where.replace("Current", "Features"), refusal.found, refusal.right) from refusal
+        except InputError as refusal:
+            raise InputError(refusal.field.replace("Current", "Features"), refusal.problem, refusal.hint) from refusal
         self.circuit(batch.pixels)
         ready = replace(batch, image=batch.pixels, shape=shape)
         if not self.kept:
@@ -103,8 +103,10 @@ class Features:
         named, grid = replace(ready, dataset=f"{batch.dataset}-features"), Grid(self.steps, self.dt, shape)
         return pack(named, self._spikes, grid, self.recipe, threads=threads, tell=tell)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of images that were prepared; nothing about them is random. Raises Refused for others."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of images that were prepared; nothing about them is random. Raises InputError for others."""
         check_draw(seed, epoch, stream, threads)
         if self.kept:
             return self._packed(samples).spikes()
@@ -113,14 +115,14 @@ class Features:
         return self._spikes(batch, threads)
 
     def circuit(self, image: tuple[int, ...]) -> Circuit:
-        """The features behind an image of pixels (rows, columns). Raises Refused for what is not on the cards."""
+        """The features behind an image of pixels (rows, columns). Raises InputError for what is not on the cards."""
         return _wired(self, (image[0], image[1]), cards.cell(self.cell).digest, self._synapse().digest)
 
     def _synapse(self) -> Synapse:
         try:
             return cards.synapse(self.synapse)
-        except Refused as refusal:
-            raise Refused("Features.synapse", f"{refusal.where}: {refusal.found}", refusal.right) from refusal
+        except InputError as refusal:
+            raise InputError("Features.synapse", f"{refusal.field}: {refusal.problem}", refusal.hint) from refusal
 
     @property
     def _pixels(self) -> Current:
@@ -131,18 +133,18 @@ class Features:
         image, (rows, columns, many) = batch.pixels, kernels().shape
         if len(image) != 2 or image[0] < rows or image[1] < columns:
             right = f"this one needs images of {rows} x {columns} pixels or more, in shades of grey"
-            raise Refused("encode: samples", f"{batch.dataset} has samples of shape {image}", right)
+            raise InputError("encode: samples", f"{batch.dataset} has samples of shape {image}", right)
         return image[0] - rows + 1, image[1] - columns + 1, many
 
     def _packed(self, samples: Samples) -> Packed:
         return packed(samples, self.steps, self.dt, self.recipe)
 
-    def _spikes(self, batch: Images, threads: int = 1) -> Spikes:
+    def _spikes(self, batch: Images, threads: int = 1) -> SpikeTrains:
         from snnlab import engine
 
         circuit = self.circuit(batch.pixels)
         if not len(batch):
-            return Spikes.from_dense(np.zeros((0, self.steps, circuit[_LAYER].size)), self.dt)
+            return SpikeTrains.from_dense(np.zeros((0, self.steps, circuit[_LAYER].size)), self.dt)
         heard = {_SOURCE: self._pixels.encode(batch, seed=0, threads=threads)}
         return engine.run(circuit, heard, precision=self.precision, threads=threads)[_LAYER].spikes
 
@@ -155,7 +157,7 @@ def _wired(code: Features, image: tuple[int, int], *digests: str) -> Circuit:
     cell, synapse = cards.cell(code.cell), cards.synapse(code.synapse)
     if code.compartment not in cell.compartments:
         found = f"no compartment {code.compartment!r} on {cell.path}"
-        raise Refused("Features.compartment", found, one_of(code.compartment, cell.compartments))
+        raise InputError("Features.compartment", found, one_of(code.compartment, cell.compartments))
     weight = si(code.weight, cell.compartments[code.compartment].unit, "Features.weight")
     wired = Convolution(weight * kernels()[:, :, None], image)
     receptors = {_RECEPTOR: Receptor(synapse, code.compartment)}

@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Intensity:
     high  and of one of full intensity
     dt    seconds per step of a circuit that has steps
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     low: float = 0.0
@@ -34,20 +34,25 @@ class Intensity:
         check_grid("Intensity", 1, self.dt)
         for name, value in (("low", self.low), ("high", self.high)):
             if not abs(value) <= 1e6:
-                raise Refused(f"Intensity.{name}", f"found {value!r}", "needs a rate, -1e6 to 1e6")
+                raise InputError(f"Intensity.{name}", f"found {value!r}", "needs a rate, -1e6 to 1e6")
         if self.low == self.high:
             right = f"needs another rate than that of a black pixel, {self.low:g}"
-            raise Refused("Intensity.high", f"found {self.high:g}", right)
+            raise InputError("Intensity.high", f"found {self.high:g}", right)
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images as they are. Raises Refused for what is none."""
+        """The images as they are. Raises InputError for what is none."""
         return images(samples)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Rates:
-        """The rates of a batch of images, float32; nothing about them is random. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> RateInput:
+        """The rates of a batch of images, float32; nothing about them is random.
+
+        Raises InputError for anything else.
+        """
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
-        return Rates.steady(_table(self, batch.peak)[batch.values])
+        return RateInput.steady(_table(self, batch.peak)[batch.values])
 
 
 @cache

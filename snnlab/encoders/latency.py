@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.encoders.trains import Table
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 Form = Literal["linear", "log"]
 
@@ -32,7 +32,7 @@ class Latency:
             1e-6 or more
     tau     the time constant, 1e-9 to 1000 seconds; of no effect on "linear"
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 400
@@ -44,19 +44,21 @@ class Latency:
     def __post_init__(self) -> None:
         check_grid("Latency", self.steps, self.dt)
         if self.form not in get_args(Form):
-            raise Refused("Latency.form", f"found {self.form!r}", one_of(str(self.form), get_args(Form)))
+            raise InputError("Latency.form", f"found {self.form!r}", one_of(str(self.form), get_args(Form)))
         if not 0 <= self.least < 1 or (self.form == "log" and self.least < 1e-6):
             right = "needs an intensity, 0 to below 1; from 1e-6 on where form is log"
-            raise Refused("Latency.least", f"found {self.least!r}", right)
+            raise InputError("Latency.least", f"found {self.least!r}", right)
         if not 1e-9 <= self.tau <= 1e3:
-            raise Refused("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
+            raise InputError("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images as they are. Raises Refused for what is none."""
+        """The images as they are. Raises InputError for what is none."""
         return images(samples)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch of images; nothing about them is random. Raises InputError for anything else."""
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         return _table(self, batch.peak).spikes(batch, steps=self.steps, dt=self.dt, threads=threads)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _STREAM = 0x7061747465726E73  # sets these draws apart from those of other encoders
 _WIDEST = 10_000
@@ -31,7 +31,7 @@ class Patterns:
     Patterns depend on the seed, the feature and the number alone: they are the same in all epochs, in training and in
     testing.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 5000
@@ -43,20 +43,22 @@ class Patterns:
     def __post_init__(self) -> None:
         check_grid("Patterns", self.steps, self.dt)
         if type(self.neurons) is not int or not 1 <= self.neurons <= _WIDEST:
-            raise Refused("Patterns.neurons", f"found {self.neurons!r}", f"needs a whole number, 1 to {_WIDEST}")
+            raise InputError("Patterns.neurons", f"found {self.neurons!r}", f"needs a whole number, 1 to {_WIDEST}")
         if not 0 <= self.rate * self.dt <= 1:
-            raise Refused("Patterns.rate", f"found {self.rate}", f"needs spikes per second, 0 to {1 / self.dt:g}")
+            raise InputError("Patterns.rate", f"found {self.rate}", f"needs spikes per second, 0 to {1 / self.dt:g}")
         if type(self.bias) is not int or self.bias not in (0, 1):
-            raise Refused("Patterns.bias", f"found {self.bias!r}", "needs 0 or 1")
+            raise InputError("Patterns.bias", f"found {self.bias!r}", "needs 0 or 1")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The numbers, their shape that of the neurons: a group for each feature. Raises Refused for no images."""
+        """The numbers, their shape that of the neurons: a group for each feature. Raises InputError for no images."""
         batch = images(samples)
         shape = (batch.values.shape[1] + self.bias, self.neurons)
         return replace(batch, image=batch.pixels, shape=shape)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch. Raises Refused for what is no table or image."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch. Raises InputError for what is no table or image."""
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         features = batch.values.shape[1]
@@ -75,7 +77,7 @@ class Patterns:
             "dt": self.dt,
         }
         none = np.zeros((3, 0), dtype=np.int64)
-        return Spikes.from_events(*np.concatenate([none, *spikes], axis=1), **grid)
+        return SpikeTrains.from_events(*np.concatenate([none, *spikes], axis=1), **grid)
 
 
 @lru_cache(maxsize=256)

@@ -10,9 +10,9 @@ import numpy as np
 
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images, rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import array, kernel
 
 
@@ -31,7 +31,7 @@ class Poisson:
     ``(t // 8, i, n, epoch)`` and key ``(seed, stream)``; its lower 16 bits are the same half-word of the block with
     ``t // 8 + 2^31``. Half-words count from the low half of the first word; no two draws share one.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 400
@@ -42,14 +42,16 @@ class Poisson:
     def __post_init__(self) -> None:
         check_grid("Poisson", self.steps, self.dt)
         if not 0 <= self.brightest <= 1:
-            raise Refused("Poisson.brightest", f"found {self.brightest!r}", "needs a probability, 0 to 1")
+            raise InputError("Poisson.brightest", f"found {self.brightest!r}", "needs a probability, 0 to 1")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images as they are. Raises Refused for what is none."""
+        """The images as they are. Raises InputError for what is none."""
         return images(samples)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch of images, on `threads` threads. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch of images, on `threads` threads. Raises InputError for anything else."""
         epoch = epoch if self.fresh else 0
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
@@ -68,7 +70,7 @@ class Poisson:
             compiled.snnlab_collect(drawn, ids)
         finally:
             compiled.snnlab_release(drawn)
-        return Spikes(ids, offsets, features, self.dt)
+        return SpikeTrains(ids, offsets, features, self.dt)
 
 
 @cache

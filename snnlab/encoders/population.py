@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.encoders.trains import Table
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Population:
     that the first and the last lie outside, and the deviation ``1 / (beta (m - 2))``. A field that is excited to a,
     0 to 1, fires once, in the step nearest to ``(1 - a) * (steps - 1)``.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 400
@@ -43,21 +43,26 @@ class Population:
     def __post_init__(self) -> None:
         check_grid("Population", self.steps, self.dt)
         if type(self.fields) is not int or not 3 <= self.fields <= 1000:
-            raise Refused("Population.fields", f"found {self.fields!r}", "needs a whole number, 3 to 1000")
+            raise InputError("Population.fields", f"found {self.fields!r}", "needs a whole number, 3 to 1000")
         if not 1e-3 <= self.beta <= 1e3:
-            raise Refused("Population.beta", f"found {self.beta!r}", "needs a number, 0.001 to 1000")
+            raise InputError("Population.beta", f"found {self.beta!r}", "needs a number, 0.001 to 1000")
         if not 0 <= self.least <= 1:
-            raise Refused("Population.least", f"found {self.least!r}", "needs an excitation, 0 to 1")
+            raise InputError("Population.least", f"found {self.least!r}", "needs an excitation, 0 to 1")
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images, their shape that of the neurons: one more axis, for the fields. Raises Refused for no images."""
+        """The images, their shape that of the neurons: one more axis, for the fields.
+
+        Raises InputError for no images.
+        """
         batch = images(samples)
         if math.prod(batch.shape) == batch.values.shape[1] * self.fields:
             return batch
         return replace(batch, image=batch.shape, shape=(*batch.shape, self.fields))
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch of images; nothing about them is random. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch of images; nothing about them is random. Raises InputError for anything else."""
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         table = _table(self, batch.peak)

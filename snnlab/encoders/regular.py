@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images, rates
 from snnlab.encoders.trains import regular
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 Phase = Literal["random", "same"]
 
@@ -32,7 +32,7 @@ class Regular:
     below that or above. The phase of pixel `i` of sample `n` is the upper half of word `i` that Philox4x64-10 (Salmon
     et al., SC 2011; as NumPy counts) gives after counter ``(0, stream, n, epoch)`` with key ``(seed, _STREAM)``.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 400
@@ -44,16 +44,18 @@ class Regular:
     def __post_init__(self) -> None:
         check_grid("Regular", self.steps, self.dt)
         if not 0 <= self.brightest <= 1:
-            raise Refused("Regular.brightest", f"found {self.brightest!r}", "needs spikes per step, 0 to 1")
+            raise InputError("Regular.brightest", f"found {self.brightest!r}", "needs spikes per step, 0 to 1")
         if self.phase not in get_args(Phase):
-            raise Refused("Regular.phase", f"found {self.phase!r}", one_of(str(self.phase), get_args(Phase)))
+            raise InputError("Regular.phase", f"found {self.phase!r}", one_of(str(self.phase), get_args(Phase)))
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
-        """The images as they are. Raises Refused for what is none."""
+        """The images as they are. Raises InputError for what is none."""
         return images(samples)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of a batch of images, on `threads` threads. Raises Refused for anything else."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of a batch of images, on `threads` threads. Raises InputError for anything else."""
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         if self.phase == "random":

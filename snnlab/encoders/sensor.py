@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from snnlab.data.samples import EVENT, Files, Packed, Samples
 from snnlab.data.spike_cache import Grid, Tell, pack, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets.formats.nmnist import READER
 from snnlab.datasets.loading import events as events_of
 from snnlab.encoders.encoder import TRAIN, packed, unfit
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import array, kernel
 
 _WAY = np.array([[0, 0, 0], [105_000, 3.5, 7], [210_000, 7, 0], [315_000, 0, 0]])
@@ -47,7 +47,7 @@ class Sensor:
 
     Several events of a neuron in one step are one spike. Events that come to lie off the sensor are dropped.
 
-    Raises Refused for values that make no code.
+    Raises InputError for values that make no code.
     """
 
     steps: int = 540
@@ -61,15 +61,20 @@ class Sensor:
         for name in ("steps", "pool"):
             number = getattr(self, name)
             if type(number) is not int or not 1 <= number < 1 << 15:
-                raise Refused(f"Sensor.{name}", f"found {number!r}", f"needs a whole number, 1 to {(1 << 15) - 1}")
+                raise InputError(f"Sensor.{name}", f"found {number!r}", f"needs a whole number, 1 to {(1 << 15) - 1}")
         if not 1e-6 <= self.dt <= 1 or abs(self.dt - 1e-6 * round(self.dt * 1e6)) > 1e-12:
-            raise Refused("Sensor.dt", f"found {self.dt!r}", "needs seconds, a whole number of microseconds, up to 1")
+            raise InputError(
+                "Sensor.dt", f"found {self.dt!r}", "needs seconds, a whole number of microseconds, up to 1"
+            )
 
     def grid(self, shape: tuple[int, ...]) -> Grid:
-        """What the spikes of a sensor of rows, columns and 2 polarities lie on. Raises Refused for a pool beyond it."""
+        """What the spikes of a sensor of rows, columns and 2 polarities lie on.
+
+        Raises InputError for a pool beyond it.
+        """
         if self.pool > max(shape[:2]):
             found = f"found {self.pool}, and the sensor has {shape[0]} rows and {shape[1]} columns"
-            raise Refused("Sensor.pool", found, f"needs 1 to {max(shape[:2])}")
+            raise InputError("Sensor.pool", found, f"needs 1 to {max(shape[:2])}")
         rows, columns = (-(-side // self.pool) for side in shape[:2])
         return Grid(self.steps, self.dt, (rows, columns, 2) if self.polarities else (rows, columns))
 
@@ -79,34 +84,39 @@ class Sensor:
         return {"Sensor": asdict(self), "made_by": _MADE_BY}
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
-        """The recordings as spikes, from the cache or into it. Raises Refused for what is none, and for spoilt ones."""
+        """The recordings as spikes, from the cache or into it.
+
+        Raises InputError for what is none, and for spoilt ones.
+        """
         if isinstance(samples, Packed):
             return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
             raise unfit(samples, "recordings of an event camera")
         if self.stabilise and samples.reader != READER:
             found = f"{samples.dataset} has not the saccades of N-MNIST"
-            raise Refused("Sensor.stabilise", found, "set it to false")
+            raise InputError("Sensor.stabilise", found, "set it to false")
 
-        def encode(chunk: Files) -> Spikes:
+        def encode(chunk: Files) -> SpikeTrains:
             return self.spikes(events_of(chunk), samples.shape)
 
         return pack(samples, encode, self.grid(samples.shape), self.recipe, threads=threads, tell=tell)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
-        """The spikes of recordings that were prepared; nothing about them is random. Raises Refused for others."""
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
+        """The spikes of recordings that were prepared; nothing about them is random. Raises InputError for others."""
         return packed(samples, self.steps, self.dt, self.recipe).spikes()
 
-    def spikes(self, recordings: Iterable[NDArray[np.void]], shape: tuple[int, ...]) -> Spikes:
+    def spikes(self, recordings: Iterable[NDArray[np.void]], shape: tuple[int, ...]) -> SpikeTrains:
         """The spikes of recordings, see `snnlab.data.samples.EVENT`, from a sensor of rows, columns and 2 polarities.
 
-        The events of a recording may be in any order. Raises Refused for events before the beginning.
+        The events of a recording may be in any order. Raises InputError for events before the beginning.
         """
         given = [np.ascontiguousarray(events, dtype=EVENT) for events in recordings]
         lengths = np.array([len(events) for events in given], dtype=np.int64)
         for events in given:
             if len(events) and events["t"].min() < 0:
-                raise Refused("Sensor: events", f"one at {events['t'].min()} us", "needs times from 0 on")
+                raise InputError("Sensor: events", f"one at {events['t'].min()} us", "needs times from 0 on")
         addresses = np.array([events.ctypes.data for events in given], dtype=np.int64)
         grid = self.grid(shape)
         ids = np.empty(lengths.sum(), dtype=np.int32)
@@ -118,7 +128,7 @@ class Sensor:
         )  # fmt: skip
         if found < 0:
             raise MemoryError(f"spikes of {lengths.sum()} events: take fewer recordings at once")
-        return Spikes(ids[:found].copy(), offsets, grid.size, self.dt)
+        return SpikeTrains(ids[:found].copy(), offsets, grid.size, self.dt)
 
     @cached_property
     def _moves(self) -> NDArray[np.int64]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from snnlab.data.samples import Images, Packed, Samples
 from snnlab.data.spike_cache import Tell, pack, silent
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.camera_model import Camera
 from snnlab.encoders.encoder import TEST, TRAIN, WORD, packed
 from snnlab.encoders.sensor import Sensor
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _MADE_BY = 1  # of the camera; raised when the same image gives other events
 
@@ -24,7 +24,7 @@ class Filmed:
 
     An image is filmed once: its events are the same in all epochs, as those of a recording are.
 
-    Raises Refused for another seed than 0 to 2^32 - 1.
+    Raises InputError for another seed than 0 to 2^32 - 1.
     """
 
     camera: Camera = field(default_factory=Camera)
@@ -33,7 +33,7 @@ class Filmed:
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < WORD:
-            raise Refused("Filmed.seed", f"found {self.seed!r}", f"needs a whole number, 0 to {WORD - 1}")
+            raise InputError("Filmed.seed", f"found {self.seed!r}", f"needs a whole number, 0 to {WORD - 1}")
 
     @property
     def dt(self) -> float:
@@ -47,7 +47,7 @@ class Filmed:
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
         """Images filmed, or recordings as they are, as spikes from the cache or into it.
 
-        Raises Refused for what is neither, and where `Camera.events` or `Sensor.prepared` do.
+        Raises InputError for what is neither, and where `Camera.events` or `Sensor.prepared` do.
         """
         if isinstance(samples, Packed):
             return self._packed(samples)
@@ -57,13 +57,15 @@ class Filmed:
         grid = self.sensor.grid(shape)
         stream = TEST if samples.split == "test" else TRAIN
 
-        def encode(chunk: Images) -> Spikes:
+        def encode(chunk: Images) -> SpikeTrains:
             return self.sensor.spikes(self.camera.events(chunk, seed=self.seed, stream=stream), shape)
 
         kept = replace(samples, dataset=f"{samples.dataset}-filmed")
         return pack(kept, encode, grid, self.recipe, threads=threads, tell=tell)
 
-    def encode(self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1) -> Spikes:
+    def encode(
+        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
+    ) -> SpikeTrains:
         """The spikes of samples that were prepared; what is random about them was drawn then."""
         return self._packed(samples).spikes()
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.data.samples import Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.native import array, kernel
 
 
@@ -35,13 +35,13 @@ class Table:
         return cls(starts.astype(np.int64), first[first >= 0].astype(np.int32))
 
     @classmethod
-    def of_neurons(cls, spikes: Spikes) -> Self:
+    def of_neurons(cls, spikes: SpikeTrains) -> Self:
         """A row for each neuron of a batch of one."""
         _, step, neuron = spikes.events()
         starts = np.concatenate([[0], np.cumsum(np.bincount(neuron, minlength=spikes.size))])
         return cls(starts.astype(np.int64), step[np.argsort(neuron, kind="stable")].astype(np.int32))
 
-    def spikes(self, batch: Images, *, fields: int = 1, steps: int, dt: float, threads: int) -> Spikes:
+    def spikes(self, batch: Images, *, fields: int = 1, steps: int, dt: float, threads: int) -> SpikeTrains:
         """Every feature as `fields` neurons, side by side; the one of field k fires as row value * fields + k."""
         values = np.ascontiguousarray(batch.values)
         count, features = values.shape
@@ -56,7 +56,7 @@ class Table:
 
 def regular(
     batch: Images, rates: NDArray[np.uint64], phases: NDArray[np.uint32], *, steps: int, dt: float, threads: int
-) -> Spikes:
+) -> SpikeTrains:
     """Evenly spaced spikes: the k-th is in the first step t > 0 with phase + t * rate of k * 2^32 or more.
 
     rates   (256,) of each value, up to 2^32
@@ -73,7 +73,7 @@ def regular(
 
 def _placed(
     run: Callable[[NDArray[np.int64], ctypes.c_void_p | None], None], grid: tuple[int, int, int], dt: float
-) -> Spikes:
+) -> SpikeTrains:
     """What `run` counts at first, and then places, on a grid of (samples, steps, neurons)."""
     count, steps, size = grid
     offsets = np.empty((count, steps + 1), dtype=np.int64)
@@ -82,7 +82,7 @@ def _placed(
         run(offsets, None)
         ids = np.empty(int(offsets[-1, -1]), dtype=np.int32)
         run(offsets, ctypes.c_void_p(ids.ctypes.data))
-    return Spikes(ids, offsets, size, dt)
+    return SpikeTrains(ids, offsets, size, dt)
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine.spiking.run import REAL, Precision, address, compiled
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import cores
 
 _ARRAYS = ("weights", "first", "second", "gradient")
@@ -40,15 +40,15 @@ def descend(
 
     threads  None for all cores; the result does not depend on it
 
-    Raises Refused for arrays that are not of one shape and one of the engine's precisions, row by row in memory.
+    Raises InputError for arrays that are not of one shape and one of the engine's precisions, row by row in memory.
     """
     arrays = (weights, first, second, gradient)
     for name, array in zip(_ARRAYS, arrays, strict=True):
         if array.shape != weights.shape or array.dtype != weights.dtype or not array.flags.c_contiguous:
             found = f"{array.dtype} {array.shape}{'' if array.flags.c_contiguous else ', not row by row'}"
-            raise Refused(f"Adam: {name}", found, f"needs {weights.dtype} {weights.shape}")
+            raise InputError(f"Adam: {name}", found, f"needs {weights.dtype} {weights.shape}")
     if weights.dtype.name not in get_args(Precision):
-        raise Refused("Adam: weights", f"found {weights.dtype}", f"needs {' or '.join(get_args(Precision))}")
+        raise InputError("Adam: weights", f"found {weights.dtype}", f"needs {' or '.join(get_args(Precision))}")
     step = _Step(*map(address, arrays), *betas, rate, guard, weights.size, threads or cores())
     _library(cast(Precision, weights.dtype.name)).step(ctypes.byref(step))
 

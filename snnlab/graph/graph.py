@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.graph.operation import Local, Operation, Shape, Values
 from snnlab.graph.operations import Identity, Input
 
@@ -37,8 +37,8 @@ class Graph:
     parameters  name -> shape of all that nodes learn
     output      the node that is told what it should have been
 
-    Raises Refused for a cycle, for nodes or parameters that are not there, that nobody uses or that have one name, and
-    for shapes that do not compose.
+    Raises InputError for a cycle, for nodes or parameters that are not there, that nobody uses or that have one name,
+    and for shapes that do not compose.
     """
 
     nodes: tuple[Node, ...]
@@ -51,7 +51,9 @@ class Graph:
         self._check_sizes()
         shapes = self.shapes  # worked out here, so that what does not compose is refused here
         if isinstance(self[self.output].operation, Input):
-            raise Refused("graph.output", f"{self.output!r} of shape {shapes[self.output]}, an input", "needs a node")
+            raise InputError(
+                "graph.output", f"{self.output!r} of shape {shapes[self.output]}, an input", "needs a node"
+            )
         self._check_parameters_used()
 
     def _check_sizes(self) -> None:
@@ -60,7 +62,7 @@ class Graph:
         given |= {f"node {one.name!r}": one.operation.size for one in self.nodes if isinstance(one.operation, Input)}
         for where, shape in given.items():
             if not isinstance(shape, tuple) or any(type(size) is not int or size < 1 for size in shape):
-                raise Refused(where, f"shape {shape}", "needs a tuple of whole numbers, at least 1")
+                raise InputError(where, f"shape {shape}", "needs a tuple of whole numbers, at least 1")
 
     def __getitem__(self, name: str) -> Node:
         return self._named[name]
@@ -76,7 +78,9 @@ class Graph:
             names = list(TopologicalSorter({node.name: node.parents for node in self.nodes}).static_order())
         except CycleError as error:
             found = " -> ".join(error.args[1])
-            raise Refused("graph", f"a cycle {found}", "needs none: unroll it in time, a node for each step") from error
+            raise InputError(
+                "graph", f"a cycle {found}", "needs none: unroll it in time, a node for each step"
+            ) from error
         return tuple(self[name] for name in names)
 
     @cached_property
@@ -87,8 +91,8 @@ class Graph:
             parents = [found[parent] for parent in node.parents]
             try:
                 made = node.operation.shape(parents, [tuple(self.parameters[name]) for name in node.parameters])
-            except Refused as refusal:
-                raise Refused(f"node {node.name!r}", refusal.found, refusal.right) from refusal
+            except InputError as refusal:
+                raise InputError(f"node {node.name!r}", refusal.problem, refusal.hint) from refusal
             found[node.name] = made
         return found
 
@@ -173,7 +177,7 @@ class Graph:
     def forward(self, inputs: Mapping[str, Values], parameters: Mapping[str, Values]) -> dict[str, Values]:
         """The feed-forward pass: what every node makes (samples, *shape).
 
-        Raises Refused for inputs and parameters that are missing or of other shapes.
+        Raises InputError for inputs and parameters that are missing or of other shapes.
         """
         self._check_given(inputs, parameters)
         found: dict[str, Values] = {}
@@ -216,31 +220,31 @@ class Graph:
     def _check_names(self) -> None:
         for name, many in Counter(node.name for node in self.nodes).items():
             if many > 1:
-                raise Refused(f"node {name!r}", f"found {many} of this name", "needs a name for each")
+                raise InputError(f"node {name!r}", f"found {many} of this name", "needs a name for each")
         for node in self.nodes:
             for parent in node.parents:
                 if parent not in self._named:
-                    raise Refused(f"node {node.name!r}", f"hears {parent!r}", one_of(parent, self._named))
+                    raise InputError(f"node {node.name!r}", f"hears {parent!r}", one_of(parent, self._named))
             for name in node.parameters:
                 if name not in self.parameters:
-                    raise Refused(f"node {node.name!r}", f"has parameter {name!r}", one_of(name, self.parameters))
+                    raise InputError(f"node {node.name!r}", f"has parameter {name!r}", one_of(name, self.parameters))
         if self.output not in self._named:
-            raise Refused("graph.output", f"found {self.output!r}", one_of(self.output, self._named))
+            raise InputError("graph.output", f"found {self.output!r}", one_of(self.output, self._named))
 
     def _check_used(self) -> None:
         for node in self.order:  # which refuses a cycle
             if node.name != self.output and not self.children[node.name]:
                 right = f"needs a child, to lead to the output {self.output!r}; or to be left out"
-                raise Refused(f"node {node.name!r}", "heard by none", right)
+                raise InputError(f"node {node.name!r}", "heard by none", right)
         if self.children[self.output]:
             child = self.children[self.output][0][0].name
-            raise Refused("graph.output", f"{self.output!r} is heard by {child!r}", "needs a node that none hears")
+            raise InputError("graph.output", f"{self.output!r} is heard by {child!r}", "needs a node that none hears")
 
     def _check_parameters_used(self) -> None:
         used = {name for node in self.nodes for name in node.parameters}
         for name in self.parameters:
             if name not in used:
-                raise Refused(f"parameter {name!r}", "used by no node", "needs one, or to be left out")
+                raise InputError(f"parameter {name!r}", "used by no node", "needs one, or to be left out")
 
     def _check_given(self, inputs: Mapping[str, Values], parameters: Mapping[str, Values]) -> None:
         wanted = {node.name: self.shapes[node.name] for node in self.nodes if isinstance(node.operation, Input)}
@@ -248,7 +252,7 @@ class Graph:
         _check_arrays("input", wanted, {name: np.shape(values)[1:] for name, values in inputs.items()})
         _check_arrays("parameter", self.parameters, {name: np.shape(one) for name, one in parameters.items()})
         if len(many) > 1:
-            raise Refused("inputs", f"found {sorted(many)} samples", "needs as many in each")
+            raise InputError("inputs", f"found {sorted(many)} samples", "needs as many in each")
 
 
 def add(into: dict[str, Values], names: Sequence[str], values: Iterable[Values]) -> None:
@@ -260,10 +264,10 @@ def add(into: dict[str, Values], names: Sequence[str], values: Iterable[Values])
 def _check_arrays(kind: str, wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> None:
     for name in found:
         if name not in wanted:
-            raise Refused(f"{kind} {name!r}", "not in the graph", one_of(name, wanted))
+            raise InputError(f"{kind} {name!r}", "not in the graph", one_of(name, wanted))
     for name, shape in wanted.items():
         if name not in found:
-            raise Refused(f"{kind} {name!r}", "missing", f"needs an array {tuple(shape)}")
+            raise InputError(f"{kind} {name!r}", "missing", f"needs an array {tuple(shape)}")
         if found[name] != tuple(shape):
             samples = "samples of " if kind == "input" else ""
-            raise Refused(f"{kind} {name!r}", f"found {samples}{found[name]}", f"needs {samples}{tuple(shape)}")
+            raise InputError(f"{kind} {name!r}", f"found {samples}{found[name]}", f"needs {samples}{tuple(shape)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.graph.operation import Local, Shape, Values, check_many
 
 
@@ -27,7 +27,7 @@ class Convolution:
     def __post_init__(self) -> None:
         if self.stride < 1 or self.padding < 0:
             found = f"found a stride of {self.stride} and a padding of {self.padding}"
-            raise Refused("convolution", found, "needs at least 1, and at least 0")
+            raise InputError("convolution", found, "needs at least 1, and at least 0")
 
     def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
         check_many(parents, 1, "parent")
@@ -35,10 +35,12 @@ class Convolution:
         image, kernels = parents[0], parameters[0]
         if len(image) != 3 or len(kernels) != 4 or image[2] != kernels[2]:
             right = "needs an image (rows, columns, channels) and kernels (rows, columns, channels in, channels out)"
-            raise Refused("", f"a parent {image} for kernels {kernels}", right)
+            raise InputError("", f"a parent {image} for kernels {kernels}", right)
         rows, columns = ((image[k] + 2 * self.padding - kernels[k]) // self.stride + 1 for k in (0, 1))
         if min(rows, columns) < 1:
-            raise Refused("", f"kernels {kernels} on an image {image}", "needs kernels no larger than the padded image")
+            raise InputError(
+                "", f"kernels {kernels} on an image {image}", "needs kernels no larger than the padded image"
+            )
         return rows, columns, kernels[3]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:

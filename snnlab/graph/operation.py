@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 Values: TypeAlias = NDArray[np.inexact]
 """Real numbers; complex ones where somebody differentiates by complex steps."""
@@ -37,7 +37,7 @@ class Operation(Protocol):
     """
 
     def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
-        """Of what is made of parents and parameters of these shapes. Raises Refused for others than it takes."""
+        """Of what is made of parents and parameters of these shapes. Raises InputError for others than it takes."""
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
         """What is made (samples, *shape)."""
@@ -57,13 +57,13 @@ class Bare:
 
 
 def check_many(found: Sequence[Shape], wanted: int, what: str) -> None:
-    """Raises Refused unless there are as many."""
+    """Raises InputError unless there are as many."""
     if len(found) != wanted:
-        raise Refused("", f"{len(found)} {what}{'' if len(found) == 1 else 's'}", f"needs {wanted}")
+        raise InputError("", f"{len(found)} {what}{'' if len(found) == 1 else 's'}", f"needs {wanted}")
 
 
 def check_bare(parents: Sequence[Shape], parameters: Sequence[Shape], wanted: int = 1) -> None:
-    """Raises Refused unless there are so many parents, and no parameters."""
+    """Raises InputError unless there are so many parents, and no parameters."""
     check_many(parents, wanted, "parent")
     check_many(parameters, 0, "parameter")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.graph.operation import Bare, Local, Shape, Values, check_bare, check_many, rows
 
 
@@ -44,7 +44,7 @@ FUNCTIONS = {
 
 def _known(name: str) -> None:
     if name not in FUNCTIONS:
-        raise Refused("function", f"found {name!r}", one_of(name, FUNCTIONS))
+        raise InputError("function", f"found {name!r}", one_of(name, FUNCTIONS))
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Input(Bare):
         return self.size
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
-        raise Refused("input", "asked what it makes", "needs its values from outside")
+        raise InputError("input", "asked what it makes", "needs its values from outside")
 
     def to_parent(self, which: int, error: Values, local: Local) -> Values:
-        raise Refused("input", f"asked about parent {which}", "has none")
+        raise InputError("input", f"asked about parent {which}", "has none")
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,15 @@ class Dense:
     def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
         check_many(parents, 1, "parent")
         if len(parameters) not in (1, 2) or len(parameters[0]) != 2:
-            raise Refused("", f"parameters of {list(parameters)}", "needs weights (in, out), and perhaps a bias (out,)")
+            raise InputError(
+                "", f"parameters of {list(parameters)}", "needs weights (in, out), and perhaps a bias (out,)"
+            )
         before, (weights, *bias) = parents[0], parameters
         if not before or before[-1] != weights[0]:
             right = f"needs {weights[0]} along the last axis, or weights ({before[-1] if before else 1}, out)"
-            raise Refused("", f"a parent {before} for weights {weights}", right)
+            raise InputError("", f"a parent {before} for weights {weights}", right)
         if bias and bias[0] != weights[1:]:
-            raise Refused("", f"a bias {bias[0]} for weights {weights}", f"needs ({weights[1]},)")
+            raise InputError("", f"a bias {bias[0]} for weights {weights}", f"needs ({weights[1]},)")
         return (*before[:-1], weights[1])
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
@@ -115,7 +117,7 @@ class Bias:
         check_many(parameters, 1, "parameter")
         if parents[0][-1:] != parameters[0]:
             found = f"a bias {parameters[0]} for a parent {parents[0]}"
-            raise Refused("", found, f"needs {parents[0][-1:]}")
+            raise InputError("", found, f"needs {parents[0][-1:]}")
         return parents[0]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
@@ -225,7 +227,7 @@ def _alike(parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
     check_many(parameters, 0, "parameter")
     if not parents or len(set(parents)) > 1:
         found = f"parents {', '.join(map(str, parents)) or 'none'}"
-        raise Refused("", found, f"needs one shape{f', as {parents[0]}' if parents else ''}")
+        raise InputError("", found, f"needs one shape{f', as {parents[0]}' if parents else ''}")
     return parents[0]
 
 
@@ -241,7 +243,9 @@ class Reshape(Bare):
         if size == (-1,):
             return (numbers,)
         if prod(size) != numbers or min(size, default=1) < 1:
-            raise Refused("", f"a parent {parents[0]} of {numbers} numbers for {size}", f"needs {prod(size)} numbers")
+            raise InputError(
+                "", f"a parent {parents[0]} of {numbers} numbers for {size}", f"needs {prod(size)} numbers"
+            )
         return size
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
@@ -260,7 +264,9 @@ class Pick(Bare):
     def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
         check_bare(parents, parameters)
         if not parents[0] or not 0 <= self.at < parents[0][0]:
-            raise Refused("", f"place {self.at} of a parent {parents[0]}", "needs one from 0 to below the first axis")
+            raise InputError(
+                "", f"place {self.at} of a parent {parents[0]}", "needs one from 0 to below the first axis"
+            )
         return parents[0][1:]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
@@ -280,7 +286,7 @@ class Join(Bare):
         check_many(parameters, 0, "parameter")
         if not parents or not all(parents) or len({one[:-1] for one in parents}) > 1:
             found = f"parents {', '.join(map(str, parents)) or 'none'}"
-            raise Refused("", found, "needs shapes that differ in their last axis alone")
+            raise InputError("", found, "needs shapes that differ in their last axis alone")
         return (*parents[0][:-1], sum(one[-1] for one in parents))
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.graph.operation import Bare, Local, Shape, Values, check_bare, check_many, rows
 
 
@@ -26,7 +26,7 @@ class Product(Bare):
         inner = other[-1 if self.transposed else 0] if len(other) == 2 else None
         if len(one) != 2 or one[1] != inner:
             form = "(n, k) and (m, k)" if self.transposed else "(n, k) and (k, m)"
-            raise Refused("", f"parents {one} and {other}", f"needs {form}")
+            raise InputError("", f"parents {one} and {other}", f"needs {form}")
         return one[0], other[0 if self.transposed else 1]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
@@ -47,7 +47,7 @@ class Softmax(Bare):
     def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
         check_bare(parents, parameters)
         if not parents[0]:
-            raise Refused("", "a parent ()", "needs an axis")
+            raise InputError("", "a parent ()", "needs an axis")
         return parents[0]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
@@ -76,7 +76,7 @@ class Normalise:
         check_many(parameters, 2, "parameter")
         if not parents[0] or any(one != parents[0][-1:] for one in parameters):
             found = f"gain and shift {parameters[0]} and {parameters[1]} for a parent {parents[0]}"
-            raise Refused("", found, f"needs {parents[0][-1:]} each")
+            raise InputError("", found, f"needs {parents[0][-1:]} each")
         return parents[0]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.paths import cache_folder, no_cache
 
 # -march is spelt -mcpu on ARM. No -ffast-math: linking with it flips flush-to-zero for the whole process.
@@ -51,7 +51,8 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
     for a source compiles it (seconds), later calls and later processes load the file kept in the cache folder. `name`
     begins the file's name.
 
-    Raises Refused where there is no compiler, where it fails, and where the cache folder cannot be written or run from.
+    Raises InputError where there is no compiler, where it fails, and where the cache folder cannot be written or run
+    from.
     """
     compiler, include = _compiler(), [*include, Path(__file__).parent]
     digest = hashlib.sha256()
@@ -64,7 +65,7 @@ def library(source: str, *, name: str, include: Sequence[Path] = (), flags: Sequ
 
 
 def kernel(package: str, file: str, *, flags: Sequence[str] = ()) -> ctypes.CDLL:
-    """The C++ file of a package as a shared library in this process. Raises Refused as ``library`` does."""
+    """The C++ file of a package as a shared library in this process. Raises InputError as ``library`` does."""
     source = (files(package) / file).read_text(encoding="utf-8")
     return library(source, name=file.removesuffix(".cpp"), flags=flags)
 
@@ -77,7 +78,7 @@ def array(dtype: type[np.generic]) -> type:
 def precompile(folder: Path, header: str) -> None:
     """A header of the folder compiled ahead of the files of the ``program`` that will include it.
 
-    Raises Refused where there is no compiler, and where it fails.
+    Raises InputError where there is no compiler, and where it fails.
     """
     _build(folder, "-x", "c++-header", header, "-o", f"{header}.gch")
 
@@ -87,7 +88,7 @@ def program(folder: Path, sources: Sequence[str], *, header: str) -> Path:
 
     Each includes `header` first. Nothing is kept beyond the folder.
 
-    Raises Refused where there is no compiler, and where it fails.
+    Raises InputError where there is no compiler, and where it fails.
     """
     made, parts = folder / "main", {source: f"{source}.o" for source in sorted(sources)}
     with ThreadPoolExecutor(2) as pool:
@@ -110,7 +111,7 @@ def _build(folder: Path, *words: str) -> None:
     command = [*_compiler(), *PROGRAM_FLAGS, "-I.", *words]
     done = _run(command, folder)
     if done.returncode:
-        raise Refused("C++ compiler", f"{command[0]} failed: {_first_error(done)}", "name another in CXX")
+        raise InputError("C++ compiler", f"{command[0]} failed: {_first_error(done)}", "name another in CXX")
 
 
 @cache
@@ -119,7 +120,7 @@ def _load(path: Path) -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError as error:
         right = "delete it; on a disk that may not hold programs, set SNNLAB_CACHE to a folder elsewhere"
-        raise Refused(path, f"cannot be loaded: {error}", right) from error
+        raise InputError(path, f"cannot be loaded: {error}", right) from error
 
 
 def _compile(command: list[str], source: str, path: Path) -> None:
@@ -136,7 +137,7 @@ def _compile(command: list[str], source: str, path: Path) -> None:
             if done.returncode or not made.is_file():
                 log.write_text(f"{shlex.join(command)}\n{done.stdout}{done.stderr}", encoding="utf-8")
                 first = _first_error(done).replace(f"{draft.parent}{os.sep}", "")
-                raise Refused(text, f"{command[0]} failed: {first}", f"the whole message is in {log}")
+                raise InputError(text, f"{command[0]} failed: {first}", f"the whole message is in {log}")
             with made.open("rb+") as written:
                 os.fsync(written.fileno())
             made.replace(path)
@@ -164,28 +165,30 @@ def _compiler() -> list[str]:
         try:
             command = shlex.split(asked)
         except ValueError as error:
-            raise Refused("CXX", f"found {asked!r}: {error}", "needs a command, such as 'ccache g++'") from error
+            raise InputError("CXX", f"found {asked!r}: {error}", "needs a command, such as 'ccache g++'") from error
         if not shutil.which(command[0]):
-            raise Refused("CXX", f"no program {command[0]!r}", "name a C++ compiler, or unset CXX")
+            raise InputError("CXX", f"no program {command[0]!r}", "name a C++ compiler, or unset CXX")
         return command
     for word in _COMPILERS:
         if shutil.which(word):
             return [word]
     right = _INSTALL.get(platform.system(), "install one, or name it in CXX")
-    raise Refused("C++ compiler", f"none of {', '.join(_COMPILERS)} found", right)
+    raise InputError("C++ compiler", f"none of {', '.join(_COMPILERS)} found", right)
 
 
 @cache
 def _version(*compiler: str) -> str:
-    """What the compiler says it is, and where it lies; Refused where it does not run."""
+    """What the compiler says it is, and where it lies; InputError where it does not run."""
     try:
         done = _run([*compiler, "--version"])
     except OSError as error:
-        raise Refused(
+        raise InputError(
             "C++ compiler", f"{shlex.join(compiler)}: {error.strerror or error}", "name another in CXX"
         ) from error
     if done.returncode:
-        raise Refused("C++ compiler", f"{shlex.join(compiler)} --version: {_first_error(done)}", "name another in CXX")
+        raise InputError(
+            "C++ compiler", f"{shlex.join(compiler)} --version: {_first_error(done)}", "name another in CXX"
+        )
     return f"{shutil.which(compiler[0])} {done.stdout}"
 
 

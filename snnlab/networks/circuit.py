@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snnlab.cards import METHODS, Cell, Plasticity, Synapse
 from snnlab.cards.grammar import UNITS, GrammarError, at_once, check_name, names_in
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.networks.weights import Weights, learned, with_learned
 
 Number = float | str
@@ -50,7 +50,7 @@ class Population:
     start      state variable -> value (size,) or one number, where it differs from the card's
     method     integration scheme, where the card's cannot take the receptors ("" for the card's)
 
-    Raises Refused for names that are not on the cards, and for a start of another shape.
+    Raises InputError for names that are not on the cards, and for a start of another shape.
     """
 
     name: str
@@ -65,31 +65,39 @@ class Population:
         where = f"population {self.name!r}"
         for name in self.parameters:
             if name not in self.cell.parameters:
-                raise Refused(where, f"no parameter {name!r} on {self.cell.path}", one_of(name, self.cell.parameters))
+                raise InputError(
+                    where, f"no parameter {name!r} on {self.cell.path}", one_of(name, self.cell.parameters)
+                )
         for name, receptor in self.receptors.items():
             self._check(name, receptor, f"{where}: receptor {name!r}")
         if self.method and self.method not in METHODS:
-            raise Refused(where, f"method {self.method!r}", one_of(self.method, METHODS))
+            raise InputError(where, f"method {self.method!r}", one_of(self.method, METHODS))
         for name, value in self.start.items():
             if name not in self.cell.states:
-                raise Refused(where, f"no state variable {name!r} on {self.cell.path}", one_of(name, self.cell.states))
+                raise InputError(
+                    where, f"no state variable {name!r} on {self.cell.path}", one_of(name, self.cell.states)
+                )
             if np.shape(value) not in ((), (self.size,)):
-                raise Refused(f"{where}: start.{name}", f"shape {np.shape(value)}", f"needs one value or {self.size}")
+                raise InputError(
+                    f"{where}: start.{name}", f"shape {np.shape(value)}", f"needs one value or {self.size}"
+                )
 
     def _check(self, name: str, receptor: Receptor, where: str) -> None:
         cell, card = self.cell, receptor.synapse
         try:
             check_name(f"g_{name}")  # it will end the names of the receptor's variables
         except GrammarError as error:
-            raise Refused(where, str(error)) from error
+            raise InputError(where, str(error)) from error
         if name in cell.receptors:
-            raise Refused(where, f"already on {cell.path}", "choose another name")
+            raise InputError(where, f"already on {cell.path}", "choose another name")
         if receptor.compartment not in cell.compartments:
             found = f"no compartment {receptor.compartment!r} on {cell.path}"
-            raise Refused(where, found, one_of(receptor.compartment, cell.compartments))
+            raise InputError(where, found, one_of(receptor.compartment, cell.compartments))
         for parameter in receptor.parameters:
             if parameter not in card.parameters:
-                raise Refused(where, f"no parameter {parameter!r} on {card.path}", one_of(parameter, card.parameters))
+                raise InputError(
+                    where, f"no parameter {parameter!r} on {card.path}", one_of(parameter, card.parameters)
+                )
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class Circuit:
-    """Sources, populations and projections on one clock of `dt`. Raises Refused for what cannot be wired."""
+    """Sources, populations and projections on one clock of `dt`. Raises InputError for what cannot be wired."""
 
     nodes: tuple[Source | Population, ...]
     projections: tuple[Projection, ...]
@@ -136,32 +144,34 @@ class Circuit:
         names = [node.name for node in self.nodes]
         for node in self.nodes:
             if names.count(node.name) > 1:
-                raise Refused("circuit", f"two populations are called {node.name!r}", "names must differ")
+                raise InputError("circuit", f"two populations are called {node.name!r}", "names must differ")
             if not (node.name.isidentifier() and node.name.isascii()):
-                raise Refused("circuit", f"{node.name!r} is not a name", "use letters, digits and underscores")
+                raise InputError("circuit", f"{node.name!r} is not a name", "use letters, digits and underscores")
             if not isinstance(node.size, int | np.integer):
-                raise Refused(f"population {node.name!r}", f"size {node.size!r}", "needs a whole number")
+                raise InputError(f"population {node.name!r}", f"size {node.size!r}", "needs a whole number")
             if node.size < 1:
-                raise Refused(f"population {node.name!r}", f"size {node.size}", "needs at least one neuron")
+                raise InputError(f"population {node.name!r}", f"size {node.size}", "needs at least one neuron")
         for projection in self.projections:
             self._check(projection)
         learning = [projection.name for projection in self.projections if projection.plasticity]
         for name in learning:
             if learning.count(name) > 1:
-                raise Refused(f"projection {name!r}", "two plastic ones have this name", "join their weights into one")
+                raise InputError(
+                    f"projection {name!r}", "two plastic ones have this name", "join their weights into one"
+                )
 
     def __getitem__(self, name: str) -> Source | Population:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise Refused("circuit", f"no population {name!r}", one_of(name, [node.name for node in self.nodes]))
+        raise InputError("circuit", f"no population {name!r}", one_of(name, [node.name for node in self.nodes]))
 
     def population(self, name: str) -> Population:
-        """The cells of this name. Raises Refused where it is a source's."""
+        """The cells of this name. Raises InputError where it is a source's."""
         node = self[name]
         if isinstance(node, Population):
             return node
-        raise Refused("circuit", f"{name!r} is a source", "needs a population of cells")
+        raise InputError("circuit", f"{name!r} is a source", "needs a population of cells")
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -179,7 +189,7 @@ class Circuit:
         """What the weights of one of its projections are in, as on a card: the unit of what its spikes raise."""
         post = self[projection.post]
         if not isinstance(post, Population):
-            raise Refused(f"projection {projection.name!r}", f"{post.name!r} is a source", "needs a population")
+            raise InputError(f"projection {projection.name!r}", f"{post.name!r} is a source", "needs a population")
         receptor = post.receptors.get(projection.receptor)
         raised = receptor.synapse.on_spike if receptor else post.cell.receptors[projection.receptor]
         equations = receptor.synapse.equations if receptor else post.cell.equations
@@ -196,11 +206,11 @@ class Circuit:
         return projection.reads or (pre.cell.rate if isinstance(pre, Population) else RATE)
 
     def with_weights(self, weights: Mapping[str, Weights]) -> Circuit:
-        """The same circuit with other weights, by name of projection. Raises Refused for one that it has not."""
+        """The same circuit with other weights, by name of projection. Raises InputError for one that it has not."""
         known = {projection.name for projection in self.projections}
         for name in weights:
             if name not in known:
-                raise Refused("circuit", f"no projection {name!r}", one_of(name, known))
+                raise InputError("circuit", f"no projection {name!r}", one_of(name, known))
         changed = (
             replace(one, weights=with_learned(one.weights, weights.get(one.name, one.weights)))
             for one in self.projections
@@ -217,55 +227,55 @@ class Circuit:
         where = f"projection {projection.name!r}"
         pre, post = self[projection.pre], self[projection.post]
         if not isinstance(post, Population):
-            raise Refused(where, f"{post.name!r} is a source", "spikes can only arrive at a population of cells")
+            raise InputError(where, f"{post.name!r} is a source", "spikes can only arrive at a population of cells")
         receptors = [*post.cell.receptors, *post.receptors]
         if projection.receptor not in receptors:
-            raise Refused(where, f"no receptor {projection.receptor!r}", one_of(projection.receptor, receptors))
+            raise InputError(where, f"no receptor {projection.receptor!r}", one_of(projection.receptor, receptors))
         if projection.weights.shape != (pre.size, post.size):
-            raise Refused(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
+            raise InputError(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
         if self.hears(projection):
             self._check_heard(projection, where)
         elif projection.reads or projection.plasticity:
             right = f"{post.cell.path} has the inputs {', '.join(post.cell.inputs)}" if post.cell.inputs else ""
             found = f"receptor {projection.receptor!r} is raised by spikes"
-            raise Refused(where, found, f"only inputs hear a variable and learn; {right or 'this cell has none'}")
+            raise InputError(where, found, f"only inputs hear a variable and learn; {right or 'this cell has none'}")
         values = learned(projection.weights)
         if values is None:
             return
         if values.dtype.kind not in "biuf":
-            raise Refused(where, f"weights of type {values.dtype}", "needs real numbers")
+            raise InputError(where, f"weights of type {values.dtype}", "needs real numbers")
         if not np.isfinite(values).all():
-            raise Refused(where, "weights that are not finite", "NaN and infinity cannot be simulated")
+            raise InputError(where, "weights that are not finite", "NaN and infinity cannot be simulated")
 
     def _check_heard(self, projection: Projection, where: str) -> None:
         """Refuse what an input cannot hear, and a plastic connection between cells that do not say what it reads."""
         heard, spoken = self.heard(projection), self._variables(projection.pre)
         if not heard:
-            raise Refused(where, f"{projection.pre!r} has no rate", "name the variable that is heard with `reads`")
+            raise InputError(where, f"{projection.pre!r} has no rate", "name the variable that is heard with `reads`")
         if heard not in spoken:
-            raise Refused(where, f"{projection.pre!r} has no variable {heard!r}", one_of(heard, spoken))
+            raise InputError(where, f"{projection.pre!r} has no variable {heard!r}", one_of(heard, spoken))
         pre = self[projection.pre]
         read = at_once(pre.cell.equations, heard) if isinstance(pre, Population) else set()
         if isinstance(pre, Population) and (inputs := [name for name in pre.cell.inputs if name in read]):
             found = f"{heard!r} of {pre.name!r} follows its input {inputs[0]!r} within the step"
-            raise Refused(where, found, "only what rests on state variables can be heard")
+            raise InputError(where, found, "only what rests on state variables can be heard")
         if projection.delay not in (0, "0 ms", "0 s"):
-            raise Refused(where, f"a delay of {projection.delay!r}", "what is heard in every step has none")
+            raise InputError(where, f"a delay of {projection.delay!r}", "what is heard in every step has none")
         plastic = projection.plasticity
         if plastic is None:
             return
         if not isinstance(projection.weights, np.ndarray):
-            raise Refused(where, f"weights of {type(projection.weights).__name__}", "full ones can learn")
+            raise InputError(where, f"weights of {type(projection.weights).__name__}", "full ones can learn")
         for name in plastic.parameters:
             if name not in plastic.card.parameters:
-                raise Refused(
+                raise InputError(
                     where, f"no parameter {name!r} on {plastic.card.path}", one_of(name, plastic.card.parameters)
                 )
         for side, end in (("pre", projection.pre), ("post", projection.post)):
             spoken = self._variables(end)
             for name in sorted(names_in(getattr(plastic.card, side)) - set(spoken) - UNITS):
                 right = f"{plastic.card.path} reads it: {one_of(name, spoken)}"
-                raise Refused(where, f"{end!r} has no variable {name!r}", right)
+                raise InputError(where, f"{end!r} has no variable {name!r}", right)
 
     def _variables(self, name: str) -> list[str]:
         """What can be read of a population, or of a source."""
@@ -298,10 +308,10 @@ def random_wiring(
     weight    in SI units of the receptor
     autapses  False, for a population that projects to itself, leaves out the synapse of a neuron onto itself
 
-    Raises Refused for anything but a probability.
+    Raises InputError for anything but a probability.
     """
     if not 0 <= probability <= 1:
-        raise Refused("random_wiring", f"probability {probability}", "needs 0 to 1")
+        raise InputError("random_wiring", f"probability {probability}", "needs 0 to 1")
     # row by row, so that a large network never needs its dense matrix of draws
     rows = [np.flatnonzero(rng.random(post) < probability) for _ in range(pre)]
     source = np.repeat(np.arange(pre), [len(row) for row in rows])

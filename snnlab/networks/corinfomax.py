@@ -16,7 +16,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
 from snnlab.networks.microcircuit import INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.networks.mlp import full
@@ -58,24 +58,24 @@ class InfoMax:
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:
-            raise Refused("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
+            raise InputError("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
         for name in ("mu", "epsilon"):
             if not 0 < (value := getattr(self, name)) < float("inf"):
-                raise Refused(f"network.{name}", f"found {value}", "needs a number above 0")
+                raise InputError(f"network.{name}", f"found {value}", "needs a number above 0")
         for name in ("leak", "slowing"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
-                raise Refused(f"network.{name}", f"found {value}", "needs a number, at least 0")
+                raise InputError(f"network.{name}", f"found {value}", "needs a number, at least 0")
         if not 0 < self.forgetting < 1:
             right = "needs a factor above 0 and below 1"
-            raise Refused("network.forgetting", f"found {self.forgetting}", right)
+            raise InputError("network.forgetting", f"found {self.forgetting}", right)
         if self.sparse and len(self.multiplier) not in (1, len(self.hidden) + 1):
             right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
-            raise Refused("network.multiplier", f"found {len(self.multiplier)} numbers", right)
+            raise InputError("network.multiplier", f"found {len(self.multiplier)} numbers", right)
         if not all(0 < speed < 2 for speed in self.multiplier):
             right = "needs speeds above 0 and below 2, from which on the multiplier is unstable"
-            raise Refused("network.multiplier", f"found {self.multiplier}", right)
+            raise InputError("network.multiplier", f"found {self.multiplier}", right)
         if self.outputs < 0:
-            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
     @property
     def gamma(self) -> float:

@@ -10,7 +10,7 @@ from itertools import repeat
 import numpy as np
 
 from snnlab import cards
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights
 
@@ -50,13 +50,13 @@ class Layers:
         for layer in parts:
             if not _LAYER.fullmatch(layer):
                 right = "needs layers of 1 to 9999999 neurons, as 800, kernels as 15C5, or squares as P2"
-                raise Refused("network.hidden", f"found {layer!r} in {','.join(given)!r}", right)
+                raise InputError("network.hidden", f"found {layer!r} in {','.join(given)!r}", right)
         if not all(v_th > 0 for v_th in self.v_th):
-            raise Refused("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
+            raise InputError("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
         if not 0 <= self.outputs <= _WIDEST:
-            raise Refused("network.outputs", f"found {self.outputs}", f"needs 0 to {_WIDEST} neurons")
+            raise InputError("network.outputs", f"found {self.outputs}", f"needs 0 to {_WIDEST} neurons")
         if not 0 <= self.inhibition < float("inf"):
-            raise Refused("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
+            raise InputError("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards of cell and synapse."""
@@ -66,7 +66,7 @@ class Layers:
     def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
         """The network for samples of `shape`: features, or an image of rows, columns and perhaps channels.
 
-        Raises Refused for layers that do not fit one another or the image.
+        Raises InputError for layers that do not fit one another or the image.
         """
         outputs = self.outputs or classes
         layers = (*self.hidden, str(outputs))
@@ -75,7 +75,7 @@ class Layers:
             found = f"{len(self.v_th)} threshold{'' if len(self.v_th) == 1 else 's'}"
             many = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
             right = f"needs one for each of {many}: {', '.join((*self.hidden, 'output'))}"
-            raise Refused("network.v_th", found, right)
+            raise InputError("network.v_th", found, right)
         names = [*(f"hidden{k}" for k in range(1, len(layers))), "output"]
         nodes: list[Source | Population] = [Source("input", int(np.prod(shape)))]
         projections = []
@@ -83,8 +83,8 @@ class Layers:
         for name, layer, parameters in zip(names, layers, own, strict=False):
             try:
                 weights, shape = _connect(layer, shape)
-            except Refused as refusal:
-                raise Refused(f"network.hidden: {layer}", refusal.found, refusal.right) from refusal
+            except InputError as refusal:
+                raise InputError(f"network.hidden: {layer}", refusal.problem, refusal.hint) from refusal
             projections.append(Projection(nodes[-1].name, name, self.receptor, weights))
             nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], parameters, receptors))
         if self.inhibition:
@@ -99,7 +99,7 @@ def _connect(layer: str, shape: tuple[int, ...]) -> tuple[Weights, tuple[int, ..
     if found is None or found["full"]:
         return np.zeros((int(np.prod(shape)), int(layer))), (int(layer),)
     if len(shape) not in (2, 3):
-        raise Refused("", f"{layer} on {int(np.prod(shape))} neurons in a row", "kernels and squares need an image")
+        raise InputError("", f"{layer} on {int(np.prod(shape))} neurons in a row", "kernels and squares need an image")
     rows, columns, channels = (*shape, 1)[:3]
     if found["side"]:
         pooling = Pooling((rows, columns, channels), int(found["side"]))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
 
 INPUT, BIAS, OUTPUT, TARGET, NUDGE = "input", "bias", "output", "target", "nudge"
@@ -84,23 +84,23 @@ class Microcircuit:
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:
-            raise Refused("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
+            raise InputError("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
         if len(self.mixing) not in (1, len(self.hidden) + 1):
             right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
-            raise Refused("network.mixing", f"found {len(self.mixing)} numbers", right)
+            raise InputError("network.mixing", f"found {len(self.mixing)} numbers", right)
         for name, parts in (("mixing", self.mixing), ("interneuron", (self.interneuron,))):
             if not all(0 < part < 1 for part in parts):
-                raise Refused(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
+                raise InputError(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
         if self.transfer not in TRANSFERS:
-            raise Refused("network.transfer", f"found {self.transfer!r}", f"needs one of {', '.join(TRANSFERS)}")
+            raise InputError("network.transfer", f"found {self.transfer!r}", f"needs one of {', '.join(TRANSFERS)}")
         if self.outputs < 0:
-            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
         for name in ("leak", "noise", "spikes_per_ms"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
-                raise Refused(f"network.{name}", f"found {value}", "needs a number, at least 0")
+                raise InputError(f"network.{name}", f"found {value}", "needs a number, at least 0")
         if self.spikes_per_ms and not self.latent:
             right = "needs true: cells that are heard by spikes fire at where their potential is going"
-            raise Refused("network.latent", "found false", right)
+            raise InputError("network.latent", "found false", right)
 
     @property
     def lambdas(self) -> tuple[float, ...]:
@@ -184,5 +184,5 @@ class Microcircuit:
 def _one_to_one(pre: Source | Population, post: Population, receptor: str) -> Projection:
     if pre.size != post.size:
         found = f"{post.size} cells for {pre.size} of {pre.name!r}"
-        raise Refused(f"population {post.name!r}", found, "needs one for each: they are paired")
+        raise InputError(f"population {post.name!r}", found, "needs one for each: they are paired")
     return Projection(pre.name, post.name, receptor, scipy.sparse.identity(pre.size, format="coo"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
 from snnlab.networks.microcircuit import BIAS, INPUT, OUTPUT, TRANSFERS
 
@@ -48,12 +48,12 @@ class RateLayers:
 
     def __post_init__(self) -> None:
         if any(size < 1 for size in self.hidden):
-            raise Refused("network.hidden", f"found {self.hidden}", "needs layers of at least one cell")
+            raise InputError("network.hidden", f"found {self.hidden}", "needs layers of at least one cell")
         for name in ("transfer", "answer"):
             if (found := getattr(self, name)) not in FUNCTIONS:
-                raise Refused(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
+                raise InputError(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
         if self.outputs < 0:
-            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
     def cell(self, transfer: str) -> Cell:
         return cards.cell(CARD, {_HEAD: FUNCTIONS[transfer]})

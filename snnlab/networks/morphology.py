@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 SOMA = 1
 """The type of a point on the soma."""
@@ -70,7 +70,7 @@ class Morphology:
     def point(self, place: int | str, where: str) -> int:
         """The number of a point by its id, or of the "soma", the "root" or the "farthest" point from the root.
 
-        The soma is the first point of type 1. Raises Refused at `where` for anything that the file has not.
+        The soma is the first point of type 1. Raises InputError at `where` for anything that the file has not.
         """
         if place == "root":
             return 0
@@ -79,37 +79,39 @@ class Morphology:
         if place == "soma":
             found = np.flatnonzero(self.types == SOMA)
             if not found.size:
-                raise Refused(where, f"{self.path} has no soma, a point of type {SOMA}", "name a point by its id")
+                raise InputError(where, f"{self.path} has no soma, a point of type {SOMA}", "name a point by its id")
             return int(found[0])
         if isinstance(place, str) and not re.fullmatch(r"[0-9]{1,10}", place):
-            raise Refused(where, f"found {place!r}", "needs soma, root, farthest or the id of a point")
+            raise InputError(where, f"found {place!r}", "needs soma, root, farthest or the id of a point")
         found = np.flatnonzero(self.ids == int(place))
         if not found.size:
             lowest, highest = int(self.ids.min()), int(self.ids.max())
-            raise Refused(where, f"{self.path} has no point {int(place)}", f"its ids are from {lowest} to {highest}")
+            raise InputError(where, f"{self.path} has no point {int(place)}", f"its ids are from {lowest} to {highest}")
         return int(found[0])
 
 
 def read_swc(path: str | Path) -> Morphology:
-    """The morphology in an SWC file. Raises Refused, naming file, line and field, for what is no single tree."""
+    """The morphology in an SWC file. Raises InputError, naming file, line and field, for what is no single tree."""
     path = Path(path)
     try:
         # a pipe would be waited for, and a device never ends
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise Refused(path, "not a file", "needs a readable SWC file")
+            raise InputError(path, "not a file", "needs a readable SWC file")
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise Refused(path, error.strerror or str(error), "needs a readable SWC file") from error
+        raise InputError(path, error.strerror or str(error), "needs a readable SWC file") from error
     except ValueError as error:
-        raise Refused(repr(str(path)), str(error), "needs a readable SWC file") from error
+        raise InputError(repr(str(path)), str(error), "needs a readable SWC file") from error
     return parse_swc(raw, str(path))
 
 
 def parse_swc(raw: bytes, name: str) -> Morphology:
     """The morphology that the bytes of an SWC file describe; `name` is the file's in a refusal."""
     if len(raw) > _MOST_BYTES:
-        raise Refused(name, f"more than {_MOST_BYTES // 2**20} MiB", f"a morphology has up to {_MOST_POINTS:,} points")
+        raise InputError(
+            name, f"more than {_MOST_BYTES // 2**20} MiB", f"a morphology has up to {_MOST_POINTS:,} points"
+        )
     rows: list[_Row] = []
     lines: list[int] = []
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
@@ -117,9 +119,9 @@ def parse_swc(raw: bytes, name: str) -> Morphology:
             rows.append(_row(line, f"{name}: line {number}"))
             lines.append(number)
         if len(rows) > _MOST_POINTS:
-            raise Refused(f"{name}: line {number}", f"more than {_MOST_POINTS:,} points", "leave some of them out")
+            raise InputError(f"{name}: line {number}", f"more than {_MOST_POINTS:,} points", "leave some of them out")
     if not rows:
-        raise Refused(name, "no points", f"needs lines of {' '.join(_FIELDS)}")
+        raise InputError(name, "no points", f"needs lines of {' '.join(_FIELDS)}")
     order, parents = _ordered(rows, lines, name)
     values = np.array([row[2:6] for row in rows], dtype=np.float64)[order] * 1e-6
     whole = np.array([row[:2] for row in rows], dtype=np.int64)[order]
@@ -131,10 +133,10 @@ def parse_swc(raw: bytes, name: str) -> Morphology:
 
 def _row(line: bytes, where: str) -> _Row:
     if not line.isascii() or b"\0" in line:
-        raise Refused(where, "bytes that are not text", "needs an SWC file: lines of " + " ".join(_FIELDS))
+        raise InputError(where, "bytes that are not text", "needs an SWC file: lines of " + " ".join(_FIELDS))
     columns = line.decode("ascii").split()
     if len(columns) != len(_FIELDS):
-        raise Refused(where, f"{len(columns)} columns", f"needs {len(_FIELDS)}: {' '.join(_FIELDS)}")
+        raise InputError(where, f"{len(columns)} columns", f"needs {len(_FIELDS)}: {' '.join(_FIELDS)}")
     words = dict(zip(_FIELDS, columns, strict=True))
     name, kind = (_whole(words[field], f"{where}: {field}", 0) for field in ("id", "type"))
     x, y, z = (_real(words[axis], f"{where}: {axis}", -_FARTHEST, _FARTHEST) for axis in "xyz")
@@ -147,14 +149,14 @@ def _whole(word: str, where: str, lowest: int) -> int:
         right = (
             "needs the id of a point, or -1 for the root" if lowest < 0 else "needs a whole number of 0 to 2**31 - 1"
         )
-        raise Refused(where, f"found {_shown(word)}", right)
+        raise InputError(where, f"found {_shown(word)}", right)
     return int(word)
 
 
 def _real(word: str, where: str, lowest: float, highest: float) -> float:
     # NaN and infinity are words too, and belong to no number
     if len(word) > _LONGEST_WORD or not _REAL.fullmatch(word) or not lowest <= float(word) <= highest:
-        raise Refused(where, f"found {_shown(word)}", f"needs {lowest:,.12g} to {highest:,.12g} micrometres")
+        raise InputError(where, f"found {_shown(word)}", f"needs {lowest:,.12g} to {highest:,.12g} micrometres")
     return float(word)
 
 
@@ -177,11 +179,11 @@ def _ordered(rows: Sequence[_Row], lines: Sequence[int], name: str) -> tuple[lis
         elif parent in numbers:
             children[numbers[parent]].append(number)
         else:
-            raise Refused(f"{name}: line {line}: parent", f"there is no point {parent}", "needs a point's id, or -1")
+            raise InputError(f"{name}: line {line}: parent", f"there is no point {parent}", "needs a point's id, or -1")
     if len(roots) > 1:
         both = " and ".join(f"{rows[root][0]} (line {lines[root]})" for root in roots[:2])
         more = f" and {len(roots) - 2} more" if len(roots) > 2 else ""
-        raise Refused(f"{name}: parent", f"{len(roots)} roots: {both}{more}", "needs one point whose parent is -1")
+        raise InputError(f"{name}: parent", f"{len(roots)} roots: {both}{more}", "needs one point whose parent is -1")
     order = list(roots)
     for number in order:
         order.extend(children[number])
@@ -197,7 +199,7 @@ def _numbers(rows: Sequence[_Row], lines: Sequence[int], name: str) -> dict[int,
     for number, (row, line) in enumerate(zip(rows, lines, strict=True)):
         if row[0] in numbers:
             found = f"{row[0]} is also the id of line {lines[numbers[row[0]]]}"
-            raise Refused(f"{name}: line {line}: id", found, "needs an id of its own")
+            raise InputError(f"{name}: line {line}: id", found, "needs an id of its own")
         numbers[row[0]] = number
     return numbers
 
@@ -215,4 +217,6 @@ def _refuse_cycle(
     some = [str(one) for one in cycle[:5]] + ["..."] * (len(cycle) > 5) + [str(cycle[0])]
     root = "" if reached else ", and no point is the root"
     found = f"a cycle: {' -> '.join(some)}{root}"
-    raise Refused(f"{name}: line {lines[number]}: parent", found, "parents must lead to the root, whose parent is -1")
+    raise InputError(
+        f"{name}: line {lines[number]}: parent", found, "parents must lead to the root, whose parent is -1"
+    )

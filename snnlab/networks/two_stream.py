@@ -25,7 +25,7 @@ import scipy.sparse
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
 from snnlab.networks.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.networks.mlp import BASAL, FUNCTIONS, full
@@ -71,15 +71,15 @@ class TwoStreams:
     def __post_init__(self) -> None:
         for name in ("hidden", "descending"):
             if not (sizes := getattr(self, name)) or min(sizes) < 1:
-                raise Refused(f"network.{name}", f"found {sizes}", "needs at least one layer of at least one cell")
+                raise InputError(f"network.{name}", f"found {sizes}", "needs at least one layer of at least one cell")
         if len(self.descending) not in (1, len(self.hidden)):
             right = f"needs one number, or one for each of {len(self.hidden)} hidden layers"
-            raise Refused("network.descending", f"found {len(self.descending)} numbers", right)
+            raise InputError("network.descending", f"found {len(self.descending)} numbers", right)
         for name in ("transfer", "answer"):
             if (found := getattr(self, name)) not in FUNCTIONS:
-                raise Refused(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
+                raise InputError(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
         if self.outputs < 0:
-            raise Refused("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
     @property
     def beside(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Convolution:
     kernels  (rows, columns, channels in, channels out), in SI units of the receptor
     image    (rows, columns) of the presynaptic image
 
-    Raises Refused for kernels larger than the image, and for what is no image.
+    Raises InputError for kernels larger than the image, and for what is no image.
     """
 
     kernels: NDArray[np.floating]
@@ -34,11 +34,11 @@ class Convolution:
         _check_image("convolution", self.image, 2)
         if self.kernels.ndim != 4 or 0 in self.kernels.shape:
             found = f"kernels of shape {self.kernels.shape}"
-            raise Refused("convolution", found, "needs (rows, columns, channels in, channels out)")
+            raise InputError("convolution", found, "needs (rows, columns, channels in, channels out)")
         if min(self.out[:2]) < 1:
             rows, columns = self.kernels.shape[:2]
             found = f"kernels of {rows} x {columns} on an image of {self.image[0]} x {self.image[1]}"
-            raise Refused("convolution", found, "needs kernels no larger than the image")
+            raise InputError("convolution", found, "needs kernels no larger than the image")
 
     @property
     def out(self) -> tuple[int, int, int]:
@@ -99,7 +99,7 @@ class Pooling:
     side    rows and columns of a square; what is left over at the far edges is not heard
     weight  in SI units of the receptor
 
-    Raises Refused for squares larger than the image, for what is no image, and for a weight that is not finite.
+    Raises InputError for squares larger than the image, for what is no image, and for a weight that is not finite.
     """
 
     image: tuple[int, int, int]
@@ -110,9 +110,9 @@ class Pooling:
         _check_image("pooling", self.image, 3)
         if not isinstance(self.side, int | np.integer) or not 1 <= self.side <= min(self.image[:2]):
             found = f"squares of {self.side} x {self.side} on an image of {self.image[0]} x {self.image[1]}"
-            raise Refused("pooling", found, "needs squares no larger than the image")
+            raise InputError("pooling", found, "needs squares no larger than the image")
         if not np.isfinite(self.weight):
-            raise Refused("pooling", f"a weight of {self.weight}", "needs a finite number")
+            raise InputError("pooling", f"a weight of {self.weight}", "needs a finite number")
 
     @property
     def out(self) -> tuple[int, int, int]:
@@ -156,7 +156,7 @@ def _check_image(where: str, image: tuple[int, ...], axes: int) -> None:
     whole = np.shape(image) == (axes,) and all(isinstance(side, int | np.integer) and side > 0 for side in image)
     if not whole:
         right = "(rows, columns)" if axes == 2 else "(rows, columns, channels)"
-        raise Refused(where, f"an image {image!r}", f"needs {right}, whole numbers above 0")
+        raise InputError(where, f"an image {image!r}", f"needs {right}, whole numbers above 0")
 
 
 Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray | Convolution | Pooling
@@ -212,13 +212,13 @@ def backward(weights: Weights, values: NDArray[np.floating]) -> NDArray[np.float
 def outer(weights: Weights, before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.floating]:
     """Derivative of sum(after * forward(before)) by the numbers in `learned`, of their shape.
 
-    Raises Refused for weights that have none of their own for each pair.
+    Raises InputError for weights that have none of their own for each pair.
     """
     if isinstance(weights, Convolution):
         return weights.outer(before, after)
     if isinstance(weights, np.ndarray):
         return before.T @ after
-    raise Refused("outer", f"weights of {type(weights).__name__}", "needs a full array or a convolution")
+    raise InputError("outer", f"weights of {type(weights).__name__}", "needs a full array or a convolution")
 
 
 def fan_out(weights: Weights) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import legend_above
 from snnlab.plots.style import STYLE
 
@@ -21,11 +21,11 @@ def beside(at: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
     at       (places,), or the edges of bins (places + 1,)
     heights  name -> (places,), up to four
 
-    Raises Refused for heights of another length, for none, and for more than four.
+    Raises InputError for heights of another length, for none, and for more than four.
     """
     places = np.asarray(at)
     if not 1 <= len(heights) <= len(_LINES):
-        raise Refused("beside", f"{len(heights)} lines", f"needs 1 to {len(_LINES)}")
+        raise InputError("beside", f"{len(heights)} lines", f"needs 1 to {len(_LINES)}")
     for (name, given), dash in zip(heights.items(), _LINES, strict=False):
         height = np.asarray(given)
         if height.shape == places.shape:
@@ -34,7 +34,7 @@ def beside(at: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
             ax.stairs(height, places, label=name, linestyle=dash, linewidth=STYLE["lines.linewidth"])
         else:
             found = f"{name} of shape {height.shape} over places of shape {places.shape}"
-            raise Refused("beside", found, "needs a height for each place, or for each bin between two edges")
+            raise InputError("beside", found, "needs a height for each place, or for each bin between two edges")
     ax.set_ylim(bottom=0)
     legend_above(ax)
     return ax
@@ -43,11 +43,11 @@ def beside(at: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
 def agreement(one: ArrayLike, other: ArrayLike, ax: Axes) -> Axes:
     """A dot for each pair of numbers, and the line where the two are equal.
 
-    Raises Refused for another number of the ones than of the others, and for none.
+    Raises InputError for another number of the ones than of the others, and for none.
     """
     x, y = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
     if x.shape != y.shape or x.ndim != 1 or not x.size:
-        raise Refused(
+        raise InputError(
             "agreement", f"numbers of shapes {x.shape} and {y.shape}", "needs as many of the one as of the other"
         )
     ax.plot(x, y, ".", alpha=0.6, markeredgewidth=0)

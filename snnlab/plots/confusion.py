@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import notice
 
 _NAMED = 30  # classes named on each axis before some are left out
@@ -25,7 +25,7 @@ def confusion(matrix: ArrayLike, ax: Axes, *, classes: Sequence[object]) -> Axes
     matrix   (classes, classes) counts
     classes  their names
 
-    Raises Refused for anything but a square matrix of counts with a name for each class.
+    Raises InputError for anything but a square matrix of counts with a name for each class.
     """
     counts = _counts(matrix, len(classes))
     total = counts.sum(axis=1, keepdims=True)
@@ -45,9 +45,11 @@ def confusion(matrix: ArrayLike, ax: Axes, *, classes: Sequence[object]) -> Axes
 def _counts(matrix: ArrayLike, classes: int) -> NDArray[np.int64]:
     counts = np.asarray(matrix)
     if counts.shape != (classes, classes) or not classes:
-        raise Refused("confusion", f"a matrix of shape {counts.shape}", f"{classes} classes need {(classes, classes)}")
+        raise InputError(
+            "confusion", f"a matrix of shape {counts.shape}", f"{classes} classes need {(classes, classes)}"
+        )
     if (counts < 0).any() or (counts != np.floor(counts)).any():
-        raise Refused("confusion", "entries that are not counts", "needs whole numbers from 0")
+        raise InputError("confusion", "entries that are not counts", "needs whole numbers from 0")
     return counts.astype(np.int64)
 
 

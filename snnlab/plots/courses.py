@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import notice
 from snnlab.plots.style import STYLE
 
@@ -34,16 +34,16 @@ def courses(measured: Mapping[str, Course], ax: Axes, *, names: Sequence[str]) -
 
     names  all rules of the picture, for one to have the same colour and dashes in every panel
 
-    Raises Refused for a rule that is none of `names`, and for values that do not fit where they lie.
+    Raises InputError for a rule that is none of `names`, and for values that do not fit where they lie.
     """
     colors = cycle(STYLE["axes.prop_cycle"].by_key()["color"])
     looks = {name: (color, dashes) for name, color, dashes in zip(names, colors, cycle(_DASHES))}  # noqa: B905
     for name, course in measured.items():
         if name not in looks:
-            raise Refused("courses", f"{name!r}", f"needs one of {', '.join(names)}")
+            raise InputError("courses", f"{name!r}", f"needs one of {', '.join(names)}")
         if course.values.ndim != 2 or course.along.shape != course.values.shape[1:] or not course.values.size:
             found = f"values {course.values.shape} at {course.along.shape}"
-            raise Refused(f"courses of {name}", found, "needs (seeds, points) at (points,)")
+            raise InputError(f"courses of {name}", found, "needs (seeds, points) at (points,)")
         color, dashes = looks[name]
         marker = "o" if len(course.along) == 1 else None  # a line through one point is not seen
         ax.plot(

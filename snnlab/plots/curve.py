@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.plots.frame import legend_above, notice, whole_numbers
 from snnlab.plots.style import BLUE, INK, ORANGE
 
@@ -30,7 +30,7 @@ def learning_curve(
     reported  the paper's number (0..1), drawn as a dashed line
     source    who reports it
 
-    Raises Refused for a row without these keys and for an accuracy outside 0..1.
+    Raises InputError for a row without these keys and for an accuracy outside 0..1.
     """
     epochs = _column(metrics, "epoch")
     curves = {
@@ -56,7 +56,7 @@ def correlation_curve(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
 
     metrics  rows with `epoch` (from 1) and `train_loss`, which for rules of spike times is 1 - correlation
 
-    Raises Refused for a row without these keys.
+    Raises InputError for a row without these keys.
     """
     epochs, values = _column(metrics, "epoch"), 1 - _column(metrics, "train_loss")
     ax.plot(epochs, values, color=ORANGE, marker="s", markersize=4, clip_on=False, zorder=3)
@@ -73,14 +73,14 @@ def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, most: 
 
     solved  name -> the epoch in which each problem was solved, None for those that were not
 
-    Raises Refused for a rule without problems, and for an epoch beyond the last.
+    Raises InputError for a rule without problems, and for an epoch beyond the last.
     """
     for (name, epochs), dashes in zip(solved.items(), cycle(_DASHES)):  # noqa: B905 - dashes never end
         if not epochs:
-            raise Refused(f"solved: {name}", "no problems", "needs an epoch, or None, for each")
+            raise InputError(f"solved: {name}", "no problems", "needs an epoch, or None, for each")
         known = sorted(epoch for epoch in epochs if epoch is not None)
         if known and not 1 <= known[0] <= known[-1] <= most:
-            raise Refused(f"solved: {name}", f"epochs {known[0]}..{known[-1]}", f"needs 1..{most}")
+            raise InputError(f"solved: {name}", f"epochs {known[0]}..{known[-1]}", f"needs 1..{most}")
         shares = 100 * np.arange(len(known) + 1) / len(epochs)
         ax.step([1, *known, most], [*shares, shares[-1]], where="post", linestyle=dashes, label=name, clip_on=False)
     ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, max(2, most)), ylim=(0, 100))
@@ -92,7 +92,7 @@ def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, most: 
 def _column(metrics: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
     for number, row in enumerate(metrics, start=1):
         if key not in row:
-            raise Refused(f"metrics row {number}", f"no {key!r}", one_of(key, row))
+            raise InputError(f"metrics row {number}", f"no {key!r}", one_of(key, row))
     return np.array([np.nan if row[key] is None else row[key] for row in metrics], dtype=float)
 
 
@@ -105,7 +105,7 @@ def _accuracy(metrics: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.floa
 
 def _checked(where: str, value: float) -> float:
     if value < 0 or value > 1:
-        raise Refused(where, f"accuracy {value:g}", "needs a fraction, 0 to 1")
+        raise InputError(where, f"accuracy {value:g}", "needs a fraction, 0 to 1")
     return value
 
 

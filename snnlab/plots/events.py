@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
 from snnlab.plots.style import BLUE, INK, MANY, VERMILLION
 
@@ -24,10 +24,10 @@ def event_frames(events: NDArray[np.void], ax: Axes, *, shape: tuple[int, ...], 
     shape   rows, columns and polarities of the sensor
     frames  how many windows
 
-    Raises Refused for no windows and for events off the sensor.
+    Raises InputError for no windows and for events off the sensor.
     """
     if frames < 1:
-        raise Refused("event_frames", f"{frames} frames", "needs at least one")
+        raise InputError("event_frames", f"{frames} frames", "needs at least one")
     rows, columns = shape[:2]
     end = _end(events)
     number = np.minimum(events["t"] * frames // max(end, 1), frames - 1)
@@ -58,7 +58,7 @@ def event_raster(events: NDArray[np.void], ax: Axes, *, shape: tuple[int, ...]) 
 
     shape  rows, columns and polarities of the sensor; with two polarities, ON is red and OFF is blue
 
-    Raises Refused for events off the sensor.
+    Raises InputError for events off the sensor.
     """
     rows, columns = shape[:2]
     scale = time_axis(ax, _end(events) / 1e6)
@@ -90,4 +90,4 @@ def _end(events: NDArray[np.void]) -> int:
 def _check(events: NDArray[np.void], rows: int, columns: int) -> None:
     if min(events["x"].min(), events["y"].min()) < 0 or events["x"].max() >= columns or events["y"].max() >= rows:
         found = f"columns to {events['x'].max()}, rows to {events['y'].max()}"
-        raise Refused("events", found, f"the sensor has {rows} rows and {columns} columns")
+        raise InputError("events", found, f"the sensor has {rows} rows and {columns} columns")

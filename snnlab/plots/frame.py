@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.cards.grammar import SYMBOLS
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.style import GREY
 
 _PREFIXES = {9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f"}
@@ -59,10 +59,10 @@ def time_axis(ax: Axes, duration: float) -> float:
 def frequency_axis(ax: Axes, centres: NDArray[np.float64], channels: int, where: str) -> None:
     """Ticks on y at the channels nearest to round frequencies; `centres` in hertz, falling or rising.
 
-    Raises Refused for another number of centres than there are channels.
+    Raises InputError for another number of centres than there are channels.
     """
     if centres.shape != (channels,):
-        raise Refused(where, f"{centres.size} centres for {channels} channels", "needs one for each")
+        raise InputError(where, f"{centres.size} centres for {channels} channels", "needs one for each")
     round_ones = np.array([100, 200, 500, 1000, 2000, 5000, 10_000, 20_000])
     shown = round_ones[(round_ones > centres.min()) & (round_ones < centres.max())]
     rows = [int(np.abs(np.log(centres / frequency)).argmin()) for frequency in shown]

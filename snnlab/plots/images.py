@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import notice
 
 _GAP = 0.12  # of an image, between two of them
@@ -18,13 +18,13 @@ _GAP = 0.12  # of an image, between two of them
 def images(values: ArrayLike, ax: Axes, *, labels: Sequence[str] = (), columns: int = 10, peak: float = 255) -> Axes:
     """Images (images, rows, columns) in lines of `columns`, `peak` black on white, each in a frame, a label below.
 
-    Raises Refused for what are no images, and for another number of labels.
+    Raises InputError for what are no images, and for another number of labels.
     """
     array = np.asarray(values)
     if array.ndim != 3 or (array.size and not np.isfinite(array).all()):
-        raise Refused("images", f"values of shape {array.shape}", "needs finite (images, rows, columns)")
+        raise InputError("images", f"values of shape {array.shape}", "needs finite (images, rows, columns)")
     if labels and len(labels) != len(array):
-        raise Refused("images", f"{len(labels)} labels for {len(array)} images", "needs one for each")
+        raise InputError("images", f"{len(labels)} labels for {len(array)} images", "needs one for each")
     ax.set_axis_off()
     if not len(array):
         notice(ax, "no images")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from snnlab.data.recording import Recording
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import time_axis
 from snnlab.plots.style import GREY
 from snnlab.plots.traces import column
@@ -33,11 +33,11 @@ def neurons(
     since   seconds from which on the background is shaded
     until   and up to which, the end where left out
 
-    Raises Refused for what was not recorded, and for as many wanted values as there are not neurons.
+    Raises InputError for what was not recorded, and for as many wanted values as there are not neurons.
     """
     trace = recording.trace(population, variable)
     if wanted is not None and len(wanted) != len(which):
-        raise Refused("neurons: wanted", f"{len(wanted)} values for {len(which)} neurons", "needs one for each")
+        raise InputError("neurons: wanted", f"{len(wanted)} values for {len(which)} neurons", "needs one for each")
     scale = time_axis(ax, recording.duration)
     if since is not None:
         ax.axvspan(

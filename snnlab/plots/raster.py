@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from snnlab.data.spikes import Spikes, neuron_numbers
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains, neuron_numbers
+from snnlab.errors import InputError
 from snnlab.plots.frame import notice, time_axis, whole_numbers
 from snnlab.plots.style import INK, MANY
 
@@ -20,7 +20,7 @@ _NAMED_ROWS = 12  # up to here every row carries its number
 
 
 def raster(
-    spikes: Spikes,
+    spikes: SpikeTrains,
     ax: Axes,
     *,
     sample: int = 0,
@@ -33,7 +33,7 @@ def raster(
     neurons  which ones to show, the first at the bottom; all if left out
     marker   a matplotlib marker; if left out, vertical ticks for few neurons and dots for many
 
-    Raises Refused for a sample or a neuron that does not exist.
+    Raises InputError for a sample or a neuron that does not exist.
     """
     shown = _chosen(spikes, neurons)
     row_of = np.full(spikes.size, -1)
@@ -54,13 +54,13 @@ def raster(
     return ax
 
 
-def _chosen(spikes: Spikes, neurons: Sequence[int] | NDArray[np.integer] | None) -> NDArray[np.int64]:
+def _chosen(spikes: SpikeTrains, neurons: Sequence[int] | NDArray[np.integer] | None) -> NDArray[np.int64]:
     if neurons is None:
         return np.arange(spikes.size)
     chosen = neuron_numbers(neurons, spikes.size, "raster")
     number, times = np.unique(chosen, return_counts=True)
     if (times > 1).any():
-        raise Refused("raster", f"neuron {number[times > 1][0]} chosen twice", "choose each neuron once")
+        raise InputError("raster", f"neuron {number[times > 1][0]} chosen twice", "choose each neuron once")
     return chosen
 
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.analysis import statistics
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
 from snnlab.plots.style import BLUE, INK, VERMILLION
 
@@ -54,11 +54,11 @@ def cv_histogram(cvs: ArrayLike, ax: Axes) -> Axes:
 def rates(values: ArrayLike, ax: Axes, *, names: Sequence[str], marked: int | None = None) -> Axes:
     """The rate of each of a few cells that are heard by a rate, one bar for each name; `marked` in another colour.
 
-    Raises Refused for another number of names.
+    Raises InputError for another number of names.
     """
     array = np.asarray(values, dtype=float)
     if array.shape != (len(names),):
-        raise Refused("rates", f"{array.shape} for {len(names)} names", "needs one number for each")
+        raise InputError("rates", f"{array.shape} for {len(names)} names", "needs one number for each")
     bars = ax.bar(range(len(names)), array, color=BLUE, width=0.7)
     if marked is not None:
         bars[marked].set_color(VERMILLION)
@@ -68,10 +68,10 @@ def rates(values: ArrayLike, ax: Axes, *, names: Sequence[str], marked: int | No
     return ax
 
 
-def population_rate(spikes: Spikes, ax: Axes, *, bin: float = 0.005, sample: int = 0) -> Axes:
+def population_rate(spikes: SpikeTrains, ax: Axes, *, bin: float = 0.005, sample: int = 0) -> Axes:
     """Mean rate of the neurons over time, in hertz, counted in bins of `bin` seconds.
 
-    Raises Refused where `bin` is not a whole number of time steps.
+    Raises InputError where `bin` is not a whole number of time steps.
     """
     rate, edges = statistics.binned_rate(spikes, bin=bin, sample=sample)
     scale = time_axis(ax, spikes.duration)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import legend_above, notice
 from snnlab.plots.style import BLUE, GREY, INK, PALE, VERMILLION
 
@@ -21,15 +21,15 @@ def accuracies(
     measured  network -> accuracy of each seed, 0 to 1
     reported  network -> the paper's number, None where there is none
 
-    Raises Refused for an accuracy outside 0..1 and for a network without any.
+    Raises InputError for an accuracy outside 0..1 and for a network without any.
     """
     papers = reported or {}
     for name, values in measured.items():
         if not len(values):
-            raise Refused(name, "no accuracies", "needs one at least")
+            raise InputError(name, "no accuracies", "needs one at least")
         for value in (*values, papers.get(name)):
             if value is not None and not 0 <= value <= 1:
-                raise Refused(name, f"accuracy {value:g}", "needs a fraction, 0 to 1")
+                raise InputError(name, f"accuracy {value:g}", "needs a fraction, 0 to 1")
     for place, values in enumerate(measured.values()):
         _seeds(ax, place, 100 * np.asarray(values, dtype=float))
     shown = [(place, 100 * paper) for place, name in enumerate(measured) if (paper := papers.get(name)) is not None]

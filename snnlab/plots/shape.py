@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.morphology import Morphology
 from snnlab.plots.style import GREY, INK
 
@@ -24,11 +24,11 @@ def shape(morphology: Morphology, ax: Axes, marked: Mapping[int, str] | None = N
 
     marked  number of a point -> colour of a dot there
 
-    Raises Refused for a point that it has not.
+    Raises InputError for a point that it has not.
     """
     for point in marked or {}:
         if not 0 <= point < len(morphology):
-            raise Refused("shape", f"no point {point}", f"there are {len(morphology)}")
+            raise InputError("shape", f"no point {point}", f"there are {len(morphology)}")
     extent = np.ptp(morphology.points, axis=0)
     across, up = sorted(np.argsort(-extent, kind="stable")[:2])
     flat = 1e6 * morphology.points[:, [across, up]]

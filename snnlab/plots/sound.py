@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import ArrayLike
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import frequency_axis, time_axis, whole_numbers
 from snnlab.plots.style import INK
 
@@ -25,12 +25,12 @@ def cochleagram(
     centres  of the channels, in hertz; if left out, channels carry their numbers
     label    of the colour bar
 
-    A raster with ``neurons=range(channels)[::-1]`` below it has its rows in the same order. Raises Refused for what is
-    no cochleagram, and for another number of centres.
+    A raster with ``neurons=range(channels)[::-1]`` below it has its rows in the same order. Raises InputError for what
+    is no cochleagram, and for another number of centres.
     """
     values = np.asarray(frames, dtype=float)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        raise Refused("cochleagram", f"values of shape {values.shape}", "needs finite (frames, channels)")
+        raise InputError("cochleagram", f"values of shape {values.shape}", "needs finite (frames, channels)")
     count, channels = values.shape
     scale = time_axis(ax, count * frame)
     image = ax.imshow(
@@ -50,10 +50,10 @@ def cochleagram(
 
 
 def wave(values: ArrayLike, ax: Axes, *, rate: int) -> Axes:
-    """A sound (samples,) over time, full scale being 1. Raises Refused for what is no sound."""
+    """A sound (samples,) over time, full scale being 1. Raises InputError for what is no sound."""
     heard = np.asarray(values, dtype=float)
     if heard.ndim != 1 or not heard.size or not np.isfinite(heard).all():
-        raise Refused("wave", f"values of shape {heard.shape}", "needs finite (samples,)")
+        raise InputError("wave", f"values of shape {heard.shape}", "needs finite (samples,)")
     scale = time_axis(ax, len(heard) / rate)
     ax.plot(np.arange(len(heard)) / rate * scale, heard, color=INK, linewidth=0.5)
     ax.set_ylabel("sound\n(full scale 1)")

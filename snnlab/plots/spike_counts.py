@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import legend_above, notice, whole_numbers
 from snnlab.plots.style import BLUE, PALE, VERMILLION
 
@@ -22,16 +22,16 @@ def counts(
     label         number of the true class: its bar is blue; a bar as long or longer that is not it, red
     classes       names of the classes, if not their numbers
 
-    Raises Refused for counts that are not one per class, and for a label that is not a class.
+    Raises InputError for counts that are not one per class, and for a label that is not a class.
     """
     fired = np.asarray(spike_counts)
     if fired.ndim != 1 or not fired.size:
-        raise Refused("counts", f"spike counts of shape {fired.shape}", "needs (classes,)")
+        raise InputError("counts", f"spike counts of shape {fired.shape}", "needs (classes,)")
     names = [str(one) for one in (range(fired.size) if classes is None else classes)]
     if len(names) != fired.size:
-        raise Refused("counts", f"{len(names)} names for {fired.size} classes", "needs one for each")
+        raise InputError("counts", f"{len(names)} names for {fired.size} classes", "needs one for each")
     if label is not None and not 0 <= label < fired.size:
-        raise Refused("counts", f"label {label} of {fired.size} classes", f"needs 0..{fired.size - 1}")
+        raise InputError("counts", f"label {label} of {fired.size} classes", f"needs 0..{fired.size - 1}")
     bars = ax.bar(np.arange(fired.size), fired, color=PALE)
     ax.bar_label(bars, [f"{count:g}" for count in fired])
     for number in range(fired.size) if label is not None else ():

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
@@ -107,13 +107,13 @@ def _ticked(axes: Iterable[Axes]) -> None:
 def check_path(path: str | Path) -> Path:
     """The path of a picture, refused before anything is computed for it where ``save`` could not write it.
 
-    Raises Refused for a suffix other than .png, .pdf and .svg, and for a folder that does not exist.
+    Raises InputError for a suffix other than .png, .pdf and .svg, and for a folder that does not exist.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _UNDATED:
         found = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
-        raise Refused(path, f"{found} for a picture", one_of(suffix, _UNDATED))
+        raise InputError(path, f"{found} for a picture", one_of(suffix, _UNDATED))
     with _refusing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "Is a directory")
@@ -128,13 +128,13 @@ def _refusing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         right = f"choose a {', '.join(_UNDATED)} file in a folder that exists and is writable"
-        raise Refused(path, f"cannot be written: {reason}", right) from error
+        raise InputError(path, f"cannot be written: {reason}", right) from error
 
 
 def save(figure: Figure, path: str | Path, *, dpi: int = 150) -> Path:
     """Write the figure to `path` as .png, .pdf or .svg; the file appears whole or not at all.
 
-    Raises Refused for any other suffix, and where the file cannot be written; a file already there then stays.
+    Raises InputError for any other suffix, and where the file cannot be written; a file already there then stays.
     """
     path = check_path(path)
     suffix = path.suffix.lower()

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from snnlab.data.recording import Recording, Trace
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused, one_of
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError, one_of
 from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, typeset, with_unit
 from snnlab.plots.style import GREY, INK, ORANGE
 
@@ -30,7 +30,7 @@ def traces(
     spikes: bool = True,
     unit: tuple[str, float] | None = None,
     threshold: float | None = None,
-    desired: Spikes | None = None,
+    desired: SpikeTrains | None = None,
 ) -> Axes:
     """Variables of one neuron over time, in a given unit or the one that suits them, a mark above for each spike.
 
@@ -43,13 +43,13 @@ def traces(
     threshold  in SI units, a dashed line
     desired    spikes that the population was to fire, in circles at the height of the marks
 
-    Raises Refused for a population, variable or neuron that was not recorded, and for variables of different units.
+    Raises InputError for a population, variable or neuron that was not recorded, and for variables of different units.
     """
     names = (variables,) if isinstance(variables, str) else tuple(variables)
     labels = labels or {}
     for name in labels:
         if name not in names:
-            raise Refused("traces", f"a label for {name!r}, which is not drawn", one_of(name, names))
+            raise InputError("traces", f"a label for {name!r}, which is not drawn", one_of(name, names))
     drawn = {name: recording.trace(population, name) for name in names}
     values = {name: column(trace, name, population, neuron) for name, trace in drawn.items()}
     together = np.concatenate(list(values.values())) if values else np.zeros(0)
@@ -72,21 +72,21 @@ def traces(
 
 
 def column(trace: Trace, variable: str, population: str, neuron: int) -> NDArray[np.float64]:
-    """The values of one neuron (steps,). Raises Refused for one that was not recorded, with some that were."""
+    """The values of one neuron (steps,). Raises InputError for one that was not recorded, with some that were."""
     place = np.flatnonzero(trace.neurons == neuron)
     if not place.size:
         some = ", ".join(str(number) for number in trace.neurons[:8]) + (", ..." if len(trace.neurons) > 8 else "")
-        raise Refused(f"trace {variable!r} of {population!r}", f"neuron {neuron} was not recorded", f"known: {some}")
+        raise InputError(f"trace {variable!r} of {population!r}", f"neuron {neuron} was not recorded", f"known: {some}")
     return trace.values[:, place[0]]
 
 
 def _unit(drawn: Mapping[str, Trace]) -> str:
     if not drawn:
-        raise Refused("traces", "no variables", "name at least one")
+        raise InputError("traces", "no variables", "name at least one")
     units = {trace.unit for trace in drawn.values()}
     if len(units) > 1:
         each = ", ".join(f"{name} in {trace.unit or '1'}" for name, trace in drawn.items())
-        raise Refused("traces", f"variables of different units: {each}", "draw each unit in an Axes of its own")
+        raise InputError("traces", f"variables of different units: {each}", "draw each unit in an Axes of its own")
     return units.pop()
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.data.spikes import neuron_numbers
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.frame import frequency_axis, notice, whole_numbers
 from snnlab.plots.style import INK, PALE
 
@@ -41,7 +41,7 @@ def weight_images(
     label    of the colour bar, with the unit if the weights have one
     one      what a column is
 
-    Raises Refused for weights that are not such a matrix or not finite, and for a neuron that does not exist.
+    Raises InputError for weights that are not such a matrix or not finite, and for a neuron that does not exist.
     """
     inputs = shape[0] * shape[1]
     matrix = _matrix("weight_images", weights, inputs, f"images of {shape[0]} x {shape[1]} need ({inputs}, neurons)")
@@ -81,7 +81,7 @@ def weight_matrix(
     one      what a column is
     row      what a row is
 
-    Raises Refused for weights that are not such a matrix or not finite, for a neuron that does not exist, and for
+    Raises InputError for weights that are not such a matrix or not finite, for a neuron that does not exist, and for
     another number of centres.
     """
     matrix = _matrix("weight_matrix", weights, None, "needs (inputs, neurons), with an input at least")
@@ -122,9 +122,9 @@ def _empty(ax: Axes) -> Axes:
 def _matrix(where: str, weights: ArrayLike, inputs: int | None, right: str) -> NDArray[np.float64]:
     matrix = np.asarray(weights)
     if matrix.ndim != 2 or not matrix.shape[0] or inputs not in (None, matrix.shape[0]):
-        raise Refused(where, f"weights of shape {matrix.shape}", right)
+        raise InputError(where, f"weights of shape {matrix.shape}", right)
     if not np.isfinite(matrix).all():
-        raise Refused(where, "weights that are not finite", "NaN and infinity have no colour")
+        raise InputError(where, "weights that are not finite", "NaN and infinity have no colour")
     return matrix.astype(float)
 
 

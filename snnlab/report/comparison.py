@@ -10,7 +10,7 @@ import numpy as np
 from snnlab import plots
 from snnlab.benchmark.records import Row, plain
 from snnlab.benchmark.suites import Suite
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Course
 
@@ -20,7 +20,7 @@ _FIRST = "input->"  # begins the name of the projection whose angle is drawn
 def rows_of(suite: Suite, rows: Sequence[Row], changes: Mapping[str, str]) -> dict[str, list[Row]]:
     """Label -> the rows of this entry with its options, and `changes` beside; an entry without rows is left out.
 
-    Raises Refused for rows of one entry that have other epochs than its others.
+    Raises InputError for rows of one entry that have other epochs than its others.
     """
     found = {}
     for entry in suite.entries:
@@ -28,14 +28,14 @@ def rows_of(suite: Suite, rows: Sequence[Row], changes: Mapping[str, str]) -> di
         mine = [row for row in rows if row.experiment == entry.experiment and row.options == options]
         if len(epochs := {row.epochs for row in mine}) > 1:
             said = f"{entry.label} with the same options after {' and '.join(map(str, sorted(epochs)))} epochs"
-            raise Refused("rows", said, "one of the two is not what a bench wrote: delete it")
+            raise InputError("rows", said, "one of the two is not what a bench wrote: delete it")
         if mine:
             found[entry.label] = mine
     return found
 
 
 def draw_suite(suite: Suite, found: Mapping[str, Sequence[Row]], path: Path) -> Path:
-    """Three panels with a line for each entry that has rows. Raises Refused where it cannot be written.
+    """Three panels with a line for each entry that has rows. Raises InputError where it cannot be written.
 
     found  as `rows_of` gives it
     """

@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from snnlab import plots
 from snnlab.encoders import TEST
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.microcircuit import OUTPUT
 from snnlab.rules.rule import RunningRule, State
-from snnlab.training.loop import Trial, start
+from snnlab.training.loop import TrainingConfig, start
 
 _HIDDEN = "hidden1"
 _MANY = 4  # neurons of a layer that are drawn
 _ROWS = {"u": "soma", "v_B": "basal dendrite", "v_A": "apical dendrite"}
 
 
-def compartments_figure(trial: Trial, state: State, sample: int) -> tuple[Any, str]:
+def compartments_figure(trial: TrainingConfig, state: State, sample: int) -> tuple[Any, str]:
     """The figure, and what it shows: one test sample to the network as it began, and as it is now.
 
     The neurons of the first hidden layer are those whose apical dendrites the teacher moved most at the beginning.
     """
     rule = trial.rule
     if not isinstance(rule, RunningRule):
-        raise Refused("compartments", f"{type(rule).__name__} has no time", "needs a rule whose circuit runs")
+        raise InputError("compartments", f"{type(rule).__name__} has no time", "needs a rule whose circuit runs")
     chosen = trial.test.take([sample])
     inputs = trial.encode(chosen, 0, TEST)
     runs = [rule.recording(trial.circuit, one, inputs, chosen.labels) for one in (start(trial), state)]

@@ -11,7 +11,7 @@ from snnlab.audio.files import read
 from snnlab.data.samples import Files, Images
 from snnlab.datasets import default_ear
 from snnlab.datasets.formats.audio import READER
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _IMAGES = 40
 _FRAMES = 6
@@ -23,17 +23,17 @@ def draw_samples(name: str | Path, split: str, path: Path, *, sample: int = 0, f
     Of images, forty of them; of a camera's recording, frames over time and all its events; of an ear's, its events; of
     a sound, the wave, what Lyon's ear hears of it, and the spikes that BSA makes of that.
 
-    Raises Refused for a sample that does not exist, for data that is missing or spoilt, and where the picture cannot be
-    written.
+    Raises InputError for a sample that does not exist, for data that is missing or spoilt, and where the picture cannot
+    be written.
     """
     plots.check_path(path)
     samples = datasets.load(name, split, folder=folder)
     if not 0 <= sample < len(samples):
-        raise Refused("--sample", f"found {sample}", f"this part has 0 to {len(samples) - 1}")
+        raise InputError("--sample", f"found {sample}", f"this part has 0 to {len(samples) - 1}")
     if isinstance(samples, Images):
         return plots.save(_images(samples, sample), path)
     if not isinstance(samples, Files):
-        raise Refused(str(name), f"{type(samples).__name__}", "needs images or recordings")
+        raise InputError(str(name), f"{type(samples).__name__}", "needs images or recordings")
     one = samples.take([sample])
     return plots.save(_sound(name, one) if samples.reader == READER else _events(one), path)
 

@@ -7,16 +7,16 @@ from typing import Any
 from snnlab import plots
 from snnlab.encoders import TEST
 from snnlab.rules.rule import State
-from snnlab.training.loop import Trial
+from snnlab.training.loop import TrainingConfig
 
 
-def rates_figure(trial: Trial, state: State, sample: int) -> tuple[Any, str]:
+def rates_figure(trial: TrainingConfig, state: State, sample: int) -> tuple[Any, str]:
     """How many hidden cells have which rate, and the rate of each output; and what to say of it.
 
     sample  number of the test sample
     """
     chosen = trial.test.take([sample])
-    answer = trial.rule.respond(trial.circuit, state, trial.encode(chosen, 0, TEST))
+    answer = trial.rule.predict(trial.circuit, state, trial.encode(chosen, 0, TEST))
     *hidden, output = [one.name for one in trial.circuit.populations if one.name in answer.activity]
     names, label = trial.test.classes, int(chosen.labels[0])
     figure, axes = plots.figure(1 + len(hidden), size=(8, 1 + 2.1 * (1 + len(hidden))))

@@ -19,10 +19,10 @@ from snnlab.brian.equations import si
 from snnlab.cards import Cell
 from snnlab.cards.grammar import split_quantity
 from snnlab.data.recording import Recording
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TEST, Ear, Encoder, Filmed, Sensor
-from snnlab.errors import Refused
-from snnlab.experiments.core.run import Study
+from snnlab.errors import InputError
+from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Population
 from snnlab.networks.morphology import Morphology
 from snnlab.networks.weights import Convolution, Pooling
@@ -41,15 +41,15 @@ _HIDDEN = {1: 4, 2: 3}  # and of each hidden layer, by how many there are
 _DEEP = 2  # where there are more
 
 
-def draw_run(study: Study, *, sample: int = 0) -> list[Path]:
+def draw_run(study: Run, *, sample: int = 0) -> list[Path]:
     """The pictures of a run, in its figures folder: how it learned, what it mistakes, its weights, and one sample.
 
     sample  number of the test sample that is drawn; where cells fire it is run in Brian2
 
-    Raises Refused for a sample that does not exist, and where a picture cannot be written.
+    Raises InputError for a sample that does not exist, and where a picture cannot be written.
     """
     if not 0 <= sample < len(study.trial.test):
-        raise Refused("--sample", f"found {sample}", f"the test set has 0 to {len(study.trial.test) - 1}")
+        raise InputError("--sample", f"found {sample}", f"the test set has 0 to {len(study.trial.test) - 1}")
     state, progress = study.restored()
     rule = study.trial.rule
     if not isinstance(rule, SpikingRule):
@@ -73,7 +73,7 @@ def draw_cell(cell: Cell, recording: Recording, path: Path, units: Mapping[str, 
 
     units  compartment -> what the current into it is drawn in, such as uA/cm**2; else in SI units
 
-    Raises Refused where the picture cannot be written.
+    Raises InputError where the picture cannot be written.
     """
     parts = cell.compartments.values()
     potentials = {part.potential: part.name if len(parts) > 1 else "potential" for part in parts}
@@ -109,7 +109,7 @@ def draw_morphology(
     places  place -> what it is called in the picture
     units   place -> what the current into it was typed in; one unit for all is drawn, of the first
 
-    Raises Refused where the picture cannot be written.
+    Raises InputError where the picture cannot be written.
     """
     layout = [["potential", "potential", "shape"], ["current", "current", "shape"]]
     figure, axes = plots.panels(layout, size=(8, 4.6), heights=[3.0, 1.6])
@@ -158,7 +158,7 @@ def _by_unit(recording: Recording, labels: Mapping[str, str]) -> list[list[str]]
 
 
 def draw_results(lines: Sequence[Line], path: Path) -> Path:
-    """The accuracies of a bench, a row for each line of its table. Raises Refused where it cannot be written."""
+    """The accuracies of a bench, a row for each line of its table. Raises InputError where it cannot be written."""
     # what differs below the experiment's name
     names = ["\n".join([line.experiment, *textwrap.wrap(line.differs, 40)]) for line in lines]
     figure, axes = plots.figure(size=(8, 1.1 + sum(0.3 + 0.16 * name.count("\n") for name in names)))
@@ -174,7 +174,7 @@ def draw_results(lines: Sequence[Line], path: Path) -> Path:
 # Of a run -------------------------------------------------------------------------------------------------------------
 
 
-def _learning(study: Study, progress: Progress, *, timed: bool) -> Path:
+def _learning(study: Run, progress: Progress, *, timed: bool) -> Path:
     """Accuracy over epochs; below it the correlation with desired trains, where the rule is for spike times."""
     figure, axes = plots.figure(2 if timed else 1, size=(8, 6 if timed else 4))
     plots.learning_curve(progress.rows, axes[0, 0], reported=study.experiment.reported, source="paper")
@@ -184,11 +184,11 @@ def _learning(study: Study, progress: Progress, *, timed: bool) -> Path:
     return _saved(study, figure, "learning", "")
 
 
-def _output(study: Study) -> str:
+def _output(study: Run) -> str:
     return study.trial.circuit.nodes[-1].name
 
 
-def _confusion(study: Study, state: State) -> Path:
+def _confusion(study: Run, state: State) -> Path:
     tested = evaluate(study.trial, state)
     figure, axes = plots.figure(size=(7, 5.8))
     plots.confusion(tested.confusion, axes[0, 0], classes=study.trial.test.classes)
@@ -197,7 +197,7 @@ def _confusion(study: Study, state: State) -> Path:
     )
 
 
-def _weights(study: Study, state: State) -> Path:
+def _weights(study: Run, state: State) -> Path:
     """Weights of the first layer that learns, and what learning made of them, of the neurons where that is most.
 
     They are drawn as images where the layer before has four rows at least, else as a matrix.
@@ -257,7 +257,7 @@ def _rows(encoder: Encoder, shape: tuple[int, ...], *, raw: bool) -> dict[str, A
     return {}
 
 
-def _raster(study: Study, recording: Recording, told: str, wanted: Spikes | None) -> Path:
+def _raster(study: Run, recording: Recording, told: str, wanted: SpikeTrains | None) -> Path:
     names = [node.name for node in study.trial.circuit.nodes]
     heights = [1.2, *(1.0 for _ in names[2:]), 0.8]
     figure, axes = plots.figure(len(names), size=(8, 1 + 2.1 * len(names)), heights=heights, shared_time=True)
@@ -273,7 +273,7 @@ def _raster(study: Study, recording: Recording, told: str, wanted: Spikes | None
     return _saved(study, figure, "raster", told)
 
 
-def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
+def _desired(ax: Any, fired: SpikeTrains, wanted: SpikeTrains) -> None:
     """The desired spikes around those that were fired."""
     alike = float(correlation(fired, wanted).mean())
     with plots.style():
@@ -282,7 +282,7 @@ def _desired(ax: Any, fired: Spikes, wanted: Spikes) -> None:
         ax.set_title(f"{ax.get_title(loc='left')}; {len(wanted)} desired, in circles; correlation {alike:.2f}")
 
 
-def _potentials(study: Study, recording: Recording, told: str, wanted: Spikes | None) -> Path:
+def _potentials(study: Run, recording: Recording, told: str, wanted: SpikeTrains | None) -> Path:
     chosen = [
         (population, neuron)
         for population in reversed(study.trial.circuit.populations)
@@ -325,7 +325,7 @@ def _place(neuron: int, shape: tuple[int, ...]) -> str:
 
 
 def _one_potential(
-    ax: Any, recording: Recording, population: Population, neuron: int, place: str, desired: Spikes | None
+    ax: Any, recording: Recording, population: Population, neuron: int, place: str, desired: SpikeTrains | None
 ) -> None:
     fired = int(recording.spikes[population.name].counts()[0, neuron])
     variable, v_th = _potential(population), None
@@ -350,7 +350,7 @@ def _potential(population: Population) -> str:
     return next(iter(population.cell.compartments.values())).potential
 
 
-def _run_sample(study: Study, rule: SpikingRule, state: State, sample: int) -> tuple[Recording, str]:
+def _run_sample(study: Run, rule: SpikingRule, state: State, sample: int) -> tuple[Recording, str]:
     """One test sample in Brian2, with potentials of a few neurons of each layer; and what to say of it."""
     trial = study.trial
     circuit = trial.circuit.with_weights(state.weights)
@@ -367,7 +367,7 @@ def _run_sample(study: Study, rule: SpikingRule, state: State, sample: int) -> t
         record={population.name: [_potential(population)] for population in circuit.populations},
         neurons={name: watched.tolist() for name, watched in neurons.items()},
     )
-    answer = rule.respond(circuit, state, fired).labels[0]
+    answer = rule.predict(circuit, state, fired).labels[0]
     right, given = trial.test.classes[chosen.labels[0]], trial.test.classes[answer]
     return recording, f": test sample {sample}, a {right}, answered {given}"
 
@@ -389,7 +389,7 @@ def _across(counts: NDArray[np.int32], number: int) -> NDArray[np.int64]:
     return ranked[np.unique(np.linspace(0, min(fired // 2, len(ranked) - 1), number).astype(int))]
 
 
-def _saved(study: Study, figure: Any, name: str, more: str) -> Path:
+def _saved(study: Run, figure: Any, name: str, more: str) -> Path:
     told = f"{study.experiment.name}, seed {study.trial.seed}{more}"
     return plots.save(_titled(figure, told), study.run.figures / f"{name}.png")
 

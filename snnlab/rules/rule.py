@@ -9,13 +9,13 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 
-Inputs: TypeAlias = Spikes | Rates
+Inputs: TypeAlias = SpikeTrains | RateInput
 """What an encoder makes of a batch of samples."""
 
 
@@ -29,7 +29,7 @@ class Batch:
     epochs   how many there are to be
     weights  (samples,) how much each counts in what is learned, at least 0; None for all alike
 
-    Raises Refused for weights of other numbers.
+    Raises InputError for weights of other numbers.
     """
 
     inputs: Inputs
@@ -42,10 +42,10 @@ class Batch:
         if self.weights is None:
             return
         if self.weights.shape != self.labels.shape:
-            raise Refused("batch", f"weights {self.weights.shape}", f"needs one for each label, {self.labels.shape}")
+            raise InputError("batch", f"weights {self.weights.shape}", f"needs one for each label, {self.labels.shape}")
         if not (np.isfinite(self.weights) & (self.weights >= 0)).all():
             found = f"weights from {self.weights.min():g} to {self.weights.max():g}"
-            raise Refused("batch", found, "needs numbers, at least 0")
+            raise InputError("batch", found, "needs numbers, at least 0")
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class State:
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
+class BatchMetrics:
     """How one batch went, before the weights were changed.
 
     loss    mean over samples, in the rule's own terms
@@ -85,7 +85,7 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Prediction:
     """What a network says to a batch.
 
     counts    (samples, outputs) spikes of each output neuron, or its rate
@@ -113,15 +113,15 @@ class Rule(Protocol):
     def fixed(self) -> tuple[str, ...]: ...
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
-        """Weights before learning. Raises Refused for a circuit that the rule is not defined on."""
+        """Weights before learning. Raises InputError for a circuit that the rule is not defined on."""
 
     def check(self, circuit: Circuit, classes: int) -> None:
-        """Raises Refused where samples of so many classes cannot be what it is to answer."""
+        """Raises InputError where samples of so many classes cannot be what it is to answer."""
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         """Learn from one batch. The arrays of `state` may be reused for the state returned."""
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         """Answer without learning."""
 
     def on(self, threads: int | None) -> Self:
@@ -149,10 +149,10 @@ class CreditRule(Rule, Protocol):
 class SpikingRule(Rule, Protocol):
     """A rule for cells that fire: its answers can be read from spikes, whoever simulated them."""
 
-    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
+    def classify(self, state: State, output: SpikeTrains) -> NDArray[np.int64]:
         """The class chosen (samples,), from the spikes of the output."""
 
-    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes | None:
+    def wanted(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains | None:
         """The spikes that the output is to fire for samples with these labels; None where times are of no matter.
 
         output  of as many samples and steps
@@ -167,17 +167,20 @@ class RunningRule(Rule, Protocol):
         """One sample, a batch of one: at first without a teacher, and from half of the time on with one."""
 
 
-def spikes(inputs: Inputs, rule: str) -> Spikes:
-    """The inputs of a rule that learns from spikes. Raises Refused for rates."""
-    if isinstance(inputs, Spikes):
+def spikes(inputs: Inputs, rule: str) -> SpikeTrains:
+    """The inputs of a rule that learns from spikes. Raises InputError for rates."""
+    if isinstance(inputs, SpikeTrains):
         return inputs
-    raise Refused("encoder", "makes rates", f"{rule} learns from spikes: set encoder=poisson, or another that fires")
+    raise InputError("encoder", "makes rates", f"{rule} learns from spikes: set encoder=poisson, or another that fires")
 
 
 def steady(inputs: Inputs, rule: str) -> NDArray[np.floating]:
-    """The rates (samples, neurons) of a rule that learns from such as stay as they are. Raises Refused for others."""
-    if isinstance(inputs, Spikes):
-        raise Refused("encoder", "makes spikes", f"{rule} learns from steady rates: set encoder=intensity")
+    """The rates (samples, neurons) of a rule that learns from such as stay as they are.
+
+    Raises InputError for others.
+    """
+    if isinstance(inputs, SpikeTrains):
+        raise InputError("encoder", "makes spikes", f"{rule} learns from steady rates: set encoder=intensity")
     if inputs.stretches > 1:
-        raise Refused("encoder", f"makes rates of {inputs.stretches} stretches", f"{rule} learns from steady ones")
+        raise InputError("encoder", f"makes rates of {inputs.stretches} stretches", f"{rule} learns from steady ones")
     return inputs.values[:, 0]

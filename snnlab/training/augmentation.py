@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _STREAM = 0x656C6173  # of random numbers, so that none is shared with what else is drawn by the same seed
 _SCALARS = 3  # drawn for each image beside its displacements
@@ -37,7 +37,7 @@ class Elastic:
     scale that never shrinks, and a second that is the next image's first; here the three are independent. What lies
     outside an image is 0, and values between pixels are linear in both directions.
 
-    Raises Refused for values that make no distortion.
+    Raises InputError for values that make no distortion.
     """
 
     scale: float = 0.0
@@ -47,14 +47,14 @@ class Elastic:
 
     def __post_init__(self) -> None:
         if not 0 <= self.scale < 1:
-            raise Refused("Elastic.scale", f"found {self.scale}", "needs 0 to below 1")
+            raise InputError("Elastic.scale", f"found {self.scale}", "needs 0 to below 1")
         if not 0 <= self.rotation <= 180:
-            raise Refused("Elastic.rotation", f"found {self.rotation}", "needs degrees, 0 to 180")
+            raise InputError("Elastic.rotation", f"found {self.rotation}", "needs degrees, 0 to 180")
         if not 0 <= self.displacement <= _FARTHEST:
-            raise Refused("Elastic.displacement", f"found {self.displacement}", f"needs 0 to {_FARTHEST:g}")
+            raise InputError("Elastic.displacement", f"found {self.displacement}", f"needs 0 to {_FARTHEST:g}")
         if not 1 / _FARTHEST <= self.sigma <= _FARTHEST:
             right = f"needs pixels, {1 / _FARTHEST:g} to {_FARTHEST:g}"
-            raise Refused("Elastic.sigma", f"found {self.sigma}", right)
+            raise InputError("Elastic.sigma", f"found {self.sigma}", right)
 
     @property
     def idle(self) -> bool:
@@ -62,9 +62,9 @@ class Elastic:
         return not (self.scale or self.rotation or self.displacement)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises Refused where there is something to be done to samples that are no images of rows and columns."""
+        """Raises InputError where there is something to be done to samples that are no images of rows and columns."""
         if len(shape) != 2 and not self.idle:
-            raise Refused("augment", f"samples of shape {shape}", "needs images of rows and columns")
+            raise InputError("augment", f"samples of shape {shape}", "needs images of rows and columns")
 
     def distort(
         self, values: NDArray[np.uint8], shape: tuple[int, ...], indices: NDArray[np.int64], *, seed: int, epoch: int
@@ -73,17 +73,17 @@ class Elastic:
 
         indices  (samples,) numbers of the samples within their dataset
 
-        Raises Refused for samples that are no images.
+        Raises InputError for samples that are no images.
         """
         if self.idle:
             return values
         self.check(shape)
         if values.dtype != np.uint8 or values.shape != (len(indices), math.prod(shape)):
             right = f"needs uint8 {(len(indices), math.prod(shape))}"
-            raise Refused("augment: values", f"{values.dtype} {values.shape}", right)
+            raise InputError("augment: values", f"{values.dtype} {values.shape}", right)
         for name, number in (("seed", seed), ("epoch", epoch)):
             if not 0 <= number < _WORD:
-                raise Refused(f"augment: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")
+                raise InputError(f"augment: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")
         rows, columns = self._sources(shape, _drawn(indices, _SCALARS + 2 * math.prod(shape), seed, epoch))
         which = np.broadcast_to(np.arange(len(indices), dtype=np.float32)[:, None, None], rows.shape)
         images = values.reshape(-1, *shape)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.rule import State
 
 _WEIGHTS, _WRONG = "boosting:weights", "boosting:wrong"
@@ -36,7 +36,7 @@ def note(state: State, which: NDArray[np.int64], right: NDArray[np.bool_]) -> No
 def boost(state: State, labels: NDArray[np.int64], strength: float) -> None:
     """New weights after an epoch; `labels` (samples,) are those of all training samples.
 
-    Raises Refused where they grow beyond all numbers, as those of a sample that is never answered do in the end.
+    Raises InputError where they grow beyond all numbers, as those of a sample that is never answered do in the end.
     """
     counts, wrong = state.memory[_WEIGHTS], state.memory[_WRONG]
     whole = np.bincount(labels, counts)
@@ -44,4 +44,6 @@ def boost(state: State, labels: NDArray[np.int64], strength: float) -> None:
     with np.errstate(over="ignore"):
         counts *= np.exp(strength * error[labels] * wrong)
     if not np.isfinite(counts.sum()):
-        raise Refused("boosting", f"weights of samples beyond all numbers at {strength:g}", "needs a smaller strength")
+        raise InputError(
+            "boosting", f"weights of samples beyond all numbers at {strength:g}", "needs a smaller strength"
+        )

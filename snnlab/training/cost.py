@@ -15,9 +15,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.weights import Convolution, Pooling, Weights, fan_out, learned, sparse
 
@@ -71,11 +71,11 @@ def cost(
 
     A spike pays for all its synapses, also where the sample ends before it arrives.
 
-    Raises Refused for no samples, no steps and no population, of which there is no mean.
+    Raises InputError for no samples, no steps and no population, of which there is no mean.
     """
     if samples < 1 or steps < 1 or not circuit.populations:
         found = f"{samples} samples, {steps} steps, {len(circuit.populations)} populations"
-        raise Refused("cost", found, "needs at least one of each")
+        raise InputError("cost", found, "needs at least one of each")
     weights = [one.weights for one in circuit.projections]
     nodes = {node.name: node.size for node in circuit.nodes}
     fired = {name: 0 if name in graded else int(counts[name].sum()) for name in nodes}
@@ -111,12 +111,12 @@ class Tally:
         self._graded: dict[str, NDArray[np.int64]] = {}
         self._steps = 0
 
-    def add(self, source: str, inputs: Spikes | Rates, activity: Mapping[str, NDArray[np.generic]]) -> None:
+    def add(self, source: str, inputs: SpikeTrains | RateInput, activity: Mapping[str, NDArray[np.generic]]) -> None:
         """What some samples were, and what they led to.
 
         activity  population -> (samples, neurons): spikes, which are whole numbers, or rates
         """
-        if isinstance(inputs, Spikes):
+        if isinstance(inputs, SpikeTrains):
             self._steps = inputs.steps
             self._counts[source] += np.bincount(inputs.ids, minlength=inputs.size)
         else:
@@ -131,7 +131,10 @@ class Tally:
     def cost(
         self, circuit: Circuit, *, samples: int, trained: Collection[str] | None = None, settling: int = 1
     ) -> Cost:
-        """What these samples cost in the circuit, or in the part of it that answered. Raises Refused as `cost` does."""
+        """What these samples cost in the circuit, or in the part of it that answered.
+
+        Raises InputError as `cost` does.
+        """
         counts, graded, steps = self._counts, self._graded, self._steps
         return cost(circuit, counts, samples=samples, steps=steps, trained=trained, graded=graded, settling=settling)
 

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from snnlab.data.samples import Images, Samples
 from snnlab.encoders import TEST, TRAIN, Encoder
 from snnlab.engine import cores
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import gradient_angle
-from snnlab.rules.rule import Batch, CreditRule, Inputs, Rule, Score, State
+from snnlab.rules.rule import Batch, BatchMetrics, CreditRule, Inputs, Rule, State
 from snnlab.training import boosting
 from snnlab.training.augmentation import Elastic
 from snnlab.training.cost import Cost, Tally
-from snnlab.training.run_directory import Progress, Run
+from snnlab.training.run_directory import Progress, RunDirectory
 
 BETWEEN_CHECKPOINTS = 20.0
 """Seconds of work that a kill may cost, unless told otherwise."""
@@ -36,16 +36,16 @@ _Made = TypeVar("_Made")
 
 
 def check_budget(epochs: int, batch: int, boosting: float) -> None:
-    """Raises Refused for numbers that nothing can be trained by; they are those of a Trial."""
+    """Raises InputError for numbers that nothing can be trained by; they are those of a Trial."""
     for name, number in (("epochs", epochs), ("batch", batch)):
         if number < 1:
-            raise Refused(name, f"found {number}", "needs at least 1")
+            raise InputError(name, f"found {number}", "needs at least 1")
     if not 0 <= boosting < float("inf"):
-        raise Refused("boosting", f"found {boosting}", "needs a number, at least 0")
+        raise InputError("boosting", f"found {boosting}", "needs a number, at least 0")
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class TrainingConfig:
     """All that determines what is learned.
 
     rule      works on as many threads as the trial, whatever its own
@@ -55,7 +55,7 @@ class Trial:
     augment   what is done to training images, anew in every epoch
     boosting  strength, see training/boosting.py; 0 for samples that all count alike, 1/20 as published
 
-    Raises Refused for no samples, labels that are no classes, no epochs or samples in a batch, and boosting below 0.
+    Raises InputError for no samples, labels that are no classes, no epochs or samples in a batch, and boosting below 0.
     """
 
     rule: Rule
@@ -75,10 +75,10 @@ class Trial:
         check_budget(self.epochs, self.batch, self.boosting)
         for part, samples in (("train", self.train), ("test", self.test)):
             if not len(samples):
-                raise Refused(f"{part}: samples", "none", "needs at least one")
+                raise InputError(f"{part}: samples", "none", "needs at least one")
             least, most, known = samples.labels.min(), samples.labels.max(), len(samples.classes)
             if not 0 <= least <= most < known:
-                raise Refused(f"{part}: labels", f"found {least}..{most}", f"needs 0..{known - 1}")
+                raise InputError(f"{part}: labels", f"found {least}..{most}", f"needs 0..{known - 1}")
 
     @property
     def batches_per_epoch(self) -> int:
@@ -90,12 +90,12 @@ class Trial:
         return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream, threads=threads)
 
     def augmented(self, samples: Samples, epoch: int) -> Samples:
-        """The samples as this epoch shows them. Raises Refused where there is something to be done to no images."""
+        """The samples as this epoch shows them. Raises InputError where there is something to be done to no images."""
         if self.augment.idle:
             return samples
         if not isinstance(samples, Images):
             right = "leave them as they are, or with features set encoder.kept=false"
-            raise Refused("augment", f"samples of {samples.dataset} are no images", right)
+            raise InputError("augment", f"samples of {samples.dataset} are no images", right)
         seen = self.augment.distort(samples.values, samples.pixels, samples.numbers, seed=self.seed, epoch=epoch)
         return replace(samples, values=seen)
 
@@ -141,7 +141,7 @@ class Report:
     row: dict[str, Any] | None = None
 
 
-def learn(rule: Rule, circuit: Circuit, state: State, batches: Iterable[Batch]) -> Iterator[tuple[State, Score]]:
+def learn(rule: Rule, circuit: Circuit, state: State, batches: Iterable[Batch]) -> Iterator[tuple[State, BatchMetrics]]:
     """The whole idea: a rule takes one batch after another; the state after each, and how it went."""
     for batch in batches:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # seen in the weights they leave
@@ -149,19 +149,19 @@ def learn(rule: Rule, circuit: Circuit, state: State, batches: Iterable[Batch]) 
         yield state, score
 
 
-def train(trial: Trial, run: Run, *, between: float = BETWEEN_CHECKPOINTS) -> Iterator[Report]:
+def train(trial: TrainingConfig, run: RunDirectory, *, between: float = BETWEEN_CHECKPOINTS) -> Iterator[Report]:
     """Learn from where the run's newest checkpoint stands, or from the beginning, and keep the run directory.
 
     between  seconds from one checkpoint to the next; there is one at the end of every epoch besides
 
-    Raises Refused when weights or moments stop being finite, and leaves the checkpoints written before; where the run
-    cannot be written; for a run that was begun with other samples; and as `restored` does.
+    Raises InputError when weights or moments stop being finite, and leaves the checkpoints written before; where the
+    run cannot be written; for a run that was begun with other samples; and as `restored` does.
     """
     with run.locked():
         yield from _train(trial, run, between)
 
 
-def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
+def _train(trial: TrainingConfig, run: RunDirectory, between: float) -> Iterator[Report]:
     _check_samples(trial, run)
     state, progress = restored(trial, run)
     run.write_metrics(progress.rows)
@@ -186,22 +186,22 @@ def _train(trial: Trial, run: Run, between: float) -> Iterator[Report]:
         yield Report(progress, state, batches, progress.rows[-1])
 
 
-def census(trial: Trial) -> dict[str, Any]:
+def census(trial: TrainingConfig) -> dict[str, Any]:
     """Which samples are learned from and tested on; a run's experiment.json may keep it as `samples`."""
     return {"train": trial.train.census(), "test": trial.test.census()}
 
 
-def _check_samples(trial: Trial, run: Run) -> None:
+def _check_samples(trial: TrainingConfig, run: RunDirectory) -> None:
     """Refuse to go on with other samples than the run was begun with, where it says which."""
     begun, now = run.experiment.get("samples"), census(trial)
     if begun is None or begun == now:
         return
     found = ", ".join(f"{part}: {told['number']}" for part, told in now.items())
     right = f"{run.path} was begun with others: put them back as they were, or train into another run"
-    raise Refused("samples", found, right)
+    raise InputError("samples", found, right)
 
 
-def _epoch(trial: Trial, state: State, progress: Progress, run: Run) -> Generator[State, None, None]:
+def _epoch(trial: TrainingConfig, state: State, progress: Progress, run: RunDirectory) -> Generator[State, None, None]:
     """The state after each batch that is left of an epoch, with the progress kept up to date."""
     order = trial.order(progress.epoch)
     before = time.monotonic()
@@ -232,7 +232,7 @@ def ahead(made: Iterator[_Made], many: int = _AHEAD) -> Generator[_Made, None, N
         pool.shutdown(cancel_futures=True)
 
 
-def evaluate(trial: Trial, state: State) -> Evaluation:
+def evaluate(trial: TrainingConfig, state: State) -> Evaluation:
     """The test set, what stands for it drawn once and for all by the trial's seed."""
     began = time.monotonic()
     classes, number, source = len(trial.test.classes), len(trial.test), trial.circuit.sources[0].name
@@ -240,7 +240,7 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
     tally = Tally(trial.circuit)
     parts = (trial.test.take(slice(first, first + _TESTED)) for first in range(0, number, _TESTED))
     for samples, inputs in ahead((part, trial.encode(part, 0, TEST)) for part in parts):
-        answer = trial.rule.respond(trial.circuit, state, inputs)
+        answer = trial.rule.predict(trial.circuit, state, inputs)
         np.add.at(confusion, (samples.labels, answer.labels), 1)
         tally.add(source, inputs, answer.activity)
     speed = number / (time.monotonic() - began)
@@ -251,10 +251,11 @@ def evaluate(trial: Trial, state: State) -> Evaluation:
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 
 
-def start(trial: Trial) -> State:
+def start(trial: TrainingConfig) -> State:
     """The network before learning.
 
-    Raises Refused for a circuit and classes that the rule cannot train, and where there are no images to be augmented.
+    Raises InputError for a circuit and classes that the rule cannot train, and where there are no images to be
+    augmented.
     """
     trial.augmented(trial.train.take(slice(0)), 0)
     trial.rule.check(trial.circuit, len(trial.test.classes))
@@ -263,14 +264,14 @@ def start(trial: Trial) -> State:
     if trial.boosting:
         boosting.start(state, len(trial.train))
     for name in _not_finite(state.weights):
-        raise Refused(f"weights of {name} before learning", "not finite", "the rule's options are impossible")
+        raise InputError(f"weights of {name} before learning", "not finite", "the rule's options are impossible")
     return state
 
 
-def restored(trial: Trial, run: Run) -> tuple[State, Progress]:
+def restored(trial: TrainingConfig, run: RunDirectory) -> tuple[State, Progress]:
     """The run's newest checkpoint, or the start where there is none yet.
 
-    Raises Refused for a checkpoint that is spoilt or of another network than the trial's.
+    Raises InputError for a checkpoint that is spoilt or of another network than the trial's.
     """
     fresh = start(trial)
     found = run.restore()
@@ -280,17 +281,19 @@ def restored(trial: Trial, run: Run) -> tuple[State, Progress]:
     where = run.checkpoints()[-1]
     for part, arrays, like in (("weights", state.weights, fresh.weights), ("memory", state.memory, fresh.memory)):
         if _layout(arrays) != _layout(like):
-            raise Refused(f"{where}: {part}", f"found {_layout(arrays)}", f"this experiment has {_layout(like)}")
+            raise InputError(f"{where}: {part}", f"found {_layout(arrays)}", f"this experiment has {_layout(like)}")
     for part, arrays in (("weights", state.weights), ("memory", state.memory)):
         for name in _not_finite(arrays):
-            raise Refused(f"{where}: {part} of {name}", "not finite", "no run leaves such a checkpoint")
+            raise InputError(f"{where}: {part} of {name}", "not finite", "no run leaves such a checkpoint")
     for name in trial.rule.fixed:
         if not np.array_equal(state.memory[name], fresh.memory[name]):
-            raise Refused(f"{where}: memory of {name}", "other than this seed draws", "no run leaves such a checkpoint")
+            raise InputError(
+                f"{where}: memory of {name}", "other than this seed draws", "no run leaves such a checkpoint"
+            )
     done = min(progress.batch * trial.batch, len(trial.train))
     if progress.batch > trial.batches_per_epoch or progress.samples != done:
         seen = f"{progress.samples} samples in {progress.batch} batches"
-        raise Refused(where, seen, f"this experiment has {len(trial.train)}, {trial.batch} in a batch")
+        raise InputError(where, seen, f"this experiment has {len(trial.train)}, {trial.batch} in a batch")
     return state, progress
 
 
@@ -302,7 +305,7 @@ def _not_finite(arrays: Mapping[str, NDArray[np.floating]]) -> list[str]:
     return [name for name, values in arrays.items() if not np.isfinite(values).all()]
 
 
-def _add(progress: Progress, score: Score, seconds: float) -> None:
+def _add(progress: Progress, score: BatchMetrics, seconds: float) -> None:
     progress.batch += 1
     progress.loss += score.loss * score.samples
     progress.correct += score.correct
@@ -311,7 +314,7 @@ def _add(progress: Progress, score: Score, seconds: float) -> None:
     progress.seconds += seconds
 
 
-def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
+def _next_epoch(trial: TrainingConfig, state: State, progress: Progress) -> Progress:
     """The beginning of the next epoch, with a row of metrics for the one that is done, and now tested."""
     tested = evaluate(trial, state)
     row: dict[str, Any] = {
@@ -331,7 +334,7 @@ def _next_epoch(trial: Trial, state: State, progress: Progress) -> Progress:
     return Progress(epoch=progress.epoch + 1, rows=[*progress.rows, row])
 
 
-def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> None:
+def _check_finite(state: State, score: BatchMetrics, progress: Progress, run: RunDirectory) -> None:
     looked = progress.batch < _EVERY or progress.batch % _EVERY == 0
     bad = [f"weights of {name}" for name in _not_finite(state.weights)] if looked else []
     if not np.isfinite(score.loss):
@@ -340,13 +343,13 @@ def _check_finite(state: State, score: Score, progress: Progress, run: Run) -> N
         raise _stopped(f"batch {progress.batch + 1}: {bad[0]}", progress, run)
 
 
-def _check_memory(state: State, progress: Progress, run: Run) -> None:
+def _check_memory(state: State, progress: Progress, run: RunDirectory) -> None:
     """Before a checkpoint, which could not be restored: moments may overflow and leave weights that stand still."""
     for part, arrays in (("weights", state.weights), ("memory", state.memory)):
         for name in _not_finite(arrays):
             raise _stopped(f"batch {progress.batch}: {part} of {name}", progress, run)
 
 
-def _stopped(where: str, progress: Progress, run: Run) -> Refused:
+def _stopped(where: str, progress: Progress, run: RunDirectory) -> InputError:
     right = f"stopped; {run.checkpoints()[-1].name} is good; a smaller rate of learning may help"
-    return Refused(f"{run.path}: epoch {progress.epoch}, {where}", "not finite any more", right)
+    return InputError(f"{run.path}: epoch {progress.epoch}, {where}", "not finite any more", right)

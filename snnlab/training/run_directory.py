@@ -29,7 +29,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.rule import State
 
 ROW = (
@@ -72,37 +72,37 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunDirectory:
     """A run directory."""
 
     path: Path
 
     @classmethod
-    def create(cls, path: Path, experiment: Mapping[str, Any]) -> Run:
-        """A new directory for this experiment. Raises Refused where something else is in the way."""
+    def create(cls, path: Path, experiment: Mapping[str, Any]) -> RunDirectory:
+        """A new directory for this experiment. Raises InputError where something else is in the way."""
         if (path / "experiment.json").exists():
-            raise Refused(path, "already holds a run", "go on with --resume, or choose another --out")
+            raise InputError(path, "already holds a run", "go on with --resume, or choose another --out")
         run = cls(path)
         try:
             if path.exists() and not cls.vacant(path):
-                raise Refused(path, "exists and is not a run", "choose another --out")
+                raise InputError(path, "exists and is not a run", "choose another --out")
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
             (path / "figures").mkdir(exist_ok=True)
         except OSError as error:
-            raise Refused(path, f"cannot be made: {error.strerror}", "choose another --out") from error
+            raise InputError(path, f"cannot be made: {error.strerror}", "choose another --out") from error
         run.write("environment.json", environment())
         # last, since it is what makes the directory a run
         run.write("experiment.json", experiment)
         return run
 
     @classmethod
-    def open(cls, path: Path) -> Run:
-        """A directory that holds a run. Raises Refused for anything else."""
+    def open(cls, path: Path) -> RunDirectory:
+        """A directory that holds a run. Raises InputError for anything else."""
         if not path.is_dir():
-            raise Refused(path, "no such run", "needs a directory made by `snnlab train`")
+            raise InputError(path, "no such run", "needs a directory made by `snnlab train`")
         if not (path / "experiment.json").is_file():
             right = "this run was cut off as it began: train into it again"
-            raise Refused(path, "no experiment.json", right if cls.vacant(path) else "this directory is not a run")
+            raise InputError(path, "no experiment.json", right if cls.vacant(path) else "this directory is not a run")
         return cls(path)
 
     @staticmethod
@@ -124,24 +124,24 @@ class Run:
         return self.path / "figures"
 
     def read(self, name: str) -> dict[str, Any]:
-        """What is in one of the run's JSON files. Raises Refused for one that is missing or spoilt."""
+        """What is in one of the run's JSON files. Raises InputError for one that is missing or spoilt."""
         try:
             content = json.loads((self.path / name).read_text(encoding="utf-8"))
         except OSError as error:
-            raise Refused(self.path / name, error.strerror or str(error), "needs a finished run") from error
+            raise InputError(self.path / name, error.strerror or str(error), "needs a finished run") from error
         except (ValueError, RecursionError) as error:
-            raise Refused(self.path / name, f"not JSON: {error}", _ANEW) from error
+            raise InputError(self.path / name, f"not JSON: {error}", _ANEW) from error
         if not isinstance(content, dict):
-            raise Refused(self.path / name, "not a JSON object", _ANEW)
+            raise InputError(self.path / name, "not a JSON object", _ANEW)
         return content
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Fill one of the run's JSON files. Raises Refused where it cannot be written; the old one then stays."""
+        """Fill one of the run's JSON files. Raises InputError where it cannot be written; the old one then stays."""
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         self._replace(name, lambda file: file.write(text.encode()))
 
     def save(self, state: State, progress: Progress) -> Path:
-        """A checkpoint, and the metrics so far. Raises Refused if the disk is full; the checkpoints before stay."""
+        """A checkpoint, and the metrics so far. Raises InputError if the disk is full; the checkpoints before stay."""
         arrays: dict[str, Any] = {f"weights/{name}": values for name, values in state.weights.items()}
         arrays |= {f"memory/{name}": values for name, values in state.memory.items()}
         note = json.dumps({"steps": state.steps, "progress": asdict(progress)})
@@ -154,7 +154,7 @@ class Run:
         return self.path / name
 
     def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """One line of JSON for every epoch done. Raises Refused as `write` does."""
+        """One line of JSON for every epoch done. Raises InputError as `write` does."""
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         self._replace("metrics.jsonl", lambda file: file.write(lines.encode()))
 
@@ -165,12 +165,12 @@ class Run:
         return sorted(numbers, key=numbers.__getitem__)
 
     def restore(self) -> tuple[State, Progress] | None:
-        """The newest checkpoint, or None where there is none yet. Raises Refused for one that is spoilt."""
+        """The newest checkpoint, or None where there is none yet. Raises InputError for one that is spoilt."""
         found = self.checkpoints()
         metrics = self.path / "metrics.jsonl"
         if not found and metrics.is_file() and metrics.stat().st_size:
             where = self.path / "checkpoints"
-            raise Refused(where, f"empty, and there are epochs in {metrics.name}", "put back what was in it")
+            raise InputError(where, f"empty, and there are epochs in {metrics.name}", "put back what was in it")
         if not found:
             return None
         try:
@@ -181,7 +181,7 @@ class Run:
             right = (
                 "delete it: the run then goes on from the one before" if len(found) > 1 else "train into another --out"
             )
-            raise Refused(found[-1], f"a spoilt checkpoint ({error})", right) from error
+            raise InputError(found[-1], f"a spoilt checkpoint ({error})", right) from error
         state = State({}, {}, steps)
         for name, values in arrays.items():
             part, _, key = name.partition("/")
@@ -190,7 +190,7 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else writes to this run meanwhile. Raises Refused where somebody does."""
+        """Nobody else writes to this run meanwhile. Raises InputError where somebody does."""
         with self._lock():
             for draft in self.path.rglob(".*.tmp"):  # of a process that was killed
                 draft.unlink()
@@ -206,11 +206,13 @@ class Run:
                 file.close()
                 raise
         except BlockingIOError as error:
-            raise Refused(
+            raise InputError(
                 self.path, "is being trained by another process", "wait for it, or choose another --out"
             ) from error
         except OSError as error:
-            raise Refused(self.path, f"cannot be written: {error.strerror or error}", self._what_is_left()) from error
+            raise InputError(
+                self.path, f"cannot be written: {error.strerror or error}", self._what_is_left()
+            ) from error
         return file
 
     def _replace(self, name: str, fill: Callable[[IO[bytes]], Any]) -> None:
@@ -224,7 +226,7 @@ class Run:
             draft.replace(path)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise Refused(path, f"cannot be written: {error.strerror or error}", self._what_is_left()) from error
+            raise InputError(path, f"cannot be written: {error.strerror or error}", self._what_is_left()) from error
 
     def _what_is_left(self) -> str:
         found = self.checkpoints()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from snnlab.analysis.distances import correlation, matched, van_rossum, victor_purpura
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 # on a grid, so that spikes of two trains and of one train coincide; and anywhere
 on_grid = st.lists(st.integers(-5, 40).map(lambda step: step * 1e-3), max_size=8)
@@ -242,7 +242,7 @@ def test_only_equal_trains_have_no_distance(measure: Callable, a: list[float], b
 @given(st.integers(1, 5), st.integers(1, 20), st.integers(1, 30), st.integers(0, 2**32), st.floats(0, 0.6))
 def test_spikes_are_measured_train_by_train(samples: int, steps: int, size: int, seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    first, second = (Spikes.from_dense(rng.random((samples, steps, size)) < share, 1e-3) for _ in range(2))
+    first, second = (SpikeTrains.from_dense(rng.random((samples, steps, size)) < share, 1e-3) for _ in range(2))
     for name, measure in MEASURES.items():
         found = measure(first, second)
         assert found.shape == (samples, size)
@@ -254,7 +254,7 @@ def test_spikes_are_measured_train_by_train(samples: int, steps: int, size: int,
 @every_measure
 def test_no_samples_and_no_neurons_have_no_values(measure: Callable) -> None:
     for shape in ((0, 10, 3), (2, 10, 0)):
-        nothing = Spikes.from_dense(np.zeros(shape), 1e-3)
+        nothing = SpikeTrains.from_dense(np.zeros(shape), 1e-3)
         assert measure(nothing, nothing).shape == (shape[0], shape[2])
 
 
@@ -302,16 +302,16 @@ def test_elephant_finds_the_same_distances(scale: float) -> None:
     ],
 )
 def test_what_is_no_spike_train_is_refused(measure: Callable, given: object, complaint: str) -> None:
-    with pytest.raises(Refused, match=complaint.replace("(", r"\(")):
+    with pytest.raises(InputError, match=complaint.replace("(", r"\(")):
         measure(given, [0.1])
-    with pytest.raises(Refused, match=complaint.replace("first", "second")):
+    with pytest.raises(InputError, match=complaint.replace("first", "second")):
         measure([0.1], given)
 
 
 @every_measure
 def test_spikes_beside_times_are_refused(measure: Callable) -> None:
-    spikes = Spikes.from_dense(np.zeros((1, 5, 1)), 1e-3)
-    with pytest.raises(Refused, match="second: found Spikes beside an array"):
+    spikes = SpikeTrains.from_dense(np.zeros((1, 5, 1)), 1e-3)
+    with pytest.raises(InputError, match="second: found Spikes beside an array"):
         measure([0.1], spikes)
 
 
@@ -319,16 +319,16 @@ def test_spikes_beside_times_are_refused(measure: Callable) -> None:
 @pytest.mark.parametrize(
     ("other", "complaint"),
     [
-        (Spikes.from_dense(np.zeros((3, 5, 4)), 1e-3), "samples: found 2 and 3"),
-        (Spikes.from_dense(np.zeros((2, 6, 4)), 1e-3), "steps: found 5 and 6"),
-        (Spikes.from_dense(np.zeros((2, 5, 1)), 1e-3), "size: found 4 and 1"),
-        (Spikes.from_dense(np.zeros((2, 5, 4)), 1e-4), "dt: found 0.001 and 0.0001"),
+        (SpikeTrains.from_dense(np.zeros((3, 5, 4)), 1e-3), "samples: found 2 and 3"),
+        (SpikeTrains.from_dense(np.zeros((2, 6, 4)), 1e-3), "steps: found 5 and 6"),
+        (SpikeTrains.from_dense(np.zeros((2, 5, 1)), 1e-3), "size: found 4 and 1"),
+        (SpikeTrains.from_dense(np.zeros((2, 5, 4)), 1e-4), "dt: found 0.001 and 0.0001"),
     ],
     ids=["samples", "steps", "size", "dt"],
 )
-def test_spikes_of_different_shapes_are_refused(measure: Callable, other: Spikes, complaint: str) -> None:
-    with pytest.raises(Refused, match=f"{complaint}; both spikes must agree"):
-        measure(Spikes.from_dense(np.zeros((2, 5, 4)), 1e-3), other)
+def test_spikes_of_different_shapes_are_refused(measure: Callable, other: SpikeTrains, complaint: str) -> None:
+    with pytest.raises(InputError, match=f"{complaint}; both spikes must agree"):
+        measure(SpikeTrains.from_dense(np.zeros((2, 5, 4)), 1e-3), other)
 
 
 @pytest.mark.parametrize("wrong", [0, -1e-3, np.nan, np.inf, "5 ms", None, 1j])
@@ -337,13 +337,15 @@ def test_spikes_of_different_shapes_are_refused(measure: Callable, other: Spikes
     [(correlation, "tau", "seconds"), (van_rossum, "tau", "seconds"), (victor_purpura, "cost", "1/s")],
 )
 def test_a_parameter_that_is_not_positive_is_refused(measure: Callable, name: str, unit: str, wrong: object) -> None:
-    with pytest.raises(Refused, match=f"^{measure.__name__}: {name}: found .*; needs a positive number, .*{unit}$"):
+    with pytest.raises(InputError, match=f"^{measure.__name__}: {name}: found .*; needs a positive number, .*{unit}$"):
         measure([0.1], [0.2], **{name: wrong})
 
 
 @pytest.mark.parametrize("wrong", [-1e-9, np.nan, np.inf, "1 ms"])
 def test_a_tolerance_below_nothing_is_refused(wrong: object) -> None:
-    with pytest.raises(Refused, match="matched: tolerance: found .*; needs 0 or a positive number, finite, in seconds"):
+    with pytest.raises(
+        InputError, match="matched: tolerance: found .*; needs 0 or a positive number, finite, in seconds"
+    ):
         matched([0.1], [0.2], tolerance=wrong)
 
 

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snnlab.analysis.statistics import binned_rate, intervals, irregularity
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 dense = arrays.arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 4)))
 
 
-def trains(interval_steps: np.ndarray) -> Spikes:
+def trains(interval_steps: np.ndarray) -> SpikeTrains:
     """One neuron per row, which fires after each of the row's intervals."""
     times = np.cumsum(interval_steps, axis=1)
     neuron = np.broadcast_to(np.arange(len(times))[:, None], times.shape)
-    return Spikes.from_events(
+    return SpikeTrains.from_events(
         np.zeros_like(times), times, neuron, samples=1, steps=int(times.max()) + 1, size=len(times), dt=1e-4
     )
 
@@ -60,12 +60,12 @@ def test_dead_time_makes_a_poisson_train_more_regular() -> None:
 def test_fewer_than_three_spikes_have_no_irregularity() -> None:
     raster = np.zeros((1, 10, 4), dtype=bool)
     raster[0, [1], 1] = raster[0, [1, 5], 2] = raster[0, [1, 5, 6], 3] = True
-    assert np.isnan(irregularity(Spikes.from_dense(raster, 1e-3))).tolist() == [True, True, True, False]
+    assert np.isnan(irregularity(SpikeTrains.from_dense(raster, 1e-3))).tolist() == [True, True, True, False]
 
 
 @given(dense)
 def test_irregularity_is_standard_deviation_over_mean(raster: np.ndarray) -> None:
-    spikes = Spikes.from_dense(raster, 1e-3)
+    spikes = SpikeTrains.from_dense(raster, 1e-3)
     found = irregularity(spikes)
     assert found.shape == (spikes.size,)
     for neuron in range(spikes.size):
@@ -76,7 +76,7 @@ def test_irregularity_is_standard_deviation_over_mean(raster: np.ndarray) -> Non
 
 @given(dense)
 def test_intervals_never_reach_from_one_sample_into_the_next(raster: np.ndarray) -> None:
-    seconds, neuron = intervals(Spikes.from_dense(raster, 2e-3))
+    seconds, neuron = intervals(SpikeTrains.from_dense(raster, 2e-3))
     expected = [
         (number, gap * 2e-3)
         for number in range(raster.shape[2])
@@ -90,7 +90,7 @@ def test_intervals_never_reach_from_one_sample_into_the_next(raster: np.ndarray)
 @given(dense, st.integers(1, 15))
 def test_binned_rate_is_spikes_per_neuron_and_second(raster: np.ndarray, width: int) -> None:
     samples, steps, size = raster.shape
-    rate, edges = binned_rate(Spikes.from_dense(raster, 1e-3), bin=width * 1e-3, sample=samples - 1)
+    rate, edges = binned_rate(SpikeTrains.from_dense(raster, 1e-3), bin=width * 1e-3, sample=samples - 1)
     starts = range(0, steps, width)
     assert len(rate) == len(starts) == len(edges) - 1
     for found, start in zip(rate, starts, strict=True):
@@ -101,11 +101,11 @@ def test_binned_rate_is_spikes_per_neuron_and_second(raster: np.ndarray, width: 
 
 @pytest.mark.parametrize("width", [0.0, -1e-3, 1.5e-3, 1e-4])
 def test_a_bin_must_be_a_number_of_whole_steps(width: float) -> None:
-    with pytest.raises(Refused, match="multiple of the time step, 0.001 s"):
-        binned_rate(Spikes.from_dense(np.zeros((1, 10, 1)), 1e-3), bin=width)
+    with pytest.raises(InputError, match="multiple of the time step, 0.001 s"):
+        binned_rate(SpikeTrains.from_dense(np.zeros((1, 10, 1)), 1e-3), bin=width)
 
 
 @pytest.mark.parametrize("sample", [-1, 2])
 def test_a_sample_that_does_not_exist_is_refused(sample: int) -> None:
-    with pytest.raises(Refused, match=f"sample {sample} of 2"):
-        binned_rate(Spikes.from_dense(np.zeros((2, 10, 1)), 1e-3), bin=1e-3, sample=sample)
+    with pytest.raises(InputError, match=f"sample {sample} of 2"):
+        binned_rate(SpikeTrains.from_dense(np.zeros((2, 10, 1)), 1e-3), bin=1e-3, sample=sample)

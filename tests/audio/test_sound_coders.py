@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter1d
 from snnlab.audio.bsa import Bsa
 from snnlab.audio.coder import Coder
 from snnlab.audio.levels import Levels
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 CODERS = [Bsa(), Levels(hold=10)]
 
@@ -119,7 +119,7 @@ def test_bsa_spikes_give_the_signal_back() -> None:
     found, held = coder.reconstruct(spikes), np.repeat(frames, 10, axis=0)
     inside = slice(24, -24)  # what begins or ends at full height has no kernel to begin or end with
     assert relative_error(found[0, inside], held[inside]) < 0.25
-    shuffled = Spikes.from_dense(np.random.default_rng(0).permutation(spikes.dense()[0])[None], spikes.dt)
+    shuffled = SpikeTrains.from_dense(np.random.default_rng(0).permutation(spikes.dense()[0])[None], spikes.dt)
     assert relative_error(coder.reconstruct(shuffled)[0, inside], held[inside]) > 0.4
 
 
@@ -132,7 +132,7 @@ def test_bsa_reconstructs_by_convolution_with_the_kernel(fired: np.ndarray) -> N
         for late, weight in enumerate(coder.kernel):
             if 0 <= step - 1 + late < steps:
                 expected[sample, step - 1 + late, channel] += weight / 3.0
-    np.testing.assert_allclose(coder.reconstruct(Spikes.from_dense(fired, 1e-3)), expected, atol=1e-15)
+    np.testing.assert_allclose(coder.reconstruct(SpikeTrains.from_dense(fired, 1e-3)), expected, atol=1e-15)
 
 
 # Level crossing -----------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_a_channel_is_coded_alone(coder: Coder) -> None:
 def test_what_is_no_cochleagram_is_refused(
     coder: Coder, frames: np.ndarray, options: dict[str, Any], complaint: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         coder.encode(frames, **({"frame": 0.016} | options))
     assert complaint in str(refused.value)
 
@@ -257,11 +257,11 @@ def test_what_is_no_cochleagram_is_refused(
     ],
 )
 def test_what_is_no_code_is_refused(made: type, options: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         made(**options)
     assert complaint in str(refused.value)
 
 
 def test_an_odd_number_of_neurons_has_no_on_and_off() -> None:
-    with pytest.raises(Refused, match="3 neurons"):
-        Levels().reconstruct(Spikes.from_dense(np.zeros((1, 5, 3)), 1e-3))
+    with pytest.raises(InputError, match="3 neurons"):
+        Levels().reconstruct(SpikeTrains.from_dense(np.zeros((1, 5, 3)), 1e-3))

@@ -15,7 +15,7 @@ from scipy import signal
 from snnlab.audio.ear import Cochlea
 from snnlab.audio.gammatone import Gammatone, erb, erb_number
 from snnlab.audio.lyon import Lyon
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 EARS = [Lyon(), Gammatone()]
 
@@ -227,7 +227,7 @@ def test_cochleagrams_are_finite_and_nowhere_below_0(rate: int, decimation: int,
     ],
 )
 def test_what_is_no_sound_is_refused(ear: Cochlea, sound: np.ndarray, complaint: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         ear.cochleagram(sound)
     assert complaint in str(refused.value)
 
@@ -248,6 +248,6 @@ def test_what_is_no_sound_is_refused(ear: Cochlea, sound: np.ndarray, complaint:
 )
 def test_what_is_no_ear_is_refused(module: str, options: dict[str, Any], complaint: str) -> None:
     made = getattr(importlib.import_module(f"snnlab.audio.{module}"), module.capitalize())
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         made(**options)
     assert complaint in str(refused.value)

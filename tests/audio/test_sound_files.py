@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab.audio.files import Sound, read
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 RATE = 12500
 TONE = np.round(12000 * np.sin(np.arange(3000) / 7)).astype(np.int16)
@@ -57,7 +57,7 @@ def file(tmp_path: Path) -> Path:
 
 def refusal(file: Path, content: bytes, **options: float) -> str:
     file.write_bytes(content)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         read(file, **options)  # type: ignore[arg-type]
     line = str(refused.value)
     assert "\n" not in line
@@ -168,14 +168,14 @@ def test_what_the_lower_rate_cannot_hold_is_filtered_away() -> None:
 
 
 def test_a_rate_in_no_small_ratio_is_refused() -> None:
-    with pytest.raises(Refused, match="12500 Hz to 12497 Hz; needs a ratio"):
+    with pytest.raises(InputError, match="12500 Hz to 12497 Hz; needs a ratio"):
         Sound(np.zeros(10), 12500).at(12497)
 
 
 @pytest.mark.parametrize("rate", [500, 500_000])
 def test_a_rate_that_no_sound_has_is_refused_as_that(rate: int) -> None:
     """Though its ratio is small."""
-    with pytest.raises(Refused, match=f"{rate} samples per second; needs 1000 to 384000$"):
+    with pytest.raises(InputError, match=f"{rate} samples per second; needs 1000 to 384000$"):
         Sound(np.zeros(10), 12500).at(rate)
 
 
@@ -236,7 +236,7 @@ def test_a_long_sound_is_refused_unless_it_is_allowed(file: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, found in {"missing.wav": "no such file", ".": "not a file", "pipe": "not a file"}.items():
-        with pytest.raises(Refused, match=found):
+        with pytest.raises(InputError, match=found):
             read(tmp_path / name)
 
 
@@ -244,7 +244,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_refused(file: Path) -> None:
     file.write_bytes(WAV)
     file.chmod(0)
-    with pytest.raises(Refused, match="cannot be read: Permission denied"):
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
         read(file)
 
 
@@ -266,7 +266,7 @@ def heard_or_refused(content: bytes) -> Sound | None:
         path.write_bytes(content)
         try:
             sound = read(path)
-        except Refused as refused:
+        except InputError as refused:
             assert "\n" not in str(refused)
             return None
     assert sound.values.dtype == np.float64

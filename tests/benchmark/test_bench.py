@@ -17,9 +17,9 @@ from small_run import ENVIRONMENT, OPTIONS, arrays, trained
 
 from snnlab.benchmark.records import Row, read
 from snnlab.benchmark.runner import Failure, Plan, bench, plans
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.training.loop import evaluate
 
 WORDS = ["--experiments", "hm2bp-digits", *(f"--set={key}={value}" for key, value in OPTIONS.items())]
@@ -29,7 +29,7 @@ CHILD: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return trained(tmp_path_factory.mktemp("bench") / "run", seed=1)
 
 
@@ -47,12 +47,12 @@ def learned(row: Row) -> tuple[Any, ...]:
     return row.key, row.test_curve, row.train_curve, row.cost, row.network, row.epochs
 
 
-def accuracies(study: Study) -> list[float]:
+def accuracies(study: Run) -> list[float]:
     lines = (study.run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["test_accuracy"] for line in lines]
 
 
-def test_a_row_is_what_the_training_and_its_evaluation_say(file: Path, finished: Study) -> None:
+def test_a_row_is_what_the_training_and_its_evaluation_say(file: Path, finished: Run) -> None:
     (_, row) = run(file, 2)
     assert isinstance(row, Row)
     assert row.seed == 1 and row.epochs == 2 and row.network == "64-24-10"
@@ -178,7 +178,7 @@ def test_seeds_come_one_after_another_for_all_experiments() -> None:
     assert [(plan.experiment, plan.seed) for plan in made] == [
         ("hm2bp-digits", 0), ("hm2bp-mnist", 0), ("hm2bp-digits", 1), ("hm2bp-mnist", 1),
     ]  # fmt: skip
-    with pytest.raises(Refused, match="--set rule.magic: no such option"):
+    with pytest.raises(InputError, match="--set rule.magic: no such option"):
         plans(["hm2bp-digits"], 1, {"rule.magic": "1"})
 
 

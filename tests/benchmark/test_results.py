@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from snnlab.benchmark.records import Row, appending, key_of, plain, read
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 
 DIGITS = EXPERIMENTS["hm2bp-digits"]
@@ -72,9 +72,9 @@ def test_wherever_a_write_was_cut_off_the_rows_before_it_are_kept(file: Path) ->
 def test_a_file_of_something_else_is_refused_and_left_alone(text: str, file: Path) -> None:
     for given in (text, ROW.line() + text):
         file.write_text(given, encoding="utf-8")
-        with pytest.raises(Refused, match="bench.jsonl: line [12]"):
+        with pytest.raises(InputError, match="bench.jsonl: line [12]"):
             read(file)
-        with pytest.raises(Refused, match="bench.jsonl: line [12]"), appending(file):
+        with pytest.raises(InputError, match="bench.jsonl: line [12]"), appending(file):
             pass
         assert file.read_text(encoding="utf-8") == given
 
@@ -92,19 +92,19 @@ def test_a_file_of_something_else_is_refused_and_left_alone(text: str, file: Pat
 )  # fmt: skip
 def test_a_row_that_no_bench_writes_is_refused_by_field(changes: dict[str, Any], file: Path) -> None:
     file.write_text(spoilt(**changes), encoding="utf-8")
-    with pytest.raises(Refused, match=f"line 1: {next(iter(changes))}: found"):
+    with pytest.raises(InputError, match=f"line 1: {next(iter(changes))}: found"):
         read(file)
 
 
 def test_an_accuracy_that_is_not_that_of_the_last_epoch_is_refused(file: Path) -> None:
     file.write_text(spoilt(test_accuracy=max(ROW.test_curve)), encoding="utf-8")
-    with pytest.raises(Refused, match="test_accuracy: found 0.9; needs that of the last epoch"):
+    with pytest.raises(InputError, match="test_accuracy: found 0.9; needs that of the last epoch"):
         read(file)
 
 
 def test_angles_of_other_epochs_than_the_row_has_are_refused(file: Path) -> None:
     file.write_text(spoilt(angles={"a": [1.0]}), encoding="utf-8")
-    with pytest.raises(Refused, match="line 1: angles: found of other epochs; needs one for each of 2"):
+    with pytest.raises(InputError, match="line 1: angles: found of other epochs; needs one for each of 2"):
         read(file)
 
 
@@ -119,7 +119,7 @@ def test_a_row_counts_once_however_often_it_stands_there(file: Path) -> None:
 def test_two_rows_of_one_training_that_contradict_each_other_are_refused(file: Path) -> None:
     """No seed has two accuracies; one of them was changed by hand."""
     file.write_text(ROW.line() + replace(ROW, test_curve=[0.8, 0.75]).line(), encoding="utf-8")
-    with pytest.raises(Refused, match="line 2: hm2bp-digits, seed 0, is there already with other accuracies"):
+    with pytest.raises(InputError, match="line 2: hm2bp-digits, seed 0, is there already with other accuracies"):
         read(file)
 
 
@@ -136,7 +136,7 @@ def test_rows_are_told_apart_by_experiment_options_cards_and_seed() -> None:
 
 
 def test_one_process_at_a_time_adds_rows(file: Path) -> None:
-    with appending(file), pytest.raises(Refused, match="another process adds rows"), appending(file):
+    with appending(file), pytest.raises(InputError, match="another process adds rows"), appending(file):
         pass
     with appending(file):
         pass
@@ -148,14 +148,14 @@ def test_what_fails_beside_the_file_is_not_blamed_on_it(file: Path) -> None:
 
 
 def test_a_file_that_is_missing_or_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="No such file"):
+    with pytest.raises(InputError, match="No such file"):
         read(tmp_path / "nothing.jsonl")
     (tmp_path / "thesis").write_text("eight years", encoding="utf-8")
-    with pytest.raises(Refused, match="cannot be written"), appending(tmp_path / "thesis" / "bench.jsonl"):
+    with pytest.raises(InputError, match="cannot be written"), appending(tmp_path / "thesis" / "bench.jsonl"):
         pass
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
-        with pytest.raises(Refused, match="not a file"), appending(place):
+        with pytest.raises(InputError, match="not a file"), appending(place):
             pass
-        with pytest.raises(Refused, match="not a file"):
+        with pytest.raises(InputError, match="not a file"):
             read(place)

@@ -12,7 +12,7 @@ from test_results import ROW
 from snnlab import plots
 from snnlab.benchmark.records import Row, plain
 from snnlab.benchmark.suites import CREDIT, SUITES, Entry, Suite
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Course
 from snnlab.report import comparison
@@ -63,7 +63,7 @@ def test_rows_of_other_options_are_no_part_of_a_suite() -> None:
 
 def test_rows_that_contradict_their_options_are_refused() -> None:
     longer = row("backprop-layers-mnist", {"epochs": "2"}, 2, [0.1, 0.2, 0.3], [0.0] * 3)
-    with pytest.raises(Refused, match=r"^rows: BP with the same options after 2 and 3 epochs; one of the two"):
+    with pytest.raises(InputError, match=r"^rows: BP with the same options after 2 and 3 epochs; one of the two"):
         comparison.rows_of(TWO, [*ROWS, longer], {})
 
 
@@ -101,7 +101,7 @@ def test_angles_beyond_the_right_one_are_seen(tmp_path: Path, monkeypatch: pytes
 
 def test_courses_that_do_not_fit_are_refused() -> None:
     ax = plots.figure()[1][0, 0]
-    with pytest.raises(Refused, match=r"courses: 'c'; needs one of a, b"):
+    with pytest.raises(InputError, match=r"courses: 'c'; needs one of a, b"):
         plots.courses({"c": Course(np.ones(2), np.ones((1, 2)))}, ax, names=["a", "b"])
-    with pytest.raises(Refused, match=r"courses of a: values \(1, 2\) at \(3,\); needs \(seeds, points\)"):
+    with pytest.raises(InputError, match=r"courses of a: values \(1, 2\) at \(3,\); needs \(seeds, points\)"):
         plots.courses({"a": Course(np.ones(3), np.ones((1, 2)))}, ax, names=["a", "b"])

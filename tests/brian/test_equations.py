@@ -21,7 +21,7 @@ from snnlab import cards
 from snnlab.brian import equations
 from snnlab.cards import grammar
 from snnlab.cards.grammar import GrammarError
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Population, Receptor
 
 LIF, PYRAMID = cards.cell("lif"), cards.cell("pinsky_rinzel")
@@ -48,7 +48,7 @@ def test_a_plain_number_is_already_si() -> None:
 
 @pytest.mark.parametrize("text", ["1 mA", "1", "1 mV/ms", "volt", "1 volt**2", "a lot"])
 def test_another_dimension_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="^here: "):
+    with pytest.raises(InputError, match="^here: "):
         equations.si(text, "volt", "here")
 
 
@@ -71,13 +71,13 @@ def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
         equations.unit(text)
     try:
         equations.si(text, "volt", "here")
-    except Refused as error:
-        assert error.where == "here"
+    except InputError as error:
+        assert error.field == "here"
 
 
 @pytest.mark.parametrize("time", [0, -1.0, math.nan, math.inf, "0 ms", "1 mV", "soon"])
 def test_a_time_that_is_none_is_refused(time: float | str) -> None:
-    with pytest.raises(Refused, match="^here: "):
+    with pytest.raises(InputError, match="^here: "):
         equations.seconds(time, "here")
 
 
@@ -120,7 +120,7 @@ def test_a_receptor_cannot_take_a_name_of_the_cell() -> None:
     lines = grammar.parse_equations(f"dv_th/dt = -v_th/second : siemens\n{SYNAPSE.equations[1]}".replace("g*", "v_th*"))
     clash = replace(SYNAPSE, equations=lines, on_spike="v_th")
     taken = replace(LIF, parameters={**LIF.parameters, "v_th_x": "1"})
-    with pytest.raises(Refused, match="^receptor 'x': 'v_th_x' is already defined on models/lif.toml"):
+    with pytest.raises(InputError, match="^receptor 'x': 'v_th_x' is already defined on models/lif.toml"):
         equations.compose(Population("cells", taken, 1, receptors={"x": Receptor(clash, "soma")}))
 
 

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from snnlab import cards
 from snnlab.brian import Pulse, simulate, simulate_each
 from snnlab.data.recording import Recording
-from snnlab.data.spikes import Spikes, stack
+from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered
 
 LIF = cards.cell("lif")
 TAU, RESISTANCE, REST, THRESHOLD, REFRACTORY = 20e-3, 1e8, -60e-3, -50e-3, 5e-3  # of the card lif
 
 
-def spikes_of(*trains: list[int], steps: int, dt: float = 1e-3) -> Spikes:
+def spikes_of(*trains: list[int], steps: int, dt: float = 1e-3) -> SpikeTrains:
     """One sample in which neuron k fires in the steps `trains[k]`."""
     pairs = [(step, neuron) for neuron, train in enumerate(trains) for step in train]
     step, neuron = np.array(pairs, dtype=int).reshape(-1, 2).T
     sample = np.zeros_like(step)
-    return Spikes.from_events(sample, step, neuron, samples=1, steps=steps, size=len(trains), dt=dt)
+    return SpikeTrains.from_events(sample, step, neuron, samples=1, steps=steps, size=len(trains), dt=dt)
 
 
 def relay(weights: NDArray[np.float64], *, delay: float = 0.0, dt: float = 1e-3) -> Circuit:
@@ -179,7 +179,7 @@ def test_two_layers_spike_where_plain_python_spikes(
     weights = [rng.normal(1.0, 3.0, one.weights.shape) for one in circuit.projections]
     circuit = circuit.with_weights({one.name: w for one, w in zip(circuit.projections, weights, strict=True)})
     seen = rng.random((80, sizes[0])) < 0.15
-    recording = simulate(circuit, {"eye": Spikes.from_dense(seen[None], 1e-3)}, "80 ms")
+    recording = simulate(circuit, {"eye": SpikeTrains.from_dense(seen[None], 1e-3)}, "80 ms")
     for layer, w in zip("ab", weights, strict=True):
         seen = stepped(seen, w, tau_m, tau_s, v_th, rest, exact=card == "lif_exp")
         np.testing.assert_array_equal(recording.spikes[layer].dense()[0], seen)
@@ -192,7 +192,7 @@ def test_the_stepping_in_plain_python_notices_a_spike_that_comes_a_step_early() 
     outputs = [stepped(np.roll(seen, -k, axis=0), weights, 64, 8, 20, 2, exact=True) for k in (0, 1)]
     circuit = layered(Source("eye", 3), [Population("cells", cards.cell("lif_exp"), 1)], "synapse", "1 ms")
     circuit = circuit.with_weights({"eye->cells.synapse": weights})
-    recording = simulate(circuit, {"eye": Spikes.from_dense(seen[None], 1e-3)}, "80 ms")
+    recording = simulate(circuit, {"eye": SpikeTrains.from_dense(seen[None], 1e-3)}, "80 ms")
     assert len(recording.spikes["cells"]) > 3
     found = recording.spikes["cells"].dense()[0]
     assert [np.array_equal(found, output) for output in outputs] == [True, False]
@@ -311,7 +311,7 @@ def test_the_same_seed_gives_the_same_noise_and_another_seed_another(tmp_path: P
 
 def test_a_batch_gives_each_sample_what_it_gives_alone() -> None:
     rng = np.random.default_rng(2)
-    batch = stack([Spikes.from_dense(rng.random((1, 60, 8)) < p, 1e-3) for p in (0.3, 0.0, 0.1)])
+    batch = stack([SpikeTrains.from_dense(rng.random((1, 60, 8)) < p, 1e-3) for p in (0.3, 0.0, 0.1)])
     circuit = layered(
         Source("eye", 8), [Population(name, cards.cell("lif_exp"), 5) for name in "ab"], "synapse", "1 ms"
     )

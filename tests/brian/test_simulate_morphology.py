@@ -15,7 +15,7 @@ from test_morphology import comb
 from snnlab import cards
 from snnlab.brian import Pulse, simulate_morphology
 from snnlab.data.recording import Recording
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.morphology import parse_swc
 
 R_M, R_I, REST = 1.0, 1.5, -0.07  # ohm m2, ohm m, volt: 0.1 mS/cm2, 150 ohm cm, -70 mV
@@ -230,7 +230,7 @@ def test_as_many_branch_points_one_after_another_as_are_allowed_can_be_run() -> 
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(options: dict, says: str) -> None:
     options = {"inject": {}, "record": [1]} | options
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         run(CYLINDER, options.pop("inject"), "300 ms" if "g_L" in str(options) else "1 ms", **options)
     assert str(refusal.value).startswith(says)
 
@@ -253,7 +253,7 @@ def test_a_card_that_is_no_membrane_is_refused(old: str, new: str, says: str, tm
     text = (cards.shelf("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "own.toml").write_text(text.replace(old, new), encoding="utf-8")
-    with pytest.raises(Refused, match="own.toml") as refusal:
+    with pytest.raises(InputError, match="own.toml") as refusal:
         run(CYLINDER, {}, "1 ms", cell=cards.cell(tmp_path / "own.toml"), record=[1])
     assert says in str(refusal.value)
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.brian import simulate, simulate_each
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.weights import Convolution, Pooling, forward
@@ -65,7 +65,7 @@ def place(name: str) -> str:
 
 
 def by_hand(
-    weights: Mapping[str, NDArray[np.float64]], given: Mapping[str, Rates], learning: NDArray[np.bool_],
+    weights: Mapping[str, NDArray[np.float64]], given: Mapping[str, RateInput], learning: NDArray[np.bool_],
     cells_first: bool = False,
 ) -> tuple[list[Arrays], list[Arrays], list[Arrays], Arrays]:  # fmt: skip
     """Potentials, dendrites and weights at the start of each of the steps, and the weights after the last."""
@@ -99,16 +99,16 @@ def by_hand(
     return us, vs, ws, w
 
 
-def microcircuit(seed: int = 0) -> tuple[Circuit, dict[str, Rates], Arrays]:
+def microcircuit(seed: int = 0) -> tuple[Circuit, dict[str, RateInput], Arrays]:
     """Three layers with random weights, what they hear in four stretches, and the plastic weights."""
     rng = np.random.default_rng(seed)
     circuit = Microcircuit(hidden=(4, 3), bias=True).circuit((5,), 2, "0.1 ms")
     weights = {one.name: rng.uniform(-1, 1, one.weights.shape) for one in circuit.projections if one.plasticity}
     given = {
-        "input": Rates(rng.random((1, 4, 5))),
-        "bias": Rates.steady(np.ones((1, 1))),
-        "target": Rates(rng.normal(size=(1, 2, 2))),
-        "nudge": Rates(np.array([[[1.0], [0.0], [1.0], [1.0]]])),
+        "input": RateInput(rng.random((1, 4, 5))),
+        "bias": RateInput.steady(np.ones((1, 1))),
+        "target": RateInput(rng.normal(size=(1, 2, 2))),
+        "nudge": RateInput(np.array([[[1.0], [0.0], [1.0], [1.0]]])),
     }
     return circuit.with_weights(weights), given, weights
 
@@ -181,7 +181,7 @@ def test_while_learning_rests_nothing_of_it_moves() -> None:
 
 def test_a_batch_gives_for_each_sample_what_it_gives_alone() -> None:
     circuit, given, _ = microcircuit()
-    three = {name: Rates(np.concatenate([one.values * k for k in (1, 2, -1)])) for name, one in given.items()}
+    three = {name: RateInput(np.concatenate([one.values * k for k in (1, 2, -1)])) for name, one in given.items()}
     together = list(simulate_each(circuit, three, "2 ms", record=EVERY))
     for k, recording in enumerate(together):
         alone = run(circuit, {name: one.sample(k) for name, one in three.items()}, 20, record=EVERY)
@@ -226,7 +226,7 @@ def test_several_projections_onto_one_input_are_summed() -> None:
     rng = np.random.default_rng(1)
     weights = [rng.normal(size=(size, 6)) for size in (2, 5, 1)]
     values = [rng.normal(size=(1, 2, size)) for size in (2, 5, 1)]
-    given = {f"eye{k}": Rates(one) for k, one in enumerate(values)}
+    given = {f"eye{k}": RateInput(one) for k, one in enumerate(values)}
     found = run(heard(*weights), given, 4, record={"cells": ["v_B", "v_A"]})
     total = sum(one[0] @ w for one, w in zip(values, weights, strict=True))
     # already in the first step, and anew with the second stretch
@@ -240,7 +240,7 @@ def test_two_inputs_of_a_cell_hear_their_own() -> None:
     base = heard(one, other)
     wires = (base.projections[0], replace(base.projections[1], receptor="inhibition"))
     values = rng.normal(size=(1, 3))
-    given = {"eye0": Rates.steady(values), "eye1": Rates.steady(-values)}
+    given = {"eye0": RateInput.steady(values), "eye1": RateInput.steady(-values)}
     found = run(replace(base, projections=wires), given, 2, record={"cells": ["v_B", "v_I", "v_TD"]})
     for variable, expected in (("v_B", values @ one), ("v_I", -values @ other), ("v_TD", np.zeros((1, 6)))):
         np.testing.assert_allclose(found.trace("cells", variable).values[:1], expected, rtol=1e-12)
@@ -259,7 +259,7 @@ def test_two_inputs_of_a_cell_hear_their_own() -> None:
 )
 def test_every_kind_of_weights_is_heard(weights: Any) -> None:
     values = np.random.default_rng(3).normal(size=(1, weights.shape[0]))
-    found = run(heard(weights), {"eye0": Rates.steady(values)}, 1, record={"cells": ["v_B"]},
+    found = run(heard(weights), {"eye0": RateInput.steady(values)}, 1, record={"cells": ["v_B"]},
                 neurons={"cells": range(weights.shape[1])})  # fmt: skip
     np.testing.assert_allclose(found.trace("cells", "v_B").values, forward(weights, values), atol=1e-12)
 
@@ -282,7 +282,7 @@ def test_no_name_that_a_person_chose_reaches_brian() -> None:
         nodes = (Source(eye, 2), *(Population(name, PYRAMID, 2) for name in (one, two, three, four)))
         wires = [Projection(pre, post, "basal", np.full((2, 2), 0.3), plasticity=rule)
                  for pre, post in ((eye, one), (one, two), (two, three), (three, four), (four, one))]  # fmt: skip
-        given = {eye: Rates.steady(np.ones((1, 2)))}
+        given = {eye: RateInput.steady(np.ones((1, 2)))}
         learning = np.arange(30) > 3
         found.append(run(Circuit(nodes, tuple(wires), "0.1 ms"), given, 30, record={four: ["u"]}, plastic=learning))
     np.testing.assert_array_equal(found[0].trace("w", "u").values, found[1].trace("top", "u").values)
@@ -294,7 +294,7 @@ def test_noise_spreads_a_soma_around_what_it_hears() -> None:
     sigma, size = 0.3, 4000
     base = heard(np.full((1, size), 0.8))
     cells = Population("cells", PYRAMID, size, {"sigma": f"{sigma} ms**-0.5"})
-    given = {"eye0": Rates.steady(np.ones((1, 1)))}
+    given = {"eye0": RateInput.steady(np.ones((1, 1)))}
     found = run(replace(base, nodes=(base.nodes[0], cells)), given, 200, record={"cells": ["u"]}, seed=4,
                 neurons={"cells": range(size)}).trace("cells", "u").values[-1]  # fmt: skip
     variance = sigma**2 / (2 * 1.9) / (1 - 0.19 / 2)
@@ -313,7 +313,7 @@ def small(**more: Any) -> Circuit:
 
 
 def steady(value: float = 1.0, stretches: int = 1, size: int = 1, samples: int = 1) -> dict[str, Any]:
-    return {"eye0": Rates(np.full((samples, stretches, size), value))}
+    return {"eye0": RateInput(np.full((samples, stretches, size), value))}
 
 
 def both_ways() -> Circuit:
@@ -329,7 +329,7 @@ def taught(**changed: str) -> Circuit:
     return heard(ONE, plasticity=Plastic(rule))
 
 
-QUIET = {"eye0": Spikes.from_dense(np.zeros((1, 10, 1), dtype=bool), 1e-4)}
+QUIET = {"eye0": SpikeTrains.from_dense(np.zeros((1, 10, 1), dtype=bool), 1e-4)}
 NAME = "eye0->cells.basal"
 
 CASES: dict[str, tuple[Callable[[], object], str]] = {
@@ -380,7 +380,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize(("attempt", "said"), CASES.values(), ids=CASES)
 def test_it_is_refused_in_one_line(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said) as refusal:
+    with pytest.raises(InputError, match=said) as refusal:
         attempt()
     assert "\n" not in str(refusal.value)
 
@@ -394,5 +394,5 @@ def test_a_source_nobody_listens_to_may_say_either() -> None:
 @pytest.mark.parametrize("eta", ["1e308 kHz", "-1e308 kHz"])
 def test_weights_that_stop_being_numbers_are_named_with_their_projection(eta: str) -> None:
     rule = Plastic(RULE.card, {"eta": eta})
-    with pytest.raises(Refused, match=r"^projection 'eye0->cells.basal': 'w' is no finite .* or slower learning$"):
+    with pytest.raises(InputError, match=r"^projection 'eye0->cells.basal': 'w' is no finite .* or slower learning$"):
         run(heard(ONE, plasticity=rule), steady(), 100)

@@ -14,8 +14,8 @@ import scipy.sparse
 
 from snnlab import cards
 from snnlab.brian import Pulse, simulate, simulate_each
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone
 
 LIF = cards.cell("lif")
@@ -28,8 +28,8 @@ def eye(**changed: Any) -> Circuit:
     return Circuit((Source("eye", 2), cells), (wires,), changed.pop("dt", "1 ms"))
 
 
-def spikes(samples: int = 1, steps: int = 10, size: int = 2, dt: float = 1e-3) -> Spikes:
-    return Spikes.from_dense(np.zeros((samples, steps, size), dtype=bool), dt)
+def spikes(samples: int = 1, steps: int = 10, size: int = 2, dt: float = 1e-3) -> SpikeTrains:
+    return SpikeTrains.from_dense(np.zeros((samples, steps, size), dtype=bool), dt)
 
 
 def run(circuit: Circuit | None = None, inputs: Any = None, duration: Any = "10 ms", **more: Any) -> None:
@@ -147,7 +147,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize(("attempt", "said"), CASES.values(), ids=CASES)
 def test_it_is_refused_in_one_line(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said) as refusal:
+    with pytest.raises(InputError, match=said) as refusal:
         attempt()
     assert "\n" not in str(refusal.value)
 
@@ -166,21 +166,21 @@ def test_a_cell_without_threshold_cannot_project(tmp_path: Path) -> None:
     graded = replace(LIF, threshold="", reset="", refractory="", id="graded")
     cells = [Population("graded", replace(graded, equations=graded.equations), 1), eye()["cells"]]
     wires = Projection("graded", "cells", "synapse", np.ones((1, 3)))
-    with pytest.raises(Refused, match=r"^projection 'graded->cells.synapse': 'graded' has no threshold"):
+    with pytest.raises(InputError, match=r"^projection 'graded->cells.synapse': 'graded' has no threshold"):
         simulate(Circuit(tuple(cells), (wires,), "1 ms"), {}, "5 ms")
 
 
 def test_a_method_that_cannot_take_the_receptors_is_named() -> None:
     receptor = Receptor(cards.synapse("exponential_conductance"), "soma")
     cells = Population("cells", LIF, 1, receptors={"ampa": receptor}, method="exact")
-    with pytest.raises(Refused, match=r"^circuit: .*could not be separated.* another method"):
+    with pytest.raises(InputError, match=r"^circuit: .*could not be separated.* another method"):
         simulate(Circuit((cells,), (), "0.1 ms"), {}, "5 ms")
 
 
 def test_a_missing_parameter_is_not_taken_from_the_callers_variables() -> None:
     g_L = 10e-9 * brian2.siemens  # noqa: N806 - the trap: the card's own name in the caller's frame
     lost = replace(LIF, parameters={name: text for name, text in LIF.parameters.items() if name != "g_L"})
-    with pytest.raises(Refused, match="g_L"):
+    with pytest.raises(InputError, match="g_L"):
         simulate(alone(lost), {}, "1 ms")
     # the same trap, without the guard
     group = brian2.NeuronGroup(1, "dv/dt = -g_L*v/(200*pF) : volt", method="euler")
@@ -216,7 +216,7 @@ def runaway(folder: Path) -> Circuit:
 def test_a_variable_that_stops_being_a_number_is_named_with_its_time(tmp_path: Path) -> None:
     """x = 1/(0.1 - t/s): the pole lies at 100 ms, and the numbers end a few steps after it."""
     with pytest.raises(
-        Refused, match=r"^population 'cell': 'x' is no finite number from 0\.1\d* s on; use a smaller dt"
+        InputError, match=r"^population 'cell': 'x' is no finite number from 0\.1\d* s on; use a smaller dt"
     ):
         simulate(runaway(tmp_path), {}, "200 ms")
     assert np.isfinite(simulate(runaway(tmp_path), {}, "90 ms", record={"cell": ["x"]}).trace("cell", "x").values).all()
@@ -229,7 +229,7 @@ def test_in_a_batch_the_samples_before_the_lost_one_are_handed_out(tmp_path: Pat
     circuit = Circuit((Source("eye", 1), cell), (Projection("eye", "cell", "x", np.full((1, 2), 50.0)),), "1 ms")
     fires = np.zeros((3, 100, 1), dtype=bool)
     fires[1, 5] = True
-    runs = simulate_each(circuit, {"eye": Spikes.from_dense(fires, 1e-3)}, "100 ms")
+    runs = simulate_each(circuit, {"eye": SpikeTrains.from_dense(fires, 1e-3)}, "100 ms")
     assert len(next(runs).spikes["eye"]) == 0
-    with pytest.raises(Refused, match="'x' is no finite number from 0.0"):
+    with pytest.raises(InputError, match="'x' is no finite number from 0.0"):
         next(runs)

@@ -14,12 +14,12 @@ from brian2.devices.device import get_device, reset_device
 from snnlab import cards
 from snnlab.brian import Pulse, run, simulate
 from snnlab.data.recording import Recording
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, random_wiring
 
 
-def network(seed: int) -> tuple[Circuit, dict[str, Spikes | Pulse | np.ndarray]]:
+def network(seed: int) -> tuple[Circuit, dict[str, SpikeTrains | Pulse | np.ndarray]]:
     """Cells of two cards and a source, wired at random with delays, driven by spikes and by a current."""
     rng = np.random.default_rng(seed)
     conductance = cards.synapse("exponential_conductance")
@@ -39,7 +39,7 @@ def network(seed: int) -> tuple[Circuit, dict[str, Spikes | Pulse | np.ndarray]]
         Projection("pyramids", "layer", "synapse", rng.normal(3, 5, (80, 30))),
         Projection("baskets", "layer", "synapse", rng.normal(0, 90, (5, 30))),
     )
-    seen = Spikes.from_dense(rng.random((1, 900, 20)) < 0.01, 1e-4)
+    seen = SpikeTrains.from_dense(rng.random((1, 900, 20)) < 0.01, 1e-4)
     inputs = {
         "eye": seen,
         "baskets.soma": Pulse("1 uA/cm**2", "10 ms"),
@@ -48,7 +48,7 @@ def network(seed: int) -> tuple[Circuit, dict[str, Spikes | Pulse | np.ndarray]]
     return Circuit((Source("eye", 20), pyramids, baskets, layer), wires, "0.1 ms"), inputs
 
 
-def recorded(circuit: Circuit, inputs: dict[str, Spikes | Pulse | np.ndarray], target: str) -> Recording:
+def recorded(circuit: Circuit, inputs: dict[str, SpikeTrains | Pulse | np.ndarray], target: str) -> Recording:
     record = {"pyramids": ["v", "g_ampa", "I"], "layer": ["q"], "baskets": ["v"]}
     return simulate(circuit, inputs, "100 ms", record=record, neurons={"pyramids": [3, 70]}, target=target)
 
@@ -97,7 +97,7 @@ def test_a_variable_lost_in_a_compiled_program_is_named_with_its_time() -> None:
     said = []
     for target in ("numpy", "cpp"):
         with pytest.raises(
-            Refused, match=r"^population 'cell': '[hmnv]' is no finite number from 0\.\d+ s on"
+            InputError, match=r"^population 'cell': '[hmnv]' is no finite number from 0\.\d+ s on"
         ) as refusal:
             simulate(circuit, {"cell.membrane": Pulse("10 uA/cm**2")}, "50 ms", target=target)
         said.append(str(refusal.value))
@@ -107,7 +107,7 @@ def test_a_variable_lost_in_a_compiled_program_is_named_with_its_time() -> None:
 def test_without_a_compiler_cpp_is_refused_and_numpy_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "/nonexistent")
     before = (dict(brian2.prefs), get_device())
-    with pytest.raises(Refused, match=r"^CXX: no program '/nonexistent'"):
+    with pytest.raises(InputError, match=r"^CXX: no program '/nonexistent'"):
         simulate(alone(cards.cell("lif")), {}, "5 ms", target="cpp")
     assert before == (dict(brian2.prefs), get_device())
     simulate(alone(cards.cell("lif")), {}, "5 ms")
@@ -117,7 +117,7 @@ def test_a_person_in_the_midst_of_their_own_standalone_simulation_keeps_it() -> 
     brian2.set_device("cpp_standalone", build_on_run=False)
     try:
         mine = brian2.NeuronGroup(1, "x : 1")
-        with pytest.raises(Refused, match=r"^target: Brian2's C\+\+ device is in use"):
+        with pytest.raises(InputError, match=r"^target: Brian2's C\+\+ device is in use"):
             simulate(alone(cards.cell("lif")), {}, "5 ms", target="cpp")
         found = simulate(alone(cards.cell("lif")), {"cell.soma": Pulse("0.5 nA")}, "50 ms")
         assert len(found.spikes["cell"]) > 0

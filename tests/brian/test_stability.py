@@ -14,7 +14,7 @@ from snnlab import cards
 from snnlab.brian import simulate
 from snnlab.brian.stability import check_stable
 from snnlab.cards import Cell
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Population, alone
 
 
@@ -32,7 +32,7 @@ def stable(cell: Cell, dt: float, **parameters: float | str) -> str:
     """What is said of the cell in steps of `dt` seconds, nothing if it is let pass."""
     try:
         check_stable(Population("cells", cell, 3, parameters), dt)
-    except Refused as refused:
+    except InputError as refused:
         return str(refused)
     return ""
 
@@ -92,7 +92,7 @@ def test_it_is_looked_at_from_the_start(tmp_path: Path) -> None:
     assert "does not decay by itself" in stable(cell, 1e-4)
     for start in (1.0, "1", np.array([1.0, 0.0, 0.0])):
         check_stable(Population("cells", cell, 3, start={"x": start}), 0.99e-3)
-    with pytest.raises(Refused, match=r"the largest stable step is 1 ms$"):
+    with pytest.raises(InputError, match=r"the largest stable step is 1 ms$"):
         check_stable(Population("cells", cell, 3, start={"x": 1.0}), 1.01e-3)
 
 
@@ -104,6 +104,6 @@ def test_a_cell_that_is_not_heard_and_another_method_are_let_pass(tmp_path: Path
 
 
 def test_simulate_refuses_before_it_runs() -> None:
-    with pytest.raises(Refused, match=r"^population 'cell' .*interneuron.toml\): unstable .* step is 0.01978 ms$"):
+    with pytest.raises(InputError, match=r"^population 'cell' .*interneuron.toml\): unstable .* step is 0.01978 ms$"):
         simulate(alone(cards.cell("interneuron"), parameters={"g_som": "100 kHz"}), {}, "1 ms")
     simulate(alone(cards.cell("interneuron"), parameters={"g_som": "10 kHz"}), {}, "1 ms")

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from snnlab import cards, engine
 from snnlab.data.samples import Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Poisson
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
 from snnlab.networks.circuit import Circuit, Population, Projection, Source, layered
 from snnlab.networks.weights import Convolution, Pooling
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
-from snnlab.training.loop import Trial, evaluate, start, train
-from snnlab.training.run_directory import Run
+from snnlab.training.loop import TrainingConfig, evaluate, start, train
+from snnlab.training.run_directory import RunDirectory
 
 CARD = cards.cell("lif_exp_euler")
 STEPS, CLASSES = 30, 3
@@ -30,7 +30,7 @@ STEPS, CLASSES = 30, 3
 
 def refused(work: Callable[[], Any], *words: str) -> None:
     """Said no in one line that has all these words."""
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         work()
     line = str(refusal.value)
     assert "\n" not in line
@@ -42,25 +42,25 @@ def chain(inputs: int = 4, classes: int = CLASSES) -> Circuit:
     return layered(Source("input", inputs), layers, "synapse", "1 ms")
 
 
-def noise(samples: int, neurons: int = 4) -> Spikes:
-    return Spikes.from_dense(np.random.default_rng(1).random((samples, STEPS, neurons)) < 0.3, 1e-3)
+def noise(samples: int, neurons: int = 4) -> SpikeTrains:
+    return SpikeTrains.from_dense(np.random.default_rng(1).random((samples, STEPS, neurons)) < 0.3, 1e-3)
 
 
-def silence(samples: int, neurons: int = 4) -> Spikes:
-    return Spikes.from_dense(np.zeros((samples, STEPS, neurons), dtype=bool), 1e-3)
+def silence(samples: int, neurons: int = 4) -> SpikeTrains:
+    return SpikeTrains.from_dense(np.zeros((samples, STEPS, neurons), dtype=bool), 1e-3)
 
 
 def begun(circuit: Circuit) -> State:
     return HM2BP().init(circuit, np.random.default_rng(0))
 
 
-def step(inputs: Spikes, labels: Any, circuit: Circuit | None = None) -> State:
+def step(inputs: SpikeTrains, labels: Any, circuit: Circuit | None = None) -> State:
     circuit = circuit or chain()
     state, _ = HM2BP().step(circuit, begun(circuit), Batch(inputs, np.asarray(labels)))
     return state
 
 
-def encode(values: NDArray[Any], numbers: Any = (0, 1)) -> Spikes:
+def encode(values: NDArray[Any], numbers: Any = (0, 1)) -> SpikeTrains:
     given = replace(samples(), values=values, numbers=np.asarray(numbers))
     return Poisson(steps=STEPS).encode(given, seed=0)
 
@@ -81,14 +81,14 @@ def samples(values: Any = None, labels: Any = (0, 1, 2, 0)) -> Images:
     )
 
 
-def trial(train: Images | None = None, test: Images | None = None, **more: Any) -> Trial:
+def trial(train: Images | None = None, test: Images | None = None, **more: Any) -> TrainingConfig:
     rest = {"epochs": 1, "batch": 2, "seed": 0, "threads": 1} | more
     parts = (samples() if part is None else part for part in (train, test))
-    return Trial(HM2BP(), chain(), Poisson(steps=STEPS), *parts, **rest)
+    return TrainingConfig(HM2BP(), chain(), Poisson(steps=STEPS), *parts, **rest)
 
 
-def trained(given: Trial, folder: Path) -> dict[str, float | int]:
-    reports = list(train(given, Run.create(folder / "run", {})))
+def trained(given: TrainingConfig, folder: Path) -> dict[str, float | int]:
+    reports = list(train(given, RunDirectory.create(folder / "run", {})))
     row = reports[-1].row
     assert row is not None
     return row
@@ -186,7 +186,7 @@ def test_no_images_are_no_spikes() -> None:
 
 def test_the_engine_and_the_rule_refuse_a_batch_of_no_samples() -> None:
     refused(lambda: engine.run(chain(), {"input": noise(0)}), "inputs of 'input'", "no samples")
-    refused(lambda: HM2BP().respond(chain(), begun(chain()), noise(0)), "no samples")
+    refused(lambda: HM2BP().predict(chain(), begun(chain()), noise(0)), "no samples")
     refused(lambda: step(noise(0), np.zeros(0, np.int64)), "no samples")
 
 
@@ -226,7 +226,7 @@ def test_a_single_class_can_be_learned_and_is_always_answered(tmp_path: Path) ->
     lone = chain(classes=1)
     state = step(noise(4), [0, 0, 0, 0], lone)
     assert all(np.isfinite(weights).all() for weights in state.weights.values())
-    assert HM2BP().respond(lone, state, noise(3)).labels.tolist() == [0, 0, 0]
+    assert HM2BP().predict(lone, state, noise(3)).labels.tolist() == [0, 0, 0]
     X = np.random.default_rng(0).random((6, 4))
     classifier = SpikingClassifier(epochs=1).fit(X, ["only"] * 6)
     assert classifier.predict(X).tolist() == ["only"] * 6
@@ -241,7 +241,7 @@ def test_all_black_images_are_silent_and_answered_with_the_first_class(tmp_path:
     black = encode(np.zeros((2, 4), np.uint8))
     assert len(black) == 0
     before = begun(chain())
-    assert HM2BP().respond(chain(), before, black).labels.tolist() == [0, 0]
+    assert HM2BP().predict(chain(), before, black).labels.tolist() == [0, 0]
     # no input fired, so there is nothing that the weights from the input could have done otherwise
     after = step(silence(2), [0, 2])
     for name in before.weights:

@@ -17,7 +17,7 @@ from snnlab import cards
 from snnlab.brian import equations
 from snnlab.cards import model_cards
 from snnlab.cards.toml_reader import Page
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 GOOD = {
     "kind": '"cell"',
@@ -176,7 +176,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
 @pytest.mark.parametrize(("changed", "said"), BAD, ids=[said[:40] for _, said in BAD])
 def test_a_bad_cell_is_refused_by_file_and_field(changed: dict[str, str | None], said: str, tmp_path: Path) -> None:
     path = write(tmp_path, GOOD, **changed)
-    with pytest.raises(Refused, match=rf"^{path}: (compartments\.)?{said}") as refusal:
+    with pytest.raises(InputError, match=rf"^{path}: (compartments\.)?{said}") as refusal:
         read(path)
     assert "\n" not in str(refusal.value)
 
@@ -198,7 +198,7 @@ def test_a_bad_cell_is_refused_by_file_and_field(changed: dict[str, str | None],
 )
 def test_a_bad_synapse_is_refused_by_file_and_field(changed: dict[str, str | None], said: str, tmp_path: Path) -> None:
     path = write(tmp_path, SYNAPSE, **changed)
-    with pytest.raises(Refused, match=rf"^{path}: {said}"):
+    with pytest.raises(InputError, match=rf"^{path}: {said}"):
         read(path)
 
 
@@ -223,7 +223,7 @@ def test_a_mistake_in_the_equations_is_refused_by_their_line_as_an_editor_shows_
     path = write(tmp_path, GOOD, equations=f'"""{text}"""')
     lines = text.removeprefix("\n").splitlines()  # TOML's lines begin after the one of the quotes
     line = 1 + lines.index(wrong.splitlines()[-1 if "u/2" in wrong else 0])
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         read(path)
     assert str(refusal.value).startswith(f"{path}: equations: line {line}: ")
     if said is not None:
@@ -231,9 +231,9 @@ def test_a_mistake_in_the_equations_is_refused_by_their_line_as_an_editor_shows_
 
 
 def test_a_card_of_the_other_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="'mine' is a synapse; a cell card is needed"):
+    with pytest.raises(InputError, match="'mine' is a synapse; a cell card is needed"):
         cards.cell(write(tmp_path, SYNAPSE))
-    with pytest.raises(Refused, match="'mine' is a cell; a synapse card is needed"):
+    with pytest.raises(InputError, match="'mine' is a cell; a synapse card is needed"):
         cards.synapse(write(tmp_path, GOOD))
 
 
@@ -253,7 +253,7 @@ def test_a_card_of_the_other_kind_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_card_at_all_is_refused(raw: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "broken.toml"
     path.write_bytes(raw)
-    with pytest.raises(Refused, match=said) as refusal:
+    with pytest.raises(InputError, match=said) as refusal:
         cards.cell(path)
     assert str(refusal.value).startswith(str(path))
 
@@ -262,23 +262,23 @@ def test_a_card_that_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "endless.toml").symlink_to("/dev/zero")
     for path in tmp_path.iterdir():
-        with pytest.raises(Refused, match="not a file; needs a readable card"):
+        with pytest.raises(InputError, match="not a file; needs a readable card"):
             cards.cell(path)
 
 
 def test_a_card_that_does_not_exist_is_refused_with_its_neighbours(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no card 'lif_esp'; did you mean 'lif_exp'"):
+    with pytest.raises(InputError, match="no card 'lif_esp'; did you mean 'lif_exp'"):
         cards.cell("lif_esp")
-    with pytest.raises(Refused, match="No such file"):
+    with pytest.raises(InputError, match="No such file"):
         cards.cell(tmp_path / "nowhere.toml")
-    with pytest.raises(Refused, match="Is a directory"):
+    with pytest.raises(InputError, match="Is a directory"):
         (tmp_path / "folder.toml").mkdir()
         cards.cell(tmp_path / "folder.toml")
 
 
 @pytest.mark.parametrize("name", ["../models/lif", "/etc/passwd", "lif.toml\n", "lif\x00", "", "."])
 def test_an_id_is_never_a_way_out_of_the_shelf(name: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InputError):
         cards.cell(name)
 
 
@@ -309,7 +309,7 @@ def test_whatever_a_field_holds_nothing_but_a_refusal_comes_out(field: str, valu
     table = {key: _plain(text) for key, text in GOOD.items()} | {field: value}
     try:
         card = model_cards._cell_fields(Page("mine.toml", table))
-    except Refused as error:
+    except InputError as error:
         assert str(error).startswith("mine.toml: ")
     else:
         assert set(card) >= {"equations", "threshold", "start"}

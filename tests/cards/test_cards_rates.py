@@ -8,7 +8,7 @@ import pytest
 
 from snnlab import cards
 from snnlab.brian import equations
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 RULE = {
     "kind": '"plasticity"',
@@ -88,7 +88,7 @@ def one(text: str) -> str:
 )
 def test_a_bad_rule_is_refused_by_file_and_field(changed: dict[str, str | None], said: str, tmp_path: Path) -> None:
     path = write(tmp_path, RULE, **changed)
-    with pytest.raises(Refused, match=rf"^{path}: {said}") as refusal:
+    with pytest.raises(InputError, match=rf"^{path}: {said}") as refusal:
         equations.check(cards.plasticity(path))
     assert "\n" not in str(refusal.value)
 
@@ -106,9 +106,9 @@ def test_a_function_of_a_card_can_be_given_another_form(tmp_path: Path) -> None:
     cell = cards.cell(path, {"f(a)": "k*a"})
     assert [str(line) for line in cell.equations][2] == "r = (k*(u)) : 1"
     assert cards.cell(path).functions["f"].expression == "1/(1 + exp(-k*a))"
-    with pytest.raises(Refused, match=rf"^{path}: functions: no 'g\(a\)'; did you mean 'f\(a\)'"):
+    with pytest.raises(InputError, match=rf"^{path}: functions: no 'g\(a\)'; did you mean 'f\(a\)'"):
         cards.cell(path, {"g(a)": "a"})
-    with pytest.raises(Refused, match=rf"^{path}: functions.f\(a\): unknown symbol 'u'"):
+    with pytest.raises(InputError, match=rf"^{path}: functions.f\(a\): unknown symbol 'u'"):
         cards.cell(path, {"f(a)": "u"})
 
 
@@ -131,12 +131,12 @@ def test_a_function_of_a_card_can_be_given_another_form(tmp_path: Path) -> None:
 )
 def test_a_bad_cell_is_refused_by_file_and_field(changed: dict[str, str | None], said: str, tmp_path: Path) -> None:
     path = write(tmp_path, CELL, **changed)
-    with pytest.raises(Refused, match=rf"^{path}: {said}"):
+    with pytest.raises(InputError, match=rf"^{path}: {said}"):
         equations.check(cards.cell(path))
 
 
 def test_a_card_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="'mine' is a cell; a plasticity card is needed"):
+    with pytest.raises(InputError, match="'mine' is a cell; a plasticity card is needed"):
         cards.plasticity(write(tmp_path, CELL))
-    with pytest.raises(Refused, match="'mine' is a plasticity; a cell card is needed"):
+    with pytest.raises(InputError, match="'mine' is a plasticity; a cell card is needed"):
         cards.cell(write(tmp_path, RULE))

@@ -16,7 +16,7 @@ from snnlab import cards
 from snnlab.cards import dataset_card
 from snnlab.cards.toml_reader import Page
 from snnlab.datasets.files import inside
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 IMAGES = """
 kind = "dataset"
@@ -316,7 +316,7 @@ def test_good_cards_are_read_into_values() -> None:
 )
 def test_a_bad_card_is_refused_by_field(card: str, old: str, new: str, said: str) -> None:
     assert old in card
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         read(card.replace(old, new, 1))
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -324,7 +324,7 @@ def test_a_bad_card_is_refused_by_field(card: str, old: str, new: str, said: str
 
 def test_a_plain_download_without_any_checksum_is_refused() -> None:
     bare = EVENTS.replace('md5 = "20959b8e626244a1b502305a9e6e2031"', "").replace('keep = ["Train/*/*.bin"]', "")
-    with pytest.raises(Refused, match="archives.train.zip: md5: no checksum"):
+    with pytest.raises(InputError, match="archives.train.zip: md5: no checksum"):
         read(bare)
 
 
@@ -356,7 +356,7 @@ def test_a_table_is_read_exactly_if_each_row_is_two_small_numbers_and_a_class(ro
     if rows and samples == len(rows) and all(map(right, rows)):
         assert dataset_card.read(Page("mine.toml", table, id="mine")).splits["train"].rows == tuple(map(tuple, rows))
     else:
-        with pytest.raises(Refused, match=r"^mine\.toml: splits\.train: (rows|samples): "):
+        with pytest.raises(InputError, match=r"^mine\.toml: splits\.train: (rows|samples): "):
             dataset_card.read(Page("mine.toml", table, id="mine"))
 
 
@@ -370,7 +370,7 @@ def test_whatever_a_field_holds_nothing_but_a_refusal_comes_out(card: str, field
     table = tomllib.loads(card) | {field: value}
     try:
         found = dataset_card.read(Page("mine.toml", table, id="mine"))
-    except Refused as refusal:
+    except InputError as refusal:
         assert str(refusal).startswith("mine.toml: ")
         return
     assert all(inside(archive) for archive in found.archives.values())

@@ -13,8 +13,8 @@ from snnlab import cards
 from snnlab.brian import equations, simulate
 from snnlab.cards import Cell, Plasticity, Synapse
 from snnlab.data.recording import Recording
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Receptor, Source
 
 SHELF = cards.all_models()
@@ -78,7 +78,7 @@ def test_units_of_every_card_fit(name):
 def test_a_wrong_unit_on_any_card_is_refused(name):
     card = SHELF[name]
     wrong = next(iter(card.parameters))
-    with pytest.raises(Refused, match=re.escape(card.path)):
+    with pytest.raises(InputError, match=re.escape(card.path)):
         equations.check(replace(card, parameters=card.parameters | {wrong: "3 mole"}))
 
 
@@ -188,7 +188,7 @@ def test_every_synapse_on_a_cell_answers_a_spike_and_goes_back_to_zero(name):
     population = Population("cell", card, 1, receptors=receptors(card))
     weight = 1e-12 if "amp" in {part.unit for part in card.compartments.values()} else 1e-3
     wires = tuple(Projection("input", "cell", receptor, np.array([[weight]])) for receptor in population.receptors)
-    spike = Spikes.from_events([0], [20], [0], samples=1, steps=1000, size=1, dt=0.05e-3)
+    spike = SpikeTrains.from_events([0], [20], [0], samples=1, steps=1000, size=1, dt=0.05e-3)
     currents = [f"{one.synapse.current}_{receptor}" for receptor, one in population.receptors.items()]
     circuit = Circuit((Source("input", 1), population), wires, "0.05 ms")
     run = simulate(circuit, {"input": spike}, spike.duration, record={"cell": currents}, target="numpy")

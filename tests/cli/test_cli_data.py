@@ -21,7 +21,7 @@ from toy_dataset import IMAGES, Toy
 from snnlab import cli
 from snnlab.cli import progress_bars
 from snnlab.encoders import Filmed, Sensor
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.report import dataset_figures
 
@@ -218,7 +218,7 @@ def test_a_sound_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     disc = Disc(tmp_path)
     disc.write("ti_alpha", ["0A"], ["f1"])
     disc.path("ti_alpha", "train", "f1", "0A", "se", 0).write_bytes(b"")
-    with pytest.raises(Refused, match=r"0af1set0\.wav: an empty file"):
+    with pytest.raises(InputError, match=r"0af1set0\.wav: an empty file"):
         dataset_figures.draw_samples("ti46-letters", "train", tmp_path / "x.png", folder=tmp_path)
 
 
@@ -263,7 +263,7 @@ def test_images_to_be_filmed_are_counted_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def spoilt(*_: object, **__: object) -> None:
-        raise Refused("camera", "out of film")
+        raise InputError("camera", "out of film")
 
     monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS["hm2bp-digits"], encoder=Filmed()))
     monkeypatch.setattr(Filmed, "prepared", spoilt)

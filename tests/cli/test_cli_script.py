@@ -21,8 +21,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_refusal_is_one_line_and_another_error_is_a_traceback() -> None:
-    begin = "from snnlab.cli.script import script_parser as p; from snnlab.errors import Refused; p('', 'a.png'); "
-    refused, other = run("-c", begin + "raise Refused('file', 'no cell', 'needs one')"), run("-c", begin + "1 / 0")
+    begin = "from snnlab.cli.script import script_parser as p; from snnlab.errors import InputError; p('', 'a.png'); "
+    refused, other = run("-c", begin + "raise InputError('file', 'no cell', 'needs one')"), run("-c", begin + "1 / 0")
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", "-c: file: no cell; needs one\n")
     assert other.returncode == 1 and other.stderr.startswith("Traceback") and "ZeroDivisionError" in other.stderr
 

@@ -11,7 +11,7 @@ import pytest
 from small_run import fields, refusal, snnlab
 
 from snnlab import plots
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.morphology import parse_swc
 
 Caught = pytest.CaptureFixture[str]
@@ -134,5 +134,5 @@ def test_the_shape_is_drawn_along_its_two_longest_axes_and_marked() -> None:
     (dot,) = [line for line in ax.lines if line.get_color() == "#D55E00"]
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx((100, -200))
     assert [text.get_text() for text in ax.texts] == ["50 µm"]
-    with pytest.raises(Refused, match="shape: no point 3"):
+    with pytest.raises(InputError, match="shape: no point 3"):
         plots.shape(tree, ax, {3: "#D55E00"})

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from snnlab.data import spike_cache
 from snnlab.data.samples import Images, Packed
 from snnlab.data.spike_cache import Grid, pack, unpack
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 GRID = Grid(7, 1e-3, (3, 4))
 
@@ -56,8 +56,8 @@ def rasters(samples: Images, grid: Grid = GRID) -> NDArray[np.bool_]:
     return found
 
 
-def encode(samples: Images) -> Spikes:
-    return Spikes.from_dense(rasters(samples), GRID.dt)
+def encode(samples: Images) -> SpikeTrains:
+    return SpikeTrains.from_dense(rasters(samples), GRID.dt)
 
 
 def packed_file(cache: Path, number: int = 9) -> Path:
@@ -73,10 +73,10 @@ def packed_file(cache: Path, number: int = 9) -> Path:
 def test_what_is_packed_comes_out_again(number: int, threads: int, order: list[int]) -> None:
     samples = images(number)
     made = pack(samples, encode, GRID, {}, threads=threads)
-    assert made.spikes() == Spikes.from_dense(rasters(samples), GRID.dt)
+    assert made.spikes() == SpikeTrains.from_dense(rasters(samples), GRID.dt)
     which = np.array([k % number for k in order] if number else [], dtype=np.int64)
     some = made.take(which)
-    assert some.spikes() == Spikes.from_dense(rasters(samples.take(which)), GRID.dt)
+    assert some.spikes() == SpikeTrains.from_dense(rasters(samples.take(which)), GRID.dt)
     assert some.spikes().ids.dtype == np.int32
     assert (some.labels.tolist(), some.numbers.tolist()) == ((which % 3).tolist(), which.tolist())
     assert (made.steps, made.dt, made.shape, made.size) == (7, 1e-3, (3, 4), 12)
@@ -89,23 +89,23 @@ def test_neurons_are_kept_in_the_smallest_type_that_holds_them(size: int, kind: 
     grid = Grid(2, 1e-3, (size,))
     last = np.zeros((5, 2, size), dtype=bool)
     last[:, 1, -1] = True
-    made = pack(images(5), lambda samples: Spikes.from_dense(last, 1e-3), grid, {})
+    made = pack(images(5), lambda samples: SpikeTrains.from_dense(last, 1e-3), grid, {})
     assert made.ids.dtype == np.dtype(kind)
-    assert made.spikes() == Spikes.from_dense(last, 1e-3)
+    assert made.spikes() == SpikeTrains.from_dense(last, 1e-3)
 
 
 def test_a_step_may_have_more_spikes_than_a_byte_counts() -> None:
     grid = Grid(2, 1e-3, (300,))
     full = np.ones((3, 2, 300), dtype=bool)
-    made = pack(images(3), lambda samples: Spikes.from_dense(full, 1e-3), grid, {})
+    made = pack(images(3), lambda samples: SpikeTrains.from_dense(full, 1e-3), grid, {})
     assert made.counts.dtype == np.uint16
-    assert made.spikes() == Spikes.from_dense(full, 1e-3)
+    assert made.spikes() == SpikeTrains.from_dense(full, 1e-3)
 
 
 def test_spikes_are_made_once(cache: Path) -> None:
     calls = []
 
-    def watched(samples: Images) -> Spikes:
+    def watched(samples: Images) -> SpikeTrains:
         calls.append(len(samples))
         return encode(samples)
 
@@ -122,14 +122,14 @@ def test_spikes_are_made_once(cache: Path) -> None:
 
 
 def test_what_goes_wrong_while_encoding_leaves_nothing_behind(cache: Path) -> None:
-    def spoilt(samples: Images) -> Spikes:
+    def spoilt(samples: Images) -> SpikeTrains:
         if samples.numbers[0]:
-            raise Refused("a.bin", "an empty file")
+            raise InputError("a.bin", "an empty file")
         return encode(samples)
 
-    with pytest.raises(Refused, match=r"a\.bin: an empty file"):
+    with pytest.raises(InputError, match=r"a\.bin: an empty file"):
         pack(images(300), spoilt, GRID, {})
-    with pytest.raises(Refused, match="spikes of 12 neurons in 7 steps; needs 12 in 8"):
+    with pytest.raises(InputError, match="spikes of 12 neurons in 7 steps; needs 12 in 8"):
         pack(images(3), encode, Grid(8, 1e-3, (3, 4)), {})
     assert list(cache.iterdir()) == []
 
@@ -138,7 +138,7 @@ def test_what_goes_wrong_while_encoding_leaves_nothing_behind(cache: Path) -> No
 
 
 def reopened(number: int = 9) -> Packed:
-    def never(samples: Images) -> Spikes:
+    def never(samples: Images) -> SpikeTrains:
         raise AssertionError("it is in the cache")
 
     return pack(images(number), never, GRID, {})
@@ -172,7 +172,7 @@ def test_a_mutated_file_is_refused_or_holds_the_same_spikes(cache: Path) -> None
         path.write_bytes(mutated(content, rng))
         try:
             found = unpack(path, samples, GRID, key).spikes()
-        except Refused as refusal:
+        except InputError as refusal:
             assert str(refusal).startswith(f"{path}: ")
             assert "\n" not in str(refusal)
         else:
@@ -219,7 +219,9 @@ def test_only_the_check_sums_see_a_neuron_that_could_as_well_have_fired(cache: P
     content = bytearray(path.read_bytes())
     content[note["arrays"]["ids"]["begin"] + place] = ids[place]
     path.write_bytes(content)
-    with pytest.raises(Refused, match=rf"^{path}: is damaged: its spikes are not those that were written; delete it"):
+    with pytest.raises(
+        InputError, match=rf"^{path}: is damaged: its spikes are not those that were written; delete it"
+    ):
         reopened()
     path.write_bytes(rewritten(note, {**arrays, "ids": ids}))
     assert reopened().spikes() != encode(images(9))
@@ -277,7 +279,7 @@ def test_a_file_that_lies_with_the_right_check_sums_is_refused(lie: str, cache: 
     LIES[lie](note, arrays)
     path.write_bytes(rewritten(note, arrays))
     assert path.read_bytes() != content, "the lie is told"
-    with pytest.raises(Refused, match=rf"^{path}: .*delete it, and it will be made anew"):
+    with pytest.raises(InputError, match=rf"^{path}: .*delete it, and it will be made anew"):
         reopened()
     path.unlink()
     assert pack(images(9), encode, GRID, {}).spikes() == encode(images(9)), "as the refusal says"
@@ -314,7 +316,7 @@ def test_a_note_with_anything_in_one_place_is_refused(data: st.DataObject, good:
     text = json.dumps(note).encode().ljust(4076)
     path = good.with_name("changed")
     path.write_bytes(content[:16] + struct.pack("<I", zlib.crc32(text)) + text + content[4096:])
-    with pytest.raises(Refused, match=rf"^{path}: "):
+    with pytest.raises(InputError, match=rf"^{path}: "):
         unpack(path, images(2), GRID, key)
 
 
@@ -322,7 +324,7 @@ def test_a_note_with_anything_in_one_place_is_refused(data: st.DataObject, good:
 def test_files_of_something_else_are_refused(content: bytes, cache: Path) -> None:
     path = packed_file(cache)
     path.write_bytes(content)
-    with pytest.raises(Refused, match=rf"^{path}: "):
+    with pytest.raises(InputError, match=rf"^{path}: "):
         reopened()
 
 
@@ -386,12 +388,12 @@ def test_a_cache_folder_that_cannot_be_written_is_refused(cache: Path, monkeypat
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(spike_cache.tempfile, "mkstemp", denied)
-    with pytest.raises(Refused, match=rf"^cache folder {cache}: Permission denied; set SNNLAB_CACHE to a folder"):
+    with pytest.raises(InputError, match=rf"^cache folder {cache}: Permission denied; set SNNLAB_CACHE to a folder"):
         pack(images(3), encode, GRID, {})
 
 
 def test_a_file_in_the_place_of_the_cache_folder_is_refused(cache: Path) -> None:
     cache.parent.mkdir()
     cache.write_bytes(b"")
-    with pytest.raises(Refused, match=r"set SNNLAB_CACHE to a folder that can be written to"):
+    with pytest.raises(InputError, match=r"set SNNLAB_CACHE to a folder that can be written to"):
         pack(images(3), encode, GRID, {})

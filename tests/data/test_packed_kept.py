@@ -16,8 +16,8 @@ from test_packed import GRID, encode, images, packed_file, reopened
 from snnlab.data import spike_cache
 from snnlab.data.samples import Images
 from snnlab.data.spike_cache import Grid, pack
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.paths import no_cache
 
 
@@ -67,7 +67,7 @@ def test_a_folder_in_the_place_of_the_file_is_told_before_anything_is_made(cache
     path = packed_file(cache)
     path.unlink()
     path.mkdir()
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         reopened()
     assert str(refusal.value) == f"{path}: is a folder and no file; delete it, and it will be made anew"
 
@@ -76,7 +76,7 @@ def refused(folder: Path, content: bytes, found: str, path: Path | None = None) 
     """And without the file, all is well."""
     path = path or next(folder.glob("*.spikes"))
     path.write_bytes(content)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         reopened()
     assert str(refusal.value) == f"{path}: {found}; delete it, and it will be made anew"
     path.unlink()
@@ -114,7 +114,7 @@ def test_what_is_being_written_is_left_alone(cache: Path) -> None:
     """One packs while another is in the middle of the same."""
     seen: list[set[Path]] = []
 
-    def slow(samples: Images) -> Spikes:
+    def slow(samples: Images) -> SpikeTrains:
         if not seen:
             seen.append(set(cache.iterdir()))
             made = pack(images(150), encode, GRID, {})
@@ -150,7 +150,7 @@ def test_a_draft_that_is_swept_away_before_it_is_locked_is_begun_again(
 def test_no_thread_outlives_a_packing_that_failed(cache: Path) -> None:
     """Spikes that do not fit are seen by the writer, while the next ones are made. The refusal is kept meanwhile."""
     grid = Grid(8, 1e-3, (3, 4))
-    with pytest.raises(Refused, match="needs 12 in 8") as refused:
+    with pytest.raises(InputError, match="needs 12 in 8") as refused:
         pack(images(3000), encode, grid, {}, threads=3)
     alive = [thread.name for thread in threading.enumerate() if thread.name.startswith("pack")]
     assert refused.value.args and not alive

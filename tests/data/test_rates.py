@@ -11,33 +11,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.networks.microcircuit import Microcircuit
 
 
 def test_rates_say_their_shape() -> None:
-    rates = Rates(np.zeros((2, 5, 3)))
+    rates = RateInput(np.zeros((2, 5, 3)))
     assert (rates.samples, rates.stretches, rates.size) == (2, 5, 3)
 
 
 def test_steady_rates_are_one_stretch() -> None:
     values = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(Rates.steady(values).values[:, 0], values)
-    assert Rates.steady(values).steps_per_stretch(17) == 17
+    np.testing.assert_array_equal(RateInput.steady(values).values[:, 0], values)
+    assert RateInput.steady(values).steps_per_stretch(17) == 17
 
 
 def test_a_sample_is_a_batch_of_one() -> None:
     values = np.arange(24.0).reshape(2, 4, 3)
-    np.testing.assert_array_equal(Rates(values).sample(1).values, values[1][None])
+    np.testing.assert_array_equal(RateInput(values).sample(1).values, values[1][None])
 
 
 @given(stretches=st.integers(1, 50), steps=st.integers(1, 500))
 def test_stretches_fill_a_run_or_are_refused(stretches: int, steps: int) -> None:
-    rates = Rates(np.zeros((1, stretches, 1)))
+    rates = RateInput(np.zeros((1, stretches, 1)))
     try:
         each = rates.steps_per_stretch(steps, "here")
-    except Refused as refused:
+    except InputError as refused:
         assert steps % stretches
         assert str(refused).startswith(f"here: {stretches} stretches in {steps} steps; needs")
     else:
@@ -45,26 +45,26 @@ def test_stretches_fill_a_run_or_are_refused(stretches: int, steps: int) -> None
 
 
 CASES: list[tuple[Callable[[], object], str]] = [
-    (lambda: Rates(np.zeros((2, 3))), r"^rates: float64 \(2, 3\); needs numbers \(samples, stretches, neurons\)"),
-    (lambda: Rates.steady(np.zeros(3)), r"^rates: float64 \(1, 3\)"),
-    (lambda: Rates(np.zeros((0, 1, 3))), r"^rates: float64 \(0, 1, 3\); .*at least one of each"),
-    (lambda: Rates(np.zeros((1, 0, 3))), r"^rates: float64 \(1, 0, 3\)"),
-    (lambda: Rates(np.zeros((1, 1, 3), dtype=int)), r"^rates: int64 \(1, 1, 3\)"),  # type: ignore[arg-type]
-    (lambda: Rates(np.array([[[0.0, np.nan]]])), "^rates: numbers that are not finite"),
-    (lambda: Rates(np.array([[[np.inf]]])), "^rates: numbers that are not finite"),
+    (lambda: RateInput(np.zeros((2, 3))), r"^rates: float64 \(2, 3\); needs numbers \(samples, stretches, neurons\)"),
+    (lambda: RateInput.steady(np.zeros(3)), r"^rates: float64 \(1, 3\)"),
+    (lambda: RateInput(np.zeros((0, 1, 3))), r"^rates: float64 \(0, 1, 3\); .*at least one of each"),
+    (lambda: RateInput(np.zeros((1, 0, 3))), r"^rates: float64 \(1, 0, 3\)"),
+    (lambda: RateInput(np.zeros((1, 1, 3), dtype=int)), r"^rates: int64 \(1, 1, 3\)"),  # type: ignore[arg-type]
+    (lambda: RateInput(np.array([[[0.0, np.nan]]])), "^rates: numbers that are not finite"),
+    (lambda: RateInput(np.array([[[np.inf]]])), "^rates: numbers that are not finite"),
 ]
 
 
 @pytest.mark.parametrize(("attempt", "said"), CASES, ids=[said for _, said in CASES])
 def test_what_cannot_be_heard_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(InputError, match=said):
         attempt()
 
 
 def test_steady_rates_are_heard_to_the_end_without_a_warning_of_rounding() -> None:
     """300 ms are 2,999.9999999999995 times 0.1 ms, in binary numbers."""
     circuit = Microcircuit(hidden=(2,)).circuit((1,), 1, 1e-4)
-    said_by = {one.name: Rates.steady(np.full((1, one.size), 0.5)) for one in circuit.sources}
+    said_by = {one.name: RateInput.steady(np.full((1, one.size), 0.5)) for one in circuit.sources}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         found = simulate(circuit, said_by, "300 ms", record={"output": ["u_trg"]}, target="numpy")

@@ -11,7 +11,7 @@ import pytest
 from toy_dataset import IMAGES, LABELS, Toy, idx, packed
 
 from snnlab import datasets
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 # The real datasets -----------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ def test_samples_cannot_be_changed_by_accident(toy: Toy) -> None:
 
 
 def test_an_unknown_part_names_the_known_ones(toy: Toy) -> None:
-    with pytest.raises(Refused, match=r"toy.toml: splits: no part 'al'; did you mean 'all'\?"):
+    with pytest.raises(InputError, match=r"toy.toml: splits: no part 'al'; did you mean 'all'\?"):
         datasets.load(toy.card, "al", folder=toy.data)
 
 
@@ -111,7 +111,7 @@ def test_files_are_found_in_every_folder_of_the_card(toy: Toy, below: str, suffi
 def test_files_are_found_below_snnlab_data_and_in_the_users_data_folder(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InputError):
         datasets.load(toy.card, "all")
     monkeypatch.setenv("SNNLAB_DATA", str(toy.data))
     assert len(datasets.load(toy.card, "all")) == 5
@@ -127,19 +127,19 @@ def test_a_folder_that_is_given_is_the_only_one_searched(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNNLAB_DATA", str(toy.data))
-    with pytest.raises(Refused, match="not found"):
+    with pytest.raises(InputError, match="not found"):
         datasets.load(toy.card, "all", folder=tmp_path / "empty")
 
 
 def test_missing_data_names_the_file_the_places_and_both_ways_out(toy: Toy, tmp_path: Path) -> None:
     line = r"^toy: pictures-idx3: not found in .*own data.*set SNNLAB_DATA to the folder.*`snnlab data fetch toy`$"
-    with pytest.raises(Refused, match=line):
+    with pytest.raises(InputError, match=line):
         datasets.load(toy.card, "all", folder=tmp_path / "own data")
 
 
 def test_snnlab_data_that_is_no_folder_is_refused(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNNLAB_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(Refused, match="^SNNLAB_DATA: no folder '.*nowhere'"):
+    with pytest.raises(InputError, match="^SNNLAB_DATA: no folder '.*nowhere'"):
         datasets.load(toy.card, "all")
 
 
@@ -165,7 +165,9 @@ def test_verify_tells_right_wrong_and_missing_files_apart(toy: Toy) -> None:
 
 def test_a_truncated_archive_is_refused(toy: Toy) -> None:
     toy.put("pictures-idx3", packed(toy.contents["pictures-idx3"])[:-12], ".gz")
-    with pytest.raises(Refused, match=r"pictures-idx3.gz: gzip archive cut short after \d+ bytes.*; get the file anew"):
+    with pytest.raises(
+        InputError, match=r"pictures-idx3.gz: gzip archive cut short after \d+ bytes.*; get the file anew"
+    ):
         toy.load()
 
 
@@ -173,37 +175,37 @@ def test_a_damaged_archive_is_refused(toy: Toy) -> None:
     archive = bytearray(packed(toy.contents["pictures-idx3"]))
     archive[-6] ^= 1  # in the checksum of gzip itself
     toy.put("pictures-idx3", bytes(archive), ".gz")
-    with pytest.raises(Refused, match=r"pictures-idx3.gz: damaged gzip archive"):
+    with pytest.raises(InputError, match=r"pictures-idx3.gz: damaged gzip archive"):
         toy.load()
 
 
 @pytest.mark.parametrize(("kept", "found"), [(3, "begins with"), (7, "header cut short"), (20, "4 bytes of idx data")])
 def test_a_truncated_idx_file_is_refused(toy: Toy, kept: int, found: str) -> None:
     toy.put("pictures-idx3", toy.contents["pictures-idx3"][:kept])
-    with pytest.raises(Refused, match=f"pictures-idx3: .*{found}"):
+    with pytest.raises(InputError, match=f"pictures-idx3: .*{found}"):
         toy.load()
 
 
 def test_labels_under_the_name_of_images_are_refused(toy: Toy) -> None:
     toy.put("pictures-idx3", toy.contents["answers-idx1"])
-    with pytest.raises(Refused, match="pictures-idx3: an array of 1 axes; images have 3"):
+    with pytest.raises(InputError, match="pictures-idx3: an array of 1 axes; images have 3"):
         toy.load()
 
 
 def test_images_under_the_name_of_labels_are_refused(toy: Toy) -> None:
     toy.put("answers-idx1", toy.contents["pictures-idx3"][:12] + b"\0")
-    with pytest.raises(Refused, match="answers-idx1: "):
+    with pytest.raises(InputError, match="answers-idx1: "):
         toy.load()
     toy.contents["answers-idx1"] = idx(IMAGES[:1])
     toy.put("answers-idx1")
     toy.write_card()
-    with pytest.raises(Refused, match="answers-idx1: an array of 3 axes; labels have 1"):
+    with pytest.raises(InputError, match="answers-idx1: an array of 3 axes; labels have 1"):
         toy.load()
 
 
 def test_the_files_of_the_other_part_are_refused(toy: Toy) -> None:
     toy.put("pictures-idx3", idx(np.repeat(IMAGES, 3, axis=0)))
-    with pytest.raises(Refused, match="pictures-idx3: more than 46 bytes; is it another file's name?"):
+    with pytest.raises(InputError, match="pictures-idx3: more than 46 bytes; is it another file's name?"):
         toy.load()
 
 
@@ -211,7 +213,7 @@ def test_a_wrong_checksum_gives_both_sums(toy: Toy) -> None:
     spoilt = toy.contents["pictures-idx3"][:-1] + b"!"
     toy.put("pictures-idx3", spoilt)
     found, said = (hashlib.sha256(content).hexdigest() for content in (spoilt, toy.contents["pictures-idx3"]))
-    with pytest.raises(Refused, match=f"pictures-idx3: content has sha256 {found}; the card says {said}"):
+    with pytest.raises(InputError, match=f"pictures-idx3: content has sha256 {found}; the card says {said}"):
         toy.load()
 
 
@@ -222,33 +224,33 @@ def test_an_archive_that_somebody_packed_again_is_as_good(toy: Toy) -> None:
 
 def test_images_and_labels_of_different_counts_are_refused(toy: Toy) -> None:
     toy.rewrite("answers-idx1", LABELS[:4])
-    with pytest.raises(Refused, match="answers-idx1: 4 labels; .*pictures-idx3 has 5 images"):
+    with pytest.raises(InputError, match="answers-idx1: 4 labels; .*pictures-idx3 has 5 images"):
         toy.load()
 
 
 def test_a_label_beyond_the_classes_is_refused(toy: Toy) -> None:
     toy.rewrite("answers-idx1", np.array([0, 1, 2, 3, 0], dtype=np.uint8))
-    with pytest.raises(Refused, match="answers-idx1: label 3; .*has 3 classes"):
+    with pytest.raises(InputError, match="answers-idx1: label 3; .*has 3 classes"):
         toy.load()
 
 
 def test_images_of_another_shape_are_refused(toy: Toy) -> None:
     toy.rewrite("pictures-idx3", IMAGES.reshape(5, 3, 2))
-    with pytest.raises(Refused, match=r"pictures-idx3: images of \(3, 2\); .*toy.toml says shape \[2, 3\]"):
+    with pytest.raises(InputError, match=r"pictures-idx3: images of \(3, 2\); .*toy.toml says shape \[2, 3\]"):
         toy.load()
 
 
 def test_another_number_of_samples_than_the_card_says_is_refused(toy: Toy) -> None:
     toy.samples = 6
     toy.write_card()
-    with pytest.raises(Refused, match=r"toy.toml: splits.all.samples: 5 in the files; the card says 6"):
+    with pytest.raises(InputError, match=r"toy.toml: splits.all.samples: 5 in the files; the card says 6"):
         toy.load()
 
 
 def test_a_folder_in_place_of_a_file_is_not_a_file(toy: Toy) -> None:
     (toy.place / "answers-idx1").unlink()
     (toy.place / "answers-idx1").mkdir()
-    with pytest.raises(Refused, match="answers-idx1: not found"):
+    with pytest.raises(InputError, match="answers-idx1: not found"):
         toy.load()
-    with pytest.raises(Refused, match="Is a directory; needs a readable file"):
+    with pytest.raises(InputError, match="Is a directory; needs a readable file"):
         datasets.read_idx(toy.place / "answers-idx1")

@@ -14,7 +14,7 @@ from small_net import Net, names
 
 from snnlab import datasets
 from snnlab.datasets import verifying
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 # two events each
 RECORDINGS = {f"Train/{number % 2}/{number:05}.bin": bytes([1, number, 0, 0, number] * 2) for number in (1, 2, 3, 4)}
@@ -109,7 +109,7 @@ def test_an_archive_that_is_not_unpacked_yet_is_pointed_out(recordings: Recordin
     (recordings.data / "toy").mkdir(parents=True)
     (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
     hint = r"train\.zip is there: `snnlab data fetch toy` unpacks it"
-    with pytest.raises(Refused, match=hint):
+    with pytest.raises(InputError, match=hint):
         datasets.load(recordings.card, "train", folder=recordings.data)
     missing, archive = datasets.verify(recordings.card, folder=recordings.data)
     assert (missing.state, archive.state) == ("missing", "ok")
@@ -143,7 +143,7 @@ def test_files_of_an_archive_without_a_digest_are_held_against_the_listing(recor
         datasets.fetch(recordings.card, folder=recordings.data)
         assert recordings.there() == RECORDINGS
         return
-    with pytest.raises(Refused, match=r"train\.zip: some of the files are not those of the release"):
+    with pytest.raises(InputError, match=r"train\.zip: some of the files are not those of the release"):
         datasets.fetch(recordings.card, folder=recordings.data)
     assert recordings.there() == {}
 
@@ -251,7 +251,7 @@ def test_what_lies_there_is_not_fetched_again_and_what_is_missing_is(
         assert datasets.fetch(card, folder=tmp_path) == (), "in any case"
         assert len(net.handler.asked) == 1
         shutil.rmtree(place / train.split("/")[0].upper())
-        with pytest.raises(Refused, match=r"toy\.zip is there: `snnlab data fetch toy` unpacks it"):
+        with pytest.raises(InputError, match=r"toy\.zip is there: `snnlab data fetch toy` unpacks it"):
             datasets.load(card, "test", folder=tmp_path)
     finally:
         net.close()

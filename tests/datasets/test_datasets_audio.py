@@ -18,7 +18,7 @@ from snnlab.audio import files as sound
 from snnlab.data.samples import Files
 from snnlab.datasets import Check
 from snnlab.datasets.formats import audio
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 SPEAKERS = [sex + str(number) for sex in "fm" for number in range(1, 9)]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -111,7 +111,7 @@ def test_words_are_known_by_the_names_of_the_classes(
     lines += [f'{name} = "{text}"' for name, text in fields.items()]
     card.write_text("\n".join([*lines, "[splits.train]", "samples = 40", f'path = "{area}/train"']), encoding="utf-8")
     if not of_first:
-        with pytest.raises(Refused, match=r"mine\.toml: classes: found 'yes'; TI46 has digits, zero to nine, and"):
+        with pytest.raises(InputError, match=r"mine\.toml: classes: found 'yes'; TI46 has digits, zero to nine, and"):
             datasets.load(card, "train", folder=disc.data)
         return
     samples = datasets.load(card, "train", folder=disc.data)
@@ -168,17 +168,17 @@ def test_without_the_disc_the_refusal_says_what_to_put_where(tmp_path: Path) -> 
     line = (
         r"ti46-letters: ti_alpha/train: not found in .*ti46.*; get LDC93S9 from https://catalog.ldc.upenn.edu/LDC93S9"
     )
-    with pytest.raises(Refused, match=line):
+    with pytest.raises(InputError, match=line):
         load("ti46-letters", "train", tmp_path)
     (tmp_path / "ti46" / "ti_alpha" / "train").mkdir(parents=True)
-    with pytest.raises(Refused, match="no recordings of TI46 letters; get LDC93S9"):
+    with pytest.raises(InputError, match="no recordings of TI46 letters; get LDC93S9"):
         load("ti46-letters", "train", tmp_path)
 
 
 def test_a_file_in_another_speakers_folder_is_refused(disc: Disc) -> None:
     stray = disc.path("ti_alpha", "train", "f1", "0A", "se", 0)
     shutil.move(stray, stray.parent.parent / "m8" / stray.name)
-    with pytest.raises(Refused, match=r"m8/0af1set0\.wav: in the folder of speaker m8; its name says speaker f1"):
+    with pytest.raises(InputError, match=r"m8/0af1set0\.wav: in the folder of speaker m8; its name says speaker f1"):
         load("ti46-letters", "train", disc.data)
 
 
@@ -186,7 +186,7 @@ def test_a_file_in_another_speakers_folder_is_refused(disc: Disc) -> None:
 def test_a_file_in_the_other_part_is_refused(disc: Disc, part: str, session: str, other: str) -> None:
     stray = disc.path("ti_alpha", part, "f1", "0A", session, 0)
     shutil.move(stray, disc.path("ti_alpha", other, "f1", "0A", session, 0))
-    with pytest.raises(Refused, match=rf"0af1{session}t0\.wav: in the {other} part; its name says"):
+    with pytest.raises(InputError, match=rf"0af1{session}t0\.wav: in the {other} part; its name says"):
         load("ti46-letters", other, disc.data)
 
 
@@ -195,7 +195,7 @@ def test_a_file_in_the_other_part_is_refused(disc: Disc, part: str, session: str
 )
 def test_a_sound_with_another_name_is_refused(disc: Disc, name: str) -> None:
     (disc.root / "ti_alpha" / "train" / "f1" / name).write_bytes(b"")
-    with pytest.raises(Refused, match="no recording of TI46; <word><speaker><session>t<token>.wav or .sph"):
+    with pytest.raises(InputError, match="no recording of TI46; <word><speaker><session>t<token>.wav or .sph"):
         load("ti46-letters", "train", disc.data)
 
 
@@ -209,13 +209,13 @@ def test_what_is_no_sound_is_left_alone(disc: Disc) -> None:
 def test_an_utterance_in_both_formats_is_refused(disc: Disc) -> None:
     path = disc.path("ti_alpha", "train", "f1", "0A", "se", 0)
     shutil.copy(path, path.with_suffix(".sph"))
-    with pytest.raises(Refused, match="an utterance that is there twice; .*0af1set0.* is the same utterance"):
+    with pytest.raises(InputError, match="an utterance that is there twice; .*0af1set0.* is the same utterance"):
         load("ti46-letters", "train", disc.data)
 
 
 def test_a_folder_that_is_no_speakers_is_refused(disc: Disc) -> None:
     (disc.root / "ti_alpha" / "train" / "f9").mkdir()
-    with pytest.raises(Refused, match="f9: no folder of a speaker"):
+    with pytest.raises(InputError, match="f9: no folder of a speaker"):
         load("ti46-letters", "train", disc.data)
 
 
@@ -277,7 +277,7 @@ def test_a_folder_that_cannot_be_read_is_refused_by_name(
         return iterdir(path)
 
     monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(Refused, match=rf"/{unreadable}: Permission denied; needs a readable folder$"):
+    with pytest.raises(InputError, match=rf"/{unreadable}: Permission denied; needs a readable folder$"):
         load(name, "train", disc.data)
 
 
@@ -294,11 +294,11 @@ def test_a_wav_with_another_name_is_refused(digits: Path, tmp_path: Path) -> Non
     (digits / "readme.txt").write_bytes(b"")
     load("fsdd", "test", tmp_path)
     (digits / "ten_theo_0.wav").write_bytes(b"")
-    with pytest.raises(Refused, match="ten_theo_0.wav: no recording of Free Spoken Digits"):
+    with pytest.raises(InputError, match="ten_theo_0.wav: no recording of Free Spoken Digits"):
         load("fsdd", "test", tmp_path)
     (digits / "ten_theo_0.wav").unlink()
     (digits / "1_theo_00.wav").write_bytes(b"")
-    with pytest.raises(Refused, match="an utterance that is there twice"):
+    with pytest.raises(InputError, match="an utterance that is there twice"):
         load("fsdd", "test", tmp_path)
 
 
@@ -348,7 +348,7 @@ def test_a_take_that_nobody_spoke_is_refused_and_a_new_speaker_is_not(digits: Pa
     (digits / "1_bob_5.wav").write_bytes(b"")
     assert "1_bob_5.wav" in load("fsdd", "train", tmp_path).names
     (digits / "1_theo_50.wav").write_bytes(b"")
-    with pytest.raises(Refused, match=r"1_theo_50\.wav: take 50; takes are 0 to 49"):
+    with pytest.raises(InputError, match=r"1_theo_50\.wav: take 50; takes are 0 to 49"):
         load("fsdd", "train", tmp_path)
 
 
@@ -359,5 +359,5 @@ def test_recordings_of_the_other_part_alone_are_said_to_be_that(
     for path in digits.iterdir():
         if (int(path.stem.split("_")[2]) < 5) == (split == "test"):
             path.unlink()
-    with pytest.raises(Refused, match=f"no takes {lacking}, which are the {split} part, among 6 recordings"):
+    with pytest.raises(InputError, match=f"no takes {lacking}, which are the {split} part, among 6 recordings"):
         load("fsdd", split, tmp_path)

@@ -20,7 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from snnlab import datasets
 from snnlab.datasets.formats.synthetic import yin_yang_class
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 YIN, YANG, DOT, OUTSIDE = 0, 1, 2, -1
 X, Y = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
@@ -259,8 +259,8 @@ def test_there_is_nothing_to_look_for_to_verify_or_to_fetch(name: str, tmp_path:
 
 
 def test_what_is_wrong_is_refused_by_card_and_part(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="yin-yang.toml: splits: no part 'tset'; did you mean 'test'"):
+    with pytest.raises(InputError, match="yin-yang.toml: splits: no part 'tset'; did you mean 'test'"):
         datasets.load("yin-yang", "tset")
     spoilt = card(tmp_path / "mine.toml", "uniform", 1 << 40, 1, [4])
-    with pytest.raises(Refused, match=r"mine.toml: splits.train: samples: found 1099511627776; at most 268,435,456"):
+    with pytest.raises(InputError, match=r"mine.toml: splits.train: samples: found 1099511627776; at most 268,435,456"):
         datasets.load(spoilt, "train")

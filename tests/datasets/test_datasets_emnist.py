@@ -9,7 +9,7 @@ import pytest
 from toy_dataset import IMAGES, LABELS, Toy, packed
 
 from snnlab import datasets
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 def edit(toy: Toy, old: str, new: str) -> None:
@@ -28,13 +28,13 @@ def test_labels_may_begin_with_1(toy: Toy) -> None:
 def test_a_label_beyond_the_classes_is_refused_wherever_they_begin(toy: Toy, label: int, first: int) -> None:
     toy.rewrite("answers-idx1", np.array([1, 2, label, 1, 2], dtype=np.uint8))
     edit(toy, r"shape = \[2, 3\]", f"shape = [2, 3]\nfirst_label = {first}")
-    with pytest.raises(Refused, match=f"answers-idx1: label {label}; .*has 3 classes"):
+    with pytest.raises(InputError, match=f"answers-idx1: label {label}; .*has 3 classes"):
         toy.load()
 
 
 def test_images_by_columns_are_turned(toy: Toy) -> None:
     toy.rewrite("pictures-idx3", np.ascontiguousarray(IMAGES.swapaxes(1, 2)))
-    with pytest.raises(Refused, match=r"images of \(3, 2\)"):
+    with pytest.raises(InputError, match=r"images of \(3, 2\)"):
         toy.load()
     square = np.arange(5 * 3 * 3, dtype=np.uint8).reshape(5, 3, 3)
     toy.rewrite("pictures-idx3", np.ascontiguousarray(square.swapaxes(1, 2)))
@@ -54,7 +54,7 @@ def test_a_digest_of_the_archive_will_do(toy: Toy) -> None:
     assert [(check.state, check.reason) for check in datasets.verify(toy.card, folder=toy.data)] == [("ok", "")] * 2
     assert np.array_equal(toy.load().labels, LABELS)
     toy.put("answers-idx1", packed(toy.contents["answers-idx1"][:-1] + b"\1"), ".gz")
-    with pytest.raises(Refused, match=r"answers-idx1\.gz: sha256 [0-9a-f]{64}; the card says"):
+    with pytest.raises(InputError, match=r"answers-idx1\.gz: sha256 [0-9a-f]{64}; the card says"):
         toy.load()
 
 

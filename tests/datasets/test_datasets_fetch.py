@@ -19,7 +19,7 @@ from toy_dataset import IMAGES, LABELS, Toy, packed
 from snnlab import datasets
 from snnlab.datasets import downloading
 from snnlab.datasets.downloading import Wanted
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 BODY = np.random.default_rng(0).bytes(200_000)
 SUMS = {name: hashlib.new(name, BODY).hexdigest() for name in ("sha256", "md5")}
@@ -63,14 +63,14 @@ def test_where_one_mirror_fails_the_next_one_serves(net: Net, tmp_path: Path, fi
 
 @pytest.mark.parametrize("how", ["missing", "wrong", "empty", "elsewhere", "endless"])
 def test_what_is_not_the_file_leaves_nothing(net: Net, tmp_path: Path, how: str) -> None:
-    with pytest.raises(Refused, match=r"file\.bin: http://127.0.0.1.*run it again to go on") as refused:
+    with pytest.raises(InputError, match=r"file\.bin: http://127.0.0.1.*run it again to go on") as refused:
         downloading.download(wanted(net, how), tmp_path)
     assert "\n" not in str(refused.value)
     assert names(tmp_path) == []
 
 
 def test_a_download_that_stops_in_the_middle_goes_on_from_there(net: Net, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="stopped after 100000 bytes"):
+    with pytest.raises(InputError, match="stopped after 100000 bytes"):
         downloading.download(wanted(net, "cut"), tmp_path)
     assert names(tmp_path) == ["file.bin.part"]
     assert downloading.download(wanted(net, "ranges"), tmp_path).read_bytes() == BODY
@@ -113,7 +113,7 @@ def test_two_downloads_of_one_file_do_not_meet(net: Net, tmp_path: Path) -> None
         time.sleep(0.01)
         if not first.is_alive():
             break
-    with pytest.raises(Refused, match=r"file\.bin\.part: another process downloads it"):
+    with pytest.raises(InputError, match=r"file\.bin\.part: another process downloads it"):
         downloading.download(wanted(net, "whole"), tmp_path)
     net.handler.over.set()
     first.join(20)
@@ -139,13 +139,13 @@ download(Wanted("file.bin", ({net.url("silent", "file.bin")!r},), {SUMS!r}, {len
 
 def test_a_file_in_the_place_of_the_folder_is_refused(net: Net, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
-    with pytest.raises(Refused, match="taken.*name a folder that can be written to"):
+    with pytest.raises(InputError, match="taken.*name a folder that can be written to"):
         downloading.download(wanted(net, "whole"), tmp_path / "taken")
 
 
 def test_without_the_net_the_refusal_names_the_address(tmp_path: Path) -> None:
     gone = Wanted("file.bin", ("http://127.0.0.1:9/file.bin",), SUMS, len(BODY))
-    with pytest.raises(Refused, match=r"file\.bin: http://127.0.0.1:9/file.bin: .*by hand$"):
+    with pytest.raises(InputError, match=r"file\.bin: http://127.0.0.1:9/file.bin: .*by hand$"):
         downloading.download(gone, tmp_path)
     assert names(tmp_path) == []
 
@@ -173,7 +173,7 @@ def test_what_is_there_already_is_not_downloaded(toy: Toy, mirror: Callable[...,
 def test_a_download_mends_a_spoilt_file(toy: Toy, mirror: Callable[..., None], suffix: str) -> None:
     mirror("good")
     toy.put("pictures-idx3", b"spoilt", suffix)
-    with pytest.raises(Refused):
+    with pytest.raises(InputError):
         toy.load()
     datasets.fetch(toy.card, folder=toy.data)
     assert np.array_equal(toy.load().values.reshape(5, 2, 3), IMAGES)
@@ -190,13 +190,13 @@ def test_a_download_goes_to_the_users_data_folder_unless_told(
 def test_a_folder_that_cannot_be_made_is_refused(toy: Toy, mirror: Callable[..., None], tmp_path: Path) -> None:
     mirror("good")
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
-    with pytest.raises(Refused, match="taken.*name a folder that can be written to"):
+    with pytest.raises(InputError, match="taken.*name a folder that can be written to"):
         datasets.fetch(toy.card, folder=tmp_path / "taken")
 
 
 def test_loading_never_downloads(toy: Toy, mirror: Callable[..., None]) -> None:
     mirror("good")
-    with pytest.raises(Refused, match="not found"):
+    with pytest.raises(InputError, match="not found"):
         toy.load()
     assert names(toy.data) == []
 
@@ -210,7 +210,7 @@ def test_a_full_disk_is_a_refusal_and_what_has_come_is_gone_on_with(net: Net, tm
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(Refused, match="File too large; name a folder that can be written to"):
+        with pytest.raises(InputError, match="File too large; name a folder that can be written to"):
             downloading.download(wanted(net, "ranges"), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -220,6 +220,6 @@ def test_a_full_disk_is_a_refusal_and_what_has_come_is_gone_on_with(net: Net, tm
 
 def test_data_that_must_be_bought_is_never_downloaded_and_says_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(
-        Refused, match=r"ti46-letters: .*cannot be downloaded; get LDC93S9 .*ti_alpha.* into the folder"
+        InputError, match=r"ti46-letters: .*cannot be downloaded; get LDC93S9 .*ti_alpha.* into the folder"
     ):
         datasets.fetch("ti46-letters", folder=tmp_path)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from toy_dataset import LABELS, Toy, idx, packed
 
 from snnlab import datasets
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 bytes_of_any_shape = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=4, max_side=5))
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,7 +51,7 @@ def test_a_file_with_changed_bytes_is_read_or_refused(
     path.write_bytes(content)
     try:
         found = datasets.read_idx(path)
-    except Refused as refusal:
+    except InputError as refusal:
         assert str(path) in str(refusal)
         assert "\n" not in str(refusal)
     else:
@@ -63,7 +63,7 @@ def test_a_file_with_changed_bytes_is_read_or_refused(
 def test_other_types_than_unsigned_bytes_are_refused(kind: int, tmp_path: Path) -> None:
     path = tmp_path / "floats-idx1"
     path.write_bytes(idx(LABELS, kind))
-    with pytest.raises(Refused, match=f"floats-idx1: idx of type 0x{kind:02x} .*needs type 0x08"):
+    with pytest.raises(InputError, match=f"floats-idx1: idx of type 0x{kind:02x} .*needs type 0x08"):
         datasets.read_idx(path)
 
 
@@ -71,7 +71,7 @@ def peak_of(action: Callable[[], object]) -> int:
     """The most bytes in use while `action`, which must be refused, was running."""
     tracemalloc.start()
     try:
-        with pytest.raises(Refused):
+        with pytest.raises(InputError):
             action()
         return tracemalloc.get_traced_memory()[1]
     finally:

@@ -15,7 +15,7 @@ from tonic import io
 from snnlab import datasets
 from snnlab.data.samples import EVENT, Files
 from snnlab.datasets.formats.nmnist import decode, decoded
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_many_files_are_decoded_as_each_is_by_itself(
     for path in paths:
         try:
             alone = decode(path)
-        except Refused as refusal:
-            with pytest.raises(Refused, match=f"^{re.escape(str(refusal))}$"):
+        except InputError as refusal:
+            with pytest.raises(InputError, match=f"^{re.escape(str(refusal))}$"):
                 next(together)
             return
         found = next(together)
@@ -84,7 +84,7 @@ def test_a_file_that_goes_away_among_many_is_refused_by_name(tmp_path: Path) -> 
     (tmp_path / "a.bin").write_bytes(as_bytes(some_events(0)))
     together = decoded([tmp_path / "a.bin", tmp_path / "b.bin"])
     assert events_of(next(together)) == some_events(0)
-    with pytest.raises(Refused, match=r"b\.bin: No such file"):
+    with pytest.raises(InputError, match=r"b\.bin: No such file"):
         next(together)
 
 
@@ -122,7 +122,7 @@ def test_a_spoilt_recording_is_refused_by_name(kind: str, recordings: Recordings
     content, line = SPOILT[kind]
     recordings.some(3)
     path = recordings.put(7, "00044.bin", content)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         list(datasets.events(recordings.load()))
     assert str(refusal.value).startswith(f"{path}: {line}")
 
@@ -131,7 +131,7 @@ def test_a_recording_that_vanishes_is_refused_by_name(recordings: Recordings) ->
     recordings.some(2)
     files = recordings.load()
     files.paths()[1].unlink()
-    with pytest.raises(Refused, match=r"00004\.bin: No such file"):
+    with pytest.raises(InputError, match=r"00004\.bin: No such file"):
         list(datasets.events(files))
 
 
@@ -169,7 +169,7 @@ def test_a_mutated_recording_is_refused_or_read_as_it_is(tmp_path: Path) -> None
         path.write_bytes(content)
         try:
             found = events_of(decode(path))
-        except Refused as refusal:
+        except InputError as refusal:
             assert not right(content), "a good recording was refused"
             assert str(refusal).startswith(f"{path}: ")
             assert "\n" not in str(refusal)
@@ -187,7 +187,7 @@ def test_any_bytes_are_refused_or_read_as_they_are(content: bytes, tmp_path_fact
     path.write_bytes(content)
     try:
         found = events_of(decode(path))
-    except Refused:
+    except InputError:
         assert not right(content)
     else:
         assert right(content)
@@ -233,14 +233,14 @@ def test_foreign_files_are_named(digit: int | str, name: str, line: str, recordi
     recordings.some(2)
     path = recordings.put(digit, name, some_events(5))
     named = path.parent if "folder" in line else path
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         recordings.load()
     assert str(refusal.value).startswith(f"{named}: {line}")
 
 
 def test_a_recording_under_two_digits_is_named_with_the_other_one(recordings: Recordings) -> None:
     one, other = (recordings.put(digit, "00009.bin", some_events(5)) for digit in (3, 8))
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         recordings.load()
     assert str(one) in str(refusal.value)
     assert str(other) in str(refusal.value)
@@ -265,15 +265,15 @@ def test_a_card_of_another_sensor_or_clock_is_refused(
         if value == right:
             assert len(datasets.load(tmp_path / "mine.toml", "train", folder=recordings.data)) == 2
             continue
-        with pytest.raises(Refused, match=rf"mine\.toml: {field}: found {said}$"):
+        with pytest.raises(InputError, match=rf"mine\.toml: {field}: found {said}$"):
             datasets.load(tmp_path / "mine.toml", "train", folder=recordings.data)
 
 
 def test_no_recordings_are_refused(recordings: Recordings) -> None:
-    with pytest.raises(Refused, match=r"nmnist: Train: not found in .*set SNNLAB_DATA"):
+    with pytest.raises(InputError, match=r"nmnist: Train: not found in .*set SNNLAB_DATA"):
         recordings.load()
     (recordings.data / "nmnist" / "Train" / "3").mkdir(parents=True)
-    with pytest.raises(Refused, match=r"Train: no recordings; needs files Train/<digit>/<number>\.bin"):
+    with pytest.raises(InputError, match=r"Train: no recordings; needs files Train/<digit>/<number>\.bin"):
         recordings.load()
 
 

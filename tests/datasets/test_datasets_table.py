@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, datasets
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 CLASSES = ["no", "yes", "perhaps"]
 HEAD = f"""
@@ -126,8 +126,8 @@ def test_samples_cannot_be_changed() -> None:
 
 
 def test_what_is_wrong_is_refused_by_card_and_part(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="xor.toml: splits: no part 'tset'; did you mean 'test'"):
+    with pytest.raises(InputError, match="xor.toml: splits: no part 'tset'; did you mean 'test'"):
         datasets.load("xor", "tset")
     card = written(tmp_path / "mine.toml", [2], {"train": [[0, 1, "yes"]], "test": [[0, "yes"]]})
-    with pytest.raises(Refused, match=r"mine.toml: splits.test: rows: found \[0, 'yes'\]; needs 2 whole numbers"):
+    with pytest.raises(InputError, match=r"mine.toml: splits.test: rows: found \[0, 'yes'\]; needs 2 whole numbers"):
         datasets.load(card, "train")

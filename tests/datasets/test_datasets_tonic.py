@@ -17,8 +17,8 @@ from snnlab import datasets
 from snnlab.audio.bsa import Bsa
 from snnlab.audio.lyon import Lyon
 from snnlab.data.samples import EVENT, Files
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 WORDS = "zero one two three four five six seven eight nine null eins zwei drei vier fünf sechs sieben acht neun".split()
 # three recordings: seconds and channels; the second one is empty, the third has times that are no numbers
@@ -107,7 +107,7 @@ def test_a_spoilt_file_is_refused(content: bytes | tuple[str, object], said: str
             heidelberg(path, recordings=[([0.5], [unit], 0)])  # type: ignore[list-item]
         case _:
             heidelberg(path, recordings=[])
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(InputError, match=said) as refused:
         list(datasets.events(recordings("shd", "test", tmp_path)))
     assert "\n" not in str(refused.value)
 
@@ -118,7 +118,7 @@ def read_or_refused(folder: Path) -> bool:
         for one in datasets.events(recordings("shd", "test", folder)):
             assert (one["x"] < 700).all()
             assert (np.diff(one["t"]) >= 0).all()
-    except Refused as refusal:
+    except InputError as refusal:
         assert str(folder / "SHD" / "shd_test.h5") in str(refusal)
         assert "\n" not in str(refusal)
         return False
@@ -155,7 +155,7 @@ def test_another_file_under_the_name_is_refused(tmp_path: Path) -> None:
     path.parent.mkdir()
     with h5py.File(path, "w") as file:
         file["something"] = np.arange(3)
-    with pytest.raises(Refused, match="shd_test.h5: not a file of SHD"):
+    with pytest.raises(InputError, match="shd_test.h5: not a file of SHD"):
         recordings("shd", "test", tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_without_files_the_refusal_names_them_and_nothing_is_downloaded(
 
     monkeypatch.setattr("urllib.request.urlopen", never)
     monkeypatch.setattr("requests.get", never)
-    with pytest.raises(Refused, match=rf"^{name}: .*not found in .*`snnlab data fetch {name}`"):
+    with pytest.raises(InputError, match=rf"^{name}: .*not found in .*`snnlab data fetch {name}`"):
         datasets.load(name, "test", folder=tmp_path)
 
 
@@ -214,7 +214,7 @@ def test_a_gesture_that_is_a_pickle_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "DVSGesture" / "ibmGestureTest" / "user24_led"
     root.mkdir(parents=True)
     np.save(root / "0.npy", np.array([{"a": print}], dtype=object), allow_pickle=True)
-    with pytest.raises(Refused, match="0.npy: recording 0: .*allow_pickle"):
+    with pytest.raises(InputError, match="0.npy: recording 0: .*allow_pickle"):
         list(datasets.events(recordings("dvs-gesture", "test", tmp_path)))
 
 
@@ -236,7 +236,7 @@ def test_a_sound_is_events_of_channels(letters: Disc) -> None:
     assert made.sensor_size == (78, 1, 1)  # as ST-RSBP's Lyon's ear at 12.5 kHz
     ear, number = Lyon(), 5
     spikes = Bsa().encode(ear.cochleagram(tone(number) / 32768), frame=ear.frame)
-    again = Spikes.from_dense(dense(events, spikes.steps, spikes.dt, 78), spikes.dt)
+    again = SpikeTrains.from_dense(dense(events, spikes.steps, spikes.dt, 78), spikes.dt)
     assert again == spikes
 
 
@@ -271,12 +271,12 @@ def test_nmnist_in_part_is_a_dataset_of_tonics(nmnist_folder: Path) -> None:
 
 
 def test_images_are_no_dataset_of_tonics() -> None:
-    with pytest.raises(Refused, match="digits: format: scikit-learn: images; tonic's datasets are of events"):
+    with pytest.raises(InputError, match="digits: format: scikit-learn: images; tonic's datasets are of events"):
         datasets.as_tonic("digits", "test")
 
 
 def test_there_is_no_recording_after_the_last(letters: Disc) -> None:
     made = datasets.as_tonic("ti46-letters", "test", folder=letters.data)
     assert len(list(made)) == 3  # iteration ends by IndexError
-    with pytest.raises(Refused, match="never downloaded"):
+    with pytest.raises(InputError, match="never downloaded"):
         made.download()

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snnlab.datasets.extracting import unpack
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 KEEP = ("Train/*/*.bin",)
 GOOD = {"Train/0/1.bin": b"one", "Train/1/2.bin": b"two" * 1000, "Train/README": b"no", "Other/0/1.bin": b"no"}
@@ -92,7 +92,7 @@ def test_a_member_outside_the_folder_is_refused(
 ) -> None:
     archive = put(tmp_path, pack({name: b"x"}))
     keep = ("*/*/*.bin", "/*/*/*.bin", "../*/*.bin", "*/*/*")
-    with pytest.raises(Refused, match="archive: (member .* lies outside|holds none)"):
+    with pytest.raises(InputError, match="archive: (member .* lies outside|holds none)"):
         unpack(archive, tmp_path / "to", keep)
     assert there(tmp_path) == {"archive": archive.read_bytes()}
 
@@ -104,7 +104,7 @@ def test_links_and_devices_in_a_tar_are_refused(kind: bytes, tmp_path: Path) -> 
         info = tarfile.TarInfo("Train/0/1.bin")
         info.type, info.linkname = kind, "/etc/passwd"
         archive.addfile(info)
-    with pytest.raises(Refused, match=r"'Train/0/1\.bin' is no plain file"):
+    with pytest.raises(InputError, match=r"'Train/0/1\.bin' is no plain file"):
         unpack(put(tmp_path, file.getvalue()), tmp_path / "to", KEEP)
 
 
@@ -114,14 +114,14 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         info = zipfile.ZipInfo("Train/0/1.bin")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(Refused, match=r"'Train/0/1\.bin' is no plain file"):
+    with pytest.raises(InputError, match=r"'Train/0/1\.bin' is no plain file"):
         unpack(put(tmp_path, file.getvalue()), tmp_path / "to", KEEP)
 
 
 @pytest.mark.parametrize("pack", [as_zip, as_tar_gz])
 def test_a_bomb_is_refused_before_it_is_unpacked(pack: Callable[[dict[str, bytes]], bytes], tmp_path: Path) -> None:
     bomb = put(tmp_path, pack({"Train/0/1.bin": bytes(30_000_000)}))
-    with pytest.raises(Refused, match=r"archive: \d+ bytes say that they hold 30000000"):
+    with pytest.raises(InputError, match=r"archive: \d+ bytes say that they hold 30000000"):
         unpack(bomb, tmp_path / "to", KEEP)
     assert there(tmp_path / "to") == {}
 
@@ -131,7 +131,7 @@ def test_a_zip_that_lies_about_a_size_is_refused(tmp_path: Path) -> None:
     content = bytearray(as_zip({"Train/0/1.bin": bytes(1_000_000)}))
     while (at := content.find(struct.pack("<I", 1_000_000))) >= 0:
         content[at : at + 4] = struct.pack("<I", 10)
-    with pytest.raises(Refused, match="archive: "):
+    with pytest.raises(InputError, match="archive: "):
         unpack(put(tmp_path, bytes(content)), tmp_path / "to", KEEP)
     assert there(tmp_path / "to") == {}
 
@@ -141,19 +141,19 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
     with tarfile.open(fileobj=file, mode="w") as archive:
         for _ in range(2):
             archive.addfile(tarfile.TarInfo("Train/0/1.bin"), io.BytesIO(b""))
-    with pytest.raises(Refused, match="two members with one name"):
+    with pytest.raises(InputError, match="two members with one name"):
         unpack(put(tmp_path, file.getvalue()), tmp_path / "to", KEEP)
 
 
 def test_more_than_the_disk_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snnlab.datasets.extracting.shutil.disk_usage", lambda _: type("Usage", (), {"free": 100})())
-    with pytest.raises(Refused, match="to: 100 bytes are free; archive needs 3003"):
+    with pytest.raises(InputError, match="to: 100 bytes are free; archive needs 3003"):
         unpack(put(tmp_path, as_zip(GOOD)), tmp_path / "to", KEEP)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", as_zip({"other": b"x"}), as_tar({"other": b"x"})])
 def test_what_holds_nothing_of_the_dataset_is_refused(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="archive: (not a whole zip or tar archive|holds none of the files)"):
+    with pytest.raises(InputError, match="archive: (not a whole zip or tar archive|holds none of the files)"):
         unpack(put(tmp_path, content), tmp_path / "to", KEEP)
 
 
@@ -161,7 +161,7 @@ def test_two_processes_do_not_unpack_one_archive_at_once(tmp_path: Path) -> None
     archive = put(tmp_path, as_zip(GOOD))
     with archive.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(Refused, match="another process unpacks it"):
+        with pytest.raises(InputError, match="another process unpacks it"):
             unpack(archive, tmp_path / "to", KEEP)
 
 
@@ -183,7 +183,7 @@ def test_a_changed_archive_gives_the_members_or_a_refusal(
     content = content[: data.draw(st.integers(0, len(content)))]
     try:
         paths = unpack(put(tmp_path, bytes(content)), tmp_path / "to", KEEP)
-    except Refused as refusal:
+    except InputError as refusal:
         assert "\n" not in str(refusal)
     else:
         assert paths

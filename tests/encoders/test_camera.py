@@ -21,7 +21,7 @@ from snnlab.data.samples import Images
 from snnlab.encoders import Sensor
 from snnlab.encoders.camera_model import PUBLISHED, Camera
 from snnlab.encoders.simulated_camera import Filmed
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 FALSE_ALARM = 1e-6
 CLEAN = Camera(mismatch=0.0, jitter=0.0, refractory=0.0, lag=0.0, background=0.0, wobble=0.0, play=0.0, gamma=1.0)
@@ -313,25 +313,25 @@ def test_test_images_are_drawn_apart_and_another_seed_has_its_own_cache(tmp_path
     ],
 )  # fmt: skip
 def test_a_camera_that_cannot_be_is_refused_by_the_name_of_its_option(field: str, value: object) -> None:
-    with pytest.raises(Refused, match=f"Camera.{field}"):
+    with pytest.raises(InputError, match=f"Camera.{field}"):
         replace(Camera(), **{field: value})
 
 
 def test_images_and_numbers_that_cannot_be_filmed_are_refused() -> None:
     camera, batch = Camera(), digits(2)
-    with pytest.raises(Refused, match="images of shape"):
+    with pytest.raises(InputError, match="images of shape"):
         camera.events(replace(batch, shape=(784,)))
-    with pytest.raises(Refused, match="seed"):
+    with pytest.raises(InputError, match="seed"):
         camera.events(batch, seed=-1)
-    with pytest.raises(Refused, match="number"):
+    with pytest.raises(InputError, match="number"):
         camera.events(replace(batch, numbers=batch.numbers - 1))
-    with pytest.raises(Refused, match="threads"):
+    with pytest.raises(InputError, match="threads"):
         camera.events(batch, threads=0)
     with pytest.raises(
-        Refused, match="^Camera.right: 2 places .* and 32 down; needs as many places as down, at least 2$"
+        InputError, match="^Camera.right: 2 places .* and 32 down; needs as many places as down, at least 2$"
     ):
         Camera(right=(0.0, 1.0))
-    with pytest.raises(Refused, match="Filmed.seed"):
+    with pytest.raises(InputError, match="Filmed.seed"):
         Filmed(seed=1 << 32)
 
 

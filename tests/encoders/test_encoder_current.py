@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.encoders import Current
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 LIF = Current(cell="lif", low="100 pA", high="5 nA", steps=150)
 
@@ -117,7 +117,7 @@ def test_several_spikes_of_a_cell_in_one_step_are_one() -> None:
     ],
 )
 def test_what_is_not_on_the_card_is_refused_before_anything_is_encoded(options: dict[str, str], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Current(**options).prepared(grey([[0, 1]]))
 
 
@@ -129,7 +129,7 @@ def test_a_cell_that_never_fires_is_refused(tmp_path: Path) -> None:
     ]  # fmt: skip
     silent = tmp_path / "silent.toml"
     silent.write_text("\n".join(kept).replace(" (unless refractory)", ""), encoding="utf-8")
-    with pytest.raises(Refused, match="threshold"):
+    with pytest.raises(InputError, match="threshold"):
         Current(cell=str(silent)).prepared(grey([[0, 1]]))
 
 
@@ -137,11 +137,11 @@ def test_a_card_that_is_spoilt_is_named_with_its_field(tmp_path: Path) -> None:
     spoilt = tmp_path / "mine.toml"
     text = (Path(cards.__file__).parents[2] / "models" / "lif_exp.toml").read_text(encoding="utf-8")
     spoilt.write_text(text.replace('kind = "cell"', 'kind = "sell"'), encoding="utf-8")
-    with pytest.raises(Refused, match=r"^Current\.cell: .*/mine\.toml: kind: found 'sell'"):
+    with pytest.raises(InputError, match=r"^Current\.cell: .*/mine\.toml: kind: found 'sell'"):
         Current(cell=str(spoilt)).prepared(grey([[0, 1]]))
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"dt": -1.0}])
 def test_what_makes_no_code_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="Current"):
+    with pytest.raises(InputError, match="Current"):
         Current(**options)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snnlab.encoders import Delta
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 def test_delta_is_an_encoder() -> None:
@@ -103,7 +103,7 @@ def test_the_shape_is_two_neurons_for_each_channel() -> None:
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Delta(**options)
 
 
@@ -112,5 +112,5 @@ def test_as_many_steps_as_are_allowed_can_be_encoded() -> None:
 
 
 def test_images_without_a_first_axis_are_refused() -> None:
-    with pytest.raises(Refused, match="needs a first axis"):
+    with pytest.raises(InputError, match="needs a first axis"):
         Delta().prepared(grey(np.zeros(3)))

@@ -20,9 +20,9 @@ from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.levels import Levels
 from snnlab.audio.lyon import Lyon
 from snnlab.data.samples import Files
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Ear, Poisson
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 EAR = Ear(steps=300, rate=8000, decimation=128)
 
@@ -153,9 +153,9 @@ def test_another_ear_is_packed_apart_and_the_same_is_not(sounds: Sounds, tmp_pat
         assert np.array_equal(spikes.dense()[1], ear.spikes(written[1] / 32768).dense()[0])
     replace(EAR, channels=9, level=1.0).prepared(sounds.load())  # of which this ear and this code have no use
     assert len(list((tmp_path / "cache" / "packed").iterdir())) == len(ears)
-    with pytest.raises(Refused, match=r"encode: samples: 300 steps of 0\.001 s.*this encoder has 200"):
+    with pytest.raises(InputError, match=r"encode: samples: 300 steps of 0\.001 s.*this encoder has 200"):
         ears[5].encode(EAR.prepared(sounds.load()), seed=0)
-    with pytest.raises(Refused, match=r"encode: samples: spikes of shape \(64,\) of another encoder, or"):
+    with pytest.raises(InputError, match=r"encode: samples: spikes of shape \(64,\) of another encoder, or"):
         ears[1].encode(EAR.prepared(sounds.load()), seed=0)
 
 
@@ -189,7 +189,7 @@ def test_another_rate_is_refused_unless_resampling_is_asked_for(sounds: Sounds) 
     sound = chirp(2, 3000)
     path = sounds.put(0, 5, sound, rate=16000)
     said = f"{path}: 16000 samples per second; needs 8000: convert it, or let the ear do so with its option resample"
-    with pytest.raises(Refused, match=f"^{said}$"):
+    with pytest.raises(InputError, match=f"^{said}$"):
         EAR.prepared(sounds.load())
     ear = replace(EAR, resample=True)
     expected = ear.spikes(Sound(sound / 32768, 16000).at(8000).values)
@@ -197,7 +197,7 @@ def test_another_rate_is_refused_unless_resampling_is_asked_for(sounds: Sounds) 
     assert ear.encode(ear.prepared(sounds.load()), seed=0) == expected
 
 
-# Refused --------------------------------------------------------------------------------------------------------------
+# InputError ---------------------------------------------------------------------------------------------------------
 
 
 def spoilt(kind: str, sounds: Sounds) -> Path:
@@ -226,7 +226,7 @@ def spoilt(kind: str, sounds: Sounds) -> Path:
 def test_a_spoilt_sound_among_good_ones_is_named_in_one_line(kind: str, said: str, sounds: Sounds) -> None:
     sounds.some(70)
     path = spoilt(kind, sounds)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         EAR.prepared(sounds.load())
     message = str(refused.value)
     assert message.startswith(f"{path}: ") and said in message and "\n" not in message
@@ -238,14 +238,16 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
     sounds.some(2)
     files = sounds.load()
     with pytest.raises(
-        Refused, match="^encode: samples: digits has images .*; this one needs sounds; for images: current, "
+        InputError, match="^encode: samples: digits has images .*; this one needs sounds; for images: current, "
     ):
         EAR.prepared(datasets.load("digits", "test"))
-    with pytest.raises(Refused, match="^encode: samples: fsdd has recordings of another kind; this one needs sounds$"):
+    with pytest.raises(
+        InputError, match="^encode: samples: fsdd has recordings of another kind; this one needs sounds$"
+    ):
         EAR.prepared(replace(files, reader="nmnist-bin"))
-    with pytest.raises(Refused, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
+    with pytest.raises(InputError, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
         EAR.encode(files, seed=0)
-    with pytest.raises(Refused, match="^encode: samples: fsdd has sounds; this one needs images; for sounds: ear$"):
+    with pytest.raises(InputError, match="^encode: samples: fsdd has sounds; this one needs images; for sounds: ear$"):
         Poisson().prepared(files)
 
 
@@ -278,7 +280,7 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
     ],
 )
 def test_an_ear_that_cannot_be_is_refused(values: dict[str, Any], field: str) -> None:
-    with pytest.raises(Refused, match=rf"^{field}: found "):
+    with pytest.raises(InputError, match=rf"^{field}: found "):
         Ear(**values)
 
 
@@ -295,7 +297,7 @@ def test_the_spikes_of_spoken_digits_tell_which_digit_it_was(
     ear = Ear(rate=8000, decimation=128)
     train, test = (ear.prepared(datasets.load("fsdd", split, folder=fsdd_folder)) for split in ("train", "test"))
 
-    def counts(spikes: Spikes) -> NDArray[np.float64]:
+    def counts(spikes: SpikeTrains) -> NDArray[np.float64]:
         """Of each channel in each of ten parts of the time (samples, features)."""
         parts = spikes.dense().reshape(spikes.samples, 10, -1, spikes.size)
         return np.sqrt(parts.sum(axis=2).reshape(spikes.samples, -1))

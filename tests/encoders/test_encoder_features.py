@@ -12,12 +12,12 @@ from grey import check_encoder, grey
 from snnlab.brian import simulate
 from snnlab.encoders import Current, Features
 from snnlab.encoders.features import kernels
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.feedforward import Layers
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import Paced
 from snnlab.training.augmentation import Elastic
-from snnlab.training.loop import Trial
+from snnlab.training.loop import TrainingConfig
 
 SHORT = Features(steps=300, kept=False)
 
@@ -90,7 +90,7 @@ def test_images_distorted_anew_are_distorted_as_images() -> None:
     """And not as the features that will stand for them."""
     batch = grey(np.random.default_rng(5).integers(0, 256, (2, 8, 9)))
     layers = Layers("lif_normad", (), (20e-3,), synapse="double_exponential_current")
-    trial = Trial(
+    trial = TrainingConfig(
         NormAD(Paced()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepared(batch), SHORT.prepared(batch), 1, 1, 0,
         augment=Elastic(scale=0.2, rotation=20.0),
     )  # fmt: skip
@@ -121,7 +121,7 @@ def test_spikes_that_are_kept_are_those_that_are_not() -> None:
     ],
 )
 def test_what_is_not_on_the_cards_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Features(**options).prepared(grey([[[0, 1, 2]] * 3]))
 
 
@@ -135,19 +135,19 @@ def test_what_is_not_on_the_cards_is_refused(options: dict[str, Any], says: str)
     ],
 )
 def test_values_that_make_no_code_are_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Features(**options)
 
 
 @pytest.mark.parametrize("shape", [(2, 9), (9, 2), (9,), (9, 9, 3)])
 def test_images_without_room_for_a_kernel_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(Refused, match=r"needs images of 3 x 3 pixels or more"):
+    with pytest.raises(InputError, match=r"needs images of 3 x 3 pixels or more"):
         SHORT.prepared(grey(np.zeros((1, *shape))))
 
 
 def test_spikes_of_other_options_are_refused() -> None:
     batch = grey(np.zeros((1, 5, 5)))
-    with pytest.raises(Refused, match="of another encoder, or with other options"):
+    with pytest.raises(InputError, match="of another encoder, or with other options"):
         Features(steps=200, weight="6 nA").encode(Features(steps=200).prepared(batch), seed=0)
-    with pytest.raises(Refused, match="grey-features has spikes"):
+    with pytest.raises(InputError, match="grey-features has spikes"):
         SHORT.prepared(Features(steps=300).prepared(batch))

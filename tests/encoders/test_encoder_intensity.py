@@ -7,7 +7,7 @@ import pytest
 from grey import grey
 
 from snnlab.encoders import Intensity
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 def test_rates_are_in_proportion_to_intensity() -> None:
@@ -31,5 +31,5 @@ def test_every_level_is_the_nearest_float_to_the_exact_quotient() -> None:
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, float], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Intensity(**options)

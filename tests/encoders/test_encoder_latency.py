@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snnlab.encoders import Latency
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 LOG = Latency(form="log", least=0.2, tau=0.05)
 
@@ -134,5 +134,5 @@ def test_with_no_least_intensity_all_but_black_pixels_fire() -> None:
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Latency(**options)

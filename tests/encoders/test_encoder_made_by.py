@@ -19,7 +19,7 @@ from small_recordings import Event, Recordings
 
 from snnlab import datasets
 from snnlab.data.samples import Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Ear, Features, Filmed, Sensor, ear, features, sensor, simulated_camera
 from snnlab.encoders.camera_model import Camera
 
@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "packed"
 
 
-def checked(spikes: Spikes) -> int:
+def checked(spikes: SpikeTrains) -> int:
     crc = zlib.crc32(spikes.ids.astype("<i4").tobytes())
     return zlib.crc32(spikes.offsets.astype("<i8").tobytes(), crc)
 

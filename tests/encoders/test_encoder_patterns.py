@@ -21,7 +21,7 @@ from scipy import stats
 from snnlab import datasets
 from snnlab.data.samples import Samples
 from snnlab.encoders import TEST, TRAIN, Patterns
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 RARE = 1e-6
 SMALL = Patterns(steps=50, dt=1e-3, neurons=4, rate=200.0)
@@ -150,17 +150,17 @@ def test_a_rate_of_one_in_a_step_always_fires_and_none_never() -> None:
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=f"^{says}"):
+    with pytest.raises(InputError, match=f"^{says}"):
         Patterns(**options)
 
 
 def test_what_cannot_be_encoded_is_refused() -> None:
-    with pytest.raises(Refused, match="values"):
+    with pytest.raises(InputError, match="values"):
         SMALL.encode(grey([[7]], peak=6), seed=0)
-    with pytest.raises(Refused, match="seed"):
+    with pytest.raises(InputError, match="seed"):
         SMALL.encode(grey([[7]]), seed=-1)
     columns = {
         name: getattr(grey(BATCH), name) for name in ("labels", "numbers", "shape", "classes", "dataset", "split")
     }
-    with pytest.raises(Refused, match="encode: samples: .*this one needs images"):
+    with pytest.raises(InputError, match="encode: samples: .*this one needs images"):
         SMALL.prepared(Samples(**columns))

@@ -19,10 +19,10 @@ from scipy import stats
 
 from snnlab import datasets
 from snnlab.data.samples import Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TEST, TRAIN, Poisson, poisson
 from snnlab.encoders.encoder import rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 RARE = 1e-6
 
@@ -133,7 +133,7 @@ def test_the_kernel_draws_what_the_definition_says(data: st.DataObject) -> None:
         grey(values, peak, indices), seed=seed, epoch=epoch, stream=stream, threads=draw(st.integers(1, 3))
     )
     expected, _ = by_definition(code, values, peak, indices, seed, epoch, stream)
-    assert spikes == Spikes.from_dense(expected, code.dt)
+    assert spikes == SpikeTrains.from_dense(expected, code.dt)
 
 
 def test_draws_that_the_lower_half_decides_are_right_as_well() -> None:
@@ -141,7 +141,7 @@ def test_draws_that_the_lower_half_decides_are_right_as_well() -> None:
     values = np.random.default_rng(0).integers(0, 256, (2, 784)).astype(np.uint8)
     expected, close = by_definition(code, values, 255, indices, 1, 2, 0)
     assert close >= 5, "the test should see the rare branch"
-    assert code.encode(grey(values, 255, indices), seed=1, epoch=2) == Spikes.from_dense(expected, code.dt)
+    assert code.encode(grey(values, 255, indices), seed=1, epoch=2) == SpikeTrains.from_dense(expected, code.dt)
 
 
 @given(seed=words, sample=words, epoch=words, pixel=st.integers(0, 40), step=st.integers(1, 30))
@@ -355,7 +355,7 @@ def test_times_between_spikes_are_geometric() -> None:
     ],
 )
 def test_a_code_that_cannot_be_is_refused(values: dict[str, Any], field: str) -> None:
-    with pytest.raises(Refused, match=rf"^Poisson\.{field}: found "):
+    with pytest.raises(InputError, match=rf"^Poisson\.{field}: found "):
         Poisson(**values)
 
 
@@ -381,5 +381,5 @@ def test_a_batch_that_cannot_be_is_refused(change: dict[str, Any], line: str) ->
     usual: dict[str, Any] = {"values": BATCH, "peak": 255, "numbers": PLACES, "seed": 0}
     given = usual | change
     samples = grey(given.pop("values"), given.pop("peak"), given.pop("numbers"))
-    with pytest.raises(Refused, match=line):
+    with pytest.raises(InputError, match=line):
         SHORT.encode(samples, **given)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from snnlab.encoders import Population
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 def test_population_is_an_encoder() -> None:
@@ -103,5 +103,5 @@ def test_the_fields_are_the_last_axis_of_the_shape() -> None:
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Population(**options)

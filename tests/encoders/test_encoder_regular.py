@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from snnlab.encoders import TEST, TRAIN, Poisson, Regular
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 RARE = 1e-6
 SAME = Regular(phase="same")
@@ -186,12 +186,12 @@ def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Regular(**options)
 
 
 def test_what_cannot_be_encoded_is_refused() -> None:
-    with pytest.raises(Refused, match="values"):
+    with pytest.raises(InputError, match="values"):
         Regular().encode(grey([[7]], peak=6), seed=0)
-    with pytest.raises(Refused, match="seed"):
+    with pytest.raises(InputError, match="seed"):
         Regular().encode(grey([[7]]), seed=-1)

@@ -16,9 +16,9 @@ from tonic.datasets.nmnist import stabilize
 
 from snnlab import datasets
 from snnlab.data.samples import EVENT, Files, Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Filmed, Poisson, Sensor
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 SHAPE = (34, 34, 2)
 
@@ -27,7 +27,7 @@ def as_array(events: list[Event]) -> NDArray[Any]:
     return np.array([(x, y, p, t) for x, y, p, t in events], dtype=EVENT)
 
 
-def pairs(spikes: Spikes, sample: int = 0) -> set[tuple[int, int]]:
+def pairs(spikes: SpikeTrains, sample: int = 0) -> set[tuple[int, int]]:
     _, step, neuron = spikes.sample(sample).events()
     return set(zip(step.tolist(), neuron.tolist(), strict=True))
 
@@ -63,7 +63,7 @@ def test_spikes_are_what_the_definition_says(
         )
         assert pairs(spikes, k) == expected
         assert len(spikes.sample(k)) == len(expected)
-    assert spikes == Spikes.from_dense(spikes.dense(), code.dt), "in ascending order within a step"
+    assert spikes == SpikeTrains.from_dense(spikes.dense(), code.dt), "in ascending order within a step"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def nmnist(nmnist_folder: Path) -> Files:
     return files.take(slice(0, None, 8))
 
 
-def maps(spikes: Spikes) -> NDArray[np.float64]:
+def maps(spikes: SpikeTrains) -> NDArray[np.float64]:
     """How many events each pixel has (samples, rows, columns)."""
     return spikes.counts().reshape(-1, 34, 34, 2).sum(axis=3).astype(float)
 
@@ -112,7 +112,7 @@ def likeness(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np
     return (pixels[0] * pixels[1]).sum(axis=1) / lengths
 
 
-def fits(spikes: Spikes, images: NDArray[np.uint8]) -> tuple[float, tuple[int, int]]:
+def fits(spikes: SpikeTrains, images: NDArray[np.uint8]) -> tuple[float, tuple[int, int]]:
     """How alike maps of events and images are on average, each at its best place, and the place best for all."""
     found = maps(spikes)
     places = [(right, down) for right in range(7) for down in range(7)]
@@ -210,7 +210,7 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
     for code in codes:
         assert code.encode(code.prepared(files), seed=0) == code.spikes(datasets.events(files), SHAPE)
     assert len(list((recordings.data.parent / "cache" / "packed").iterdir())) == len(codes)
-    with pytest.raises(Refused, match=r"encode: samples: 540 steps of 0\.0006 s.*this encoder has 99"):
+    with pytest.raises(InputError, match=r"encode: samples: 540 steps of 0\.0006 s.*this encoder has 99"):
         codes[-1].encode(codes[0].prepared(files), seed=0)
 
 
@@ -220,7 +220,9 @@ def test_spikes_of_another_code_on_the_same_steps_are_refused(recordings: Record
     packed = Sensor().prepared(recordings.load())
     for other in (Sensor(pool=2), Sensor(polarities=False), Sensor(centre=True), Filmed(sensor=Sensor(pool=2))):
         for work in (lambda code=other: code.encode(packed, seed=0), lambda code=other: code.prepared(packed)):
-            with pytest.raises(Refused, match=r"encode: samples: spikes of shape \(34, 34, 2\) of another encoder, or"):
+            with pytest.raises(
+                InputError, match=r"encode: samples: spikes of shape \(34, 34, 2\) of another encoder, or"
+            ):
                 work()
     assert Filmed().prepared(packed) is packed
     assert Filmed().encode(packed, seed=0) == Sensor().encode(packed, seed=0)
@@ -230,20 +232,22 @@ def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
     recordings.some(2)
     files, digits = recordings.load(), datasets.load("digits", "test")
     with pytest.raises(
-        Refused,
+        InputError,
         match=r"^encode: samples: digits has images of shape \(8, 8\); this one needs recordings .*: current, ",
     ):
         Sensor().prepared(digits)
-    with pytest.raises(Refused, match=r"encode: samples: Files of nmnist; needs what the encoder's `prepared` gives"):
+    with pytest.raises(
+        InputError, match=r"encode: samples: Files of nmnist; needs what the encoder's `prepared` gives"
+    ):
         Sensor().encode(files, seed=0)
     for work in (lambda: Poisson().prepared(files), lambda: Poisson().encode(files, seed=0)):
         with pytest.raises(
-            Refused,
+            InputError,
             match=r"^encode: samples: nmnist has recordings of an event camera .*; this one needs images; .*: sensor$",
         ):
             work()
     said = "Sensor.stabilise: nmnist has not the saccades of N-MNIST; set it to false"
-    with pytest.raises(Refused, match=f"^{said}$"):
+    with pytest.raises(InputError, match=f"^{said}$"):
         Sensor().prepared(replace(files, reader="tonic"))
 
 
@@ -251,15 +255,15 @@ def test_squares_larger_than_the_sensor_are_refused(recordings: Recordings) -> N
     recordings.some(2)
     assert Sensor(pool=34).prepared(recordings.load()).shape == (1, 1, 2)
     said = "found 35, and the sensor has 34 rows and 34 columns; needs 1 to 34"
-    with pytest.raises(Refused, match=f"^Sensor.pool: {said}$"):
+    with pytest.raises(InputError, match=f"^Sensor.pool: {said}$"):
         Sensor(pool=35).prepared(recordings.load())
     for samples in (recordings.load(), datasets.load("digits", "test")):
-        with pytest.raises(Refused, match=f"^Sensor.pool: {said}$"):
+        with pytest.raises(InputError, match=f"^Sensor.pool: {said}$"):
             Filmed(sensor=Sensor(pool=35)).prepared(samples)
 
 
 def test_events_before_the_beginning_are_refused() -> None:
-    with pytest.raises(Refused, match="one at -1 us; needs times from 0 on"):
+    with pytest.raises(InputError, match="one at -1 us; needs times from 0 on"):
         Sensor().spikes([as_array([(0, 0, 0, -1)])], SHAPE)
 
 
@@ -277,5 +281,5 @@ def test_events_before_the_beginning_are_refused() -> None:
     ],
 )
 def test_a_code_that_cannot_be_is_refused(values: dict[str, Any], field: str) -> None:
-    with pytest.raises(Refused, match=rf"^Sensor\.{field}: found "):
+    with pytest.raises(InputError, match=rf"^Sensor\.{field}: found "):
         Sensor(**values)

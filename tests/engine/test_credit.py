@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Kernel, Window
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 DT = 1e-4
 NORMAD = Kernel(tau_1=5e-3, tau_2=1.25e-3, tau_L=1e-3, C=300e-12)
@@ -50,7 +50,7 @@ def drawn(rng, samples, steps, size, rate=0.05):
     raster = rng.random((samples, steps, size)) < rate * rng.uniform(0, 2, size)
     raster[:, :, rng.integers(size)] = False
     raster[rng.integers(samples), :, :] &= samples == 1
-    return Spikes.from_dense(raster, DT)
+    return SpikeTrains.from_dense(raster, DT)
 
 
 def errors(rng, samples, steps, size, count):
@@ -105,7 +105,7 @@ def test_the_kernel_begins_at_nothing_with_the_slope_of_nothing():
     ],
 )
 def test_kernels_that_are_none_are_refused_by_name(wrong, words):
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(InputError, match=words):
         replace(NORMAD, **wrong)
 
 
@@ -180,7 +180,7 @@ def test_the_definitions_see_another_time_constant_and_a_spike_of_the_same_step(
 
 
 def test_an_error_in_the_step_of_a_spike_is_no_fault_of_it():
-    pre = Spikes.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
+    pre = SpikeTrains.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
     for step, reached in ((4, False), (5, False), (6, True)):
         events = Events.from_columns([0], [step], [0], [1.0])
         products, norms = engine.error_products(pre, events, 1, NORMAD)
@@ -227,7 +227,7 @@ def test_a_window_is_a_single_exponential_after_each_spike(tau, seed, samples, s
 
 def test_a_window_sees_no_spike_of_its_own_step_and_is_not_that_of_another_time_constant(batch):
     """In step 6 a spike of step 5 has faded by exp(-dt/tau); in step 5 it is not there, for all that exp(0) is 1."""
-    pre = Spikes.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
+    pre = SpikeTrains.from_events([0], [5], [0], samples=1, steps=20, size=1, dt=DT)
     for step, wanted in ((4, 0.0), (5, 0.0), (6, np.exp(-0.1)), (15, np.exp(-1.0))):
         events = Events.from_columns([0], [step], [0], [1.0])
         found, _ = engine.error_products(pre, events, 1, Window(1e-3), normalised=False)
@@ -240,7 +240,7 @@ def test_a_window_sees_no_spike_of_its_own_step_and_is_not_that_of_another_time_
 
 @pytest.mark.parametrize("tau", [0.0, -1e-3, float("inf"), float("nan")])
 def test_windows_that_are_none_are_refused(tau):
-    with pytest.raises(Refused, match=f"Window: tau: found {tau}; needs seconds, above 0"):
+    with pytest.raises(InputError, match=f"Window: tau: found {tau}; needs seconds, above 0"):
         Window(tau)
 
 
@@ -281,7 +281,7 @@ def backwards(layers, weights, events, kernel):
 def test_both_forms_of_the_multilayer_rule_agree(kernel, seed, depth, samples):
     rng = np.random.default_rng(seed)
     steps, sizes, outputs = 60, rng.integers(2, 7, depth), 3
-    layers = [Spikes.from_dense(rng.random((samples, steps, size)) < 0.1, DT) for size in sizes]
+    layers = [SpikeTrains.from_dense(rng.random((samples, steps, size)) < 0.1, DT) for size in sizes]
     weights = [rng.normal(size=shape) for shape in zip(sizes[1:], [*sizes[2:], outputs], strict=True)]
     events = errors(rng, samples, steps, outputs, 25)
     found = backwards(layers, weights, events, kernel)
@@ -315,7 +315,7 @@ def test_events_with_hardly_any_input_count_nothing():
     raster = rng.random((1, 400, 50)) < 0.02
     raster[:, :100] = False
     raster[0, 20, 3] = True
-    pre = Spikes.from_dense(raster, DT)
+    pre = SpikeTrains.from_dense(raster, DT)
     events = Events.from_columns([0] * 4, [21, 200, 300, 399], [0] * 4, [1.0] * 4)
     all_, norms = engine.error_products(pre, events, 1, NORMAD)
     some, again = engine.error_products(pre, events, 1, NORMAD, floor=0.01)
@@ -331,7 +331,7 @@ def test_events_with_hardly_any_input_count_nothing():
 def test_the_floor_is_a_part_of_the_mean_of_all_errors_of_a_sample_however_many(count):
     rng = np.random.default_rng(4)
     # louder and louder, so that a mean over some of the errors would be another one
-    pre = Spikes.from_dense(rng.random((2, 300, 20)) < np.linspace(0, 0.2, 300)[:, None], DT)
+    pre = SpikeTrains.from_dense(rng.random((2, 300, 20)) < np.linspace(0, 0.2, 300)[:, None], DT)
     events = errors(rng, 2, 300, 3, count)
     found, norms = engine.error_products(pre, events, 3, NORMAD, floor=0.8)
     assert close(found, defined(pre, events, 3, NORMAD, True, 0.8)[0], 1e-11)
@@ -381,7 +381,7 @@ def test_a_layer_so_wide_that_its_batch_is_not_divided():
 
 def test_silence_and_no_errors_give_nothing(batch):
     pre, events, weights = batch
-    quiet = Spikes.from_dense(np.zeros((11, 200, 30), bool), DT)
+    quiet = SpikeTrains.from_dense(np.zeros((11, 200, 30), bool), DT)
     products, norms = engine.error_products(quiet, events, 4, NORMAD)
     assert not products.any() and not norms.any() and products.shape == (30, 4)
     assert engine.sent_back(events, weights, quiet, NORMAD).shape == (0,)

@@ -7,9 +7,9 @@ import pytest
 from test_credit import DT, NORMAD, close, one_batch
 
 from snnlab import engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def changed(events, **columns):
 def test_events_that_do_not_fit_are_refused_with_the_reason(batch, wrong, words):
     pre, events, weights = batch
     events = replace(events, step=np.where(np.arange(len(events)) == len(events) - 1, 199, events.step))
-    with pytest.raises(Refused, match=f"error_products: {words}"):
+    with pytest.raises(InputError, match=f"error_products: {words}"):
         engine.error_products(pre, wrong(events), 4, NORMAD)
-    with pytest.raises(Refused, match=f"sent_back: {words}"):
+    with pytest.raises(InputError, match=f"sent_back: {words}"):
         engine.sent_back(wrong(events), weights, pre, NORMAD)
 
 
@@ -62,7 +62,7 @@ def test_events_that_do_not_fit_are_refused_with_the_reason(batch, wrong, words)
     ],
 )
 def test_what_does_not_fit_together_is_refused(batch, call, words):
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(InputError, match=words):
         call(*batch)
 
 
@@ -74,7 +74,7 @@ def test_columns_in_any_order_are_sorted_and_the_same_instant_may_come_twice():
         [9, 1, 2, 0],
         [4, 3, 2, 1],
     ]
-    pre = Spikes.from_events([0], [1], [0], samples=1, steps=9, size=1, dt=DT)
+    pre = SpikeTrains.from_events([0], [1], [0], samples=1, steps=9, size=1, dt=DT)
     once = engine.error_products(pre, Events.from_columns([0], [7], [0], [1.5]), 1, NORMAD)[0]
     twice = engine.error_products(pre, Events.from_columns([0, 0], [7, 7], [0, 0], [1.0, 0.5]), 1, NORMAD)[0]
     assert once.shape == (1, 1) and close(once, 1.5) and close(twice, 1.5)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab.engine.rate.dense import Change, changed, heard
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 SIZES = st.integers(1, 90)
 
@@ -59,5 +59,5 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         (Change(weights, before.astype(np.float32), after, 1.0), "dense: before: float32"),
         (Change(weights[0], before, after, 1.0), r"dense: weights: found shape \(3,\)"),
     ):
-        with pytest.raises(Refused, match=says):
+        with pytest.raises(InputError, match=says):
             changed([wrong])

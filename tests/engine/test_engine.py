@@ -10,10 +10,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking.codegen import generate
 from snnlab.engine.spiking.run import advance
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 CELLS = ("lif_exp", "lif_exp_euler", "lif")
@@ -64,7 +64,7 @@ def test_float64_engine_spikes_where_brian_spikes(card, seed, sizes, tau_m, rati
     rng = np.random.default_rng(seed)
     parameters = {"tau_m": tau_m, "tau_s": tau_m * ratio, "threshold": threshold, "t_ref": float(t_ref)}
     circuit = draw_circuit(rng, card, sizes, drive, **parameters)
-    spikes = Spikes.from_dense(rng.random((1, 120, sizes[0])) < rate, 1e-3)
+    spikes = SpikeTrains.from_dense(rng.random((1, 120, sizes[0])) < rate, 1e-3)
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
     for name, theirs in in_brian(circuit, spikes).items():
         assert ours[name].spikes == theirs
@@ -76,7 +76,7 @@ def test_the_comparison_with_brian_sees_many_spikes_and_one_wrong_step_of_refrac
     rng = np.random.default_rng(5)
     parameters = {"tau_m": 20.0, "tau_s": 5.0, "threshold": 10.0, "t_ref": 3.0}
     circuit = draw_circuit(rng, card, [60, 70, 20], 2.0, **parameters)
-    spikes = Spikes.from_dense(rng.random((1, 200, 60)) < 0.1, 1e-3)
+    spikes = SpikeTrains.from_dense(rng.random((1, 200, 60)) < 0.1, 1e-3)
     theirs = in_brian(circuit, spikes)
     assert all(len(one) > 200 for one in theirs.values())
     wrong = draw_circuit(np.random.default_rng(5), card, [60, 70, 20], 2.0, **parameters | {"t_ref": 4.0})
@@ -86,7 +86,7 @@ def test_the_comparison_with_brian_sees_many_spikes_and_one_wrong_step_of_refrac
 def busy(card="lif_exp", samples=9, sizes=(50, 130, 12), steps=150, seed=0):
     rng = np.random.default_rng(seed)
     circuit = draw_circuit(rng, card, list(sizes), 1.5, tau_m=64.0, tau_s=8.0, threshold=20.0, t_ref=3.0)
-    return circuit, Spikes.from_dense(rng.random((samples, steps, sizes[0])) < 0.08, 1e-3)
+    return circuit, SpikeTrains.from_dense(rng.random((samples, steps, sizes[0])) < 0.08, 1e-3)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -127,8 +127,10 @@ def test_two_projections_and_a_delay_arrive_as_in_brian():
     late = np.zeros_like(dense["b"])
     late[:, 5:] = dense["b"][:, :-5]
     joined = chain([cell], 50, [np.vstack(weights)])
-    theirs = in_brian(joined, Spikes.from_dense(np.concatenate([dense["a"], late], axis=2), 1e-3))["out"]
-    ours = engine.run(circuit, {name: Spikes.from_dense(one, 1e-3) for name, one in dense.items()}, precision="float64")
+    theirs = in_brian(joined, SpikeTrains.from_dense(np.concatenate([dense["a"], late], axis=2), 1e-3))["out"]
+    ours = engine.run(
+        circuit, {name: SpikeTrains.from_dense(one, 1e-3) for name, one in dense.items()}, precision="float64"
+    )
     assert len(theirs) > 50
     assert ours["out"].spikes == theirs
 
@@ -152,16 +154,16 @@ def delayed(circuit, delay):
     ("change", "words"),
     [
         (lambda c, s: (c, {}), "no spikes for source 'input'"),
-        (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 49, s.dt)}), "49 neurons"),
-        (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, 2e-3)}), "steps of 0.002 s"),
-        (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, s.dt + 5e-9)}), "steps of 0.001000005 s"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids, s.offsets, 49, s.dt)}), "49 neurons"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids, s.offsets, 50, 2e-3)}), "steps of 0.002 s"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids, s.offsets, 50, s.dt + 5e-9)}), "steps of 0.001000005 s"),
         (lambda c, s: (delayed(c, "0.5 ms"), {"input": s}), "delay: 0.0005 s is no whole number of steps"),
-        (lambda c, s: (c, {"input": Spikes(s.ids, s.offsets, 50, np.nan)}), "steps of nan s"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids, s.offsets, 50, np.nan)}), "steps of nan s"),
         (lambda c, s: (delayed(c, "1e300 ms"), {"input": s}), "delay: 1e\\+297 s is 1e\\+300 steps of 0.001 s"),
         (lambda c, s: (delayed(c, "-1 ms"), {"input": s}), "delay: found '-1 ms'"),
-        (lambda c, s: (c, {"input": Spikes(s.ids + np.int32(30), s.offsets, 50, s.dt)}), "do not fit"),
-        (lambda c, s: (c, {"input": Spikes(s.ids[:-1], s.offsets, 50, s.dt)}), "do not fit"),
-        (lambda c, s: (c, {"input": Spikes(s.ids.astype(np.int64), s.offsets, 50, s.dt)}), "an array of int64"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids + np.int32(30), s.offsets, 50, s.dt)}), "do not fit"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids[:-1], s.offsets, 50, s.dt)}), "do not fit"),
+        (lambda c, s: (c, {"input": SpikeTrains(s.ids.astype(np.int64), s.offsets, 50, s.dt)}), "an array of int64"),
         (lambda c, s: (c, {"input": s, "layer0": s}), "'layer0' is not a source"),
         (
             lambda c, s: (
@@ -174,13 +176,13 @@ def delayed(circuit, delay):
 )
 def test_what_the_engine_cannot_run_is_refused_with_the_reason(change, words):
     circuit, inputs = change(*busy())
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(InputError, match=words):
         engine.run(circuit, inputs)
 
 
 def test_an_unknown_precision_is_refused():
     circuit, spikes = busy()
-    with pytest.raises(Refused, match="^precision: found 'float16'; .*known: float32, float64"):
+    with pytest.raises(InputError, match="^precision: found 'float16'; .*known: float32, float64"):
         engine.run(circuit, {"input": spikes}, precision="float16")
 
 
@@ -188,7 +190,7 @@ def test_an_unknown_precision_is_refused():
 def test_a_neuron_that_rests_for_the_whole_run_fires_once(dt):
     """1000 s: in the shorter steps 2**33 of them, of which 32 bits hold nothing."""
     cells = population("layer", "lif_exp", 1, t_ref=1e6)
-    spikes = Spikes.from_dense(np.ones((1, 60, 1), bool), dt)
+    spikes = SpikeTrains.from_dense(np.ones((1, 60, 1), bool), dt)
     circuit = chain([cells], 1, [np.full((1, 1), 1e3 * 1e-3 / dt)])
     response = engine.run(replace(circuit, dt=dt), {"input": spikes})["layer"]
     assert response.counts.tolist() == [[1]]
@@ -197,8 +199,8 @@ def test_a_neuron_that_rests_for_the_whole_run_fires_once(dt):
 def test_cells_that_the_engine_cannot_run_are_refused_by_name():
     source = Source("input", 3)
     cell = Population("out", cards.cell("hodgkin_huxley"), 2, receptors={})
-    with pytest.raises(Refused, match="hodgkin_huxley"):
-        engine.run(Circuit((source, cell), (), 1e-5), {"input": Spikes.from_dense(np.zeros((1, 5, 3)), 1e-5)})
+    with pytest.raises(InputError, match="hodgkin_huxley"):
+        engine.run(Circuit((source, cell), (), 1e-5), {"input": SpikeTrains.from_dense(np.zeros((1, 5, 3)), 1e-5)})
 
 
 def test_units_may_stand_in_equations(tmp_path):
@@ -212,7 +214,7 @@ def test_units_may_stand_in_equations(tmp_path):
         layer = Population("layer0", cards.cell(card), 30, {}, {"synapse": synapse})
         return chain([layer], 20, [np.random.default_rng(0).uniform(0, 2e-10, (20, 30))])
 
-    spikes = Spikes.from_dense(np.random.default_rng(1).random((1, 300, 20)) < 0.1, 1e-3)
+    spikes = SpikeTrains.from_dense(np.random.default_rng(1).random((1, 300, 20)) < 0.1, 1e-3)
     ours = engine.run(of(str(tmp_path / "mine.toml")), {"input": spikes}, precision="float64")["layer0"].spikes
     assert ours == in_brian(of(str(tmp_path / "mine.toml")), spikes)["layer0"]
     assert len(ours) > len(engine.run(of("lif"), {"input": spikes}, precision="float64")["layer0"].spikes) > 0

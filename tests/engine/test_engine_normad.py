@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 DT = 1e-4
@@ -47,7 +47,7 @@ def draw_circuit(rng, card, sizes, drive, **synapse):
 def test_float64_engine_spikes_where_brian_spikes(card, seed, sizes, rate, drive, tau_1, tau_2):
     rng = np.random.default_rng(seed)
     circuit = draw_circuit(rng, card, sizes, drive, tau_1=tau_1, tau_2=tau_2)
-    spikes = Spikes.from_dense(rng.random((1, 300, sizes[0])) < rate, DT)
+    spikes = SpikeTrains.from_dense(rng.random((1, 300, sizes[0])) < rate, DT)
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
     for name, theirs in in_brian(circuit, spikes).items():
         assert ours[name].spikes == theirs
@@ -56,7 +56,7 @@ def test_float64_engine_spikes_where_brian_spikes(card, seed, sizes, rate, drive
 @pytest.mark.parametrize("card", REACH)
 def test_the_comparison_sees_many_spikes_and_a_time_constant_that_is_wrong_by_a_hundredth(card):
     circuit = draw_circuit(np.random.default_rng(5), card, [60, 70, 20], 3.0)
-    spikes = Spikes.from_dense(np.random.default_rng(6).random((1, 600, 60)) < 0.02, DT)
+    spikes = SpikeTrains.from_dense(np.random.default_rng(6).random((1, 600, 60)) < 0.02, DT)
     theirs = in_brian(circuit, spikes)
     assert all(len(one) > 50 for one in theirs.values())
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
@@ -75,7 +75,7 @@ from snnlab import cards
 from snnlab.networks import circuit
 from snnlab import engine
 from snnlab.data import spikes
-every = spikes.Spikes.from_dense(np.ones((1, 400, 1)), 1e-4)
+every = spikes.SpikeTrains.from_dense(np.ones((1, 400, 1)), 1e-4)
 for card in sys.argv[1:]:
     heard = {"synapse": circuit.Receptor(cards.synapse("double_exponential_current"), "soma")}
     cell = circuit.Population("cell", cards.cell(card), 1, {}, heard if card == "lif_normad" else {})
@@ -101,7 +101,7 @@ def test_inhibition_past_rest_leaves_nothing_to_climb_back_from():
         DT,
     )
     late = 1500  # steps after the inhibition: its current has decayed by exp(-30)
-    spikes = Spikes.from_events([0, 0], [0, late], [0, 1], samples=1, steps=late + 200, size=2, dt=DT)
+    spikes = SpikeTrains.from_events([0, 0], [0, late], [0, 1], samples=1, steps=late + 200, size=2, dt=DT)
     response = engine.run(circuit, {"input": spikes}, precision="float64")["cell"]
     first, second = (response.spikes.train(neuron) for neuron in range(2))
     assert len(first) and np.array_equal(first, second)

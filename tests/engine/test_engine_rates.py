@@ -8,10 +8,10 @@ from rates_by_hand import DT, drawn, rates_for
 from rates_by_hand import run as by_hand
 
 from snnlab import cards, engine
-from snnlab.data.rates import Rates
-from snnlab.data.spikes import Spikes
+from snnlab.data.rates import RateInput
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
 
@@ -65,7 +65,7 @@ def test_the_comparison_sees_the_smallest_change_of_the_definition():
     circuit = drawn(network, 9, 4)
     rates = rates_for(circuit, 3, 1000)
     now, _ = by_hand(network, circuit, rates, 1000)
-    late = rates | {"nudge": Rates(np.roll(rates["nudge"].values, 1, axis=1))}
+    late = rates | {"nudge": RateInput(np.roll(rates["nudge"].values, 1, axis=1))}
     assert largest_difference(run_rates(circuit, late, 1000, precision="float64").running, now.w, now.u) > 1e-6
     first = next(one for one in circuit.projections if one.plasticity)
     other = circuit.with_weights({first.name: first.weights + 1e-8})
@@ -108,7 +108,7 @@ def test_going_on_is_one_long_run_to_the_last_bit(precision, samples):
     learn = np.arange(300) % 7 > 0
     learn[74] = learn[75] = True  # across the seam
     whole = run_rates(circuit, rates, 300, learn=learn, precision=precision, seed=5)
-    parts = [{name: Rates(one.values[:, k : k + 1]) for name, one in rates.items()} for k in range(4)]
+    parts = [{name: RateInput(one.values[:, k : k + 1]) for name, one in rates.items()} for k in range(4)]
     running = None
     for k, part in enumerate(parts):
         at = slice(75 * k, 75 * k + 75)
@@ -135,7 +135,7 @@ def test_threads_change_nothing(precision):
 def test_a_sample_repeated_teaches_what_it_teaches_alone():
     circuit = faster(drawn(Microcircuit(**DEEP), 9, 4), 10)
     alone = rates_for(circuit, 1, 4)
-    five = {name: Rates(np.repeat(one.values, 5, axis=0)) for name, one in alone.items()}
+    five = {name: RateInput(np.repeat(one.values, 5, axis=0)) for name, one in alone.items()}
     single, several = (run_rates(circuit, rates, 400, precision="float64").running for rates in (alone, five))
     different = run_rates(circuit, rates_for(circuit, 5, 4), 400, precision="float64").running
     for name, kept in single.synapses.items():
@@ -169,7 +169,7 @@ def test_a_softplus_is_exact_to_a_few_units_in_the_last_place(precision):
     cell = cards.cell("pyramidal_hidden", {"phi(x)": "log(1 + exp(x))"})
     listener = Projection("input", "cells", "basal", np.linspace(-60, 60, 61)[None])
     circuit = Circuit((Source("input", 1), Population("cells", cell, 61)), (listener,), DT)
-    told = Rates(np.ones((1, 1, 1)))
+    told = RateInput(np.ones((1, 1, 1)))
     traces = run_rates(circuit, {"input": told}, 200, precision=precision, record={"cells": ["u", "r"]}).traces["cells"]
     potentials = traces["u"].astype(float)
     assert potentials[:, -1].min() < -25 and potentials[:, -1].max() > 25
@@ -187,7 +187,7 @@ def noisy(sigma, size=2000, name="hidden1", **changed):
 
 
 def spread(circuit, samples, steps, precision="float64", seed=0):
-    rates = {"input": Rates(np.zeros((samples, 1, 1)))}
+    rates = {"input": RateInput(np.zeros((samples, 1, 1)))}
     (name,) = (one.name for one in circuit.populations)
     return run_rates(circuit, rates, steps, precision=precision, seed=seed, record={name: ["u"]}).traces[name]["u"]
 
@@ -257,9 +257,11 @@ def test_weights_that_explode_stop_the_run_with_their_name_and_the_step():
     wild = replace(one, plasticity=Plastic(one.plasticity.card, {"eta": "-1e6 kHz"}))
     changed = replace(circuit, projections=tuple(wild if each is one else each for each in circuit.projections))
     rates = rates_for(circuit, 2, 1)
-    with pytest.raises(Refused, match=r"weights of .hidden1->output.basal.: no finite.* from step \d+ on") as refused:
+    with pytest.raises(
+        InputError, match=r"weights of .hidden1->output.basal.: no finite.* from step \d+ on"
+    ) as refused:
         run_rates(changed, rates, 2000, threads=1)
-    with pytest.raises(Refused) as again:
+    with pytest.raises(InputError) as again:
         run_rates(changed, rates, 2000, threads=3)
     assert str(again.value) == str(refused.value)
     assert np.isfinite(run_rates(circuit, rates, 2000).running.synapses[one.name]["w"]).all()
@@ -273,16 +275,16 @@ def test_cells_that_explode_stop_the_run_with_their_name():
         Projection("cell", "cell", "apical", 100 * np.eye(3)),
     )
     circuit = Circuit((Source("input", 1), cell), wires, DT)
-    with pytest.raises(Refused, match="states of 'cell': no finite numbers.* from step"):
-        run_rates(circuit, {"input": Rates(np.ones((1, 1, 1)))}, 2000)
+    with pytest.raises(InputError, match="states of 'cell': no finite numbers.* from step"):
+        run_rates(circuit, {"input": RateInput(np.ones((1, 1, 1)))}, 2000)
 
 
 def test_conductances_too_large_for_the_time_step_are_refused_with_the_largest_step():
     """Euler's step of du/dt = -g u is stable up to 2/g; here g = 50 + 1 + 0.8 per ms."""
     cell = Population("cell", cards.cell("pyramidal_hidden"), 3, {"g_L": "50 kHz"})
     circuit = Circuit((Source("input", 1), cell), (Projection("input", "cell", "basal", np.ones((1, 3))),), DT)
-    with pytest.raises(Refused, match=f"{2 / 51.8:.4g} ms"):
-        run_rates(circuit, {"input": Rates(np.ones((1, 1, 1)))}, 2000)
+    with pytest.raises(InputError, match=f"{2 / 51.8:.4g} ms"):
+        run_rates(circuit, {"input": RateInput(np.ones((1, 1, 1)))}, 2000)
 
 
 def small():
@@ -305,12 +307,12 @@ def small():
         (lambda c, r: {"mean_from": 20}, "mean_from: found 20"),
         (lambda c, r: {"precision": "float16"}, "precision: found 'float16'"),
         (lambda c, r: {"threads": 0}, "threads: found 0"),
-        (lambda c, r: {"inputs": r | {"input": Spikes.from_dense(np.zeros((2, 20, 3)), DT)}}, "found Spikes"),
+        (lambda c, r: {"inputs": r | {"input": SpikeTrains.from_dense(np.zeros((2, 20, 3)), DT)}}, "found Spikes"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(change, words):
     circuit, rates = small()
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(InputError, match=words):
         run_rates(**({"circuit": circuit, "inputs": rates, "steps": 20} | change(circuit, rates)))
 
 
@@ -318,25 +320,25 @@ def test_a_state_of_another_circuit_is_refused():
     circuit, rates = small()
     running = run_rates(circuit, rates, 20).running
     larger = drawn(Microcircuit(hidden=(5,)), 3, 2)
-    with pytest.raises(Refused, match=r"state of 'hidden1': u: shape \(2, 4\); needs \(2, 5\)"):
+    with pytest.raises(InputError, match=r"state of 'hidden1': u: shape \(2, 4\); needs \(2, 5\)"):
         run_rates(larger, rates, 20, state=running)
-    with pytest.raises(Refused, match=r"state of 'inter1': u: shape \(2, 2\); needs \(1, 2\)"):
+    with pytest.raises(InputError, match=r"state of 'inter1': u: shape \(2, 2\); needs \(1, 2\)"):
         run_rates(circuit, {name: one.sample(0) for name, one in rates.items()}, 20, state=running)
 
 
 def test_spikes_and_rates_are_not_mixed_and_each_runner_names_the_other():
     lif = Population("out", cards.cell("lif_exp"), 2)
     spiking = Circuit((Source("input", 3), lif), (Projection("input", "out", "synapse", np.ones((3, 2))),), DT)
-    with pytest.raises(Refused, match="raised by spikes; run_rates takes"):
-        run_rates(spiking, {"input": Rates(np.ones((1, 1, 3)))}, 10)
+    with pytest.raises(InputError, match="raised by spikes; run_rates takes"):
+        run_rates(spiking, {"input": RateInput(np.ones((1, 1, 3)))}, 10)
     circuit, rates = small()
     mixed = replace(circuit, nodes=(*circuit.nodes, Population("more", cards.cell("lif_exp"), 2)))
-    with pytest.raises(Refused, match="threshold: 'more' spikes; run_rates takes cells without"):
+    with pytest.raises(InputError, match="threshold: 'more' spikes; run_rates takes cells without"):
         run_rates(mixed, rates, 20)
-    with pytest.raises(Refused, match="run takes cells that spike, run_rates this one"):
+    with pytest.raises(InputError, match="run takes cells that spike, run_rates this one"):
         engine.run(circuit, rates)
-    spikes = {one.name: Spikes.from_dense(np.zeros((1, 10, one.size)), DT) for one in circuit.sources}
-    with pytest.raises(Refused, match="run_rates"):
+    spikes = {one.name: SpikeTrains.from_dense(np.zeros((1, 10, one.size)), DT) for one in circuit.sources}
+    with pytest.raises(InputError, match="run_rates"):
         engine.run(circuit, spikes)
 
 
@@ -344,5 +346,5 @@ def test_what_depends_on_an_input_of_the_same_step_cannot_be_heard():
     circuit, rates = small()
     one = next(one for one in circuit.projections if one.name == "hidden1->output.basal")
     looped = replace(one, reads="v_A", plasticity=None)
-    with pytest.raises(Refused, match="'v_A' of 'hidden1' follows its input 'v_TD' within the step"):
+    with pytest.raises(InputError, match="'v_A' of 'hidden1' follows its input 'v_TD' within the step"):
         replace(circuit, projections=tuple(looped if each is one else each for each in circuit.projections))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from snnlab import cards, engine
 from snnlab.brian import simulate_each
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights, sparse
 
@@ -24,8 +24,8 @@ def layer(name: str, size: int, v_th: float, card: str = "lif_exp_euler") -> Pop
     return Population(name, cards.cell(card), size, {"v_th": v_th})
 
 
-def poisson(rng: np.random.Generator, samples: int, steps: int, size: int, rate: float = 0.15) -> Spikes:
-    return Spikes.from_dense(rng.random((samples, steps, size)) < rate, dt=DT)
+def poisson(rng: np.random.Generator, samples: int, steps: int, size: int, rate: float = 0.15) -> SpikeTrains:
+    return SpikeTrains.from_dense(rng.random((samples, steps, size)) < rate, dt=DT)
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...], drive: float) -> np.ndarray:
@@ -56,11 +56,11 @@ def vision(rng: np.random.Generator, card: str, image: tuple[int, int], channels
     return Circuit(nodes, projections, DT)
 
 
-def in_brian(circuit: Circuit, spikes: Spikes) -> list[dict[str, Spikes]]:
+def in_brian(circuit: Circuit, spikes: SpikeTrains) -> list[dict[str, SpikeTrains]]:
     return [recording.spikes for recording in simulate_each(circuit, {"eye": spikes}, spikes.duration)]
 
 
-def differing(circuit: Circuit, spikes: Spikes) -> dict[str, int]:
+def differing(circuit: Circuit, spikes: SpikeTrains) -> dict[str, int]:
     """Population -> samples in which the float64 engine and Brian2 fire differently."""
     found = engine.run(circuit, {"eye": spikes}, precision="float64")
     witnesses = in_brian(circuit, spikes)
@@ -105,7 +105,7 @@ def test_every_kind_of_weights_gives_what_its_synapses_one_by_one_give() -> None
     for weights in (Convolution(draw(rng, (3, 3, 2, 20), 2), (6, 7)), Pooling((6, 7, 2), 3, 4.0)):
         spikes = poisson(rng, 4, 60, weights.shape[0])
 
-        def answer(kind: Weights, precision: engine.Precision, given: Spikes = spikes) -> Spikes:
+        def answer(kind: Weights, precision: engine.Precision, given: SpikeTrains = spikes) -> SpikeTrains:
             nodes = (Source("eye", kind.shape[0]), layer("layer", kind.shape[1], 3.0))
             circuit = Circuit(nodes, (Projection("eye", "layer", "synapse", kind),), DT)
             return engine.run(circuit, {"eye": given}, precision=precision)["layer"].spikes
@@ -143,7 +143,7 @@ def test_a_loop_through_two_populations_is_refused() -> None:
     nodes = (Source("eye", 2), layer("a", 3, 1.0), layer("b", 3, 1.0))
     ends = [("eye", "a", 2), ("a", "b", 3), ("b", "a", 3)]
     circuit = Circuit(nodes, tuple(Projection(a, b, "synapse", np.ones((n, 3))) for a, b, n in ends), DT)
-    with pytest.raises(Refused, match="a loop through a, b; the engine runs loops inside a population alone"):
+    with pytest.raises(InputError, match="a loop through a, b; the engine runs loops inside a population alone"):
         engine.run(circuit, {"eye": poisson(np.random.default_rng(0), 1, 5, 2)})
 
 
@@ -154,7 +154,7 @@ def test_more_synapses_than_the_engine_can_count_are_refused(monkeypatch: pytest
     monkeypatch.setattr("snnlab.engine.spiking.run._MOST", 3)
     engine.run(circuit, spikes)
     monkeypatch.setattr("snnlab.engine.spiking.run._MOST", 2)
-    with pytest.raises(Refused, match="projection 'eye->a.synapse': 3 synapses; the engine takes up to 2"):
+    with pytest.raises(InputError, match="projection 'eye->a.synapse': 3 synapses; the engine takes up to 2"):
         engine.run(circuit, spikes)
 
 
@@ -165,9 +165,9 @@ def test_a_tile_that_does_not_begin_at_rest_is_not_passed_over() -> None:
     assert rest == "-70 mV"
     high = np.full(wired.shape[1], -70e-3)
     high[70] = 30e-3
-    silence = {"eye": Spikes.from_dense(np.zeros((1, 30, 49)), DT)}
+    silence = {"eye": SpikeTrains.from_dense(np.zeros((1, 30, 49)), DT)}
 
-    def fired(**start: np.ndarray) -> tuple[Spikes, Spikes]:
+    def fired(**start: np.ndarray) -> tuple[SpikeTrains, SpikeTrains]:
         receptors = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma")}
         cells = Population("edges", cards.cell("lif_normad"), wired.shape[1], receptors=receptors, start=start)
         circuit = Circuit((Source("eye", 49), cells), (Projection("eye", "edges", "synapse", wired),), DT)

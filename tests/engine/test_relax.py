@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_infomax import drawn, phase
 
 from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.corinfomax import InfoMax
 from snnlab.rules.corinfomax import relaxation
 
@@ -93,13 +93,13 @@ def test_layers_that_do_not_fit_are_refused() -> None:
         ([first._replace(drive=None), second], "relax: layer 1: basal: no potential"),
         ([first, second._replace(drive=np.zeros((4, 2)))], "relax: layer 2: basal: two of them"),
     ):
-        with pytest.raises(Refused, match=says):
+        with pytest.raises(InputError, match=says):
             relaxed(tiers, Rest(u, [], []), mu, ONE)
-    with pytest.raises(Refused, match="relax: target"):
+    with pytest.raises(InputError, match="relax: target"):
         relaxed([first, second], Rest(u, [], []), mu, ONE, nudge=1.0, target=np.zeros((4, 3)))
-    with pytest.raises(Refused, match="relax: u: found int64; needs float32 or float64"):
+    with pytest.raises(InputError, match="relax: u: found int64; needs float32 or float64"):
         relaxed([first, second], Rest([one.astype(int) for one in u], [], []), mu, ONE)
-    with pytest.raises(Refused, match="relax: layer 1: q"):
+    with pytest.raises(InputError, match="relax: layer 1: q"):
         relaxed([first, second], Rest(u, [], [np.zeros(3), np.zeros(4)]), mu, ONE)
 
 
@@ -107,5 +107,5 @@ def test_cells_of_several_time_constants_are_refused() -> None:
     circuit, _ = drawn(InfoMax((4,)), 3, 2)
     nodes = tuple(replace(one, parameters={**one.parameters, "g_L": 0.1}) if one.name == "hidden1" else one
                   for one in circuit.nodes)  # fmt: skip
-    with pytest.raises(Refused, match=r"^circuit: g_L: found hidden1 0.1, output 0.5; needs one for all layers$"):
+    with pytest.raises(InputError, match=r"^circuit: g_L: found hidden1 0.1, output 0.5; needs one for all layers$"):
         relaxation.body(replace(circuit, nodes=nodes), "a test")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights, sparse
 
@@ -22,7 +22,7 @@ def wire(weights: Weights, card: str = "lif_exp_euler", delay: float = 0.0, v_th
     return Circuit(nodes, (Projection("eye", "layer", "synapse", weights, delay),), DT)
 
 
-def both(circuit: Circuit, spikes: Spikes, seed: int, **how: object) -> tuple[engine.Credit, engine.Credit]:
+def both(circuit: Circuit, spikes: SpikeTrains, seed: int, **how: object) -> tuple[engine.Credit, engine.Credit]:
     """What flows back through a projection, and what does through its synapses one by one."""
     rng = np.random.default_rng(seed)
     post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
@@ -58,7 +58,7 @@ def test_a_kernel_learns_what_its_synapses_would_learn_together(
 ) -> None:
     rng = np.random.default_rng(seed)
     weights = Convolution(rng.uniform(-0.3, 1, kernel) * 3, image)
-    spikes = Spikes.from_dense(rng.random((3, 60, weights.shape[0])) < 0.2, dt=DT)
+    spikes = SpikeTrains.from_dense(rng.random((3, 60, weights.shape[0])) < 0.2, dt=DT)
     found, expected = both(wire(weights, card, delay), spikes, seed)
     np.testing.assert_allclose(found.summed, gathered(weights, expected.summed), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found.sent, expected.sent, rtol=1e-10, atol=1e-10)
@@ -68,7 +68,7 @@ def test_there_is_something_to_learn_and_a_step_more_of_delay_is_seen() -> None:
     """The controls of the test above."""
     rng = np.random.default_rng(1)
     weights = Convolution(rng.uniform(-0.3, 1, (3, 3, 2, 5)) * 3, (8, 8))
-    spikes = Spikes.from_dense(rng.random((3, 60, 128)) < 0.2, dt=DT)
+    spikes = SpikeTrains.from_dense(rng.random((3, 60, 128)) < 0.2, dt=DT)
     found, _ = both(wire(weights), spikes, 1)
     late, _ = both(wire(weights, delay=DT), spikes, 1)
     assert found.summed is not None
@@ -80,7 +80,7 @@ def test_there_is_something_to_learn_and_a_step_more_of_delay_is_seen() -> None:
 def test_pooling_sends_error_down_and_learns_nothing() -> None:
     rng = np.random.default_rng(2)
     weights = Pooling((7, 6, 3), 2, 1.5)
-    spikes = Spikes.from_dense(rng.random((3, 60, weights.shape[0])) < 0.3, dt=DT)
+    spikes = SpikeTrains.from_dense(rng.random((3, 60, weights.shape[0])) < 0.3, dt=DT)
     found, expected = both(wire(weights, v_th=1.0), spikes, 2)
     assert found.summed is None
     assert expected.sent is not None
@@ -92,7 +92,7 @@ def test_pooling_sends_error_down_and_learns_nothing() -> None:
 def test_threads_change_no_bit_and_float32_is_near(precision: engine.Precision) -> None:
     rng = np.random.default_rng(3)
     weights = Convolution(rng.uniform(-0.3, 1, (3, 3, 2, 17)) * 3, (8, 8))
-    spikes = Spikes.from_dense(rng.random((11, 60, 128)) < 0.2, dt=DT)
+    spikes = SpikeTrains.from_dense(rng.random((11, 60, 128)) < 0.2, dt=DT)
     circuit = wire(weights)
     post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
     scale, send = rng.normal(size=(2, 11, weights.shape[1]))
@@ -110,7 +110,7 @@ def test_threads_change_no_bit_and_float32_is_near(precision: engine.Precision) 
 
 def test_sparse_weights_are_refused() -> None:
     circuit = wire(scipy.sparse.coo_array(np.ones((3, 4))))
-    spikes = Spikes.from_dense(np.ones((1, 5, 3), dtype=bool), dt=DT)
+    spikes = SpikeTrains.from_dense(np.ones((1, 5, 3), dtype=bool), dt=DT)
     post = engine.run(circuit, {"eye": spikes})["layer"]
-    with pytest.raises(Refused, match="sparse weights; needs a full array, a convolution or pooling"):
+    with pytest.raises(InputError, match="sparse weights; needs a full array, a convolution or pooling"):
         engine.products(circuit.projections[0], spikes, post, np.ones((1, 4)))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
 TAU_M, TAU_S, STEPS = 64.0, 8.0, 90
@@ -23,7 +23,7 @@ def one_layer(pre, post, *, t_ref=3, delay=0, seed=0, samples=3, rate=0.1):
     weights = rng.uniform(-0.5, 1, (pre, post)) * np.sqrt(12 / pre)
     weights[:, ::4] = -1
     projection = Projection("input", "layer", "synapse", weights, f"{delay} ms")
-    spikes = Spikes.from_dense(rng.random((samples, STEPS, pre)) < rate * rng.random(pre), 1e-3)
+    spikes = SpikeTrains.from_dense(rng.random((samples, STEPS, pre)) < rate * rng.random(pre), 1e-3)
     response = engine.run(Circuit((Source("input", pre), cell), (projection,), 1e-3), {"input": spikes})["layer"]
     return projection, spikes, response
 
@@ -112,7 +112,7 @@ def test_the_order_of_the_inputs_changes_no_bit():
     scale, send = factors(response)
     order = np.random.default_rng(2).permutation(150)
     shuffled = replace(projection, weights=projection.weights[order])
-    there = Spikes.from_dense(spikes.dense()[:, :, order], 1e-3)
+    there = SpikeTrains.from_dense(spikes.dense()[:, :, order], 1e-3)
     found = engine.products(projection, spikes, response, scale, send)
     again = engine.products(shuffled, there, response, scale, send)
     assert np.array_equal(again.summed, found.summed[order])
@@ -138,7 +138,7 @@ def test_nothing_is_sent_where_nothing_fires_and_nothing_is_asked():
     nothing = np.zeros(response.counts.shape)
     found = engine.products(projection, spikes, response, nothing, nothing)
     assert not found.summed.any() and not found.sent.any()
-    quiet = Spikes.from_dense(np.zeros(spikes.dense().shape, bool), 1e-3)
+    quiet = SpikeTrains.from_dense(np.zeros(spikes.dense().shape, bool), 1e-3)
     found = engine.products(projection, quiet, response, nothing + 1, nothing + 1)
     assert not found.summed.any() and not found.sent.any()
 
@@ -153,7 +153,7 @@ def test_a_potential_that_drives_another_variable_is_refused(tmp_path, a, refuse
     card.write_text(text, encoding="utf-8")
     layer = Population("layer", cards.cell(card), 3)
     if refused:
-        with pytest.raises(Refused, match="adapting.toml: v drives other variables"):
+        with pytest.raises(InputError, match="adapting.toml: v drives other variables"):
             engine.transition(layer, 1e-3)
     else:
         assert engine.transition(layer, 1e-3).shape == (3, 3)

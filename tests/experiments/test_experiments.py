@@ -15,9 +15,9 @@ from small_run import EXPERIMENT, begun, trained
 from snnlab import cards
 from snnlab.cards import toml_reader
 from snnlab.encoders import ENCODERS, Latency
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study, check_same
+from snnlab.experiments.core.run import Run, check_same
 from snnlab.networks.corinfomax import InfoMax
 from snnlab.networks.feedforward import Layers
 from snnlab.networks.microcircuit import Microcircuit
@@ -58,7 +58,7 @@ def test_mnist_is_the_published_network_with_the_published_constants() -> None:
 
 
 def test_the_digits_are_a_network_for_their_64_pixels_and_10_classes(finished: Path) -> None:
-    circuit = Study.open(finished).trial.circuit
+    circuit = Run.open(finished).trial.circuit
     assert [node.size for node in circuit.nodes] == [64, 24, 10]
 
 
@@ -109,7 +109,7 @@ def test_the_cards_of_an_encoder_are_among_the_digests(encoder: str) -> None:
 
 @pytest.mark.parametrize("option", [{"network.cell": "lif"}, {"network.cell": "ampa"}, {"network.receptor": "nmda"}])
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(option: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InputError):
         begun(tmp_path / "run", experiment=EXPERIMENT.with_options(option))
     assert not (tmp_path / "run").exists()
 
@@ -173,13 +173,13 @@ def test_an_encoder_and_its_options_may_come_in_any_order() -> None:
     ],
 )
 def test_an_encoder_that_cannot_be_is_refused_by_name(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         EXPERIMENT.with_options(options)
 
 
 def test_a_field_that_another_makes_wrong_is_named_beside_it() -> None:
     experiment = EXPERIMENT.with_options({"encoder": "latency", "encoder.least": "0"})
-    with pytest.raises(Refused, match=r"^--set encoder.form: encoder.least: found 0.0; needs an intensity"):
+    with pytest.raises(InputError, match=r"^--set encoder.form: encoder.least: found 0.0; needs an intensity"):
         experiment.with_options({"encoder.form": "log"})
 
 
@@ -189,7 +189,7 @@ def test_options_that_bear_upon_one_another_are_changed_together() -> None:
     camera = experiment.with_options(way).encoder.camera
     assert (camera.right, camera.down) == ((0, 1, 2), (0, 3, 0))
     for name, places in way.items():
-        with pytest.raises(Refused, match="^--set encoder.camera.(right|down): .* needs as many places as down"):
+        with pytest.raises(InputError, match="^--set encoder.camera.(right|down): .* needs as many places as down"):
             experiment.with_options({name: places})
 
 
@@ -202,13 +202,13 @@ def test_the_encoder_of_films_has_a_name_and_words_of_its_own() -> None:
 
 
 def test_no_other_encoder_takes_both_images_and_recordings() -> None:
-    with pytest.raises(Refused, match="encoder: found 'poisson', .* tested on recordings of nmnist; only 'filmed'"):
+    with pytest.raises(InputError, match="encoder: found 'poisson', .* tested on recordings of nmnist; only 'filmed'"):
         EXPERIMENTS["hm2bp-camera"].with_options({"encoder": "poisson"})
 
 
 def test_an_encoder_that_cannot_have_the_grid_is_refused() -> None:
     odd = EXPERIMENT.with_options({"encoder.dt": 1.5e-6})
-    with pytest.raises(Refused, match="--set encoder: sensor: Sensor.dt"):
+    with pytest.raises(InputError, match="--set encoder: sensor: Sensor.dt"):
         odd.with_options({"encoder": "sensor"})
 
 
@@ -219,17 +219,17 @@ def test_a_run_with_another_encoder_opens_again_with_as_many_inputs_as_it_has(
     study = begun(tmp_path / "run", experiment=EXPERIMENT.with_options({"encoder": name, "epochs": 1}))
     for _ in train(study.trial, study.run):
         pass
-    again = Study.open(tmp_path / "run")
+    again = Run.open(tmp_path / "run")
     assert again.experiment == study.experiment
     assert again.trial.circuit.sources[0].size == inputs
-    with pytest.raises(Refused, match=f"--set encoder: found poisson; .* has {name}"):
+    with pytest.raises(InputError, match=f"--set encoder: found poisson; .* has {name}"):
         check_same(tmp_path / "run", "hm2bp-digits", {"encoder": "poisson"}, None)
     check_same(tmp_path / "run", "hm2bp-digits", {"encoder": name}, None)
 
 
 def test_a_run_of_poisson_is_not_taken_up_with_another_encoder(finished: Path) -> None:
     check_same(finished, "hm2bp-digits", {"encoder": "poisson"}, None)
-    with pytest.raises(Refused, match="--set encoder: found regular; .* has poisson"):
+    with pytest.raises(InputError, match="--set encoder: found regular; .* has poisson"):
         check_same(finished, "hm2bp-digits", {"encoder": "regular"}, None)
 
 
@@ -242,7 +242,7 @@ def test_the_card_of_an_encoding_cell_is_one_that_the_experiment_is_made_of() ->
 
 
 def test_a_run_opens_from_what_it_wrote_alone(finished: Path) -> None:
-    study = Study.open(finished)
+    study = Run.open(finished)
     assert study.experiment == EXPERIMENT
     assert study.trial.seed == 1
     assert study.trial.batch == 240
@@ -251,7 +251,7 @@ def test_a_run_opens_from_what_it_wrote_alone(finished: Path) -> None:
 def test_defaults_that_change_later_do_not_change_a_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = EXPERIMENTS["hm2bp-digits"].with_options({"rule.learning_rate": 7.0, "network.hidden": ["3", "3"]})
     monkeypatch.setitem(EXPERIMENTS, "hm2bp-digits", other)
-    assert Study.open(finished).experiment == EXPERIMENT
+    assert Run.open(finished).experiment == EXPERIMENT
 
 
 @pytest.mark.parametrize("card", ["models/lif_exp_euler.toml", "datasets/digits.toml"])
@@ -264,19 +264,19 @@ def test_a_card_that_has_changed_since_is_refused(
         for entry in cards.shelf(kind).iterdir():
             (shelves / kind / entry.name).write_bytes(entry.read_bytes())
     monkeypatch.setattr(toml_reader, "shelf", lambda name: shelves / name)
-    Study.open(finished)
+    Run.open(finished)
     (shelves / card).write_bytes((shelves / card).read_bytes() + b"\n# a remark\n")
-    with pytest.raises(Refused, match=rf"^{card}: sha256 [0-9a-f]{{12}}, and [0-9a-f]{{12}} when .* was begun; put"):
-        Study.open(finished)
+    with pytest.raises(InputError, match=rf"^{card}: sha256 [0-9a-f]{{12}}, and [0-9a-f]{{12}} when .* was begun; put"):
+        Run.open(finished)
 
 
 def test_data_is_looked_for_where_it_was(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.mkdir()
-    study = Study.begin(tmp_path / "run", EXPERIMENT, folder=place)
+    study = Run.begin(tmp_path / "run", EXPERIMENT, folder=place)
     assert study.run.experiment["data"] == str(place)
     place.rmdir()
-    Study.open(tmp_path / "run")  # these digits ship with scikit-learn
+    Run.open(tmp_path / "run")  # these digits ship with scikit-learn
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_run_is_not_taken_up_as_something_else(
     if says is None:
         check_same(finished, name, changes, seed)
         return
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         check_same(finished, name, changes, seed)
 
 
@@ -307,11 +307,11 @@ def test_epochs_may_be_fewer_than_asked_for_but_not_than_done(tmp_path: Path) ->
     for report in train(study.trial, study.run):
         if report.row and report.row["epoch"] == 3:
             break
-    with pytest.raises(Refused, match="--epochs: found 2; .* has come to epoch 3"):
-        Study.open(tmp_path / "run", epochs=2)
-    assert Study.open(tmp_path / "run").experiment.epochs == 5
-    assert Study.open(tmp_path / "run", epochs=3).trial.epochs == 3
-    assert Study.open(tmp_path / "run").experiment.epochs == 3
+    with pytest.raises(InputError, match="--epochs: found 2; .* has come to epoch 3"):
+        Run.open(tmp_path / "run", epochs=2)
+    assert Run.open(tmp_path / "run").experiment.epochs == 5
+    assert Run.open(tmp_path / "run", epochs=3).trial.epochs == 3
+    assert Run.open(tmp_path / "run").experiment.epochs == 3
 
 
 def test_the_summary_is_of_the_last_epoch_and_not_of_the_best(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_the_summary_is_of_the_last_epoch_and_not_of_the_best(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_digits_are_learned_to_95_percent(tmp_path: Path) -> None:
-    study = Study.begin(tmp_path / "run", EXPERIMENTS["hm2bp-digits"], seed=0)
+    study = Run.begin(tmp_path / "run", EXPERIMENTS["hm2bp-digits"], seed=0)
     rows = [report.row for report in train(study.trial, study.run) if report.row]
     assert rows[-1]["epoch"] == EXPERIMENTS["hm2bp-digits"].epochs
     assert rows[-1]["test_accuracy"] >= 0.95

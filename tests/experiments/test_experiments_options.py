@@ -15,7 +15,7 @@ from small_run import EXPERIMENT, begun
 
 from snnlab.encoders import Ear, Filmed, Poisson
 from snnlab.engine import Precision
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.options import explained, option_of, read
 from snnlab.networks.corinfomax import InfoMax
@@ -211,12 +211,12 @@ def test_an_option_changes_itself_alone() -> None:
     ],
 )
 def test_an_impossible_option_is_refused_by_name(name: str, given: str, says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         EXPERIMENT.with_options({name: given})
 
 
 def test_layers_and_thresholds_must_be_as_many() -> None:
-    with pytest.raises(Refused, match="network.v_th: 2 thresholds; needs one for each of 3 layers"):
+    with pytest.raises(InputError, match="network.v_th: 2 thresholds; needs one for each of 3 layers"):
         begun(Path("never made"), experiment=EXPERIMENT.with_options({"network.hidden": "20,20"}))
     assert not Path("never made").exists()
 
@@ -225,8 +225,8 @@ def test_layers_and_thresholds_must_be_as_many() -> None:
 def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) -> None:
     try:
         found = read(value, float, "here")
-    except Refused as refused:
-        assert refused.where == "here"
+    except InputError as refused:
+        assert refused.field == "here"
     else:
         assert type(found) is float and math.isfinite(found)
 
@@ -247,4 +247,4 @@ def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) ->
 )
 def test_a_refusal_is_about_the_option_that_it_names(value: Any, where: str, option: str) -> None:
     """Within a dataclass, and where another class takes its value; a file's name is no option."""
-    assert option_of(Refused(where, "found something"), value) == option
+    assert option_of(InputError(where, "found something"), value) == option

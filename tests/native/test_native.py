@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from snnlab import native
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import compiling
 
 ADD = 'extern "C" int add(int a, int b) { return a + b; }'
@@ -86,7 +86,7 @@ def test_several_processes_may_compile_the_same_source_at_once(own_cache: Path) 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "/nonexistent -O1")
-    with pytest.raises(Refused, match=r"^CXX: no program '/nonexistent'; name a C\+\+ compiler"):
+    with pytest.raises(InputError, match=r"^CXX: no program '/nonexistent'; name a C\+\+ compiler"):
         native.library(ADD, name="add")
 
 
@@ -97,22 +97,24 @@ def test_a_machine_without_compiler_is_told_how_to_get_one(
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(compiling.platform, "system", lambda: system)
-    with pytest.raises(Refused, match=rf"none of g\+\+, clang\+\+, c\+\+ found; .*{cure}"):
+    with pytest.raises(InputError, match=rf"none of g\+\+, clang\+\+, c\+\+ found; .*{cure}"):
         native.library(ADD, name="add")
 
 
 def test_broken_source_is_refused_with_its_first_error_and_kept() -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         native.library('extern "C" int f() {\n  return nonsense;\n}', name="broken")
-    assert "error" in refusal.value.found and "nonsense" in refusal.value.found and ".cpp:2:" in refusal.value.found
-    assert "return nonsense;" in Path(refusal.value.where).read_text(encoding="utf-8")
-    log = Path(refusal.value.right.removeprefix("the whole message is in "))
+    assert (
+        "error" in refusal.value.problem and "nonsense" in refusal.value.problem and ".cpp:2:" in refusal.value.problem
+    )
+    assert "return nonsense;" in Path(refusal.value.field).read_text(encoding="utf-8")
+    log = Path(refusal.value.hint.removeprefix("the whole message is in "))
     assert "nonsense" in log.read_text(encoding="utf-8")
     assert "\n" not in str(refusal.value)
 
 
 def test_a_failed_compile_leaves_no_library_behind(own_cache: Path) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InputError):
         native.library("not c++", name="broken")
     assert sorted(path.suffix for path in (own_cache / "native").iterdir()) == [".cpp", ".log"]
 
@@ -130,7 +132,7 @@ def test_a_broken_compiler_is_refused(body: str, message: str, tmp_path: Path, m
     script.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InputError, match=message):
         native.library(ADD, name="add")
 
 
@@ -139,7 +141,7 @@ def test_a_program_that_is_no_program_is_refused(tmp_path: Path, monkeypatch: py
     script.write_bytes(b"\x00\x01")
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
-    with pytest.raises(Refused, match=r"C\+\+ compiler: .*name another in CXX"):
+    with pytest.raises(InputError, match=r"C\+\+ compiler: .*name another in CXX"):
         native.library(ADD, name="add")
 
 
@@ -150,7 +152,7 @@ def test_an_unwritable_cache_is_refused_with_the_way_out(
     (tmp_path / blocked).parent.mkdir(exist_ok=True)
     (tmp_path / blocked).write_text("a file in place of the folder", encoding="utf-8")
     monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(Refused, match=r"^cache folder .*cache.*set SNNLAB_CACHE"):
+    with pytest.raises(InputError, match=r"^cache folder .*cache.*set SNNLAB_CACHE"):
         native.library(ADD, name="add")
 
 
@@ -159,7 +161,7 @@ def test_a_damaged_library_is_refused_by_name(own_cache: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
     (damaged,) = (own_cache / "native").glob("*.so")
     damaged.write_bytes(b"not a library")
-    with pytest.raises(Refused, match="add-.*cannot be loaded.*delete it"):
+    with pytest.raises(InputError, match="add-.*cannot be loaded.*delete it"):
         native.library(ADD, name="add")
 
 
@@ -173,5 +175,5 @@ def test_files_of_a_folder_become_a_program(tmp_path: Path) -> None:
     made = native.program(folder, ["main.cpp", "parts/twice.cpp"], header="shared.h")
     assert subprocess.run([made], capture_output=True, text=True, check=True).stdout == "42"
     (folder / "parts" / "twice.cpp").write_text('#include "shared.h"\nint twice(int x) { return nonsense; }\n')
-    with pytest.raises(Refused, match=r"^C\+\+ compiler: .* failed: parts/twice.cpp:2:.*nonsense"):
+    with pytest.raises(InputError, match=r"^C\+\+ compiler: .* failed: parts/twice.cpp:2:.*nonsense"):
         native.program(folder, ["main.cpp", "parts/twice.cpp"], header="shared.h")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snnlab import cards
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
 
 LIF, HM2BP, SYNAPSE = cards.cell("lif"), cards.cell("lif_exp"), cards.synapse("exponential_conductance")
@@ -84,7 +84,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
 
 @pytest.mark.parametrize(("attempt", "said"), CASES, ids=[said[:45] for _, said in CASES])
 def test_what_cannot_be_wired_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said) as refusal:
+    with pytest.raises(InputError, match=said) as refusal:
         attempt()
     assert "\n" not in str(refusal.value)
 

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse
 
 from snnlab import cards
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Population, Projection, Source
 from snnlab.networks.weights import Convolution
 
@@ -36,7 +36,7 @@ def test_what_is_heard_is_the_rate_unless_a_variable_is_named() -> None:
 
 def test_only_a_population_has_cells() -> None:
     assert wired().population("cells") is CELLS[2]
-    with pytest.raises(Refused, match="^circuit: 'eye' is a source; needs a population of cells"):
+    with pytest.raises(InputError, match="^circuit: 'eye' is a source; needs a population of cells"):
         wired().population("eye")
 
 
@@ -86,7 +86,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize(("attempt", "said"), CASES.values(), ids=CASES)
 def test_what_cannot_be_heard_or_learn_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said) as refusal:
+    with pytest.raises(InputError, match=said) as refusal:
         attempt()
     assert str(refusal.value).startswith("projection '") and "\n" not in str(refusal.value)
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_heard_or_learn_is_refused(attempt: Callable[[], object],
 def test_two_plastic_projections_of_one_name_are_refused_and_fixed_ones_are_not() -> None:
     twice = (Projection("below", "cells", "basal", WEIGHTS), Projection("below", "cells", "basal", WEIGHTS))
     assert len(Circuit(CELLS, twice, "0.1 ms").projections) == 2
-    with pytest.raises(Refused, match="^projection 'below->cells.basal': two plastic ones have this name"):
+    with pytest.raises(InputError, match="^projection 'below->cells.basal': two plastic ones have this name"):
         Circuit(CELLS, tuple(replace(one, plasticity=RULE) for one in twice), "0.1 ms")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine import run_rates
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
@@ -15,17 +15,17 @@ STEPS = 1000
 WATCHED = {"hidden1": ["u", "v_B", "v_A", "r"], "hidden2": ["u", "v_A"], "inter1": ["u", "v_D"], "output": ["u", "r_B"]}
 
 
-def drawn(**options: object) -> tuple[Circuit, dict[str, Rates]]:
+def drawn(**options: object) -> tuple[Circuit, dict[str, RateInput]]:
     """A circuit with two hidden layers and random weights, and what changes ten times in its run: input and teacher."""
     rng = np.random.default_rng(11)
     circuit = Microcircuit(hidden=(5, 4), bias=True, **options).circuit((6,), 3, "0.1 ms")  # type: ignore[arg-type]
     learning = [one for one in circuit.projections if one.plasticity]
     circuit = circuit.with_weights({one.name: rng.uniform(-1, 1, one.weights.shape) for one in learning})
     said = {
-        "input": Rates(rng.uniform(0, 1, (1, 10, 6))),
-        "target": Rates(rng.uniform(-2, 2, (1, 10, 3))),
-        "nudge": Rates(rng.integers(0, 2, (1, 10, 1)).astype(float)),
-        "bias": Rates(np.ones((1, 1, 1))),
+        "input": RateInput(rng.uniform(0, 1, (1, 10, 6))),
+        "target": RateInput(rng.uniform(-2, 2, (1, 10, 3))),
+        "nudge": RateInput(rng.integers(0, 2, (1, 10, 1)).astype(float)),
+        "bias": RateInput(np.ones((1, 1, 1))),
     }
     return circuit, said
 

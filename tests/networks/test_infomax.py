@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.corinfomax import InfoMax
 from snnlab.rules.corinfomax import relaxation
@@ -75,18 +75,18 @@ def test_steps_longer_than_the_largest_stable_one_are_refused_with_it(epsilon: f
             CorInfoMax().check(circuit, 3)
             continue
         said = rf"^network.mu: found {1.01 * largest:g}; needs less than {largest:.4g}, from which on"
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(InputError, match=said):
             CorInfoMax().check(circuit, 3)
 
 
 def test_a_step_of_0_15_is_refused_in_brian2_too() -> None:
     said = {"input": np.zeros((1, 6)), "target": np.zeros((1, 3)), "nudge": np.zeros((1, 1))}
     for mu, stable in ((0.14, True), (0.15, False)):
-        run = partial(simulate, made(mu=mu), {name: Rates.steady(one) for name, one in said.items()}, "1 ms")
+        run = partial(simulate, made(mu=mu), {name: RateInput.steady(one) for name, one in said.items()}, "1 ms")
         if stable:
             run(target="numpy")
             continue
-        with pytest.raises(Refused, match="unstable in steps"):
+        with pytest.raises(InputError, match="unstable in steps"):
             run(target="numpy")
 
 
@@ -109,7 +109,7 @@ def test_a_step_of_0_15_is_refused_in_brian2_too() -> None:
     ],
 )
 def test_numbers_that_make_no_circuit_are_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         made(**options)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab.brian.equations import compose
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
 
@@ -136,5 +136,5 @@ CASES: list[tuple[Callable[[], object], str]] = [
 
 @pytest.mark.parametrize(("attempt", "said"), CASES, ids=[said for _, said in CASES])
 def test_what_is_no_microcircuit_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(InputError, match=said):
         attempt()

@@ -9,9 +9,9 @@ import pytest
 
 from snnlab import cards
 from snnlab.brian import simulate_each
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine.rate.run import run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Source
 from snnlab.networks.microcircuit import Microcircuit
 
@@ -34,14 +34,18 @@ def circuit(psi: float, speed: float = 0.0) -> Circuit:
     return replace(made, projections=tuple(learning))
 
 
-def given(samples: int, rng: np.random.Generator | None = None) -> dict[str, Rates]:
+def given(samples: int, rng: np.random.Generator | None = None) -> dict[str, RateInput]:
     """Inputs and targets, other ones for every sample where there is an `rng`, and a teacher who speaks."""
     shared = np.random.default_rng(3)
     x, target = (
         rng.uniform(low, high, (samples, size)) if rng else np.tile(shared.uniform(low, high, size), (samples, 1))
         for low, high, size in ((0.1, 1, INPUTS), (-2, 1.5, CLASSES))
     )
-    return {"input": Rates.steady(x), "target": Rates.steady(target), "nudge": Rates.steady(np.ones((samples, 1)))}
+    return {
+        "input": RateInput.steady(x),
+        "target": RateInput.steady(target),
+        "nudge": RateInput.steady(np.ones((samples, 1))),
+    }
 
 
 def by_rates(spiking: Circuit, folder) -> Circuit:
@@ -60,7 +64,7 @@ def by_rates(spiking: Circuit, folder) -> Circuit:
     return replace(spiking, nodes=tuple(nodes))
 
 
-def potentials(machine: str, of: Circuit, inputs: dict[str, Rates], steps: int, seed: int) -> np.ndarray:
+def potentials(machine: str, of: Circuit, inputs: dict[str, RateInput], steps: int, seed: int) -> np.ndarray:
     """What all cells of the circuit fire by, (samples, steps, cells)."""
     watched = ("hidden1", "output", "inter1")
     if machine == "engine":
@@ -103,7 +107,7 @@ def test_synapses_learn_from_spikes_where_there_are_any_and_those_of_a_bias_from
 @pytest.mark.parametrize("options", [{"spikes_per_ms": -1.0}, {"spikes_per_ms": float("nan")}, {"spikes_per_ms": 3.0}])
 def test_a_wrong_number_of_spikes_is_refused_and_one_for_cells_that_are_not_latent(options):
     field = "latent" if options["spikes_per_ms"] > 0 else "spikes_per_ms"
-    with pytest.raises(Refused, match=f"network.{field}"):
+    with pytest.raises(InputError, match=f"network.{field}"):
         Microcircuit(**options)
 
 
@@ -141,7 +145,7 @@ def test_brian_and_the_engine_agree_in_the_mean_over_many_runs():
     spread = brian[:, 30:].var() / engine[:, 30:].var()
     assert 0.85 < spread < 1.18
     other = given(400)
-    other["input"] = Rates(1.1 - other["input"].values)
+    other["input"] = RateInput(1.1 - other["input"].values)
     wrong = potentials("engine", circuit(2.0), other, 60, 2)
     assert standard_errors(brian[:, times], wrong[:, times]).max() > 10
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab.brian.multicompartment.compartments import divide
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.morphology import Morphology, parse_swc, read_swc
 
 FORK = """# a fork
@@ -192,7 +192,7 @@ ROOT = "1 1 0 0 0 10 -1\n"
     ],
 )  # fmt: skip
 def test_what_is_no_tree_is_refused_by_line_and_field(text: str, says: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         parsed(text)
     assert str(refusal.value).startswith(says)
     assert "\n" not in str(refusal.value)
@@ -202,7 +202,7 @@ def test_what_is_no_tree_is_refused_by_line_and_field(text: str, says: str) -> N
 def test_any_bytes_are_a_tree_or_refused(raw: bytes) -> None:
     try:
         found = parse_swc(raw, "cell.swc")
-    except Refused as refusal:
+    except InputError as refusal:
         assert str(refusal).startswith("cell.swc")
     else:
         assert (found.parents < np.arange(len(found))).all()
@@ -210,21 +210,21 @@ def test_any_bytes_are_a_tree_or_refused(raw: bytes) -> None:
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     for path, says in [(tmp_path / "none.swc", "No such file"), (tmp_path, "Is a directory")]:
-        with pytest.raises(Refused, match=says):
+        with pytest.raises(InputError, match=says):
             read_swc(path)
     os.mkfifo(tmp_path / "pipe.swc")
-    with pytest.raises(Refused, match="not a file"):
+    with pytest.raises(InputError, match="not a file"):
         read_swc(tmp_path / "pipe.swc")
 
 
 def test_absurd_sizes_are_refused() -> None:
-    with pytest.raises(Refused, match="more than 32 MiB"):
+    with pytest.raises(InputError, match="more than 32 MiB"):
         parse_swc(b"#" * (2**25 + 1), "cell.swc")
     rows = b"".join(b"%d 3 0 0 0 1 -1\n" % number for number in range(200_001))
-    with pytest.raises(Refused, match="line 200001: more than 200,000 points"):
+    with pytest.raises(InputError, match="line 200001: more than 200,000 points"):
         parse_swc(rows, "cell.swc")
     long = parsed("1 3 0 0 0 1 -1\n2 3 900000 0 0 1 1\n")
-    with pytest.raises(Refused, match="900,000 compartments of up to 1 um; needs at most 100,000"):
+    with pytest.raises(InputError, match="900,000 compartments of up to 1 um; needs at most 100,000"):
         divide(long, 1e-6)
 
 
@@ -237,16 +237,16 @@ def comb(teeth: int) -> str:
 
 
 def test_a_morphology_too_deep_or_too_wide_for_brian_is_refused() -> None:
-    with pytest.raises(Refused, match="branch points one after another; needs at most 500"):
+    with pytest.raises(InputError, match="branch points one after another; needs at most 500"):
         divide(parsed(comb(501)), 1e-3)
     star = ROOT + "\n".join(f"{k} 3 {20 + k % 90} {k // 90} 50 1 1" for k in range(2, 4000))
-    with pytest.raises(Refused, match="3,998 branches at one point"):
+    with pytest.raises(InputError, match="3,998 branches at one point"):
         divide(parsed(star), 1e-3)
 
 
 @pytest.mark.parametrize("text", ["1 3 0 0 0 1 -1\n", "1 3 5 5 5 1 -1\n2 3 5 5 5 2 1\n"])
 def test_a_morphology_without_extent_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="cell.swc: its points are all at one place; needs a cone"):
+    with pytest.raises(InputError, match="cell.swc: its points are all at one place; needs a cone"):
         divide(parsed(text), 1e-3)
 
 
@@ -261,11 +261,11 @@ def test_a_morphology_without_extent_is_refused(text: str) -> None:
     ],
 )
 def test_a_point_that_the_file_has_not_is_refused(place: str | int, says: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InputError) as refusal:
         parsed(FORK).point(place, "record")
     assert str(refusal.value).startswith(says)
 
 
 def test_a_file_without_a_soma_has_none_to_record() -> None:
-    with pytest.raises(Refused, match="record: cell.swc has no soma, a point of type 1; name a point by its id"):
+    with pytest.raises(InputError, match="record: cell.swc has no soma, a point of type 1; name a point by its id"):
         parsed("1 3 0 0 0 1 -1\n2 3 9 0 0 1 1\n").point("soma", "record")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snnlab import cards
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import Layers
 from snnlab.networks.circuit import Population
 from snnlab.networks.weights import Convolution, Pooling, learned
@@ -35,7 +35,7 @@ def test_the_published_convolutional_network() -> None:
 
 def test_dashes_separate_layers_as_in_papers() -> None:
     assert Layers(hidden=("15C5-P2-40C5-P2-300",), v_th=PAPER.v_th, inhibition=1.0) == PAPER
-    with pytest.raises(Refused, match="network.hidden: found ''"):
+    with pytest.raises(InputError, match="network.hidden: found ''"):
         Layers(hidden=("15C5--P2",))
 
 
@@ -76,7 +76,7 @@ def test_a_synapse_by_name_is_a_receptor_of_every_layer() -> None:
     assert {one.receptor for one in circuit.projections} == {"synapse"}
     named = replace(SPIKING, receptor="here").circuit((90,), 2, 1e-4)
     assert {one.receptor for one in named.projections} == set(named.populations[0].receptors) == {"here"}
-    with pytest.raises(Refused, match="no receptor 'synapse'"):
+    with pytest.raises(InputError, match="no receptor 'synapse'"):
         replace(SPIKING, synapse="").circuit((90,), 2, 1e-4)
     assert Layers().circuit((90,), 2, 1e-3).populations[0].receptors == {}
 
@@ -94,7 +94,7 @@ def test_outputs_are_as_many_as_asked_for_or_one_for_each_class(classes: int, ou
 def test_without_a_hidden_layer_there_is_one_threshold() -> None:
     circuit = replace(SPIKING, hidden=(), v_th=(0.02,)).circuit((90,), 2, 1e-4)
     assert [node.size for node in circuit.nodes] == [90, 1]
-    with pytest.raises(Refused, match="network.v_th: 2 thresholds; needs one for each of 1 layer: output$"):
+    with pytest.raises(InputError, match="network.v_th: 2 thresholds; needs one for each of 1 layer: output$"):
         replace(SPIKING, hidden=()).circuit((90,), 2, 1e-4)
 
 
@@ -108,7 +108,7 @@ def test_without_a_hidden_layer_there_is_one_threshold() -> None:
     ],
 )
 def test_outputs_and_synapses_that_there_are_not_are_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         replace(SPIKING, **options).circuit((90,), 2, 1e-4)
 
 
@@ -121,5 +121,5 @@ def test_outputs_and_synapses_that_there_are_not_are_refused(options: dict[str, 
     ],
 )
 def test_layers_that_do_not_fit_are_refused(hidden: str, shape: tuple[int, ...], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InputError, match=message):
         Layers(hidden=(hidden,), v_th=(1.0, 1.0)).circuit(shape, 10, 1e-3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine.rate.run import run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.mlp import RateLayers
 from snnlab.rules.rate.backprop import Backprop
 
@@ -34,9 +34,9 @@ def test_what_a_rule_answers_is_what_the_running_circuit_comes_to(transfer: str)
     for name in state.weights:
         if name.startswith("bias"):
             state.weights[name] += 0.3
-    inputs = Rates.steady(np.random.default_rng(1).uniform(-1, 1, (6, 4)))
-    said = rule.respond(circuit, state, inputs).counts
-    told = {"input": inputs, "bias": Rates.steady(np.ones((6, 1)))}
+    inputs = RateInput.steady(np.random.default_rng(1).uniform(-1, 1, (6, 4)))
+    said = rule.predict(circuit, state, inputs).counts
+    told = {"input": inputs, "bias": RateInput.steady(np.ones((6, 1)))}
     wired = circuit.with_weights(state.weights)
     for steps, near in ((4000, True), (100, False)):
         run = run_rates(wired, told, steps, learn=False, mean={"output": ["r"]}, mean_from=steps - 1,
@@ -54,5 +54,5 @@ def test_what_a_rule_answers_is_what_the_running_circuit_comes_to(transfer: str)
     ],
 )
 def test_what_cannot_be_built_is_refused(options: dict, says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         RateLayers(**options)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording
 from snnlab.engine.rate.run import run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic
 from snnlab.networks.two_stream import TwoStreams
 from snnlab.rules.rate import forward
@@ -65,8 +65,8 @@ def test_the_running_circuit_comes_to_the_errors_that_the_rule_works_out(transfe
     way = way_up(circuit, "a test")
     _, rates = forward.up(way, state.weights, seen, 1)
     asked = {one.name: one for one in RULE.asked(way, state, rates, wanted - rates[-1])}
-    ones = Rates.steady(np.ones((5, 1)))
-    told = {"input": Rates.steady(seen), "target": Rates.steady(wanted), "nudge": ones, "bias": ones}
+    ones = RateInput.steady(np.ones((5, 1)))
+    told = {"input": RateInput.steady(seen), "target": RateInput.steady(wanted), "nudge": ones, "bias": ones}
     watched = {
         "hidden1": ["r", "delta"],
         "hidden2": ["r", "delta"],
@@ -95,8 +95,8 @@ def test_the_law_of_alignment_holds_in_the_engine_for_a_batch() -> None:
     """300 steps of 0.1 ms at eta gamma = 20 Hz, on samples that change every 5 ms: 0.998^300 of what it was."""
     circuit = learning(weighted(TwoStreams((9,), (7,)).circuit((6,), 4, "0.1 ms")), eta=10.0, gamma=2.0)
     rng = np.random.default_rng(3)
-    told = {name: Rates(rng.uniform(0, 1, (5, 6, size))) for name, size in (("input", 6), ("target", 4))}
-    told |= {name: Rates.steady(np.ones((5, 1))) for name in ("nudge", "bias")}
+    told = {name: RateInput(rng.uniform(0, 1, (5, 6, size))) for name, size in (("input", 6), ("target", 4))}
+    told |= {name: RateInput.steady(np.ones((5, 1))) for name in ("nudge", "bias")}
     run = run_rates(circuit, told, 300, precision="float64")
     begin, end = weights(circuit), run.weights(circuit)
     expected = 0.998**300 * misalignment(begin, begin[P])
@@ -123,8 +123,8 @@ def fired(circuit: Circuit) -> Recording:
     """Three samples, 60 ms untaught and 60 ms taught each, in steps of 1 ms."""
     rng = np.random.default_rng(4)
     sizes = (("input", circuit["input"].size), ("target", circuit["output"].size))
-    told = {name: Rates(np.repeat(rng.uniform(0, 1.5, (1, 3, size)), 2, axis=1)) for name, size in sizes}
-    told["nudge"] = Rates(np.tile([0.0, 1.0], 3)[None, :, None])
+    told = {name: RateInput(np.repeat(rng.uniform(0, 1.5, (1, 3, size)), 2, axis=1)) for name, size in sizes}
+    told["nudge"] = RateInput(np.tile([0.0, 1.0], 3)[None, :, None])
     watched = {W: ["w"], V: ["w"], "hidden1": ["delta"], "output": ["delta"]}
     return simulate(circuit, told, "360 ms", record=watched, target="numpy")
 
@@ -185,13 +185,13 @@ def test_it_is_not_where_descending_synapses_read_what_their_own_cell_fires(tmp_
     ],
 )
 def test_streams_that_do_not_match_are_refused(options: dict, says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         TwoStreams(**options)
 
 
 def test_weights_of_another_size_are_refused() -> None:
     circuit = TwoStreams((5,), (7,)).circuit((4,), 3, 1e-4)
-    with pytest.raises(Refused, match=r"output->down1.apical.*\(3, 5\).*needs \(3, 7\)"):
+    with pytest.raises(InputError, match=r"output->down1.apical.*\(3, 5\).*needs \(3, 7\)"):
         circuit.with_weights({V: np.zeros((3, 5))})
 
 

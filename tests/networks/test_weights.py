@@ -8,7 +8,7 @@ import scipy.signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks import weights
 from snnlab.networks.weights import Convolution, Pooling
 
@@ -108,5 +108,5 @@ def test_only_kernels_are_replaced_by_an_array() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InputError, match=message):
         make()  # type: ignore[operator]

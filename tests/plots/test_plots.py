@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 
 from snnlab import plots
 from snnlab.data.recording import Recording, Trace
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.plots.frame import si_prefix, typeset
 
 
@@ -54,20 +54,20 @@ def marks(ax: Axes) -> set[tuple[float, float]]:
 )
 def test_a_raster_marks_every_spike_of_its_sample_and_nothing_else(raster: np.ndarray, marker: str | None) -> None:
     ax = plots.figure()[1][0, 0]
-    assert plots.raster(Spikes.from_dense(raster, 1e-3), ax, sample=len(raster) - 1, marker=marker) is ax
+    assert plots.raster(SpikeTrains.from_dense(raster, 1e-3), ax, sample=len(raster) - 1, marker=marker) is ax
     assert marks(ax) == {(float(step), float(neuron)) for step, neuron in np.argwhere(raster[-1])}
     assert words(ax) == ([] if raster[-1].any() else ["no spikes"])
 
 
 def test_chosen_neurons_stand_in_the_order_given_under_their_own_numbers(ax: Axes) -> None:
-    spikes = Spikes.from_events([0, 0, 0], [10, 20, 30], [7, 4000, 5], samples=1, steps=50, size=4001, dt=1e-3)
+    spikes = SpikeTrains.from_events([0, 0, 0], [10, 20, 30], [7, 4000, 5], samples=1, steps=50, size=4001, dt=1e-3)
     plots.raster(spikes, ax, neurons=[4000, 7])
     assert marks(ax) == {(20.0, 0.0), (10.0, 1.0)}
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["4000", "7"]
 
 
 def test_many_chosen_neurons_are_numbered_on_the_axis(ax: Axes) -> None:
-    plots.raster(Spikes.from_dense(np.ones((1, 5, 200)), 1e-3), ax, neurons=range(100, 180))
+    plots.raster(SpikeTrains.from_dense(np.ones((1, 5, 200)), 1e-3), ax, neurons=range(100, 180))
     number = ax.yaxis.get_major_formatter()
     assert [number(row, None) for row in (0, 40, 79)] == ["100", "140", "179"]
     assert [number(row, None) for row in (-10, 0.5, 80)] == ["", "", ""]
@@ -75,20 +75,20 @@ def test_many_chosen_neurons_are_numbered_on_the_axis(ax: Axes) -> None:
 
 def test_a_large_raster_stays_one_image_in_a_vector_file(ax: Axes, tmp_path: Path) -> None:
     dense = np.random.default_rng(0).random((1, 1000, 4000)) < 0.02
-    plots.raster(Spikes.from_dense(dense, 1e-3), ax)
+    plots.raster(SpikeTrains.from_dense(dense, 1e-3), ax)
     assert ax.lines[0].get_xdata().size == dense.sum() > 70_000  # type: ignore[union-attr]
     assert plots.save(ax.figure, tmp_path / "raster.svg").stat().st_size < 2_000_000
 
 
 @pytest.mark.parametrize(("steps", "label", "last"), [(400, "time (ms)", 399.0), (5000, "time (s)", 4.999)])
 def test_time_is_in_ms_for_a_short_run_and_in_s_for_a_long_one(ax: Axes, steps: int, label: str, last: float) -> None:
-    plots.raster(Spikes.from_events([0], [steps - 1], [0], samples=1, steps=steps, size=1, dt=1e-3), ax)
+    plots.raster(SpikeTrains.from_events([0], [steps - 1], [0], samples=1, steps=steps, size=1, dt=1e-3), ax)
     assert ax.get_xlabel() == label
     assert marks(ax) == {(last, 0.0)}
 
 
 def test_a_raster_of_no_neurons_says_so(ax: Axes) -> None:
-    plots.raster(Spikes.from_dense(np.ones((1, 5, 3)), 1e-3), ax, neurons=[])
+    plots.raster(SpikeTrains.from_dense(np.ones((1, 5, 3)), 1e-3), ax, neurons=[])
     assert words(ax) == ["no neurons"]
 
 
@@ -103,8 +103,8 @@ def test_a_raster_of_no_neurons_says_so(ax: Axes) -> None:
     ],
 )
 def test_a_raster_of_what_is_not_there_is_refused(ax: Axes, options: dict[str, Any], found: str) -> None:
-    with pytest.raises(Refused, match=found):
-        plots.raster(Spikes.from_dense(np.ones((1, 5, 3)), 1e-3), ax, **options)
+    with pytest.raises(InputError, match=found):
+        plots.raster(SpikeTrains.from_dense(np.ones((1, 5, 3)), 1e-3), ax, **options)
 
 
 # traces
@@ -117,7 +117,7 @@ DENDRITE = np.linspace(-60e-3, -65e-3, STEPS)
 def recording(fired: tuple[int, ...] = (20, 60)) -> Recording:
     """Neuron 1 of three fires in the steps named, neuron 2 in step 90; traces are of neurons 1 and 2."""
     ids = [1] * len(fired) + [2]
-    spikes = Spikes.from_events([0] * len(ids), [*fired, 90], ids, samples=1, steps=STEPS, size=3, dt=DT)
+    spikes = SpikeTrains.from_events([0] * len(ids), [*fired, 90], ids, samples=1, steps=STEPS, size=3, dt=DT)
     watched = np.array([1, 2])
 
     def trace(values: np.ndarray, unit: str) -> Trace:
@@ -147,7 +147,7 @@ def test_spikes_of_this_neuron_and_no_other_are_marked_above_its_trace(ax: Axes)
 
 
 def test_desired_spikes_of_this_neuron_are_circles_at_the_height_of_the_marks(ax: Axes) -> None:
-    wanted = Spikes.from_events([0, 0, 0], [10, 70, 30], [1, 1, 2], samples=1, steps=STEPS, size=3, dt=DT)
+    wanted = SpikeTrains.from_events([0, 0, 0], [10, 70, 30], [1, 1, 2], samples=1, steps=STEPS, size=3, dt=DT)
     plots.traces(recording(), ax, "cell", "v", neuron=1, desired=wanted)
     marks, circles = ax.lines[-2:]
     np.testing.assert_allclose(circles.get_xdata(), [1.0, 7.0])
@@ -217,7 +217,7 @@ def test_a_trace_without_values_says_so(ax: Axes, values: np.ndarray, said: str)
 def test_a_trace_that_was_not_recorded_is_refused(
     ax: Axes, population: str, variables: list[str], options: dict[str, Any], found: str
 ) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(InputError, match=found):
         plots.traces(recording(), ax, population, variables, **({"neuron": 1} | options))
 
 
@@ -302,7 +302,7 @@ def test_no_values_are_said_to_be_none(ax: Axes, values: list[float]) -> None:
 
 def test_the_population_rate_is_in_hertz_over_milliseconds(ax: Axes) -> None:
     # 4 spikes of 2 neurons in the first 5 ms: 400 Hz each
-    spikes = Spikes.from_events([0] * 5, [0, 1, 2, 4, 11], [0, 1, 0, 0, 1], samples=1, steps=12, size=2, dt=1e-3)
+    spikes = SpikeTrains.from_events([0] * 5, [0, 1, 2, 4, 11], [0, 1, 0, 0, 1], samples=1, steps=12, size=2, dt=1e-3)
     assert plots.population_rate(spikes, ax, bin=0.005) is ax
     heights, edges = bars(ax)
     np.testing.assert_allclose(heights, [400, 0, 250])  # the last bin is 2 ms long
@@ -311,5 +311,5 @@ def test_the_population_rate_is_in_hertz_over_milliseconds(ax: Axes) -> None:
 
 
 def test_a_population_that_never_fires_says_so(ax: Axes) -> None:
-    plots.population_rate(Spikes.from_dense(np.zeros((1, 10, 3)), 1e-3), ax)
+    plots.population_rate(SpikeTrains.from_dense(np.zeros((1, 10, 3)), 1e-3), ax)
     assert words(ax) == ["no spikes"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots import figure
 from snnlab.plots.camera import agreement, beside
 
@@ -41,10 +41,10 @@ def test_equal_numbers_lie_on_the_line() -> None:
 
 def test_numbers_that_cannot_be_held_beside_each_other_are_refused() -> None:
     _, axes = figure()
-    with pytest.raises(Refused, match="model of shape"):
+    with pytest.raises(InputError, match="model of shape"):
         beside([1, 2, 3], {"model": [1.0]}, axes[0, 0])
-    with pytest.raises(Refused, match="0 lines"):
+    with pytest.raises(InputError, match="0 lines"):
         beside([1, 2, 3], {}, axes[0, 0])
     for one, other in (([1.0], [1.0, 2.0]), ([], [])):
-        with pytest.raises(Refused, match="numbers of shapes"):
+        with pytest.raises(InputError, match="numbers of shapes"):
             agreement(one, other, axes[0, 0])

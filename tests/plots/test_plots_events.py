@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 
 from snnlab import plots
 from snnlab.data.samples import EVENT
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.style import BLUE, VERMILLION
 
 SHAPE = (4, 5, 2)
@@ -79,13 +79,13 @@ def test_every_event_of_a_sensor_with_one_polarity_is_drawn_whatever_its_sign() 
 @pytest.mark.parametrize("stray", [(5, 0, True, 1), (0, 4, True, 1), (-1, 0, True, 1)])
 def test_an_event_off_the_sensor_is_refused(draw: object, stray: tuple[int, int, bool, int]) -> None:
     _, axes = plots.figure()
-    with pytest.raises(Refused, match="the sensor has 4 rows and 5 columns"):
+    with pytest.raises(InputError, match="the sensor has 4 rows and 5 columns"):
         draw(events(stray), axes[0, 0], shape=SHAPE)  # type: ignore[operator]
 
 
 def test_no_windows_are_refused() -> None:
     _, axes = plots.figure()
-    with pytest.raises(Refused, match="0 frames; needs at least one"):
+    with pytest.raises(InputError, match="0 frames; needs at least one"):
         plots.event_frames(events(), axes[0, 0], shape=SHAPE, frames=0)
 
 
@@ -110,7 +110,7 @@ def test_images_stand_in_lines_each_above_its_label() -> None:
 )
 def test_what_are_no_images_is_refused(values: np.ndarray, labels: list[str]) -> None:
     _, axes = plots.figure()
-    with pytest.raises(Refused, match="^images: "):
+    with pytest.raises(InputError, match="^images: "):
         plots.images(values, axes[0, 0], labels=labels)
 
 
@@ -121,5 +121,5 @@ def test_a_wave_is_the_sound_over_time() -> None:
     assert np.allclose(line.get_xdata(), np.arange(800) / 8)  # milliseconds
     assert np.array_equal(line.get_ydata(), sound)
     assert axes[0, 0].get_ylabel() == "sound\n(full scale 1)"
-    with pytest.raises(Refused, match="needs finite"):
+    with pytest.raises(InputError, match="needs finite"):
         plots.wave([np.nan], axes[0, 0], rate=8000)

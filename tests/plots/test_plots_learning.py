@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from snnlab import plots
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.plots.style import BLUE, VERMILLION
 
 
@@ -71,7 +71,7 @@ def test_a_curve_of_solved_problems_counts_them_by_the_definition(ax: Axes) -> N
     ("solved", "says"), [([], "solved: a: no problems"), ([5, 11], r"epochs 5\.\.11; needs 1\.\.10")]
 )
 def test_a_curve_of_what_cannot_have_been_solved_is_refused(ax: Axes, solved: list[int], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         plots.solved_curve({"a": solved}, ax, most=10)
 
 
@@ -106,7 +106,7 @@ def test_no_epochs_are_said_to_be_none(ax: Axes) -> None:
 def test_rows_that_are_not_accuracies_are_refused(
     ax: Axes, rows: list[dict[str, Any]], reported: float | None, found: str
 ) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(InputError, match=found):
         plots.learning_curve(rows, ax, reported=reported)
 
 
@@ -188,7 +188,7 @@ def test_a_matrix_of_an_ears_weights_has_frequencies_at_the_channels_that_have_t
 def test_weights_that_are_no_matrix_are_refused(
     ax: Axes, weights: np.ndarray, options: dict[str, Any], found: str
 ) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(InputError, match=found):
         plots.weight_matrix(weights, ax, **options)
 
 
@@ -228,7 +228,7 @@ def test_weights_of_no_neurons_say_so(ax: Axes) -> None:
 def test_weights_that_are_no_images_are_refused(
     ax: Axes, weights: np.ndarray, neurons: list[int] | None, found: str
 ) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(InputError, match=found):
         plots.weight_images(weights, ax, neurons=neurons)
 
 
@@ -278,7 +278,7 @@ def test_a_confusion_without_samples_says_so(ax: Axes, classes: int) -> None:
     ],
 )
 def test_what_is_no_confusion_matrix_is_refused(ax: Axes, matrix: np.ndarray, found: str) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(InputError, match=found):
         plots.confusion(matrix, ax, classes=range(3))
 
 
@@ -326,5 +326,5 @@ def test_silent_outputs_are_said_to_be_silent(ax: Axes, options: dict[str, int])
 def test_counts_that_are_not_one_per_class_are_refused(
     ax: Axes, fired: list[Any], options: dict[str, Any], found: str
 ) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(InputError, match=found):
         plots.counts(fired, ax, **options)

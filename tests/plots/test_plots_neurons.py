@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from snnlab import plots
 from snnlab.data.recording import Recording, Trace
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 STEPS, DT = 40, 1e-4
 VALUES = np.random.default_rng(0).normal(size=(STEPS, 3))
@@ -81,5 +81,5 @@ def test_the_ground_is_shaded_from_the_moment_given_to_the_end_and_else_nowhere(
 def test_what_was_not_recorded_and_wanted_values_of_nobody_are_refused(
     ax: Axes, population: str, variable: str, which: list[int], wanted: list[float] | None, said: str
 ) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(InputError, match=said):
         plots.neurons(recording(), ax, population, variable, which, wanted=wanted)

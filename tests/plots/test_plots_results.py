@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnlab import plots
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 MEASURED = {"ours": [0.97, 0.98, 0.99], "theirs": [0.95]}
 
@@ -40,5 +40,5 @@ def test_no_results_are_an_empty_figure_that_says_so() -> None:
 
 @pytest.mark.parametrize(("values", "paper"), [([], None), ([97.0], None), ([-0.1], None), ([0.9], 98.8)])
 def test_what_is_no_accuracy_is_refused(values: list[float], paper: float | None) -> None:
-    with pytest.raises(Refused, match="ours"):
+    with pytest.raises(InputError, match="ours"):
         plots.accuracies({"ours": values}, plots.figure()[1][0, 0], reported={"ours": paper})

@@ -9,8 +9,8 @@ from matplotlib.image import AxesImage
 from snnlab import plots
 from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.lyon import Lyon
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 
 
 def image(ax: object) -> AxesImage:
@@ -20,7 +20,7 @@ def image(ax: object) -> AxesImage:
 def test_a_cochleagram_lies_above_the_raster_of_its_channels() -> None:
     frames = np.zeros((10, 5))
     frames[3, 1] = 2.0
-    spikes = Spikes.from_dense(np.repeat(frames > 0, 4, axis=0)[None], 4e-3)
+    spikes = SpikeTrains.from_dense(np.repeat(frames > 0, 4, axis=0)[None], 4e-3)
     figure, axes = plots.figure(2, shared_time=True)
     above = plots.cochleagram(frames, axes[0, 0], frame=0.016)
     below = plots.raster(spikes, axes[1, 0], neurons=range(5)[::-1])
@@ -52,10 +52,10 @@ def test_round_frequencies_stand_at_the_channels_that_have_them(ear: Lyon | Gamm
 
 @pytest.mark.parametrize("frames", [np.zeros(3), np.zeros((0, 4)), np.full((2, 2), np.nan)])
 def test_what_is_no_cochleagram_is_not_drawn(frames: np.ndarray) -> None:
-    with pytest.raises(Refused, match="values of shape"):
+    with pytest.raises(InputError, match="values of shape"):
         plots.cochleagram(frames, plots.figure()[1][0, 0], frame=0.016)
 
 
 def test_centres_of_another_ear_are_refused() -> None:
-    with pytest.raises(Refused, match="78 centres for 64 channels"):
+    with pytest.raises(InputError, match="78 centres for 64 channels"):
         plots.cochleagram(np.zeros((2, 64)), plots.figure()[1][0, 0], frame=0.016, centres=Lyon().centres)

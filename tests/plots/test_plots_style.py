@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from snnlab import plots
 from snnlab.data.recording import Recording, Trace
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.plots.style import panels
 
 BEGINS = {".png": b"\x89PNG\r\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
@@ -24,14 +24,14 @@ BEGINS = {".png": b"\x89PNG\r\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
 
 def picture() -> Figure:
     figure, axes = plots.figure()
-    plots.raster(Spikes.from_dense(np.eye(20)[None], 1e-3), axes[0, 0])
+    plots.raster(SpikeTrains.from_dense(np.eye(20)[None], 1e-3), axes[0, 0])
     return figure
 
 
 def every_picture() -> Figure:
     figure, axes = plots.figure(3, 3, size=(12, 9))
     flat = iter(axes.flat)
-    spikes = Spikes.from_dense(np.eye(20)[None], 1e-3)
+    spikes = SpikeTrains.from_dense(np.eye(20)[None], 1e-3)
     recording = Recording(
         {"cell": spikes}, {"cell": {"v": Trace(np.eye(20), np.arange(20), "V", 1e-3)}}, spikes.duration, 1e-3
     )
@@ -78,7 +78,7 @@ def test_an_axes_stretches_over_the_places_that_have_its_name() -> None:
 
 
 def test_panels_that_share_their_time_label_it_once() -> None:
-    spikes = Spikes.from_dense(np.ones((1, 10, 2)), 1e-3)
+    spikes = SpikeTrains.from_dense(np.ones((1, 10, 2)), 1e-3)
     labels = {}
     for shared in (True, False):
         axes = plots.figure(2, 1, shared_time=shared)[1][:, 0]
@@ -108,7 +108,7 @@ def test_the_same_picture_gives_the_same_file(tmp_path: Path, suffix: str) -> No
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.pmg", "a", ".png"])
 def test_another_suffix_is_refused_with_the_known_ones(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Refused, match=r"known: \.pdf, \.png, \.svg") as refusal:
+    with pytest.raises(InputError, match=r"known: \.pdf, \.png, \.svg") as refusal:
         plots.save(plots.figure()[0], tmp_path / name)
     assert str(tmp_path / name) in str(refusal.value)
 
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     for path in (tmp_path / "none" / "a.png", tmp_path / "file" / "a.png", tmp_path / "folder.png"):
-        with pytest.raises(Refused, match=r"cannot be written: .*\.png, \.pdf, \.svg") as refusal:
+        with pytest.raises(InputError, match=r"cannot be written: .*\.png, \.pdf, \.svg") as refusal:
             plots.save(plots.figure()[0], path)
         assert str(path) in str(refusal.value)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder.png"]
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_the_old_picture_and_no_crumbs(tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Figure, "savefig", half)
-    with pytest.raises(Refused, match="No space left on device"):
+    with pytest.raises(InputError, match="No space left on device"):
         plots.save(picture(), path)
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
 TAU_M, TAU_S = 64, 8
 
 
-def respond(name, weights, dense, **parameters):
+def predict(name, weights, dense, **parameters):
     """Output spikes (steps, neurons) and potentials after each step, for input spikes `dense` (steps, inputs)."""
     inputs, outputs = weights.shape
     layer = Population("layer", cards.cell(name), outputs, parameters=parameters)
     circuit = Circuit((Source("input", inputs), layer), (Projection("input", "layer", "synapse", weights),), "1 ms")
     # one more step, because a trace is read at the start of a step
-    given_spikes = Spikes.from_dense(np.concatenate([dense, dense[-1:] * 0])[None], 1e-3)
+    given_spikes = SpikeTrains.from_dense(np.concatenate([dense, dense[-1:] * 0])[None], 1e-3)
     run = simulate(
         circuit,
         {"input": given_spikes},
@@ -42,7 +42,7 @@ def kernel(t):
 def impulse(name, steps=1000):
     dense = np.zeros((steps, 1), dtype=bool)
     dense[0] = True
-    return respond(name, np.ones((1, 1)), dense)[1][:, 0]
+    return predict(name, np.ones((1, 1)), dense)[1][:, 0]
 
 
 def test_impulse_response_is_the_difference_of_two_exponentials():
@@ -93,7 +93,7 @@ def test_euler_card_walks_the_published_steps(seed, v_th, t_ref):
     weights, dense = draw(seed)
     fired, potential = published_steps(weights, dense, v_th, t_ref)
     # Brian2 counts the step of the spike too
-    found, traced = respond("lif_exp_euler", weights, dense, v_th=str(v_th), t_ref=f"{t_ref + 1} ms")
+    found, traced = predict("lif_exp_euler", weights, dense, v_th=str(v_th), t_ref=f"{t_ref + 1} ms")
     assert np.array_equal(found, fired)
     np.testing.assert_allclose(traced, potential, atol=1e-10)
 
@@ -102,11 +102,11 @@ def test_euler_card_has_the_published_threshold_and_refractory_period():
     weights, dense = draw(1)
     fired, _ = published_steps(weights, dense, v_th=20.0, t_ref=2)
     assert fired.sum() > 50
-    assert np.array_equal(respond("lif_exp_euler", weights, dense)[0], fired)
+    assert np.array_equal(predict("lif_exp_euler", weights, dense)[0], fired)
 
 
 @pytest.mark.parametrize("name, t_ref", [("lif_exp", "3 ms"), ("lif_exp_euler", "2 ms"), ("lif_exp_euler", "4 ms")])
 def test_other_integration_or_refractory_period_spikes_elsewhere(name, t_ref):
     weights, dense = draw(1)
     fired, _ = published_steps(weights, dense, v_th=20.0, t_ref=2)
-    assert not np.array_equal(respond(name, weights, dense, t_ref=t_ref)[0], fired)
+    assert not np.array_equal(predict(name, weights, dense, t_ref=t_ref)[0], fired)

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 C, G_L, E_L, V_TH, T_REF = 300e-12, 30e-9, -70e-3, 20e-3, 3e-3
@@ -63,7 +63,7 @@ def membrane(weights, dt, method="", duration=0.04):
     wires = (Projection("input", "cell", "r", np.reshape(weights, (size, 1))),)
     # a spike in a step arrives at the end of that step
     at = np.round(ARRIVALS / dt) - 1
-    spikes = Spikes.from_events(np.zeros(size), at, range(size), samples=1, steps=steps, size=size, dt=dt)
+    spikes = SpikeTrains.from_events(np.zeros(size), at, range(size), samples=1, steps=steps, size=size, dt=dt)
     run = simulate(
         Circuit((Source("input", size), cell), wires, dt),
         {"input": spikes},

@@ -9,7 +9,7 @@ import pytest
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
@@ -22,7 +22,7 @@ def two_phases(taught: float, drive: float = 1.2) -> Recording:
         ("below", "basal", 0.5), ("above", "teaching", taught), ("above", "phase", 1.0))]  # fmt: skip
     cell = Population("cell", cards.cell("stream_lif"), 1, {"drive": drive})
     circuit = Circuit((Source("below", 1), Source("above", 1), cell), tuple(wires), "0.1 ms")
-    told = {"below": Rates.steady(np.ones((1, 1))), "above": Rates(np.array([[[0.0], [1.0]]]))}
+    told = {"below": RateInput.steady(np.ones((1, 1))), "above": RateInput(np.array([[[0.0], [1.0]]]))}
     return simulate(circuit, told, f"{2 * PHASE} s", record={"cell": ["r", "delta"]}, target="numpy")
 
 

@@ -11,20 +11,20 @@ import pytest
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 DT, ARRIVAL, STEPS = 0.025e-3, 40, 1600
 HOSTS = {"": ("lif", "soma", "v"), "_density": ("wang_buzsaki", "soma", "v")}
 
 
-def respond(synapse, weight, host="lif", compartment="soma", potential="v", **options):
+def predict(synapse, weight, host="lif", compartment="soma", potential="v", **options):
     """A Recording of one cell that a single spike reaches."""
     cell = Population(
         "cell", cards.cell(host), 1, receptors={"r": Receptor(cards.synapse(synapse), compartment)}, **options
     )
     wire = Projection("input", "cell", "r", np.array([[weight]]))
-    spike = Spikes.from_events([0], [ARRIVAL], [0], samples=1, steps=STEPS, size=1, dt=DT)
+    spike = SpikeTrains.from_events([0], [ARRIVAL], [0], samples=1, steps=STEPS, size=1, dt=DT)
     variables = [potential, "I_syn_r", *([] if synapse.endswith("exponential_current") else ["g_r"])]
     circuit = Circuit((Source("input", 1), cell), (wire,), DT)
     return simulate(circuit, {"input": spike}, STEPS * DT, record={"cell": variables}, target="numpy")
@@ -37,20 +37,20 @@ def since_arrival(recording, variable):
 
 
 def test_exponential_current_decays_from_its_weight():
-    found, t = since_arrival(respond("exponential_current", 50e-12), "I_syn_r")
+    found, t = since_arrival(predict("exponential_current", 50e-12), "I_syn_r")
     np.testing.assert_allclose(found, 50e-12 * np.exp(-t / 5e-3), rtol=1e-9)
 
 
 def test_exponential_current_charges_the_membrane_as_two_filters_in_series():
     # C dv/dt = -g_L v + w exp(-t/tau_syn), whose solution is two exponentials again
-    found, t = since_arrival(respond("exponential_current", 50e-12), "v")
+    found, t = since_arrival(predict("exponential_current", 50e-12), "v")
     tau_m, tau_syn = 20e-3, 5e-3
     exact = 50e-12 / 10e-9 * tau_syn / (tau_m - tau_syn) * (np.exp(-t / tau_m) - np.exp(-t / tau_syn))
     np.testing.assert_allclose(found + 60e-3, exact, atol=1e-11)
 
 
 def test_double_exponential_current_is_the_weight_times_alpha():
-    found, t = since_arrival(respond("double_exponential_current", 3e-9), "I_syn_r")
+    found, t = since_arrival(predict("double_exponential_current", 3e-9), "I_syn_r")
     np.testing.assert_allclose(found, 3e-9 * (np.exp(-t / 5e-3) - np.exp(-t / 1.25e-3)), rtol=0, atol=3e-9 * 1e-8)
     # d(alpha)/dt = 0 at ln(tau_1/tau_2) / (1/tau_2 - 1/tau_1) = ln(4)/600 s, where it is 4**(-1/3) - 4**(-4/3)
     assert found.max() / 3e-9 == pytest.approx(0.472, abs=5e-4)
@@ -60,7 +60,7 @@ def test_double_exponential_current_is_the_weight_times_alpha():
 def test_double_exponential_current_needs_both_of_its_times():
     receptor = {"synapse": cards.synapse("double_exponential_current"), "compartment": "soma"}
     cell = Population("cell", cards.cell("lif"), 1, receptors={"r": Receptor(**receptor, parameters={"tau_2": "2 ms"})})
-    spike = Spikes.from_events([0], [ARRIVAL], [0], samples=1, steps=STEPS, size=1, dt=DT)
+    spike = SpikeTrains.from_events([0], [ARRIVAL], [0], samples=1, steps=STEPS, size=1, dt=DT)
     circuit = Circuit((Source("input", 1), cell), (Projection("input", "cell", "r", np.array([[3e-9]])),), DT)
     run = simulate(circuit, {"input": spike}, STEPS * DT, record={"cell": ["I_syn_r"]}, target="numpy")
     found, t = since_arrival(run, "I_syn_r")
@@ -69,7 +69,7 @@ def test_double_exponential_current_needs_both_of_its_times():
 
 
 def test_exponential_conductance_pulls_towards_its_reversal_potential():
-    recording = respond("exponential_conductance", 3e-9)
+    recording = predict("exponential_conductance", 3e-9)
     conductance, t = since_arrival(recording, "g_r")
     np.testing.assert_allclose(conductance, 3e-9 * np.exp(-t / 5e-3), rtol=1e-9)
     current, potential = since_arrival(recording, "I_syn_r")[0], since_arrival(recording, "v")[0]
@@ -80,7 +80,7 @@ def test_exponential_conductance_pulls_towards_its_reversal_potential():
 @pytest.mark.parametrize("synapse, decay", [("ampa", 2e-3), ("gaba_a", 5e-3)])
 def test_conductance_rises_to_its_weight_and_decays(synapse, decay, place):
     rise, weight = 0.5e-3, 2.5e-9 if not place else 0.3
-    found, t = since_arrival(respond(synapse + place, weight, *HOSTS[place]), "g_r")
+    found, t = since_arrival(predict(synapse + place, weight, *HOSTS[place]), "g_r")
     shape = np.exp(-t / decay) - np.exp(-t / rise)
     peak_time = np.log(decay / rise) * decay * rise / (decay - rise)
     peak = np.exp(-peak_time / decay) - np.exp(-peak_time / rise)
@@ -94,7 +94,7 @@ def test_excitation_depolarises_and_inhibition_hyperpolarises(place):
     def moved(synapse):
         """The largest difference, up or down, that one spike makes within 5 ms."""
         weight = 0.1 if place else 1e-9
-        runs = [respond(synapse + place, some, *HOSTS[place]) for some in (weight, 0.0)]
+        runs = [predict(synapse + place, some, *HOSTS[place]) for some in (weight, 0.0)]
         difference = np.subtract(*(since_arrival(run, HOSTS[place][2])[0] for run in runs))[:200]
         return difference[np.abs(difference).argmax()]
 
@@ -106,7 +106,7 @@ def test_excitation_depolarises_and_inhibition_hyperpolarises(place):
 def test_no_current_flows_at_the_reversal_potential(synapse, reversal):
     # a leak that holds the cell there, and a threshold out of reach
     still = {"E_L": reversal, "v_th": 1.0}
-    recording = respond(synapse, 5e-9, parameters=still, start={"v": reversal})
+    recording = predict(synapse, 5e-9, parameters=still, start={"v": reversal})
     np.testing.assert_allclose(recording.trace("cell", "v").values, reversal, atol=1e-15)
-    moved = respond(synapse, 5e-9, parameters=still | {"E_L": reversal - 5e-3}, start={"v": reversal - 5e-3})
+    moved = predict(synapse, 5e-9, parameters=still | {"E_L": reversal - 5e-3}, start={"v": reversal - 5e-3})
     assert moved.trace("cell", "v").values.max() > reversal - 5e-3 + 1e-4

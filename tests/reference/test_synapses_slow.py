@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 
 DT = 0.1e-3
@@ -26,7 +26,7 @@ def clamped(synapse, weight, potentials, arrivals=(0,), steps=400, watch=("I_syn
     cell = Population("cell", cards.cell("lif"), len(potentials), still, {"r": receptor}, {"v": np.array(potentials)})
     wire = Projection("input", "cell", "r", np.full((1, len(potentials)), weight))
     zeros = np.zeros(len(arrivals), int)
-    spikes = Spikes.from_events(zeros, np.array(arrivals), zeros, samples=1, steps=steps, size=1, dt=DT)
+    spikes = SpikeTrains.from_events(zeros, np.array(arrivals), zeros, samples=1, steps=steps, size=1, dt=DT)
     circuit = Circuit((Source("input", 1), cell), (wire,), DT)
     everyone = {"cell": range(len(potentials))}
     return simulate(

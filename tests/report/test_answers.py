@@ -10,10 +10,10 @@ import pytest
 from small_run import begun, leave_and_go_on, refusal, same_bits, snnlab
 
 from snnlab.encoders import TEST
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.training.loop import evaluate, train
 
 OPTIONS = {"network.hidden": "20,15", "batch": "50", "epochs": "2", "rule.rate": "0.05"}
@@ -129,7 +129,7 @@ def test_what_reads_a_run_reads_one_of_rates_or_says_why_not(
     ],
 )
 def test_rates_and_spikes_are_not_taken_for_one_another(name: str, encoder: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         begun(tmp_path / "run", experiment=experiment(name).with_options({"encoder": encoder}))
     assert not (tmp_path / "run").exists()
 
@@ -144,5 +144,5 @@ def test_options_of_another_kind_are_not_handed_on_to_another_encoder(encoder: s
 
 def test_a_run_opens_from_what_it_wrote(tmp_path: Path) -> None:
     study = begun(tmp_path / "run", experiment=experiment("dendritic-mnist"))
-    assert Study.open(tmp_path / "run").experiment == study.experiment
+    assert Run.open(tmp_path / "run").experiment == study.experiment
     assert np.all([node.size for node in study.trial.circuit.nodes[-3:]] == [20, 15, 10])

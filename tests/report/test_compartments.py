@@ -14,7 +14,7 @@ from snnlab import plots
 from snnlab.data.recording import Recording
 from snnlab.encoders import TEST
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.report import run_figures
 from snnlab.report.compartment_figures import compartments_figure
 from snnlab.rules.rule import RunningRule, State
@@ -25,16 +25,16 @@ ROWS = ["output: soma", "hidden: soma", "hidden: basal dendrite", "hidden: apica
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
     short = EXPERIMENTS["dendritic-bars"].with_options({"epochs": 3})
-    study = Study.begin(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
+    study = Run.begin(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
     for _ in train(study.trial, study.run):
         pass
     return study
 
 
 @pytest.fixture(scope="module")
-def runs(study: Study) -> tuple[Recording, Recording]:
+def runs(study: Run) -> tuple[Recording, Recording]:
     """The sample before and after learning, as the rule shows it."""
     chosen = study.trial.test.take([SAMPLE])
     inputs = study.trial.encode(chosen, 0, TEST)
@@ -46,13 +46,13 @@ def runs(study: Study) -> tuple[Recording, Recording]:
 
 
 @pytest.fixture(scope="module")
-def drawn(study: Study) -> Iterator[tuple[Figure, str]]:
+def drawn(study: Run) -> Iterator[tuple[Figure, str]]:
     figure, told = compartments_figure(study.trial, study.restored()[0], SAMPLE)
     yield figure, told
     figure.draw_without_rendering()
 
 
-def rule(study: Study) -> RunningRule:
+def rule(study: Run) -> RunningRule:
     assert isinstance(study.trial.rule, RunningRule)
     return study.trial.rule
 
@@ -95,7 +95,7 @@ def test_the_hidden_neurons_are_those_whose_apical_dendrites_move_most_and_the_s
     assert len(chosen) == 4 and reach[chosen].min() >= np.delete(reach, chosen).max()
 
 
-def test_the_outputs_are_drawn_with_what_the_teacher_wants_of_them(drawn: tuple[Figure, str], study: Study) -> None:
+def test_the_outputs_are_drawn_with_what_the_teacher_wants_of_them(drawn: tuple[Figure, str], study: Run) -> None:
     """Potentials of the rates 0.8 and 0.1: ln 4, and -ln 9."""
     label = int(study.trial.test.labels[SAMPLE])
     for ax in grid(drawn[0])[0]:
@@ -125,7 +125,7 @@ def test_before_and_after_have_one_scale_and_the_teacher_speaks_on_grey_ground_i
 
 
 def test_the_pictures_of_a_run_have_it_among_them_under_a_title_that_says_which(
-    study: Study, monkeypatch: pytest.MonkeyPatch
+    study: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: dict[str, Any] = {}
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.setdefault(path.name, figure) and path)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import RateLayers
@@ -24,10 +24,10 @@ from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rate.z_il import ZIL
 from snnlab.rules.rule import Batch, CreditRule
 from snnlab.training.loop import train
-from snnlab.training.run_directory import Run
+from snnlab.training.run_directory import RunDirectory
 
 RNG = np.random.default_rng(2)
-BATCH = Batch(Rates.steady(RNG.random((8, 12))), np.arange(8) % 5)
+BATCH = Batch(RateInput.steady(RNG.random((8, 12))), np.arange(8) % 5)
 FIRST = "input->hidden1.basal"
 EXACT = {"precision": "float64", "threads": 1}
 
@@ -100,7 +100,7 @@ def test_a_network_that_has_come_apart_has_no_angles() -> None:
     rule = Backprop(spread=(0.8,), **EXACT)
     state = rule.init(circuit, np.random.default_rng(0))
     state.weights[FIRST][0, 0] = np.nan
-    with pytest.raises(Refused, match=r"^update of .*: not finite any more; a smaller rate of learning may help$"):
+    with pytest.raises(InputError, match=r"^update of .*: not finite any more; a smaller rate of learning may help$"):
         angles(rule, circuit, state, BATCH)
 
 
@@ -114,7 +114,7 @@ def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_n
     trial = experiment.trial(seed=0, threads=1)
     assert isinstance(trial.rule, CreditRule)
     assert not isinstance(EXPERIMENTS["hm2bp-digits"].rule, CreditRule)
-    rows = [report.row for report in train(trial, Run.create(tmp_path / "a", {})) if report.row]
+    rows = [report.row for report in train(trial, RunDirectory.create(tmp_path / "a", {})) if report.row]
     course = [row["angles"][FIRST] for row in rows]
     assert len(course) == 4
     assert course[-1] < min(course[0], 90)

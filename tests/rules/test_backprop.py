@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.feedforward import Layers
 from snnlab.networks.microcircuit import Microcircuit
@@ -71,7 +71,7 @@ def slopes(name: str, weights: Mapping[str, NDArray[np.float64]], counts: NDArra
 def test_a_step_is_down_the_gradient_of_the_squared_error(name: str, counts: NDArray[np.float64] | None) -> None:
     circuit, state = begun(name, Backprop(rate=0.7, spread=(0.8,), precision="float64", threads=1))
     before = {one: values.copy() for one, values in state.weights.items()}
-    batch = Batch(Rates.steady(SEEN), LABELS, weights=counts)
+    batch = Batch(RateInput.steady(SEEN), LABELS, weights=counts)
     asked = RULE.updates(circuit, state, batch)
     assert all(np.array_equal(values, state.weights[one]) for one, values in before.items())
     state, score = RULE.step(circuit, state, batch)
@@ -88,7 +88,7 @@ def test_feedback_alignment_is_the_gradient_where_feedback_is_symmetric_and_not_
     """And always in the output's weights, onto which no feedback leads."""
     rule = FeedbackAlignment(spread=(0.8,), precision="float64", threads=1)
     circuit, state = begun(name, rule)
-    batch = Batch(Rates.steady(SEEN), LABELS)
+    batch = Batch(RateInput.steady(SEEN), LABELS)
     exact = slopes(name, state.weights, np.ones(4))
     random = rule.updates(circuit, state, batch)
     state.memory["feedback"] = np.concatenate(
@@ -116,7 +116,7 @@ def test_feedback_stays_as_it_was_drawn_and_weights_turn_towards_it() -> None:
     for _ in range(2000):
         labels = rng.integers(10, size=10)
         seen = centres[labels] + rng.normal(0, 0.2, (10, 20))
-        state, _ = rule.step(circuit, state, Batch(Rates.steady(seen), labels))
+        state, _ = rule.step(circuit, state, Batch(RateInput.steady(seen), labels))
     assert np.array_equal(state.memory["feedback"], down) and cosine() > 0.3
 
 
@@ -125,7 +125,7 @@ def test_weights_decay_and_those_of_a_bias_do_not() -> None:
     rule = Backprop(rate=0.5, weight_decay=0.02, decay="sqrt", precision="float64", threads=1)
     circuit, state = begun("relu", rule)
     before = {one: values.copy() for one, values in state.weights.items()}
-    state, _ = rule.step(circuit, state, Batch(Rates.steady(SEEN), LABELS, epoch=4, weights=np.zeros(4)))
+    state, _ = rule.step(circuit, state, Batch(RateInput.steady(SEEN), LABELS, epoch=4, weights=np.zeros(4)))
     for one, values in before.items():
         kept = 1.0 if one.startswith("bias") else 1 - 0.25 * 0.02
         np.testing.assert_allclose(state.weights[one], kept * values, rtol=1e-14)
@@ -145,8 +145,8 @@ def test_it_answers_as_the_two_sweep_rule_does_of_the_same_weights() -> None:
     other = TwoSweep(precision="float64", threads=1)
     state = other.init(circuit, np.random.default_rng(0))
     basal = State({name: values for name, values in state.weights.items() if name.endswith(".basal")})
-    inputs = Rates.steady(np.random.default_rng(1).random((5, 7)))
-    one, two = RULE.respond(circuit, basal, inputs), other.respond(circuit, state, inputs)
+    inputs = RateInput.steady(np.random.default_rng(1).random((5, 7)))
+    one, two = RULE.predict(circuit, basal, inputs), other.predict(circuit, state, inputs)
     assert one.counts.tobytes() == two.counts.tobytes() and one.crossed == two.crossed
     assert np.allclose(one.counts, output("microcircuit", basal.weights, inputs.values[:, 0]), rtol=1e-12)
 
@@ -161,7 +161,7 @@ def test_each_layer_begins_with_its_own_spread() -> None:
     for name, spread in {"input->hidden1.basal": 0.5, "bias->hidden1.basal": 0.5, "hidden1->hidden2.basal": 0.3,
                          "bias->hidden2.basal": 0.3, "hidden2->output.basal": 0.1}.items():  # fmt: skip
         assert 0.95 * spread < np.abs(weights[name]).max() <= spread, name
-    with pytest.raises(Refused, match="^rule.spread: found 2 numbers; needs one, or one for each of 3 layers"):
+    with pytest.raises(InputError, match="^rule.spread: found 2 numbers; needs one, or one for each of 3 layers"):
         Backprop(spread=(0.5, 0.3)).init(circuit, np.random.default_rng(0))
 
 
@@ -178,19 +178,19 @@ def test_each_layer_begins_with_its_own_spread() -> None:
     ],
 )
 def test_options_that_mean_nothing_are_refused(kind: type[Descent], changes: dict, says: str) -> None:
-    with pytest.raises(Refused, match=f"^{kind.__name__}.{says}"):
+    with pytest.raises(InputError, match=f"^{kind.__name__}.{says}"):
         kind(**changes)
 
 
 def test_feedback_of_nothing_is_refused() -> None:
-    with pytest.raises(Refused, match=r"^FeedbackAlignment.feedback: found 0"):
+    with pytest.raises(InputError, match=r"^FeedbackAlignment.feedback: found 0"):
         FeedbackAlignment(feedback=0.0)
 
 
 @pytest.mark.parametrize("rule", [RULE, FeedbackAlignment()])
 def test_a_network_that_fires_is_refused(rule: Descent) -> None:
     circuit = Layers(hidden=("5",)).circuit((4,), 3, 1e-3)
-    with pytest.raises(Refused, match=rf"^{rule.title}: circuit: of hidden1, input, output; needs layers of"):
+    with pytest.raises(InputError, match=rf"^{rule.title}: circuit: of hidden1, input, output; needs layers of"):
         rule.init(circuit, np.random.default_rng(0))
 
 
@@ -204,5 +204,5 @@ def test_a_network_that_fires_is_refused(rule: Descent) -> None:
     ],
 )
 def test_weights_of_samples_that_mean_nothing_are_refused(weights: np.ndarray, says: str) -> None:
-    with pytest.raises(Refused, match=says):
-        Batch(Rates.steady(np.ones((3, 4))), np.zeros(3, dtype=np.int64), weights=weights)
+    with pytest.raises(InputError, match=says):
+        Batch(RateInput.steady(np.ones((3, 4))), np.zeros(3, dtype=np.int64), weights=weights)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_run import BATCHES, EXPERIMENT, arrays, begun, leave_and_go_on, same_bits
 from test_hm2bp import network
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
@@ -105,13 +105,13 @@ def test_boosting_left_after_any_batch_goes_on_to_the_same_bits(stop: int, tmp_p
 
 
 def test_a_strength_below_zero_is_refused():
-    with pytest.raises(Refused, match="boosting: found -0.1; needs a number, at least 0"):
+    with pytest.raises(InputError, match="boosting: found -0.1; needs a number, at least 0"):
         replace(EXPERIMENT, boosting=-0.1)
 
 
 def test_weights_beyond_all_numbers_are_refused_and_never_kept(tmp_path: Path):
     study = begun(tmp_path / "run", experiment=EXPERIMENT.with_options({"boosting": 1e6}))
-    with pytest.raises(Refused, match="boosting: weights of samples beyond all numbers at 1e\\+06; needs a smaller"):
+    with pytest.raises(InputError, match="boosting: weights of samples beyond all numbers at 1e\\+06; needs a smaller"):
         for _ in train(study.trial, study.run):
             pass
     assert all(np.isfinite(values).all() for values in arrays(tmp_path / "run").values())
@@ -119,5 +119,5 @@ def test_weights_beyond_all_numbers_are_refused_and_never_kept(tmp_path: Path):
 
 
 def test_a_trial_refuses_a_strength_below_zero_too():
-    with pytest.raises(Refused, match="boosting: found -0.1"):
+    with pytest.raises(InputError, match="boosting: found -0.1"):
         replace(EXPERIMENT.trial(seed=0), boosting=-0.1)

@@ -14,10 +14,10 @@ from small_infomax import DT, both, drawn, families
 
 from snnlab import datasets
 from snnlab.brian import simulate
-from snnlab.data.rates import Rates
-from snnlab.data.spikes import Spikes
+from snnlab.data.rates import RateInput
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Intensity
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.corinfomax import InfoMax
 from snnlab.networks.feedforward import Layers
@@ -49,7 +49,7 @@ def some(samples: int, seed: int = 0, inputs: int = INPUTS) -> NDArray[np.float6
 
 def batch_of(samples: int, seed: int = 0, **more: Any) -> Batch:
     labels = np.random.default_rng(seed + 50).integers(CLASSES, size=samples)
-    return Batch(Rates.steady(some(samples, seed)), labels, **more)
+    return Batch(RateInput.steady(some(samples, seed)), labels, **more)
 
 
 def begun(network: InfoMax = DEEP, seed: int = 0) -> tuple[Circuit, State]:
@@ -67,9 +67,9 @@ def in_brian(
     """Somata, and multipliers, in every step of a phase and after it; `begin` says where they begin."""
     nodes = tuple(replace(one, start={("q" if one.name.startswith("mult") else "u"): begin[one.name]})
                   if one.name in begin else one for one in circuit.nodes)  # fmt: skip
-    inputs = {"input": Rates.steady(seen[None]), "target": Rates.steady(wanted[None]),
-              "nudge": Rates.steady(np.array([[beta]])),
-              "slowing": Rates(np.arange(steps + 1.0)[None, :, None])}  # fmt: skip
+    inputs = {"input": RateInput.steady(seen[None]), "target": RateInput.steady(wanted[None]),
+              "nudge": RateInput.steady(np.array([[beta]])),
+              "slowing": RateInput(np.arange(steps + 1.0)[None, :, None])}  # fmt: skip
     inputs = {one.name: inputs[one.name] for one in circuit.sources}
     watched = {one.name: ["q" if one.name.startswith("mult") else "u"] for one in circuit.populations}
     made = replace(circuit, nodes=nodes)
@@ -265,7 +265,7 @@ def test_what_cells_with_three_compartments_learn_does_not_depend_on_threads(pre
         circuit = replace(DEEP, hidden=(90, 40)).circuit((300,), CLASSES, DT)
         state = rule.init(circuit, np.random.default_rng(0))
         for seed in range(3):
-            seen = Rates.steady(some(23, seed, 300))
+            seen = RateInput.steady(some(23, seed, 300))
             state, _ = rule.step(circuit, state, Batch(seen, np.arange(23) % CLASSES))
         found.append({name: values.tobytes() for name, values in state.weights.items()})
     assert found[0] == found[1] == found[2]
@@ -313,7 +313,7 @@ def trained(network: InfoMax, rule: CorInfoMax, epochs: int) -> tuple[float, flo
         for first in range(0, len(order), 20):
             part = train.take(order[first : first + 20])
             state, _ = rule.step(circuit, state, Batch(encoder.encode(part, seed=0), part.labels, epoch, epochs))
-    answer = rule.respond(circuit, state, encoder.encode(test, seed=0))
+    answer = rule.predict(circuit, state, encoder.encode(test, seed=0))
     return float(np.mean(answer.labels == test.labels)), feedback_angles(circuit, state)[0]
 
 
@@ -345,7 +345,7 @@ def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() ->
     ],
 )
 def test_options_of_corinfomax_that_mean_nothing_are_refused(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         CorInfoMax(**changes)
 
 
@@ -355,26 +355,28 @@ def test_a_circuit_that_is_none_of_its_own_is_refused_and_so_is_its_own_by_other
     others = {"lif": Layers(hidden=("6",), v_th=(1.0, 1.0)).circuit((INPUTS,), CLASSES, 1e-3),
               "pyramidal": Microcircuit((6, 4)).circuit((INPUTS,), CLASSES, DT)}  # fmt: skip
     for cell, other in others.items():
-        with pytest.raises(Refused, match=rf"^CorInfoMax: circuit: of .*{cell}.*; needs the rate cells of .* InfoMax$"):
+        with pytest.raises(
+            InputError, match=rf"^CorInfoMax: circuit: of .*{cell}.*; needs the rate cells of .* InfoMax$"
+        ):
             EXACT.init(other, rng)
-        with pytest.raises(Refused, match="^CorInfoMax: circuit"):
+        with pytest.raises(InputError, match="^CorInfoMax: circuit"):
             EXACT.check(other, CLASSES)
-    with pytest.raises(Refused, match="needs a dendritic microcircuit"):
+    with pytest.raises(InputError, match="needs a dendritic microcircuit"):
         TwoSweep().init(circuit, rng)
-    with pytest.raises(Refused, match=r"rates by phi\(x\) = clip\(x, 0, 1\); needs phi\(x\) as one of logistic"):
+    with pytest.raises(InputError, match=r"rates by phi\(x\) = clip\(x, 0, 1\); needs phi\(x\) as one of logistic"):
         Backprop().init(circuit, rng)
-    with pytest.raises(Refused, match="^HM2-BP: a circuit .*; needs one source and a chain of layers"):
+    with pytest.raises(InputError, match="^HM2-BP: a circuit .*; needs one source and a chain of layers"):
         HM2BP().init(circuit, rng)
 
 
 def test_numbers_of_layers_and_of_classes_must_fit() -> None:
     circuit = DEEP.circuit((INPUTS,), CLASSES, DT)
     EXACT.check(circuit, CLASSES)
-    with pytest.raises(Refused, match="^network: 3 outputs, and samples of 10 classes"):
+    with pytest.raises(InputError, match="^network: 3 outputs, and samples of 10 classes"):
         EXACT.check(circuit, 10)
-    with pytest.raises(Refused, match="^rule.forward: found 2 numbers; needs one, or one for each of 3 layers"):
+    with pytest.raises(InputError, match="^rule.forward: found 2 numbers; needs one, or one for each of 3 layers"):
         CorInfoMax().check(circuit, CLASSES)
-    with pytest.raises(Refused, match="^rule.backward: found 3 numbers; needs one, or one for each of 2 layers"):
+    with pytest.raises(InputError, match="^rule.backward: found 3 numbers; needs one, or one for each of 2 layers"):
         replace(EXACT, backward=(0.1, 0.1, 0.1)).check(circuit, CLASSES)
 
 
@@ -382,10 +384,10 @@ def test_labels_out_of_range_and_inputs_that_are_spikes_or_too_few_are_refused()
     circuit, state = begun()
     for labels, says in (([0, 3], "labels 0 to 3; needs labels from 0 to 2"), ([-1, 0], "labels -1 to 0"),
                          ([0], r"labels of int64 \(1,\)"), ([0.0, 1.0], "labels of float64")):  # fmt: skip
-        with pytest.raises(Refused, match=f"^batch: {says}"):
-            EXACT.step(circuit, state, Batch(Rates.steady(some(2)), np.array(labels)))
-    spikes = Spikes(np.zeros(0, np.int32), np.zeros((1, 5), np.int64), INPUTS, DT)
-    with pytest.raises(Refused, match=r"^encoder: makes spikes; CorInfoMax learns from steady rates"):
+        with pytest.raises(InputError, match=f"^batch: {says}"):
+            EXACT.step(circuit, state, Batch(RateInput.steady(some(2)), np.array(labels)))
+    spikes = SpikeTrains(np.zeros(0, np.int32), np.zeros((1, 5), np.int64), INPUTS, DT)
+    with pytest.raises(InputError, match=r"^encoder: makes spikes; CorInfoMax learns from steady rates"):
         EXACT.step(circuit, state, Batch(spikes, np.array([0])))
-    with pytest.raises(Refused, match="dense: before"):
-        EXACT.respond(circuit, state, Rates.steady(some(2, inputs=5)))
+    with pytest.raises(InputError, match="dense: before"):
+        EXACT.predict(circuit, state, RateInput.steady(some(2, inputs=5)))

@@ -28,7 +28,7 @@ from small_microcircuit import (
 )
 
 from snnlab.engine import Running, run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Projection
 from snnlab.networks.microcircuit import Microcircuit, _one_to_one
 
@@ -282,17 +282,17 @@ def test_absurd_speeds_are_stopped_with_the_name_of_what_they_drove_apart() -> N
     rng = np.random.default_rng(0)
     circuit = built(Microcircuit((6,), transfer="softplus"), INPUTS, OUTPUTS, {"inhibition": 1e9, "dendrite": 1e9})
     inputs = told(rng.uniform(0, 1, (3, INPUTS)), OUTPUTS)
-    with pytest.raises(Refused, match=r"^(weights|states) of '[^']*inter1.*': .*learn more slowly"):
+    with pytest.raises(InputError, match=r"^(weights|states) of '[^']*inter1.*': .*learn more slowly"):
         run_rates(circuit, inputs, 3000, state=begun(drawn(circuit, rng)), precision="float64")
 
 
 def test_interneurons_are_as_many_as_the_cells_above() -> None:
     circuit = Microcircuit((6, 4)).circuit((INPUTS,), OUTPUTS, 1e-4)
     wider = [replace(one, size=7) if one.name == "inter1" else one for one in circuit.nodes]
-    with pytest.raises(Refused, match=r"hidden2->inter1\.target.*\(4, 4\).*\(4, 7\)|hidden1->inter1.*\(6, 4\)"):
+    with pytest.raises(InputError, match=r"hidden2->inter1\.target.*\(4, 4\).*\(4, 7\)|hidden1->inter1.*\(6, 4\)"):
         replace(circuit, nodes=tuple(wider))
     above, inter = circuit.population("hidden2"), circuit.population("inter1")
-    with pytest.raises(Refused, match=r"^population 'inter1': 7 cells for 4 of 'hidden2'; needs one for each"):
+    with pytest.raises(InputError, match=r"^population 'inter1': 7 cells for 4 of 'hidden2'; needs one for each"):
         _one_to_one(above, replace(inter, size=7), "target")
 
 
@@ -300,5 +300,5 @@ def test_a_pairing_of_another_shape_than_the_two_populations_is_refused() -> Non
     circuit = Microcircuit((6, 4)).circuit((INPUTS,), OUTPUTS, 1e-4)
     eye = scipy.sparse.identity(5, format="coo")
     others = [one for one in circuit.projections if one.name != "hidden2->inter1.target"]
-    with pytest.raises(Refused, match=r"hidden2->inter1\.target"):
+    with pytest.raises(InputError, match=r"hidden2->inter1\.target"):
         Circuit(circuit.nodes, (*others, Projection("hidden2", "inter1", "target", eye, reads="u")), circuit.dt)

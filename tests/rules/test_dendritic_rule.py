@@ -13,12 +13,12 @@ import pytest
 from small_microcircuit import built, told
 from small_run import refusal
 
-from snnlab.data.rates import Rates
-from snnlab.data.spikes import Spikes
+from snnlab.data.rates import RateInput
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Running, run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.dendritic.continuous import Dendritic
@@ -42,7 +42,7 @@ def circuit(network: Microcircuit = NETWORK, inputs: int = INPUTS) -> Circuit:
 
 def batch(samples: int = 6, seed: int = 0, epoch: int = 1, inputs: int = INPUTS) -> Batch:
     rng = np.random.default_rng(seed)
-    return Batch(Rates.steady(rng.uniform(0, 1, (samples, inputs))), np.arange(samples) % CLASSES, epoch)
+    return Batch(RateInput.steady(rng.uniform(0, 1, (samples, inputs))), np.arange(samples) % CLASSES, epoch)
 
 
 def begun(rule: Dendritic = RULE, network: Microcircuit = NETWORK, seed: int = 1) -> State:
@@ -169,7 +169,7 @@ def test_speeds_ease_off_from_epoch_to_epoch() -> None:
 
 def test_the_order_of_a_batch_teaches_nothing() -> None:
     one, order = batch(), np.array([4, 0, 5, 2, 1, 3])
-    mixed = Batch(Rates(one.inputs.values[order]), one.labels[order])  # type: ignore[union-attr]
+    mixed = Batch(RateInput(one.inputs.values[order]), one.labels[order])  # type: ignore[union-attr]
     ahead, behind = after([one]), after([mixed])
     assert max(np.abs(ahead.weights[name] - behind.weights[name]).max() for name in ahead.weights) < 1e-13
     wrong = after([Batch(one.inputs, one.labels[order])])
@@ -220,7 +220,7 @@ def test_the_loss_is_the_squared_error_before_learning_without_a_teacher_and_wit
     np.testing.assert_array_equal(score.right, expected.argmax(axis=1) == told_.labels)
     assert score.spikes == 0
     fresh = begun()
-    answer = RULE.respond(noisy, fresh, told_.inputs)
+    answer = RULE.predict(noisy, fresh, told_.inputs)
     np.testing.assert_allclose(answer.counts, expected, atol=1e-4)
     np.testing.assert_array_equal(answer.labels, expected.argmax(axis=1))
     assert answer.activity.keys() == {"hidden1", "hidden2", "inter1", "inter2", "output"}
@@ -272,7 +272,7 @@ def test_a_recording_is_silent_at_first_and_then_the_teacher_pulls() -> None:
 def test_looking_teaches_nothing() -> None:
     state, one = begun(), batch(1)
     RULE.recording(circuit(), state, one.inputs, one.labels)
-    RULE.respond(circuit(), state, one.inputs)
+    RULE.predict(circuit(), state, one.inputs)
     assert all(np.array_equal(values, begun().weights[name]) for name, values in state.weights.items())
 
 
@@ -284,18 +284,18 @@ WILD = {"network.transfer": "softplus", "rule.bottom_up": "6000,20000"}
 def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_taken_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = Study.begin(tmp_path / "run", BARS.with_options(WILD), seed=1, threads=1)
+    study = Run.begin(tmp_path / "run", BARS.with_options(WILD), seed=1, threads=1)
     reports = 0
-    with pytest.raises(Refused, match=r"^(weights|states) of '.*': no finite numbers.*learn more slowly"):
+    with pytest.raises(InputError, match=r"^(weights|states) of '.*': no finite numbers.*learn more slowly"):
         for _ in train(study.trial, study.run, between=0.0):
             reports += 1
     assert reports > 1
-    state, progress = Study.open(tmp_path / "run", threads=1).restored()
+    state, progress = Run.open(tmp_path / "run", threads=1).restored()
     assert state.steps > 1 and (progress.epoch, progress.batch) != (1, 0)
     assert all(np.isfinite(values).all() for values in state.weights.values())
     line = refusal(capsys, "train", BARS.name, "--out", tmp_path / "run", "--resume", "--threads", 1)
     assert "learn more slowly" in line
-    again, _ = Study.open(tmp_path / "run", threads=1).restored()
+    again, _ = Run.open(tmp_path / "run", threads=1).restored()
     assert all(np.array_equal(values, again.weights[name]) for name, values in state.weights.items())
 
 
@@ -303,7 +303,7 @@ def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_ta
 
 
 def rates(values: np.ndarray) -> Batch:
-    return Batch(Rates(values), np.zeros(len(values), dtype=np.int64))
+    return Batch(RateInput(values), np.zeros(len(values), dtype=np.int64))
 
 
 def stepped(rule: Dendritic = RULE, network: Microcircuit = NETWORK, told_: Batch | None = None) -> Callable[[], Any]:
@@ -314,7 +314,7 @@ def told_as(**options: Any) -> Callable[[], Any]:
     return lambda: replace(RULE, **options)
 
 
-SPIKES = Spikes.from_dense(np.zeros((6, 10, INPUTS)), 1e-4)
+SPIKES = SpikeTrains.from_dense(np.zeros((6, 10, INPUTS)), 1e-4)
 CASES: list[tuple[Callable[[], Any], str]] = [
     *((told_as(**{name: bad}), rf"^Dendritic\.{name}: found .*; needs numbers, at least 0")
       for name, bad in (("bottom_up", ()), ("bottom_up", (1.0, -1.0)), ("spread", (float("nan"),)))),
@@ -343,7 +343,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
 
 @pytest.mark.parametrize(("attempt", "said"), CASES, ids=[f"{k}: {said}" for k, (_, said) in enumerate(CASES)])
 def test_what_means_nothing_is_refused_with_the_reason(attempt: Callable[[], Any], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(InputError, match=said):
         attempt()
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.spike_time.target_trains import Drawn, Marked, Paced
 
 RARE = 1e-6
@@ -191,5 +191,5 @@ INF, NAN = math.inf, math.nan
     ],
 )
 def test_what_is_no_train_is_refused_by_field(kind: type[Any], options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=f"^{says}"):
+    with pytest.raises(InputError, match=f"^{says}"):
         kind(**options)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import NETS, STEP, Values, by_complex_steps
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.graph import (
     Add,
     Bias,
@@ -289,17 +289,17 @@ GOOD = NETS["perceptron"][0]
 )
 def test_what_is_no_graph_is_refused(name: str, changes: dict, says: str) -> None:
     nodes = tuple(replace(node, **changes) if node.name == name else node for node in GOOD.nodes)
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Graph(nodes, GOOD.parameters, "output")
 
 
 def test_an_output_that_is_heard_or_that_comes_from_outside_is_refused() -> None:
-    with pytest.raises(Refused, match="^node 'output': heard by none"):
+    with pytest.raises(InputError, match="^node 'output': heard by none"):
         Graph(GOOD.nodes, GOOD.parameters, "layer3")
     looped = (*GOOD.nodes[:-1], replace(GOOD.nodes[-1], name="more"))
-    with pytest.raises(Refused, match="^node 'more': heard by none"):
+    with pytest.raises(InputError, match="^node 'more': heard by none"):
         Graph(looped, GOOD.parameters, "layer3")
-    with pytest.raises(Refused, match="^graph.output: 'input' of shape"):
+    with pytest.raises(InputError, match="^graph.output: 'input' of shape"):
         Graph(GOOD.nodes[:1], {}, "input")
 
 
@@ -327,7 +327,7 @@ def test_shapes_that_do_not_compose_are_refused(
     nodes = [Node(f"in{k}", Input(shape)) for k, shape in enumerate(parents)]
     known = {f"p{k}": shape for k, shape in enumerate(parameters)}
     node = Node("here", operation, tuple(one.name for one in nodes), tuple(known))
-    with pytest.raises(Refused, match=f"^node 'here': .*{says}"):
+    with pytest.raises(InputError, match=f"^node 'here': .*{says}"):
         Graph((*nodes, node), known, "here")
 
 
@@ -341,24 +341,24 @@ def test_values_that_do_not_fit_a_graph_are_refused() -> None:
         (parameters | {"b2": np.ones(3)}, inputs, r"^parameter 'b2': found \(3,\); needs \(9,\)$"),
         ({}, inputs, r"^parameter 'W1': missing; needs an array \(8, 10\)$"),
     ):
-        with pytest.raises(Refused, match=says):
+        with pytest.raises(InputError, match=says):
             GOOD.forward(seen, known)
 
 
 @pytest.mark.parametrize("make", [lambda: Transfer("tan"), lambda: Dense("tan")])
 def test_a_function_that_nobody_knows_is_refused(make: type) -> None:
-    with pytest.raises(Refused, match="^function: found 'tan'; did you mean 'tanh'"):
+    with pytest.raises(InputError, match="^function: found 'tan'; did you mean 'tanh'"):
         make()
 
 
 def test_a_convolution_that_stands_still_is_refused() -> None:
-    with pytest.raises(Refused, match="^convolution: found a stride of 0 and a padding of 0; needs at least 1"):
+    with pytest.raises(InputError, match="^convolution: found a stride of 0 and a padding of 0; needs at least 1"):
         Convolution(stride=0)
 
 
 @pytest.mark.parametrize("shape", [(3, 0), (3, -2), (2.0, 3), 3])
 def test_sizes_that_nothing_has_are_refused(shape: object) -> None:
-    with pytest.raises(Refused, match=r"^parameter 'W': shape .*; needs a tuple of whole numbers, at least 1$"):
+    with pytest.raises(InputError, match=r"^parameter 'W': shape .*; needs a tuple of whole numbers, at least 1$"):
         Graph((Node("x", Input((3,))), Node("y", Dense(), ("x",), ("W",))), {"W": shape}, "y")  # type: ignore[dict-item]
-    with pytest.raises(Refused, match=r"^node 'x': shape "):
+    with pytest.raises(InputError, match=r"^node 'x': shape "):
         Graph((Node("x", Input(shape)), Node("y", Dense(), ("x",), ("W",))), {"W": (3, 2)}, "y")  # type: ignore[arg-type]

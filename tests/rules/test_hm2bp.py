@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, layered
 from snnlab.rules.common.adam import Adam
@@ -29,7 +29,7 @@ def network(
     ]
     circuit = layered(Source("input", sizes[0]), layers, "synapse", 1e-3)
     weights = {one.name: rng.uniform(-0.6, 1, one.weights.shape) for one in circuit.projections}
-    spikes = Spikes.from_dense(rng.random((samples, steps, sizes[0])) < rate, 1e-3)
+    spikes = SpikeTrains.from_dense(rng.random((samples, steps, sizes[0])) < rate, 1e-3)
     return circuit.with_weights(weights), spikes
 
 
@@ -173,7 +173,7 @@ def test_gradients_are_the_papers_with_its_special_cases_for_silent_neurons(quie
         circuit = circuit.with_weights(weights)
         dense = spikes.dense()
         dense[:, :, ::4] = False
-        spikes = Spikes.from_dense(dense, 1e-3)
+        spikes = SpikeTrains.from_dense(dense, 1e-3)
     labels = np.array([0, 1, 2, 3, 1])
     rule = HM2BP(precision="float64", margin=1)
     responses = engine.run(circuit, {"input": spikes}, precision="float64")
@@ -275,10 +275,10 @@ def test_batches_without_samples_and_labels_without_a_neuron_are_refused():
     rule = HM2BP()
     state = rule.init(circuit, np.random.default_rng(0))
     for labels in ([0, 1, 2, 3, 4], [0, 1, -1, 2, 3]):
-        with pytest.raises(Refused, match="HM2-BP: batch: labels .* from 0 to 3"):
+        with pytest.raises(InputError, match="HM2-BP: batch: labels .* from 0 to 3"):
             rule.step(circuit, state, Batch(spikes, np.array(labels)))
-    nothing = Spikes.from_dense(np.zeros((0, 160, 12), bool), 1e-3)
-    with pytest.raises(Refused, match="no samples"):
+    nothing = SpikeTrains.from_dense(np.zeros((0, 160, 12), bool), 1e-3)
+    with pytest.raises(InputError, match="no samples"):
         rule.step(circuit, state, Batch(nothing, np.zeros(0, int)))
 
 
@@ -288,10 +288,10 @@ def test_a_step_of_learning_brings_silent_outputs_to_fire():
     state = rule.init(circuit, np.random.default_rng(1))
     labels = np.array([0, 1, 2, 0, 1, 2])
     state, score = rule.step(circuit, state, Batch(spikes, labels))
-    assert rule.respond(circuit, state, spikes).counts.sum() == 0
+    assert rule.predict(circuit, state, spikes).counts.sum() == 0
     for _ in range(60):
         state, score = rule.step(circuit, state, Batch(spikes, labels))
-    assert (rule.respond(circuit, state, spikes).counts[np.arange(6), labels] > 0).all()
+    assert (rule.predict(circuit, state, spikes).counts[np.arange(6), labels] > 0).all()
 
 
 def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
@@ -300,22 +300,22 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     fork = Circuit(
         circuit.nodes, (*circuit.projections, Projection("input", "layer1", "synapse", np.ones((12, 4)))), 1e-3
     )
-    with pytest.raises(Refused, match="chain"):
+    with pytest.raises(InputError, match="chain"):
         HM2BP().init(fork, rng)
     within = {one: Projection(one, one, "synapse", np.ones((circuit[one].size,) * 2)) for one in ("layer0", "layer1")}
-    with pytest.raises(Refused, match="chain"):
+    with pytest.raises(InputError, match="chain"):
         HM2BP().init(Circuit(circuit.nodes, (*circuit.projections, within["layer0"]), 1e-3), rng)
-    with pytest.raises(Refused, match="'layer1' onto itself: not one full projection"):
+    with pytest.raises(InputError, match="'layer1' onto itself: not one full projection"):
         HM2BP().init(Circuit(circuit.nodes, (*circuit.projections, *[within["layer1"]] * 2), 1e-3), rng)
     fixed = HM2BP().init(Circuit(circuit.nodes, (within["layer1"], *circuit.projections), 1e-3), rng)
     assert fixed.weights.keys() == {one.name for one in circuit.projections}
     current = Receptor(cards.synapse("exponential_current"), "soma")
     leaky = Population("layer0", cards.cell("lif"), 3, receptors={"synapse": current})
-    with pytest.raises(Refused, match="models/lif.toml: not linear about zero"):
+    with pytest.raises(InputError, match="models/lif.toml: not linear about zero"):
         HM2BP().init(layered(Source("input", 2), [leaky], "synapse", 1e-3), rng)
     first = circuit.projections[0]
     few = circuit.with_weights({first.name: scipy.sparse.coo_array(first.weights)})
-    with pytest.raises(Refused, match="sparse weights; HM2-BP learns full"):
+    with pytest.raises(InputError, match="sparse weights; HM2-BP learns full"):
         HM2BP().init(few, rng)
 
 
@@ -332,12 +332,12 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     ],
 )
 def test_options_that_cannot_train_are_refused_by_name(options, words):
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(InputError, match=words):
         HM2BP(**options)
 
 
 def test_adam_refuses_moments_that_never_forget():
-    with pytest.raises(Refused, match="Adam.beta1: found 1"):
+    with pytest.raises(InputError, match="Adam.beta1: found 1"):
         Adam(beta1=1.0)
 
 
@@ -345,5 +345,5 @@ def test_outputs_that_are_not_one_for_each_class_are_refused() -> None:
     circuit = EXPERIMENTS["hm2bp-digits"].network.circuit((8, 8), 5, 1e-3)
     HM2BP().check(circuit, 5)
     for classes in (4, 6):
-        with pytest.raises(Refused, match=rf"^network.outputs: 5 neurons, and samples of {classes} classes"):
+        with pytest.raises(InputError, match=rf"^network.outputs: 5 neurons, and samples of {classes} classes"):
             HM2BP().check(circuit, classes)

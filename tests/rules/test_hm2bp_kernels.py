@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.weights import Convolution, Pooling, sparse
 from snnlab.rules.rule import Batch
@@ -46,7 +46,7 @@ def test_kernels_go_on_learning_where_no_silent_neuron_has_an_error(margin):
     for values in state.weights.values():
         values[:] = 1 + rng.random(values.shape)
     before = {name: values.copy() for name, values in state.weights.items()}
-    spikes = Spikes.from_dense(rng.random((4, 60, 49)) < 0.3, 1e-3)
+    spikes = SpikeTrains.from_dense(rng.random((4, 60, 49)) < 0.3, 1e-3)
     assert all(one.counts.all() for one in engine.run(circuit.with_weights(before), {"input": spikes}).values())
     rule.step(circuit, state, Batch(spikes, np.zeros(4, dtype=np.int64)))
     for name, values in state.weights.items():
@@ -59,7 +59,7 @@ def test_what_shared_kernels_learn_is_the_sum_over_the_synapses_that_share_them(
     rng = np.random.default_rng(4)
     circuit = convolved(rng.uniform(-0.4, 0.9, (3, 3, 1, 2)), rng)
     bright = rng.random((6, 1, 49)) < 0.3
-    spikes = Spikes.from_dense(bright & (rng.random((6, 120, 49)) < 0.1), 1e-3)
+    spikes = SpikeTrains.from_dense(bright & (rng.random((6, 120, 49)) < 0.1), 1e-3)
     labels = np.array([0, 1, 2, 0, 1, 2])
     every = [replace(one, weights=sparse(one.weights).toarray()) for one in circuit.projections]
     one_by_one = replace(circuit, projections=tuple(every))

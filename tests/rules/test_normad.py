@@ -10,15 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from snnlab import cards, engine
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_time.base import mistakes
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import Drawn, Marked
-from snnlab.training.loop import Trial, start
+from snnlab.training.loop import TrainingConfig, start
 
 DT, STEPS = 1e-4, 1200
 TAU_1, TAU_2, TAU_L, C = 5e-3, 1.25e-3, 1e-3, 300e-12
@@ -35,9 +35,9 @@ def network(*sizes: int) -> Circuit:
     return Circuit(tuple(nodes), tuple(projections), DT)
 
 
-def drawn(size: int, samples: int = 2, seed: int = 0, rate: float = 40.0) -> Spikes:
+def drawn(size: int, samples: int = 2, seed: int = 0, rate: float = 40.0) -> SpikeTrains:
     rng = np.random.default_rng(seed)
-    return Spikes.from_dense(rng.random((samples, STEPS, size)) < rate * DT, DT)
+    return SpikeTrains.from_dense(rng.random((samples, STEPS, size)) < rate * DT, DT)
 
 
 def kappa(lag: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,11 +56,13 @@ def filtered(train: NDArray[np.float64]) -> NDArray[np.float64]:
     return train @ table.T
 
 
-def rows(spikes: Spikes, sample: int) -> NDArray[np.float64]:
+def rows(spikes: SpikeTrains, sample: int) -> NDArray[np.float64]:
     return spikes.dense()[sample].T.astype(float)
 
 
-def learned(rule: NormAD, circuit: Circuit, batch: Batch, seed: int = 3) -> tuple[State, dict[str, Any], list[Spikes]]:
+def learned(
+    rule: NormAD, circuit: Circuit, batch: Batch, seed: int = 3
+) -> tuple[State, dict[str, Any], list[SpikeTrains]]:
     """The state after one batch, the weights before it, and the trains that it was learned from."""
     state = rule.init(circuit, np.random.default_rng(seed))
     before = {name: values.copy() for name, values in state.weights.items()}
@@ -147,7 +149,7 @@ def test_an_output_that_is_as_desired_changes_nothing() -> None:
 # The tasks ------------------------------------------------------------------------------------------------------------
 
 
-def solved(trial: Trial, epochs: int) -> int | None:
+def solved(trial: TrainingConfig, epochs: int) -> int | None:
     """The first epoch in which every sample was answered, of so many."""
     state = start(trial)
     for epoch in range(1, epochs + 1):
@@ -185,7 +187,7 @@ def test_a_hidden_layer_that_is_silent_is_refused_with_what_to_change() -> None:
     rule = NormAD(desired=Marked(at=80e-3), hidden_spread=1e-12)
     circuit = network(30, 5, 1)
     state = rule.init(circuit, np.random.default_rng(0))
-    with pytest.raises(Refused, match="rule.hidden_spread: layer1 fires no spike in a whole batch"):
+    with pytest.raises(InputError, match="rule.hidden_spread: layer1 fires no spike in a whole batch"):
         rule.step(circuit, state, Batch(drawn(30, samples=1), np.array([1])))
 
 
@@ -196,10 +198,12 @@ def test_a_desired_spike_before_any_input_is_refused(begins: int, says: str) -> 
     late = drawn(30, samples=2).dense()
     late[:, :begins] = False
     labels = np.array([1, 1])
-    with pytest.raises(Refused, match=rf"^rule.desired: a spike at 80 ms, and {says} in the first batch; needs"):
-        rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(Spikes.from_dense(late, DT), labels))
+    with pytest.raises(InputError, match=rf"^rule.desired: a spike at 80 ms, and {says} in the first batch; needs"):
+        rule.step(
+            circuit, rule.init(circuit, np.random.default_rng(0)), Batch(SpikeTrains.from_dense(late, DT), labels)
+        )
     late[1] = drawn(30, samples=2).dense()[1]
-    rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(Spikes.from_dense(late, DT), labels))
+    rule.step(circuit, rule.init(circuit, np.random.default_rng(0)), Batch(SpikeTrains.from_dense(late, DT), labels))
 
 
 def test_nothing_desired_and_nothing_fired_is_right_and_changes_nothing() -> None:
@@ -223,16 +227,16 @@ def test_nothing_desired_and_nothing_fired_is_right_and_changes_nothing() -> Non
     ],
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         NormAD(**options)
 
 
 def test_a_circuit_of_other_cells_or_synapses_is_refused_with_what_would_do() -> None:
     other = EXPERIMENTS["normad-association"].with_options({"network.cell": "lif_exp", "network.synapse": ""})
-    with pytest.raises(Refused, match="output: no such synapse at 'synapse'; .* double_exponential_current"):
+    with pytest.raises(InputError, match="output: no such synapse at 'synapse'; .* double_exponential_current"):
         start(other.trial(seed=0, threads=1))
     one = EXPERIMENTS["normad-association"].with_options({"network.synapse": "exponential_current"})
-    with pytest.raises(Refused, match="tau_1 and tau_2"):
+    with pytest.raises(InputError, match="tau_1 and tau_2"):
         start(one.trial(seed=0, threads=1))
 
 
@@ -241,24 +245,24 @@ def test_shared_weights_are_refused() -> None:
         {"encoder.neurons": "9", "network.hidden": "2C3", "network.v_th": "0.02,0.02"}
     )
     with pytest.raises(
-        Refused, match="NormAD: network.hidden: shared weights onto hidden1; needs layers with a weight"
+        InputError, match="NormAD: network.hidden: shared weights onto hidden1; needs layers with a weight"
     ):
         start(shared.trial(seed=0, threads=1))
 
 
 def test_desired_spikes_that_the_neuron_cannot_fire_or_that_come_too_late_are_refused() -> None:
     close = NormAD(desired=Drawn(rate=200.0, gap=1e-3, last=0.11))
-    with pytest.raises(Refused, match="rule.desired: neuron 0 at .* ms; needs 3 ms between them"):
+    with pytest.raises(InputError, match="rule.desired: neuron 0 at .* ms; needs 3 ms between them"):
         close.init(network(5, 1), np.random.default_rng(0))
     late = NormAD(desired=Marked(at=0.5))
     state = late.init(network(5, 1), np.random.default_rng(0))
-    with pytest.raises(Refused, match="a spike at 500 ms, and samples of 120 ms"):
+    with pytest.raises(InputError, match="a spike at 500 ms, and samples of 120 ms"):
         late.step(network(5, 1), state, Batch(drawn(5, samples=1), np.array([1])))
 
 
 def test_mistakes_are_the_spikes_that_are_in_one_of_two_trains() -> None:
     rng = np.random.default_rng(0)
-    wanted, fired = (Spikes.from_dense(rng.random((2, 50, 3)) < 0.2, DT) for _ in range(2))
+    wanted, fired = (SpikeTrains.from_dense(rng.random((2, 50, 3)) < 0.2, DT) for _ in range(2))
     found = mistakes(wanted, fired)
     expected = wanted.dense().astype(int) - fired.dense()
     assert sorted(zip(found.sample, found.step, found.neuron, found.value, strict=True)) == sorted(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.common import validation
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.integers(-2, 2) | st.sampled_from([0.0, -0.0, 1.0])
@@ -34,10 +34,10 @@ def test_numbers_are_taken_where_each_is_right_and_there_is_one(kind: str, found
     try:
         getattr(validation, kind)(Rule(rate=found, other=0.5), "other", "rate")
         taken = True
-    except Refused as refusal:
+    except InputError as refusal:
         taken = False
-        assert refusal.where == "Rule.rate" and refusal.found == f"found {found}"
-        assert refusal.right == f"needs {said.format('numbers' if several else 'a number')}"
+        assert refusal.field == "Rule.rate" and refusal.problem == f"found {found}"
+        assert refusal.hint == f"needs {said.format('numbers' if several else 'a number')}"
     assert taken == (bool(numbers) and all(map(right, numbers)))
 
 
@@ -45,5 +45,5 @@ def test_names_are_taken_that_the_kind_has() -> None:
     kind = Literal["sqrt", "late"]
     validation.check_one_of(Rule(decay="late"), decay=kind)
     for found in ("lat", 1, None):
-        with pytest.raises(Refused, match=rf"^Rule.decay: found '{found}'; .*sqrt"):
+        with pytest.raises(InputError, match=rf"^Rule.decay: found '{found}'; .*sqrt"):
             validation.check_one_of(Rule(decay=found), decay=kind)

@@ -14,7 +14,7 @@ from nets_by_hand import by_complex_steps, difference
 from numpy.typing import NDArray
 
 from snnlab import cards
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine.rate.run import run_rates
 from snnlab.graph import nets
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
@@ -79,7 +79,7 @@ def check_backprop(network: RateLayers | Microcircuit, circuit: Circuit, seed: i
     _, rates = forward.up(forward.way_up(circuit, "a test"), state.weights, SEEN, 1)
     assert np.allclose(rates[-1], made, rtol=1e-12, atol=1e-14)
     exact = oracle.gradients(graph, state.weights, SEEN, made - wanted_of(rule.low, rule.high))
-    found = rule.updates(circuit, state, Batch(Rates.steady(SEEN), LABELS))
+    found = rule.updates(circuit, state, Batch(RateInput.steady(SEEN), LABELS))
     assert found.keys() == exact.keys()
     largest = max(float(np.abs(one).max()) for one in exact.values())
     for name, one in exact.items():
@@ -95,7 +95,7 @@ def test_random_feedback_is_far_from_what_the_oracle_says(network: RateLayers) -
     graph = oracle.as_graph(network, circuit)
     slope = oracle.rates(graph, state.weights, SEEN)["output"] - wanted_of(rule.low, rule.high)
     exact = oracle.gradients(graph, state.weights, SEEN, slope)
-    found = rule.updates(circuit, state, Batch(Rates.steady(SEEN), LABELS))
+    found = rule.updates(circuit, state, Batch(RateInput.steady(SEEN), LABELS))
     assert angle(found["hidden2->output.basal"], -exact["hidden2->output.basal"]) < 1e-5
     assert angle(found["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 30
 
@@ -113,7 +113,7 @@ def test_two_sweeps_learn_along_the_oracle_where_feedback_is_symmetric_and_not_w
     graph = oracle.as_graph(network, circuit)
     made, wanted = oracle.rates(graph, weights, SEEN)["output"], wanted_of(rule.low, rule.high)
     exact = oracle.gradients(graph, weights, SEEN, np.log(made / (1 - made)) - np.log(wanted / (1 - wanted)))
-    batch = Batch(Rates.steady(SEEN), LABELS)
+    batch = Batch(RateInput.steady(SEEN), LABELS)
     found = rule.updates(circuit, State(weights), batch)
     assert max(angle(found[name], -one) for name, one in exact.items()) < 1.5
     for name in weights:
@@ -154,7 +154,7 @@ def test_an_unrolled_circuit_does_what_the_engine_does() -> None:
         Projection("cells", "cells", "basal", weights["R"]),
     )
     circuit = Circuit((Source("input", INPUTS), Population("cells", cell, CELLS)), wires, 1e-4)
-    shown = Rates(np.concatenate([seen, seen[:, -1:]], axis=1))  # one step more, before which the engine looks
+    shown = RateInput(np.concatenate([seen, seen[:, -1:]], axis=1))  # one step more, before which the engine looks
     run = run_rates(circuit, {"input": shown}, STEPS + 1, learn=False, mean={"cells": ["u"]}, mean_from=STEPS,
                     precision="float64", threads=1)  # fmt: skip
     graph = oracle.unrolled(STEPS, INPUTS, CELLS, LEAK, "tanh")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.rule import State
 from snnlab.rules.spike_count.regularisation import Penalty
@@ -55,5 +55,5 @@ def test_alone_it_makes_weights_smaller_and_without_strength_it_leaves_them():
 @pytest.mark.parametrize("options", [{"strength": -1.0}, {"beta": 0.0}, {"limit": float("nan")}])
 def test_constants_that_make_no_penalty_are_refused_by_name(options):
     (name,) = options
-    with pytest.raises(Refused, match=f"Penalty.{name}: found"):
+    with pytest.raises(InputError, match=f"Penalty.{name}: found"):
         Penalty(**options)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import NETS, STEP, Values, by_complex_steps, difference
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.graph import Graph, nets
 from snnlab.rules.rate.predictive import Inference, il, z_il
 
@@ -236,15 +236,15 @@ def test_il_ends_where_all_free_values_are_at_rest() -> None:
 def test_edges_that_skip_levels_are_refused() -> None:
     one = task(NETS["residual"][0])
     says = r"^node 'x1': level 7 hears 'x0' of level 10; needs one level between them: take graph.levelled\(\)$"
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         changes(one)
-    with pytest.raises(Refused, match="^node 'x1'"):
+    with pytest.raises(InputError, match="^node 'x1'"):
         changes(one, unlevelled=True, front=True)
 
 
 def test_a_target_of_another_shape_is_refused() -> None:
     one = task(NETS["perceptron"][0])
-    with pytest.raises(Refused, match=r"^target: found \(5, 3\); needs \(5, 4\), as the output$"):
+    with pytest.raises(InputError, match=r"^target: found \(5, 3\); needs \(5, 4\), as the output$"):
         z_il(one.graph, one.values, one.parameters, one.target[:, :3])
 
 
@@ -279,9 +279,9 @@ def test_a_gamma_that_leads_nowhere_is_refused(gamma: float) -> None:
     graph = nets.perceptron((3, 2))
     values = graph.forward({"input": np.ones((1, 3))}, weights := {k: np.ones(v) for k, v in graph.parameters.items()})
     for way in (z_il, il):
-        with pytest.raises(Refused, match=r"^gamma: found .*; needs a number above 0 and at most 1$"):
+        with pytest.raises(InputError, match=r"^gamma: found .*; needs a number above 0 and at most 1$"):
             way(graph, values, weights, np.ones((1, 2)), gamma)
-    with pytest.raises(Refused, match=r"^weight: found -1"):
+    with pytest.raises(InputError, match=r"^weight: found -1"):
         il(graph, values, weights, np.ones((1, 2)), weight=-1)
 
 
@@ -290,9 +290,9 @@ def test_values_of_another_graph_are_refused_and_parameters_that_are_missing() -
     graph, rng = nets.residual(5, 6, 3, 3), np.random.default_rng(0)
     parameters, inputs, level = nets.drawn(graph, rng), nets.shown(graph, 4, rng), graph.levelled()
     values, target = graph.forward(inputs, parameters), np.ones((4, *graph.shapes[graph.output]))
-    with pytest.raises(Refused, match=r"^values: none of '.*'; needs those of Graph.forward of the same graph"):
+    with pytest.raises(InputError, match=r"^values: none of '.*'; needs those of Graph.forward of the same graph"):
         z_il(level, values, parameters, target)
     name = next(iter(parameters))
     less = {other: one for other, one in parameters.items() if other != name}
-    with pytest.raises(Refused, match=rf"^parameters: none of '{name}'"):
+    with pytest.raises(InputError, match=rf"^parameters: none of '{name}'"):
         z_il(level, level.forward(inputs, parameters), less, target)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_normad import DT, drawn, learned, network, rows
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_time.resume import ReSuMe
 from snnlab.rules.spike_time.target_trains import Drawn
@@ -32,11 +32,11 @@ def test_weights_change_by_the_paper_s_sum_over_spikes() -> None:
 
 
 def test_a_hidden_layer_is_refused() -> None:
-    with pytest.raises(Refused, match=r"ReSuMe: network.hidden: 1 hidden layer; needs none"):
+    with pytest.raises(InputError, match=r"ReSuMe: network.hidden: 1 hidden layer; needs none"):
         ReSuMe().init(network(5, 4, 1), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("unhebbian", -1.0), ("rate", float("inf"))])
 def test_options_that_mean_nothing_are_refused(name: str, value: float) -> None:
-    with pytest.raises(Refused, match=rf"ReSuMe\.{name}: found {value}"):
+    with pytest.raises(InputError, match=rf"ReSuMe\.{name}: found {value}"):
         ReSuMe(**{name: value})

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.feedforward import Layers
 from snnlab.networks.microcircuit import Microcircuit
@@ -34,7 +34,7 @@ def begun(network: TwoStreams = NETWORK, rule: SelfAssembly = RULE, seed: int = 
 
 def batch(seed: int, samples: int = 7) -> Batch:
     rng = np.random.default_rng(seed)
-    return Batch(Rates.steady(rng.uniform(-1, 1, (samples, 6))), rng.integers(4, size=samples))
+    return Batch(RateInput.steady(rng.uniform(-1, 1, (samples, 6))), rng.integers(4, size=samples))
 
 
 def copied(state: State) -> State:
@@ -259,7 +259,7 @@ def test_what_is_drawn_depends_on_the_seed_and_the_step_alone() -> None:
     ],
 )
 def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None:
-    with pytest.raises(Refused, match=f"^SelfAssembly.{says}"):
+    with pytest.raises(InputError, match=f"^SelfAssembly.{says}"):
         SelfAssembly(**changes)
 
 
@@ -278,5 +278,5 @@ def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None
 def test_other_networks_are_refused(network: RateLayers, says: str) -> None:
     circuit = network.circuit((6,), 4, 1e-3 if isinstance(network, Layers) else 1e-4)
     for refused in (lambda: RULE.init(circuit, np.random.default_rng(0)), lambda: RULE.check(circuit, 4)):
-        with pytest.raises(Refused, match=says):
+        with pytest.raises(InputError, match=says):
             refused()

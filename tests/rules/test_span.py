@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from test_normad import DT, STEPS, drawn, learned, network, rows
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_time.span import SPAN
 from snnlab.rules.spike_time.target_trains import Drawn
@@ -54,11 +54,11 @@ def test_without_errors_nothing_changes() -> None:
 
 
 def test_a_hidden_layer_is_refused() -> None:
-    with pytest.raises(Refused, match=r"SPAN: network.hidden: 1 hidden layer; needs none"):
+    with pytest.raises(InputError, match=r"SPAN: network.hidden: 1 hidden layer; needs none"):
         SPAN().init(network(5, 4, 1), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("rate", float("inf"))])
 def test_options_that_mean_nothing_are_refused(name: str, value: float) -> None:
-    with pytest.raises(Refused, match=rf"SPAN\.{name}: found {value}"):
+    with pytest.raises(InputError, match=rf"SPAN\.{name}: found {value}"):
         SPAN(**{name: value})

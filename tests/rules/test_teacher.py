@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
 from snnlab.rules.common.transfer import Transfer, transfer
 from snnlab.rules.dendritic.teacher import Labelled, Network
@@ -31,7 +31,7 @@ def test_the_neuron_of_the_class_is_to_say_more_and_the_one_that_says_most_is_th
     asked = Labelled(0.2, 0.7).rates({}, np.zeros((2, 5)), np.array([2, 0]), 3, phi())
     np.testing.assert_array_equal(asked, [[0.2, 0.2, 0.7], [0.7, 0.2, 0.2]])
     said = np.array([[0.1, 0.3, 0.2], [0.4, 0.3, 0.2], [0.1, 0.1, 0.9]])
-    np.testing.assert_array_equal(Labelled().decide({}, np.zeros((3, 5)), said, phi()), [1, 0, 2])
+    np.testing.assert_array_equal(Labelled().classify({}, np.zeros((3, 5)), said, phi()), [1, 0, 2])
     assert Labelled().draw(5, 3, np.random.default_rng(0)) == {}
 
 
@@ -69,14 +69,14 @@ def test_what_comes_near_enough_is_met_and_the_rest_missed() -> None:
     drawn, seen = OTHER.draw(5, 3, rng), rng.uniform(-1, 1, (2, 5))
     asked = OTHER.rates(drawn, seen, np.zeros(2, dtype=np.int64), 3, phi())
     said = asked + np.array([[0.14, 0, 0], [0, -0.15, 0]])
-    np.testing.assert_array_equal(OTHER.decide(drawn, seen, said, phi()), [0, 1])
+    np.testing.assert_array_equal(OTHER.classify(drawn, seen, said, phi()), [0, 1])
     wider = replace(OTHER, enough=0.03)
-    np.testing.assert_array_equal(wider.decide(drawn, seen, said, phi()), [0, 0])
+    np.testing.assert_array_equal(wider.classify(drawn, seen, said, phi()), [0, 0])
 
 
 def test_a_checkpoint_with_another_teacher_than_the_seed_draws_is_refused(tmp_path: Path) -> None:
     short = EXPERIMENTS["dendritic-association"].with_options({"epochs": 2, "rule.lasts": 0.01})
-    study = Study.begin(tmp_path / "run", short, seed=3, threads=1)
+    study = Run.begin(tmp_path / "run", short, seed=3, threads=1)
     for _ in train(study.trial, study.run):
         pass
     state, progress = study.restored()
@@ -86,8 +86,8 @@ def test_a_checkpoint_with_another_teacher_than_the_seed_draws_is_refused(tmp_pa
     study.restored()
     state.memory["teacher weights2"][0, 0] += 1e-3
     study.run.save(state, progress)
-    with pytest.raises(Refused, match=r"memory of teacher weights2: other than this seed draws"):
-        Study.open(tmp_path / "run", threads=1).restored()
+    with pytest.raises(InputError, match=r"memory of teacher weights2: other than this seed draws"):
+        Run.open(tmp_path / "run", threads=1).restored()
 
 
 # What is refused ------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
 
 @pytest.mark.parametrize(("attempt", "said"), CASES, ids=[f"{k}: {said}" for k, (_, said) in enumerate(CASES)])
 def test_a_teacher_of_nothing_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(InputError, match=said):
         attempt()
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_normad import DT, drawn, learned, network
 
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_time.normad import NormAD
@@ -68,9 +68,11 @@ def test_a_sample_that_counts_nothing_teaches_nothing(rule: Any) -> None:
 
 def test_the_answer_by_count_is_the_neuron_that_fires_most() -> None:
     rule = NormAD(desired=Paced(), decision="count")
-    output = Spikes.from_events([0, 0, 0, 1, 1], [1, 5, 9, 3, 4], [2, 2, 0, 1, 1], samples=2, steps=20, size=3, dt=DT)
+    output = SpikeTrains.from_events(
+        [0, 0, 0, 1, 1], [1, 5, 9, 3, 4], [2, 2, 0, 1, 1], samples=2, steps=20, size=3, dt=DT
+    )
     state = rule.init(network(5, 3), np.random.default_rng(0))
-    assert rule.decide(state, output).tolist() == [2, 1]
+    assert rule.classify(state, output).tolist() == [2, 1]
 
 
 def test_the_answer_by_correlation_is_the_class_whose_trains_the_output_has() -> None:
@@ -79,8 +81,8 @@ def test_the_answer_by_correlation_is_the_class_whose_trains_the_output_has() ->
     state = rule.init(network(5, 2), np.random.default_rng(0))
     shape = drawn(2, samples=4)
     wanted = rule.wanted(state, np.array([3, 1, 0, 2]), shape)
-    assert rule.decide(state, wanted).tolist() == [3, 1, 0, 2]
-    assert rule.decide(state, drawn(2, samples=4, rate=1.0)).tolist() == [4] * 4
+    assert rule.classify(state, wanted).tolist() == [3, 1, 0, 2]
+    assert rule.classify(state, drawn(2, samples=4, rate=1.0)).tolist() == [4] * 4
 
 
 @pytest.mark.parametrize("name", ["normad-association-hidden", "resume-association", "span-association"])
@@ -121,7 +123,7 @@ def held(circuit: Circuit, period: str) -> Circuit:
 )
 def test_what_cannot_be_learned_is_refused_before_it_begins(circuit: Circuit, desired: Drawn, says: str) -> None:
     """On a grid of 2 ms the refractory period of 3 ms is one step, and times 1 ms apart may fall into the same."""
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         NormAD(desired=desired).init(circuit, np.random.default_rng(1))
 
 
@@ -138,7 +140,7 @@ def test_what_cannot_be_learned_is_refused_before_it_begins(circuit: Circuit, de
     ],
 )
 def test_classes_that_cannot_be_answered_are_refused(rule: Any, classes: int, says: str) -> None:
-    with pytest.raises(Refused, match=f"^{says}"):
+    with pytest.raises(InputError, match=f"^{says}"):
         rule.check(network(5, 1), classes)
     rule.check(network(5, 1), 6) if "one class" not in says else None
 
@@ -155,18 +157,18 @@ def test_classes_that_cannot_be_answered_are_refused(rule: Any, classes: int, sa
 def test_labels_without_trains_are_refused(labels: list[Any], says: str) -> None:
     rule = NormAD(desired=Marked())
     state = rule.init(network(5, 1), np.random.default_rng(0))
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         rule.step(network(5, 1), state, Batch(drawn(5, samples=1), np.array(labels)))
 
 
 @pytest.mark.parametrize("desired", [Marked(), Drawn(patterns=3)])
 def test_counting_is_refused_where_classes_have_no_neuron_of_their_own(desired: Any) -> None:
-    with pytest.raises(Refused, match=r"^NormAD.decision: found 'count', and desired trains that are \w+; needs"):
+    with pytest.raises(InputError, match=r"^NormAD.decision: found 'count', and desired trains that are \w+; needs"):
         NormAD(desired=desired, decision="count")
 
 
 def test_desired_times_that_are_not_the_seeds_are_refused_with_their_checkpoint(tmp_path: Path) -> None:
-    study = Study.begin(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
+    study = Run.begin(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
     for _ in train(study.trial, study.run):
         pass
     state, progress = study.restored()
@@ -176,5 +178,5 @@ def test_desired_times_that_are_not_the_seeds_are_refused_with_their_checkpoint(
     state.memory["desired"][0, 2] += 1e-3
     with study.run.locked():
         study.run.save(state, progress)
-    with pytest.raises(Refused, match=r"npz: memory of desired: other than this seed draws"):
+    with pytest.raises(InputError, match=r"npz: memory of desired: other than this seed draws"):
         study.restored()

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snnlab.data.rates import Rates
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.dendritic import passes
@@ -100,7 +100,9 @@ def wanted_of(labels: NDArray[np.int64]) -> NDArray[np.float64]:
 def updates(circuit: Circuit, state: State, seen: NDArray[np.float64], labels: NDArray[np.int64]) -> dict:
     """What one step changes."""
     before = {name: values.copy() for name, values in state.weights.items()}
-    after, _ = EXACT.step(circuit, State({k: v.copy() for k, v in before.items()}), Batch(Rates.steady(seen), labels))
+    after, _ = EXACT.step(
+        circuit, State({k: v.copy() for k, v in before.items()}), Batch(RateInput.steady(seen), labels)
+    )
     return {name: after.weights[name] - before[name] for name in before}
 
 
@@ -158,7 +160,7 @@ def test_random_feedback_is_at_right_angles_at_first_and_learning_turns_weights_
         assert 80 < lowest(state, *held_out) < 120
         for _ in range(4000):
             seen, labels = draw(10, rng)
-            state, _ = rule.step(circuit, state, Batch(Rates.steady(seen), labels))
+            state, _ = rule.step(circuit, state, Batch(RateInput.steady(seen), labels))
         assert lowest(state, *held_out) < 40
 
 
@@ -175,7 +177,7 @@ def test_one_step_by_hand() -> None:
     rule = TwoSweep(rate=0.1, interneuron=2.0, inhibition=0.3, top_down=0.2, precision="float64", threads=1)
     state = State({name: np.array(values) for name, values in w.items()})
     seen = np.array([[1.0, 0.5]])
-    state, score = rule.step(circuit, state, Batch(Rates.steady(seen), np.array([0])))
+    state, score = rule.step(circuit, state, Batch(RateInput.steady(seen), np.array([0])))
 
     def phi(u: float) -> float:
         return 1 / (1 + math.exp(-u))
@@ -219,7 +221,7 @@ def test_what_a_batch_asks_for_is_what_a_step_changes_before_rates_ease() -> Non
     rule = replace(EXACT, decay="sqrt", inhibition=0.2, top_down=0.1)
     state, seen, labels = begun(circuit), some(5), np.arange(5)
     before = {name: values.copy() for name, values in state.weights.items()}
-    batch = Batch(Rates.steady(seen), labels, epoch=4, epochs=9, weights=np.array([1.0, 0.0, 2.0, 1.0, 1.0]))
+    batch = Batch(RateInput.steady(seen), labels, epoch=4, epochs=9, weights=np.array([1.0, 0.0, 2.0, 1.0, 1.0]))
     asked = rule.updates(circuit, state, batch)
     assert all(np.array_equal(state.weights[name], values) for name, values in before.items())
     state, _ = rule.step(circuit, state, batch)
@@ -310,26 +312,28 @@ def test_interneurons_alone_learn_to_predict_from_random_weights() -> None:
     ],
 )
 def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         TwoSweep(**changes)
 
 
 @pytest.mark.parametrize("rule", [EXACT, Backprop(precision="float64")])
 def test_what_never_settles_is_refused_and_so_are_spikes(rule: TwoSweep | Backprop) -> None:
     for changes, says in (({"noise": 0.1}, "^network.noise"), ({"latent": True}, "^network.latent")):
-        with pytest.raises(Refused, match=says):
+        with pytest.raises(InputError, match=says):
             rule.check(circuit_of(replace(DEEP, **changes)), CLASSES)
-    with pytest.raises(Refused, match="^network: 10 outputs, and samples of 9 classes"):
+    with pytest.raises(InputError, match="^network: 10 outputs, and samples of 9 classes"):
         rule.check(circuit_of(), 9)
-    spikes = Spikes(np.zeros(0, np.int32), np.zeros((1, 5), np.int64), 40, 1e-3)
+    spikes = SpikeTrains(np.zeros(0, np.int32), np.zeros((1, 5), np.int64), 40, 1e-3)
     circuit = circuit_of()
     state = rule.init(circuit, np.random.default_rng(0))
-    with pytest.raises(Refused, match=r"^encoder: makes spikes; .* steady rates: set encoder=intensity$"):
+    with pytest.raises(InputError, match=r"^encoder: makes spikes; .* steady rates: set encoder=intensity$"):
         rule.step(circuit, state, Batch(spikes, np.array([0])))
 
 
 def test_a_rate_that_no_cell_can_have_is_refused() -> None:
-    with pytest.raises(Refused, match=r"^rule.high: found 1.5; needs a rate that cells can have, above 0 and below 1"):
+    with pytest.raises(
+        InputError, match=r"^rule.high: found 1.5; needs a rate that cells can have, above 0 and below 1"
+    ):
         replace(EXACT, high=1.5).check(circuit_of(), CLASSES)
 
 
@@ -346,7 +350,7 @@ def test_each_layer_begins_with_its_own_spread_and_its_interneurons_as_it_does()
 def test_rates_of_learning_grow_evenly_over_the_first_batches() -> None:
     """One batch moves weights by its part of what it would move them by: a quarter, a half, and all from the fourth."""
     circuit, labels = circuit_of(), np.arange(CLASSES)
-    batch = Batch(Rates(some(CLASSES)[:, None]), labels)
+    batch = Batch(RateInput(some(CLASSES)[:, None]), labels)
     for steps, part in ((0, 0.25), (1, 0.5), (3, 1.0), (9, 1.0)):
         moved = []
         for rule in (EXACT, replace(EXACT, warm=4)):
@@ -368,6 +372,6 @@ def test_what_is_learned_does_not_depend_on_threads(precision: str) -> None:
         state = begun(circuit, rule)
         for seed in range(3):
             seen = some(23, 300, seed)
-            state, _ = rule.step(circuit, state, Batch(Rates.steady(seen), np.arange(23) % CLASSES))
+            state, _ = rule.step(circuit, state, Batch(RateInput.steady(seen), np.arange(23) % CLASSES))
         found.append({name: values.tobytes() for name, values in state.weights.items()})
     assert found[0] == found[1] == found[2]

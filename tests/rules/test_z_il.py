@@ -7,8 +7,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from snnlab.data.rates import Rates
-from snnlab.errors import Refused
+from snnlab.data.rates import RateInput
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.feedforward import Layers
@@ -41,7 +41,7 @@ def batches(many: int) -> list[Batch]:
         labels = rng.integers(5, size=6)
         seen = centres[labels] + rng.normal(0, 0.1, (6, 12))
         counts = rng.random(6) if k % 2 else None
-        found.append(Batch(Rates.steady(seen), labels, epoch=1 + k // 10, weights=counts))
+        found.append(Batch(RateInput.steady(seen), labels, epoch=1 + k // 10, weights=counts))
     return found
 
 
@@ -122,13 +122,13 @@ def test_its_experiment_is_that_of_the_papers_condition() -> None:
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, 1.1, float("nan")])
 def test_a_step_that_is_none_is_refused(gamma: float) -> None:
-    with pytest.raises(Refused, match=r"^ZIL.gamma: found .*; needs a number above 0 and at most 1$"):
+    with pytest.raises(InputError, match=r"^ZIL.gamma: found .*; needs a number above 0 and at most 1$"):
         ZIL(gamma=gamma)
 
 
 def test_options_and_networks_are_refused_by_its_own_name() -> None:
-    with pytest.raises(Refused, match=r"^ZIL.rate: found -1.0"):
+    with pytest.raises(InputError, match=r"^ZIL.rate: found -1.0"):
         ZIL(rate=-1.0)
     circuit = Layers(hidden=("5",)).circuit((4,), 3, 1e-3)
-    with pytest.raises(Refused, match=r"^Z-IL: circuit: of hidden1, input, output; needs layers of rate cells"):
+    with pytest.raises(InputError, match=r"^Z-IL: circuit: of hidden1, input, output; needs layers of rate cells"):
         ZIL().init(circuit, np.random.default_rng(0))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from script_module import script_module
 
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.rules.rule import Batch
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_peers.py"
@@ -103,7 +103,7 @@ def test_a_peer_learns_a_batch_by_heart(peer: str, script: Any) -> None:
     labels = np.arange(20) % 10
     part = np.arange(784) % 10 == labels[:, None, None]
     drawn = np.random.default_rng(0).random((20, 100, 784)) < np.where(part, 0.25, 0.0)
-    batch = Batch(Spikes.from_dense(drawn, 1e-3), labels)
+    batch = Batch(SpikeTrains.from_dense(drawn, 1e-3), labels)
     step = script.dense(getattr(script, peer)(1), batch)
     losses = [step() for _ in range(20)]
     assert losses[-1] < min(0.9 * np.log(10), losses[0])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ["bin", "idx", "sphere", "cache"]
@@ -127,7 +127,7 @@ def test_a_cache_that_ignores_its_check_sums_is_found_out(fuzz: Any, tmp_path: P
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_reader_that_refuses_everything_is_found_out(name: str, fuzz: Any, tmp_path: Path) -> None:
     def never(path: Path) -> Any:
-        raise Refused(path, "no")
+        raise InputError(path, "no")
 
     with pytest.raises(fuzz.Wrong, match="read as nothing, and by hand it is"):
         fuzz.by_seed(replace(fuzz.FORMATS[name], read=never), 1, 1, tmp_path / "file")
@@ -150,15 +150,15 @@ def fails(path: Path) -> Any:
 
 
 def talks(path: Path) -> Any:
-    raise Refused(path, "so it is " * 100)
+    raise InputError(path, "so it is " * 100)
 
 
 def says_not_where(path: Path) -> Any:
-    raise Refused("a file", "damaged")
+    raise InputError("a file", "damaged")
 
 
 def clears_the_screen(path: Path) -> Any:
-    raise Refused(path, "\x1b[2J")
+    raise InputError(path, "\x1b[2J")
 
 
 FAILURES = {

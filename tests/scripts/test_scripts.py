@@ -18,7 +18,7 @@ import pytest
 from snnlab import cards, datasets
 from snnlab.analysis.statistics import irregularity
 from snnlab.brian import simulate
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "encoders", "microcircuit", "rate_scale",
@@ -80,7 +80,7 @@ def test_without_inhibition_the_same_network_fires_like_clockwork() -> None:
     network = script["network"](rng)
     silenced = {one.name: one.weights * 0 for one in network.projections if one.pre == "inh"}
     assert len(silenced) == 2
-    kick = Spikes.from_dense(rng.random((1, 500, script["SIZES"]["kick"])) < 0.01, 1e-4)
+    kick = SpikeTrains.from_dense(rng.random((1, 500, script["SIZES"]["kick"])) < 0.01, 1e-4)
     recording = simulate(network.with_weights(silenced), {"kick": kick}, "0.1 s")
     assert np.nanmean(irregularity(recording.spikes["exc"])) < 0.3
     assert recording.rates("exc").mean() > 100

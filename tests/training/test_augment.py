@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.ndimage import convolve, shift
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.training import augmentation
 from snnlab.training.augmentation import Elastic
 
@@ -161,7 +161,7 @@ def test_no_images_at_all_are_no_images() -> None:
     ],
 )
 def test_impossible_distortions_are_refused_by_name(options: dict[str, float], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         Elastic(**options)
 
 
@@ -176,7 +176,7 @@ def test_impossible_distortions_are_refused_by_name(options: dict[str, float], s
     ],
 )
 def test_what_is_no_image_is_refused(values: np.ndarray, shape: tuple[int, ...], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(InputError, match=says):
         PUBLISHED.distort(values, shape, numbers(2), seed=1, epoch=1)
     Elastic().check(shape)
 
@@ -189,7 +189,7 @@ def test_the_wildest_distortions_allowed_are_images_still(sigma: float, displace
 
 
 def test_seeds_and_epochs_that_cannot_be_counted_are_refused() -> None:
-    with pytest.raises(Refused, match="augment: seed: found -1"):
+    with pytest.raises(InputError, match="augment: seed: found -1"):
         distorted(PUBLISHED, images(1), seed=-1)
-    with pytest.raises(Refused, match="augment: epoch: found 4294967296"):
+    with pytest.raises(InputError, match="augment: epoch: found 4294967296"):
         distorted(PUBLISHED, images(1), epoch=1 << 32)

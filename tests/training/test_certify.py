@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from small_run import refusal, snnlab, trained
 
 from snnlab import certify, engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TEST
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.run import Study
+from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import State
-from snnlab.training.loop import Trial, train
+from snnlab.training.loop import TrainingConfig, train
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return trained(tmp_path_factory.mktemp("certify") / "run")
 
 
@@ -35,22 +35,22 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_identical_and_differing_are_intersection_and_symmetric_difference(
     one: set[tuple[int, int, int]], other: set[tuple[int, int, int]]
 ) -> None:
-    def spikes(events: set[tuple[int, int, int]]) -> Spikes:
+    def spikes(events: set[tuple[int, int, int]]) -> SpikeTrains:
         columns = np.array(sorted(events), dtype=int).reshape(-1, 3).T
-        return Spikes.from_events(*columns, samples=3, steps=5, size=4, dt=1e-3)
+        return SpikeTrains.from_events(*columns, samples=3, steps=5, size=4, dt=1e-3)
 
     agreement = certify.compare(spikes(one), spikes(other))
     assert (agreement.identical, agreement.differing) == (len(one & other), len(one ^ other))
 
 
 def test_simulations_of_different_things_are_not_compared() -> None:
-    one = Spikes.from_dense(np.zeros((2, 5, 4)), 1e-3)
+    one = SpikeTrains.from_dense(np.zeros((2, 5, 4)), 1e-3)
     for other in (np.zeros((2, 5, 3)), np.zeros((1, 5, 4)), np.zeros((2, 6, 4))):
-        with pytest.raises(Refused, match="different populations, samples or steps"):
-            certify.compare(one, Spikes.from_dense(other, 1e-3))
+        with pytest.raises(InputError, match="different populations, samples or steps"):
+            certify.compare(one, SpikeTrains.from_dense(other, 1e-3))
 
 
-def test_a_trained_network_fires_the_same_in_brian(study: Study) -> None:
+def test_a_trained_network_fires_the_same_in_brian(study: Run) -> None:
     state, _ = study.restored()
     found = certify.certify(study.trial, state, 7)
     assert found.holds
@@ -61,7 +61,7 @@ def test_a_trained_network_fires_the_same_in_brian(study: Study) -> None:
     assert min(fired.values()) > 0
 
 
-def test_samples_are_counted_as_they_are_done_also_beyond_one_batch(study: Study) -> None:
+def test_samples_are_counted_as_they_are_done_also_beyond_one_batch(study: Run) -> None:
     state, _ = study.restored()
     done: list[None] = []
     found = certify.certify(study.trial, state, 23, done=lambda: done.append(None))
@@ -71,7 +71,7 @@ def test_samples_are_counted_as_they_are_done_also_beyond_one_batch(study: Study
     assert {name: one.identical for name, one in found.brian.items()} == {name: len(one) for name, one in fired.items()}
 
 
-def other_weight(circuit: Circuit, inputs: Spikes) -> Circuit:
+def other_weight(circuit: Circuit, inputs: SpikeTrains) -> Circuit:
     """The circuit with one weight doubled, from the busiest hidden neuron to the busiest output."""
     name = "hidden1->output.synapse"
     counts = {population: one.counts.sum(axis=0) for population, one in engine.run(circuit, {"input": inputs}).items()}
@@ -81,7 +81,7 @@ def other_weight(circuit: Circuit, inputs: Spikes) -> Circuit:
 
 
 def test_one_weight_that_differs_is_found(
-    study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    study: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = certify.brian_spikes
     monkeypatch.setattr(
@@ -98,22 +98,22 @@ def test_one_weight_that_differs_is_found(
     assert f"{found.brian['output'].differing} differing" in out
 
 
-def test_one_spike_a_step_late_is_two_that_differ(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_spike_a_step_late_is_two_that_differ(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     right = certify.brian_spikes
 
-    def late(*arguments: object) -> dict[str, Spikes]:
+    def late(*arguments: object) -> dict[str, SpikeTrains]:
         found = right(*arguments)  # type: ignore[arg-type]
         dense = found["output"].dense()
         sample, step, neuron = np.argwhere(dense[:, :-1] & ~dense[:, 1:])[0]
         dense[sample, step : step + 2, neuron] = [False, True]
-        return found | {"output": Spikes.from_dense(dense, 1e-3)}
+        return found | {"output": SpikeTrains.from_dense(dense, 1e-3)}
 
     monkeypatch.setattr(certify, "brian_spikes", late)
     found = certify.certify(study.trial, study.restored()[0], 10)
     assert found.brian["output"].differing == 2
 
 
-def test_a_network_that_never_fires_is_not_certified(study: Study) -> None:
+def test_a_network_that_never_fires_is_not_certified(study: Run) -> None:
     state, _ = study.restored()
     silent = replace(state, weights={name: np.zeros_like(values) for name, values in state.weights.items()})
     found = certify.certify(study.trial, silent, 3)
@@ -121,7 +121,7 @@ def test_a_network_that_never_fires_is_not_certified(study: Study) -> None:
     assert not found.holds
 
 
-def test_float32_is_compared_with_float64_and_not_with_itself(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_is_compared_with_float64_and_not_with_itself(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     right = engine.run
 
@@ -134,10 +134,12 @@ def test_float32_is_compared_with_float64_and_not_with_itself(study: Study, monk
     assert sorted(asked) == ["float32", "float64"]
 
 
-def test_a_changed_answer_is_counted(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_answer_is_counted(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     right = certify.engine_spikes
 
-    def wrong(trial: Trial, state: State, inputs: Spikes, precision: engine.Precision) -> dict[str, Spikes]:
+    def wrong(
+        trial: TrainingConfig, state: State, inputs: SpikeTrains, precision: engine.Precision
+    ) -> dict[str, SpikeTrains]:
         """In float32, samples 0 and 2 are answered by another class than the busiest: it fires in every step."""
         found = right(trial, state, inputs, precision)
         if precision == "float64":
@@ -145,7 +147,7 @@ def test_a_changed_answer_is_counted(study: Study, monkeypatch: pytest.MonkeyPat
         dense = found["output"].dense()
         for sample in (0, 2):
             dense[sample, :, (dense[sample].sum(axis=0).argmax() + 1) % 10] = True
-        return found | {"output": Spikes.from_dense(dense, inputs.dt)}
+        return found | {"output": SpikeTrains.from_dense(dense, inputs.dt)}
 
     state, _ = study.restored()
     assert certify.certify(study.trial, state, 4).changed_answers == 0
@@ -154,9 +156,7 @@ def test_a_changed_answer_is_counted(study: Study, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("samples", [0, -1, 361])
-def test_more_samples_than_there_are_are_refused(
-    samples: int, study: Study, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_more_samples_than_there_are_are_refused(samples: int, study: Run, capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, "certify", study.run.path, "--samples", samples)
     assert said == f"--samples: found {samples}; the test set has 1 to 360"
 
@@ -165,7 +165,7 @@ def test_more_samples_than_there_are_are_refused(
 def test_mnist_fires_the_same_in_brian(mnist_folder: Path, tmp_path: Path) -> None:
     """The full network, 784-800-10 for 400 steps, after a few batches of learning."""
     experiment = EXPERIMENTS["hm2bp-mnist"]
-    study = Study.begin(tmp_path / "run", experiment, seed=1, folder=mnist_folder)
+    study = Run.begin(tmp_path / "run", experiment, seed=1, folder=mnist_folder)
     learning = train(study.trial, study.run)
     state = [next(learning).state for _ in range(5)][-1]
     learning.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snnlab import cards
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights
@@ -179,7 +179,7 @@ def test_state_variables_of_receptors_are_part_of_the_footprint() -> None:
 @pytest.mark.parametrize("asked", [{"samples": 0, "steps": 5}, {"samples": 5, "steps": 0}])
 def test_the_cost_of_nothing_is_refused(asked: dict[str, int]) -> None:
     circuit = circuit_of(sizes={"eye": 2, "a": 3})
-    with pytest.raises(Refused, match=f"^cost: {asked['samples']} samples, {asked['steps']} steps, 1 populations"):
+    with pytest.raises(InputError, match=f"^cost: {asked['samples']} samples, {asked['steps']} steps, 1 populations"):
         cost(circuit, {"eye": np.zeros(2, int), "a": np.zeros(3, int)}, **asked)
-    with pytest.raises(Refused, match="0 populations; needs at least one of each"):
+    with pytest.raises(InputError, match="0 populations; needs at least one of each"):
         cost(circuit_of(sizes={"eye": 2}), {"eye": np.zeros(2, int)}, samples=1, steps=1)

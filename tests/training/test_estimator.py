@@ -22,9 +22,9 @@ from small_run import ENVIRONMENT
 import snnlab
 from snnlab import cards
 from snnlab.data.samples import Images
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TRAIN, Poisson
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
 from snnlab.networks.circuit import Population, Source, layered
 from snnlab.rules.rule import Batch
@@ -226,7 +226,7 @@ def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> Non
     seen: list[NDArray[np.uint8]] = []
     encode = Poisson.encode
 
-    def watch(self: Poisson, samples: Images, **more: Any) -> Spikes:
+    def watch(self: Poisson, samples: Images, **more: Any) -> SpikeTrains:
         seen.append(samples.values)
         return encode(self, samples, **more)
 
@@ -237,7 +237,7 @@ def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen[0].tolist() == [[*on, *(255 - level for level in on)]]
 
 
-# Refused -------------------------------------------------------------------------------------------------------------
+# InputError ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -280,16 +280,16 @@ def test_time_may_be_given_with_its_unit(digits: tuple[NDArray[Any], ...]) -> No
 
 def test_partial_fit_must_be_told_the_classes_and_keeps_them() -> None:
     classifier = SpikingClassifier(**QUICK)
-    with pytest.raises(Refused, match="needs all classes"):
+    with pytest.raises(InputError, match="needs all classes"):
         classifier.partial_fit(np.eye(2), [0, 1])
     classifier.partial_fit(np.eye(2), [0, 1], classes=[0, 1])
-    with pytest.raises(Refused, match="class 2"):
+    with pytest.raises(InputError, match="class 2"):
         classifier.partial_fit(np.eye(2), [0, 2])
-    with pytest.raises(Refused, match="before"):
+    with pytest.raises(InputError, match="before"):
         classifier.partial_fit(np.eye(2), [0, 1], classes=[0, 1, 2])
 
 
 def test_weights_that_explode_are_reported() -> None:
     classifier = SpikingClassifier(**{**QUICK, "learning_rate": 1e38, "epochs": 3})
-    with pytest.raises(Refused, match="not finite any more"):
+    with pytest.raises(InputError, match="not finite any more"):
         classifier.fit(np.eye(4), [0, 1, 0, 1])

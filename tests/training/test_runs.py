@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import arrays, begun, die, same_bits, train_on, trained
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.rule import State
 from snnlab.training.loop import train
-from snnlab.training.run_directory import Progress, Run
+from snnlab.training.run_directory import Progress, RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_killed_in_the_middle_of_a_checkpoint_a_run_keeps_the_one_before(finishe
     run = tmp_path / "run"
     assert ended(run, 0.0, die_halfway) == -signal.SIGKILL
     assert list((run / "checkpoints").glob(".*.tmp")), "died elsewhere"
-    kept = Run(run).restore()
+    kept = RunDirectory(run).restore()
     assert kept is not None and (kept[1].epoch, kept[1].batch) == (1, 2)
     assert ended(run) == 0
     assert same_bits(run, finished)
@@ -135,8 +135,8 @@ def test_a_second_process_may_not_train_the_same_run(tmp_path: Path) -> None:
     study = begun(tmp_path / "run")
     learning = train(study.trial, study.run)
     next(learning)
-    with pytest.raises(Refused, match="is being trained by another process"):
-        next(train(study.trial, Run(tmp_path / "run")))
+    with pytest.raises(InputError, match="is being trained by another process"):
+        next(train(study.trial, RunDirectory(tmp_path / "run")))
     learning.close()
     next(train(study.trial, study.run))
 
@@ -149,8 +149,8 @@ def test_a_run_that_was_cut_off_as_it_began_is_begun_again(finished: Path, tmp_p
     (run / "checkpoints").mkdir(parents=True)
     (run / "environment.json").write_text("{", encoding="utf-8")
     (run / ".experiment.json.123.tmp").write_text('{"exp', encoding="utf-8")
-    with pytest.raises(Refused, match="no experiment.json; this run was cut off as it began"):
-        Run.open(run)
+    with pytest.raises(InputError, match="no experiment.json; this run was cut off as it began"):
+        RunDirectory.open(run)
     trained(run)
     assert same_bits(run, finished)
 
@@ -160,7 +160,7 @@ def test_a_directory_with_anything_else_in_it_is_left_alone(there: str, tmp_path
     precious = tmp_path / "run" / there
     precious.parent.mkdir(parents=True)
     precious.write_text("eight years", encoding="utf-8")
-    with pytest.raises(Refused, match="exists and is not a run; choose another --out"):
+    with pytest.raises(InputError, match="exists and is not a run; choose another --out"):
         begun(tmp_path / "run")
     assert [file.relative_to(tmp_path / "run") for file in (tmp_path / "run").rglob("*") if file.is_file()] == [
         Path(there)
@@ -169,7 +169,7 @@ def test_a_directory_with_anything_else_in_it_is_left_alone(there: str, tmp_path
 
 def test_a_run_is_never_begun_over_another(finished: Path) -> None:
     before = arrays(finished)
-    with pytest.raises(Refused, match="already holds a run; go on with --resume"):
+    with pytest.raises(InputError, match="already holds a run; go on with --resume"):
         begun(finished)
     assert arrays(finished).keys() == before.keys()
 
@@ -177,7 +177,7 @@ def test_a_run_is_never_begun_over_another(finished: Path) -> None:
 @pytest.mark.parametrize("where", ["file", "file/below"])
 def test_a_file_in_the_way_is_said_to_be_there(where: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory", encoding="utf-8")
-    with pytest.raises(Refused, match=re.escape(str(tmp_path / where))):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / where))):
         begun(tmp_path / where)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "not a directory"
 
@@ -195,7 +195,7 @@ def test_a_file_in_the_way_is_said_to_be_there(where: str, tmp_path: Path) -> No
 def test_what_is_saved_is_restored(
     shapes: list[tuple[int, int]], steps: int, batch: int, loss: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    run = Run.create(tmp_path_factory.mktemp("run"), {})
+    run = RunDirectory.create(tmp_path_factory.mktemp("run"), {})
     rng = np.random.default_rng(steps)
     weights = {f"a->b{k}.c": rng.normal(size=shape).astype(np.float32) for k, shape in enumerate(shapes)}
     progress = Progress(batch=batch, loss=loss, samples=batch, seconds=0.1)
@@ -211,7 +211,7 @@ def test_what_is_saved_is_restored(
 
 
 def test_the_newest_checkpoint_is_the_furthest_however_many_digits_it_takes(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", {})
+    run = RunDirectory.create(tmp_path / "run", {})
     for batch in (99, 10**7, 10**8 + 5):
         run.save(State({}, {}, batch), Progress(batch=batch, samples=1, seconds=1.0))
     kept = run.restore()

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import arrays, note, same_bits, trained
 
-from snnlab.errors import Refused
-from snnlab.experiments.core.run import Study
+from snnlab.errors import InputError
+from snnlab.experiments.core.run import Run
 from snnlab.training.loop import train
-from snnlab.training.run_directory import Run
+from snnlab.training.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def test_a_truncated_checkpoint_is_refused_and_the_one_before_goes_on(spoilt: Pa
     checkpoint = newest(spoilt)
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     with pytest.raises(
-        Refused, match=r"spoilt checkpoint.*delete it: the run then goes on from the one before"
+        InputError, match=r"spoilt checkpoint.*delete it: the run then goes on from the one before"
     ) as refused:
-        Study.open(spoilt).restored()
+        Run.open(spoilt).restored()
     assert checkpoint.name in str(refused.value)
     checkpoint.unlink()
-    study = Study.open(spoilt, threads=1)
+    study = Run.open(spoilt, threads=1)
     for _ in train(study.trial, study.run):
         pass
     assert same_bits(spoilt, finished)
@@ -79,8 +79,8 @@ def test_a_pickle_in_a_checkpoint_is_not_loaded(spoilt: Path) -> None:
             return Path.touch, (spoilt / "sprung",)
 
     np.savez(newest(spoilt), note=np.array([Trap()], dtype=object))
-    with pytest.raises(Refused, match="spoilt checkpoint.*allow_pickle=False"):
-        Run(spoilt).restore()
+    with pytest.raises(InputError, match="spoilt checkpoint.*allow_pickle=False"):
+        RunDirectory(spoilt).restore()
     assert not (spoilt / "sprung").exists()
     # the trap is one: who unpickles it springs it
     pickle.loads(pickle.dumps(Trap()))  # noqa: S301
@@ -89,16 +89,16 @@ def test_a_pickle_in_a_checkpoint_is_not_loaded(spoilt: Path) -> None:
 
 def test_a_bare_pickle_under_the_name_of_a_checkpoint_is_not_loaded(spoilt: Path) -> None:
     newest(spoilt).write_bytes(pickle.dumps({"weights": 1}))
-    with pytest.raises(Refused, match="spoilt checkpoint"):
-        Run(spoilt).restore()
+    with pytest.raises(InputError, match="spoilt checkpoint"):
+        RunDirectory(spoilt).restore()
 
 
 def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_refused(spoilt: Path) -> None:
     held = arrays(spoilt)
     np.savez_compressed(newest(spoilt), **held, bomb=np.zeros(10_000_000))
     assert newest(spoilt).stat().st_size < 1_000_000
-    with pytest.raises(Refused, match="spoilt checkpoint .compressed"):
-        Run(spoilt).restore()
+    with pytest.raises(InputError, match="spoilt checkpoint .compressed"):
+        RunDirectory(spoilt).restore()
 
 
 @settings(max_examples=60)
@@ -107,13 +107,13 @@ def test_no_spoilt_byte_of_a_checkpoint_does_more_than_refuse(data: st.DataObjec
     content = bytearray(newest(finished).read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
-    run = Run(finished.parent / "flipped")
+    run = RunDirectory(finished.parent / "flipped")
     (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
     (run.path / "checkpoints" / newest(finished).name).write_bytes(content)
     # where the flipped byte means nothing, as in a date, the checkpoint is as good as before
     try:
         kept = run.restore()
-    except Refused:
+    except InputError:
         return
     assert kept is not None
     for name, values in kept[0].weights.items():
@@ -137,8 +137,8 @@ def test_no_spoilt_byte_of_a_checkpoint_does_more_than_refuse(data: st.DataObjec
 )
 def test_a_checkpoint_of_another_network_is_refused(changes: dict[str, Any], says: str, spoilt: Path) -> None:
     rewrite(spoilt, **changes)
-    with pytest.raises(Refused, match=says) as refused:
-        Study.open(spoilt).restored()
+    with pytest.raises(InputError, match=says) as refused:
+        Run.open(spoilt).restored()
     assert newest(spoilt).name in str(refused.value)
 
 
@@ -147,24 +147,24 @@ def test_a_checkpoint_with_a_number_that_is_none_is_refused_before_it_is_trained
     name, values = next((name, values) for name, values in arrays(spoilt).items() if name.startswith(part))
     values[0, 0] = np.nan
     rewrite(spoilt, **{name.replace("/", "__", 1): values})
-    with pytest.raises(Refused, match=f"{newest(spoilt).name}: {part} of .*not finite"):
-        Study.open(spoilt).restored()
+    with pytest.raises(InputError, match=f"{newest(spoilt).name}: {part} of .*not finite"):
+        Run.open(spoilt).restored()
 
 
 def test_a_pipe_under_the_name_of_a_checkpoint_is_not_waited_for(spoilt: Path) -> None:
     place = newest(spoilt)
     place.unlink()
     os.mkfifo(place)
-    with pytest.raises(Refused, match="a spoilt checkpoint .not a file"):
-        Study.open(spoilt).restored()
+    with pytest.raises(InputError, match="a spoilt checkpoint .not a file"):
+        Run.open(spoilt).restored()
 
 
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_over_its_metrics(spoilt: Path) -> None:
     for file in (spoilt / "checkpoints").iterdir():
         file.unlink()
     before = (spoilt / "metrics.jsonl").read_bytes()
-    study = Study.open(spoilt)
-    with pytest.raises(Refused, match="checkpoints: empty, and there are epochs in metrics.jsonl"):
+    study = Run.open(spoilt)
+    with pytest.raises(InputError, match="checkpoints: empty, and there are epochs in metrics.jsonl"):
         next(train(study.trial, study.run))
     assert before and (spoilt / "metrics.jsonl").read_bytes() == before
 
@@ -191,10 +191,10 @@ def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_over_its_metrics(
 def test_a_note_that_no_loop_writes_is_refused(change: dict[str, Any], spoilt: Path) -> None:
     right = note(spoilt)
     rewrite(spoilt, note=right | {"progress": right["progress"] | change})
-    with pytest.raises(Refused):
-        Study.open(spoilt).restored()
+    with pytest.raises(InputError):
+        Run.open(spoilt).restored()
     rewrite(spoilt, note=right)
-    Study.open(spoilt).restored()
+    Run.open(spoilt).restored()
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_an_experiment_file_that_no_run_writes_is_refused(content: Any, says: st
     file = spoilt / "experiment.json"
     right = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(right | content) if isinstance(content, dict) else content, encoding="utf-8")
-    with pytest.raises(Refused, match=says) as refused:
-        Study.open(spoilt)
+    with pytest.raises(InputError, match=says) as refused:
+        Run.open(spoilt)
     assert "\n" not in str(refused.value)
 
 
@@ -250,10 +250,10 @@ def test_an_option_in_an_experiment_file_has_its_own_type(
     right = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(right | {"options": right["options"] | {option: value}}), encoding="utf-8")
     if says is None:
-        Study.open(spoilt)
+        Run.open(spoilt)
         return
-    with pytest.raises(Refused, match=says):
-        Study.open(spoilt)
+    with pytest.raises(InputError, match=says):
+        Run.open(spoilt)
 
 
 def test_an_experiment_file_without_an_option_is_of_another_version(spoilt: Path) -> None:
@@ -261,5 +261,5 @@ def test_an_experiment_file_without_an_option_is_of_another_version(spoilt: Path
     right = json.loads(file.read_text(encoding="utf-8"))
     del right["options"]["batch"]
     file.write_text(json.dumps(right), encoding="utf-8")
-    with pytest.raises(Refused, match="options: no 'batch'; this run is of another version"):
-        Study.open(spoilt)
+    with pytest.raises(InputError, match="options: no 'batch'; this run is of another version"):
+        Run.open(spoilt)

@@ -30,9 +30,9 @@ from small_run import (
 
 from snnlab import engine
 from snnlab.encoders import TEST, TRAIN
-from snnlab.errors import Refused
-from snnlab.experiments.core.run import Study
-from snnlab.rules.rule import Answer, Batch, Score, State
+from snnlab.errors import InputError
+from snnlab.experiments.core.run import Run
+from snnlab.rules.rule import Batch, BatchMetrics, Prediction, State
 from snnlab.training.augmentation import Elastic
 from snnlab.training.loop import evaluate, learn, start, train
 
@@ -40,7 +40,7 @@ SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return trained(tmp_path_factory.mktemp("train") / "finished")
 
 
@@ -53,7 +53,7 @@ def learned(path: Path) -> list[dict[str, float]]:
 # The same bits --------------------------------------------------------------------------------------------------------
 
 
-def test_the_loop_is_the_rule_over_the_batches(finished: Study) -> None:
+def test_the_loop_is_the_rule_over_the_batches(finished: Run) -> None:
     """Written out without the loop: the same weights."""
     trial = finished.trial
     state = start(trial)
@@ -68,7 +68,7 @@ def test_the_loop_is_the_rule_over_the_batches(finished: Study) -> None:
             assert weights.tobytes() == state.weights[name.removeprefix("weights/")].tobytes()
 
 
-def test_every_sample_is_learned_from_once_in_an_epoch_and_in_another_order_in_the_next(finished: Study) -> None:
+def test_every_sample_is_learned_from_once_in_an_epoch_and_in_another_order_in_the_next(finished: Run) -> None:
     trial = finished.trial
     orders = []
     for epoch in (1, 2):
@@ -79,20 +79,20 @@ def test_every_sample_is_learned_from_once_in_an_epoch_and_in_another_order_in_t
     assert not np.array_equal(*orders)
 
 
-def test_batches_begin_anywhere_in_an_epoch(finished: Study) -> None:
+def test_batches_begin_anywhere_in_an_epoch(finished: Run) -> None:
     whole, rest = list(finished.trial.batches(3)), list(finished.trial.batches(3, first=4))
     assert [batch.inputs for batch in rest] == [batch.inputs for batch in whole[4:]]
 
 
 @pytest.mark.parametrize("stop", [1, BATCHES - 1, BATCHES, BATCHES + 2])
-def test_left_after_any_batch_the_run_goes_on_to_the_same_bits(stop: int, finished: Study, tmp_path: Path) -> None:
+def test_left_after_any_batch_the_run_goes_on_to_the_same_bits(stop: int, finished: Run, tmp_path: Path) -> None:
     leave_and_go_on(tmp_path / "run", stop)
     assert same_bits(tmp_path / "run", finished.run.path)
     assert learned(tmp_path / "run") == learned(finished.run.path)
 
 
-def test_threads_do_not_change_a_bit(finished: Study, tmp_path: Path) -> None:
-    study = Study.begin(tmp_path / "run", EXPERIMENT, seed=1, threads=3)
+def test_threads_do_not_change_a_bit(finished: Run, tmp_path: Path) -> None:
+    study = Run.begin(tmp_path / "run", EXPERIMENT, seed=1, threads=3)
     assert study.trial.rule.threads == study.trial.threads == 3
     for _ in train(study.trial, study.run):
         pass
@@ -101,7 +101,7 @@ def test_threads_do_not_change_a_bit(finished: Study, tmp_path: Path) -> None:
 
 def test_a_run_that_was_finished_goes_on_as_if_more_epochs_had_been_asked_for_at_once(tmp_path: Path) -> None:
     trained(tmp_path / "short")
-    longer = Study.open(tmp_path / "short", epochs=3, threads=1)
+    longer = Run.open(tmp_path / "short", epochs=3, threads=1)
     for _ in train(longer.trial, longer.run):
         pass
     at_once = begun(tmp_path / "long", experiment=EXPERIMENT.with_options({"epochs": 3}))
@@ -150,15 +150,15 @@ def test_a_run_does_not_go_on_with_other_samples(tmp_path: Path) -> None:
         replace(trial, test=trial.test.take(slice(1, None))),
     ]
     for other in others:
-        with pytest.raises(Refused, match=r"^samples: train: \d+, test: \d+; .*run was begun with others"):
+        with pytest.raises(InputError, match=r"^samples: train: \d+, test: \d+; .*run was begun with others"):
             next(train(other, study.run))
-    assert next(train(trial, Study.open(study.run.path, threads=1).run)).progress.batch == 1
+    assert next(train(trial, Run.open(study.run.path, threads=1).run)).progress.batch == 1
 
 
 # Augmented ------------------------------------------------------------------------------------------------------------
 
 
-def test_training_images_are_distorted_anew_in_every_epoch_and_those_of_the_test_never(finished: Study) -> None:
+def test_training_images_are_distorted_anew_in_every_epoch_and_those_of_the_test_never(finished: Run) -> None:
     elastic = Elastic(scale=0.1, rotation=12.0, displacement=1.0)
     trial = replace(finished.trial, augment=elastic)
     for epoch in (1, 2):
@@ -194,9 +194,9 @@ def test_with_more_options_too_a_run_that_is_left_goes_on_to_the_same_bits(
     assert same_bits(tmp_path / "left", tmp_path / "whole")
 
 
-def test_samples_that_are_no_images_cannot_be_augmented(finished: Study) -> None:
+def test_samples_that_are_no_images_cannot_be_augmented(finished: Run) -> None:
     flat = replace(finished.trial.train, shape=(64,))
-    with pytest.raises(Refused, match=r"augment: samples of shape \(64,\); needs images"):
+    with pytest.raises(InputError, match=r"augment: samples of shape \(64,\); needs images"):
         start(replace(finished.trial, train=flat, augment=Elastic(rotation=5.0)))
     start(replace(finished.trial, train=flat))
 
@@ -213,7 +213,7 @@ class Poisoned:
     def init(self, circuit: object, rng: np.random.Generator) -> State:
         return self.rule.init(circuit, rng)  # type: ignore[attr-defined]
 
-    def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         state, score = self.rule.step(circuit, state, batch)  # type: ignore[attr-defined]
         if state.steps > self.after:
             state.weights["hidden1->output.synapse"][3, 4] = self.value
@@ -224,8 +224,8 @@ class Poisoned:
     def check(self, circuit: object, classes: int) -> None:
         """It can answer any."""
 
-    def respond(self, circuit: object, state: State, inputs: object) -> Answer:
-        return self.rule.respond(circuit, state, inputs)  # type: ignore[attr-defined]
+    def predict(self, circuit: object, state: State, inputs: object) -> Prediction:
+        return self.rule.predict(circuit, state, inputs)  # type: ignore[attr-defined]
 
     def on(self, threads: int | None) -> Poisoned:
         return self
@@ -233,12 +233,12 @@ class Poisoned:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_no_numbers_stop_the_run_at_the_last_good_checkpoint(
-    value: float, finished: Study, tmp_path: Path
+    value: float, finished: Run, tmp_path: Path
 ) -> None:
     study = begun(tmp_path / "run")
     poisoned = replace(study.trial, rule=Poisoned(study.trial.rule, BATCHES + 2, value))
     with pytest.raises(
-        Refused, match="epoch 2, batch 3: weights of hidden1->output.synapse: not finite any more"
+        InputError, match="epoch 2, batch 3: weights of hidden1->output.synapse: not finite any more"
     ) as no:
         for _ in train(poisoned, study.run):
             pass
@@ -254,11 +254,11 @@ def test_a_loss_that_is_no_number_stops_the_run_too(tmp_path: Path) -> None:
     study = begun(tmp_path / "run")
 
     class Lost(Poisoned):
-        def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, Score]:
+        def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
             state, score = super().step(circuit, state, batch)
             return state, replace(score, loss=float("nan"))
 
-    with pytest.raises(Refused, match="batch 1: loss: not finite"):
+    with pytest.raises(InputError, match="batch 1: loss: not finite"):
         next(train(replace(study.trial, rule=Lost(study.trial.rule, 99, 0.0)), study.run))
 
 
@@ -269,14 +269,14 @@ def test_moments_that_are_no_numbers_stop_the_run_before_they_are_kept(between: 
     class Overflown(Poisoned):
         """Such a moment leaves weights that stand still, and are finite."""
 
-        def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, Score]:
+        def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
             state, score = self.rule.step(circuit, state, batch)  # type: ignore[attr-defined]
             if state.steps > self.after:
                 state.memory["v:hidden1->output.synapse"][3, 4] = self.value
             return state, score
 
     spoilt = replace(study.trial, rule=Overflown(study.trial.rule, 2, np.inf))
-    with pytest.raises(Refused, match="epoch 1, batch .*: memory of v:hidden1->output.synapse: not finite any more"):
+    with pytest.raises(InputError, match="epoch 1, batch .*: memory of v:hidden1->output.synapse: not finite any more"):
         for _ in train(spoilt, study.run, between=between):
             pass
     state, progress = study.restored()
@@ -285,7 +285,7 @@ def test_moments_that_are_no_numbers_stop_the_run_before_they_are_kept(between: 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on the size of files here")
-def test_a_full_disk_costs_no_more_than_the_work_since_the_last_checkpoint(finished: Study, tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_more_than_the_work_since_the_last_checkpoint(finished: Run, tmp_path: Path) -> None:
     """The disk is full for files of more than 16 kB: a checkpoint, but no metrics."""
     run = tmp_path / "run"
     short = begun(run, experiment=EXPERIMENT.with_options({"epochs": 1}))
@@ -325,7 +325,7 @@ def test_interrupted_the_command_says_how_to_go_on(tmp_path: Path) -> None:
 # What is measured -----------------------------------------------------------------------------------------------------
 
 
-def test_evaluation_counts_what_the_engine_answers(finished: Study) -> None:
+def test_evaluation_counts_what_the_engine_answers(finished: Run) -> None:
     """All samples at once instead of batch by batch, weights as NumPy reads them, the answer the busiest output."""
     trial = finished.trial
     state, _ = finished.restored()
@@ -345,14 +345,14 @@ def test_evaluation_counts_what_the_engine_answers(finished: Study) -> None:
     assert found.cost.spikes == pytest.approx({name: one.sum() / 360 for name, one in counts.items()})
 
 
-def test_the_last_row_is_the_evaluation_of_the_last_weights(finished: Study) -> None:
+def test_the_last_row_is_the_evaluation_of_the_last_weights(finished: Run) -> None:
     state, progress = finished.restored()
     found = evaluate(finished.trial, state)
     assert progress.rows[-1]["test_accuracy"] == found.accuracy
     assert progress.rows[-1]["spikes_per_sample"] == pytest.approx(sum(found.cost.spikes.values()))
 
 
-def test_the_metrics_are_a_row_for_each_epoch(finished: Study) -> None:
+def test_the_metrics_are_a_row_for_each_epoch(finished: Run) -> None:
     lines = (finished.run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
 
@@ -369,7 +369,7 @@ def test_scores_are_averages_over_samples_not_over_batches(tmp_path: Path) -> No
     assert rows[0]["train_accuracy"] == pytest.approx(sum(one.correct for one in scores) / 1437)
 
 
-def test_learning_is_better_than_chance_and_than_no_learning(finished: Study) -> None:
+def test_learning_is_better_than_chance_and_than_no_learning(finished: Run) -> None:
     after = evaluate(finished.trial, finished.restored()[0]).accuracy
     before = evaluate(finished.trial, start(finished.trial)).accuracy
     assert before < 0.25 < after

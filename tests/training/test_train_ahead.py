@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from small_run import begun
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.training.loop import ahead, train
 
 
@@ -41,11 +41,11 @@ def test_no_more_is_made_than_may_wait() -> None:
 def test_what_their_making_raises_is_raised_where_they_are_wanted() -> None:
     def numbers() -> Iterator[int]:
         yield 0
-        raise Refused("here", "a fault")
+        raise InputError("here", "a fault")
 
     found = ahead(numbers())
     assert next(found) == 0
-    with pytest.raises(Refused, match="here: a fault"):
+    with pytest.raises(InputError, match="here: a fault"):
         next(found)
     assert no_thread_left()
 

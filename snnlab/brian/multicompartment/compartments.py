@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.morphology import SOMA, Morphology
 
 _SAME_PLACE = 1e-9  # metres
@@ -152,19 +152,21 @@ class _Division:
 def divide(morphology: Morphology, longest: float) -> Cable:
     """The morphology in compartments of up to `longest` metres, each cone in equal pieces.
 
-    Raises Refused for a morphology without extent, and for one with more compartments or branches than can be run.
+    Raises InputError for a morphology without extent, and for one with more compartments or branches than can be run.
     """
     where = morphology.path
     sphere = _sphere(morphology)
     cones, places = _cones(morphology, sphere)
     if not cones and not sphere:
-        raise Refused(
+        raise InputError(
             where, "its points are all at one place", f"needs a cone, or a soma (type {SOMA}) that is a sphere"
         )
     total = sum(_pieces(cone, longest) for cone in cones)
     if total > _MOST_COMPARTMENTS:
         found = f"{total:,} compartments of up to {1e6 * longest:g} um"
-        raise Refused(where, found, f"needs at most {_MOST_COMPARTMENTS:,}: let them be longer, or simplify the file")
+        raise InputError(
+            where, found, f"needs at most {_MOST_COMPARTMENTS:,}: let them be longer, or simplify the file"
+        )
     division = _Division(longest, compartments=1 if sphere else 0)
     if sphere:
         division.meeting[0] = []
@@ -263,7 +265,7 @@ def _check_size(stretches: list[Stretch], where: str) -> None:
         children[one.parent] += 1  # the last is the sphere's
     if max(depth, default=0) > _DEEPEST:
         right = f"needs at most {_DEEPEST}: leave the smallest branches out"
-        raise Refused(where, f"{max(depth):,} branch points one after another", right)
+        raise InputError(where, f"{max(depth):,} branch points one after another", right)
     if max(children) * len(children) > _WIDEST:
         found = f"{max(children):,} branches at one point, of {len(stretches):,} in all"
-        raise Refused(where, found, "leave the smallest branches out")
+        raise InputError(where, found, "leave the smallest branches out")

@@ -26,8 +26,8 @@ from snnlab.brian.run import chosen
 from snnlab.brian.wiring import refusing
 from snnlab.cards import Cell, Compartment, grammar
 from snnlab.data.recording import Recording, Trace
-from snnlab.data.spikes import Spikes
-from snnlab.errors import Refused
+from snnlab.data.spikes import SpikeTrains
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Number, Population
 from snnlab.networks.morphology import SOMA, Morphology
 
@@ -133,7 +133,7 @@ def simulate_morphology(
     The recording's population is "cell": its traces are the potentials, each by its point as text, and the injected
     currents, ``"into soma"``; its spikes are those of the soma, or of the root where there is none.
 
-    Raises Refused for names, units and numbers that do not fit, for a card that is no density of currents, and for a
+    Raises InputError for names, units and numbers that do not fit, for a card that is no density of currents, and for a
     potential that stops being a number.
     """
     options = {"resistivity": resistivity, "longest": longest, "dt": cell.dt if dt is None else dt}
@@ -196,7 +196,7 @@ def _plan(
 def _above_0(value: Number, like: str, where: str, right: str) -> float:
     found = si(value, like, where)
     if not 0 < found < np.inf:
-        raise Refused(where, f"found {value!r}", f"needs a value above 0, such as {right}")
+        raise InputError(where, f"found {value!r}", f"needs a value above 0, such as {right}")
     return found
 
 
@@ -212,24 +212,26 @@ def _numpy_seconds(task: _Task) -> float:
 def _membrane(cell: Cell, parameters: Mapping[str, Number]) -> tuple[Model, Quantity]:
     """The card as SpatialNeuron takes it, with `Im` for the equation of the potential; and its capacitance."""
     if len(cell.compartments) != 1:
-        raise Refused(cell.path, f"{len(cell.compartments)} compartments", "a membrane for a morphology has one")
+        raise InputError(cell.path, f"{len(cell.compartments)} compartments", "a membrane for a morphology has one")
     part = next(iter(cell.compartments.values()))
     if Quantity(unit(part.unit)).dim is not Quantity(unit("amp/metre**2")).dim:
         found = f"currents in {part.unit}"
-        raise Refused(f"{cell.path}: compartments.{part.name}.unit", found, "needs currents per area, as amp/metre**2")
+        raise InputError(
+            f"{cell.path}: compartments.{part.name}.unit", found, "needs currents per area, as amp/metre**2"
+        )
     if part.potential != "v":
         found = f"found {part.potential!r}"
-        raise Refused(f"{cell.path}: compartments.{part.name}.potential", found, "a morphology needs it to be v")
+        raise InputError(f"{cell.path}: compartments.{part.name}.potential", found, "a morphology needs it to be v")
     if cell.reset:
-        raise Refused(f"{cell.path}: reset", f"found {cell.reset!r}", "a membrane for a morphology has none")
+        raise InputError(f"{cell.path}: reset", f"found {cell.reset!r}", "a membrane for a morphology has none")
     for name in [*(equation.name for equation in cell.equations), *cell.parameters, part.current]:
         if name in _TAKEN or _OURS.fullmatch(name):
-            raise Refused(cell.path, f"{name!r} is a name of the morphology's", "choose another")
+            raise InputError(cell.path, f"{name!r} is a name of the morphology's", "choose another")
     model = compose(Population("cell", cell, 1, parameters))
     inward, by = _divided(cell, model)
     # SpatialNeuron has the capacitance as a variable of its own, under this name
     if "Cm" in cell.parameters and by != "Cm":
-        raise Refused(cell.path, "'Cm' is a name of the morphology's", "choose another")
+        raise InputError(cell.path, "'Cm' is a name of the morphology's", "choose another")
     lines = [str(equation) for equation in cell.equations if equation.name != "v"]
     lines.append(f"Im = {inward} : amp/metre**2")
     namespace = {name: value for name, value in model.namespace.items() if name not in ("Cm", part.current)}
@@ -247,7 +249,7 @@ def _divided(cell: Cell, model: Model) -> tuple[str, str]:
         if found is not None and found.dim is like and 0 < float(np.asarray(found)) < np.inf:
             return ast.unparse(tree.left), tree.right.id
     right = "a morphology needs dv/dt = (currents per area)/C_m, without a flag, with C_m above 0 in farad/metre**2"
-    raise Refused(f"{cell.path}: equations", str(equation) if equation else "no dv/dt", right)
+    raise InputError(f"{cell.path}: equations", str(equation) if equation else "no dv/dt", right)
 
 
 # In Brian2 ------------------------------------------------------------------------------------------------------------
@@ -339,7 +341,7 @@ def _read(task: _Task, wired: Wired) -> Recording:
     values = np.array(wired.traces.variables["v"].get_value())
     for name in sorted({"v", *wired.neuron.equations.diff_eq_names}):
         if not np.isfinite(np.asarray(wired.neuron.state(name, use_units=False)[:])).all():
-            raise Refused(
+            raise InputError(
                 task.where, f"{name!r} is no finite number at the end", f"use a smaller dt than {task.dt:g} s"
             )
     rows = {int(compartment): row for row, compartment in enumerate(wired.watched)}
@@ -357,7 +359,7 @@ def _read(task: _Task, wired: Wired) -> Recording:
     return Recording(spikes, {"cell": traces}, task.steps * task.dt, task.dt)
 
 
-def _spikes(task: _Task, monitor: brian2.SpikeMonitor) -> Spikes:
+def _spikes(task: _Task, monitor: brian2.SpikeMonitor) -> SpikeTrains:
     step = np.rint(np.asarray(monitor.t_[:]) / task.dt).astype(np.int64)
     nobody = np.zeros_like(step)
-    return Spikes.from_events(nobody, step, nobody, samples=1, steps=task.steps, size=1, dt=task.dt)
+    return SpikeTrains.from_events(nobody, step, nobody, samples=1, steps=task.steps, size=1, dt=task.dt)

@@ -13,7 +13,7 @@ from pathlib import Path
 from snnlab.cards import Dataset
 from snnlab.datasets.files import listed
 from snnlab.datasets.formats.utterance import Utterance
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[a-z]+)_(?P<take>[0-9]{1,3})\.wav", re.IGNORECASE | re.ASCII)
 _TAKES = 50  # of each speaker and digit
@@ -23,7 +23,8 @@ _TEST = 5  # takes 0 to 4 of each speaker and digit are the test part, by the RE
 def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
     """The recordings in a folder that belong to one part; what is no WAV file is left alone.
 
-    Raises Refused for a WAV file whose name is not that of a recording, and where there are none but the other part's.
+    Raises InputError for a WAV file whose name is not that of a recording, and where there are none but the other
+    part's.
     """
     here = others = 0
     for path in (place / name for name in listed(place)):
@@ -31,10 +32,10 @@ def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
             continue
         match = _NAME.fullmatch(path.name)
         if match is None:
-            raise Refused(path, "no recording of Free Spoken Digits", "<digit>_<speaker>_<take>.wav; move it away")
+            raise InputError(path, "no recording of Free Spoken Digits", "<digit>_<speaker>_<take>.wav; move it away")
         take = int(match["take"])
         if take >= _TAKES:
-            raise Refused(path, f"take {take}", f"takes are 0 to {_TAKES - 1}; move it away")
+            raise InputError(path, f"take {take}", f"takes are 0 to {_TAKES - 1}; move it away")
         if (take < _TEST) != (split == "test"):
             others += 1
             continue
@@ -43,4 +44,4 @@ def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
     if others and not here:
         first, last = (0, _TEST - 1) if split == "test" else (_TEST, _TAKES - 1)
         found = f"no takes {first} to {last}, which are the {split} part, among {others:,} recordings"
-        raise Refused(place, found, f"add some of them, or run `snnlab data fetch {card.id}`")
+        raise InputError(place, found, f"add some of them, or run `snnlab data fetch {card.id}`")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snnlab.cards import DataFile, Dataset
 from snnlab.data.samples import Images
 from snnlab.datasets.files import check_sum, content_of, find
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _UNSIGNED_BYTES = 0x08
 _MOST_AXES = 8
@@ -20,7 +20,7 @@ _MOST_AXES = 8
 def read_idx(path: Path, *, most: int = 1 << 30) -> NDArray[np.uint8]:
     """The array in an idx file of unsigned bytes (LeCun's format), gzipped or plain, whatever it is called.
 
-    Raises Refused for anything else, for a file that is cut short or too long, and for more than `most` bytes.
+    Raises InputError for anything else, for a file that is cut short or too long, and for more than `most` bytes.
     """
     return _parse(path, content_of(path, most))
 
@@ -32,14 +32,14 @@ def images(card: Dataset, split: str, folder: Path | None) -> Images:
     values = _read(card.files[part.images], images_at, len(card.shape) + 1, "images")
     labels = _read(card.files[part.labels], labels_at, 1, "labels")
     if values.shape[1:] != card.shape:
-        raise Refused(images_at, f"images of {values.shape[1:]}", f"{card.path} says shape {list(card.shape)}")
+        raise InputError(images_at, f"images of {values.shape[1:]}", f"{card.path} says shape {list(card.shape)}")
     if len(values) != len(labels):
-        raise Refused(labels_at, f"{len(labels)} labels", f"{images_at} has {len(values)} images")
+        raise InputError(labels_at, f"{len(labels)} labels", f"{images_at} has {len(values)} images")
     first, after = card.first_label, card.first_label + len(card.classes)
     if labels.size and not first <= labels.min() <= labels.max() < after:
         wrong = labels.max() if labels.max() >= after else labels.min()
         right = f"{card.path} has {len(card.classes)} classes" + f" from {first} on" * (first > 0)
-        raise Refused(labels_at, f"label {wrong}", right)
+        raise InputError(labels_at, f"label {wrong}", right)
     if card.transposed:
         values = values.swapaxes(1, 2)
     return Images(
@@ -58,7 +58,7 @@ def _read(file: DataFile, path: Path, axes: int, what: str) -> NDArray[np.uint8]
     content = content_of(path, file.bytes)
     array = _parse(path, content)
     if array.ndim != axes:
-        raise Refused(path, f"an array of {array.ndim} axes", f"{what} have {axes}: is it another file's name?")
+        raise InputError(path, f"an array of {array.ndim} axes", f"{what} have {axes}: is it another file's name?")
     check_sum(path, content, file)
     return array
 
@@ -66,15 +66,17 @@ def _read(file: DataFile, path: Path, axes: int, what: str) -> NDArray[np.uint8]
 def _parse(path: Path, content: bytearray) -> NDArray[np.uint8]:
     """The array behind an idx header: two zeros, the type, the number of axes, and each axis as four bytes."""
     if len(content) < 4 or content[:2] != b"\0\0":
-        raise Refused(path, f"begins with {bytes(content[:4])!r}", "an idx file begins with two zero bytes")
+        raise InputError(path, f"begins with {bytes(content[:4])!r}", "an idx file begins with two zero bytes")
     kind, axes = content[2], content[3]
     if kind != _UNSIGNED_BYTES or not 1 <= axes <= _MOST_AXES:
-        raise Refused(path, f"idx of type 0x{kind:02x} with {axes} axes", f"needs type 0x08 and 1 to {_MOST_AXES} axes")
+        raise InputError(
+            path, f"idx of type 0x{kind:02x} with {axes} axes", f"needs type 0x08 and 1 to {_MOST_AXES} axes"
+        )
     begin = 4 + 4 * axes
     if len(content) < begin:
-        raise Refused(path, f"idx header cut short: {len(content)} bytes", f"{axes} axes need {begin}")
+        raise InputError(path, f"idx header cut short: {len(content)} bytes", f"{axes} axes need {begin}")
     shape = tuple(int(side) for side in np.frombuffer(content, ">u4", axes, 4))
     if len(content) - begin != math.prod(shape) or 0 in shape:
         right = f"its header says {math.prod(shape)}, shape {list(shape)}"
-        raise Refused(path, f"{len(content) - begin} bytes of idx data", right)
+        raise InputError(path, f"{len(content) - begin} bytes of idx data", right)
     return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)

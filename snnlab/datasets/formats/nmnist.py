@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from snnlab.cards import Dataset
 from snnlab.data.samples import EVENT, Files
 from snnlab.datasets.files import find, listed
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import array, has_compiler, kernel
 
 SIDE = 34
@@ -37,13 +37,13 @@ _TOGETHER = 64  # files that are read by one call
 def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
     """One part of N-MNIST, or what there is of it, in the order of MNIST.
 
-    Raises Refused for no recordings, for one that is there under two digits, for files that are none, and for a card
+    Raises InputError for no recordings, for one that is there under two digits, for files that are none, and for a card
     of another sensor or unit of time.
     """
     if card.sensor != (SIDE, SIDE, 2):
-        raise Refused(f"{card.path}: sensor", f"found {list(card.sensor)}", f"this format has {[SIDE, SIDE, 2]}")
+        raise InputError(f"{card.path}: sensor", f"found {list(card.sensor)}", f"this format has {[SIDE, SIDE, 2]}")
     if card.time_unit != "us":
-        raise Refused(f"{card.path}: time_unit", f"found {card.time_unit!r}", "this format has 'us'")
+        raise InputError(f"{card.path}: time_unit", f"found {card.time_unit!r}", "this format has 'us'")
     part = card.splits[split]
     place = find(card, part.path, folder)
     found = dict[int, str]()
@@ -52,10 +52,10 @@ def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
             number = _number(place / digit / name, part.samples)
             if number in found:
                 right = f"{place / found[number]} has this number too: one of the two lies in the wrong folder"
-                raise Refused(place / digit / name, "a second recording of this number", right)
+                raise InputError(place / digit / name, "a second recording of this number", right)
             found[number] = f"{digit}/{name}"
     if not found:
-        raise Refused(place, "no recordings", f"needs files {part.path}/<digit>/<number>.bin")
+        raise InputError(place, "no recordings", f"needs files {part.path}/<digit>/<number>.bin")
     names = [found[number] for number in sorted(found)]
     return Files(
         names=np.array(names),
@@ -72,7 +72,10 @@ def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
 
 
 def read(samples: Files) -> Iterator[NDArray[np.void]]:
-    """The events of one recording after another, see `snnlab.data.samples.EVENT`. Raises Refused as `decode` does."""
+    """The events of one recording after another, see `snnlab.data.samples.EVENT`.
+
+    Raises InputError as `decode` does.
+    """
     paths = samples.paths()
     for first in range(0, len(paths), _TOGETHER):
         yield from decoded(paths[first : first + _TOGETHER])
@@ -100,7 +103,8 @@ def decoded(paths: list[Path]) -> Iterator[NDArray[np.void]]:
 def decode(path: Path) -> NDArray[np.void]:
     """The events in one file (events,), see `snnlab.data.samples.EVENT`; what nmnist.cpp does for many.
 
-    Raises Refused for a file that is empty or cut short, for events off the sensor, and for time that runs backwards.
+    Raises InputError for a file that is empty or cut short, for events off the sensor, and for time that runs
+    backwards.
     """
     records = np.frombuffer(_content(path), dtype=_RECORD)
     rest = records["rest"].astype(np.uint32)
@@ -123,28 +127,28 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(_MOST + 1)
     except OSError as error:
-        raise Refused(path, error.strerror or str(error), "needs a readable file") from error
+        raise InputError(path, error.strerror or str(error), "needs a readable file") from error
     if not content:
-        raise Refused(path, "an empty file", "get the recording anew")
+        raise InputError(path, "an empty file", "get the recording anew")
     if len(content) > _MOST:
-        raise Refused(path, f"more than {_MOST} bytes", "is it a recording?")
+        raise InputError(path, f"more than {_MOST} bytes", "is it a recording?")
     if len(content) % _RECORD.itemsize:
         found = f"{len(content)} bytes, and an event has {_RECORD.itemsize}"
-        raise Refused(path, found, "cut short, or no recording: get it anew")
+        raise InputError(path, found, "cut short, or no recording: get it anew")
     return content
 
 
 def _check(path: Path, column: NDArray[np.integer], row: NDArray[np.integer], time: NDArray[np.int64]) -> None:
     if not len(time):
-        raise Refused(path, "no events", "get the recording anew")
+        raise InputError(path, "no events", "get the recording anew")
     if column.max() >= SIDE or row.max() >= SIDE:
         first = int(np.flatnonzero((column >= SIDE) | (row >= SIDE))[0])
         found = f"event {first} at column {column[first]}, row {row[first]}"
-        raise Refused(path, found, f"the sensor has {SIDE} columns and rows: is it a recording of N-MNIST?")
+        raise InputError(path, found, f"the sensor has {SIDE} columns and rows: is it a recording of N-MNIST?")
     if (time[1:] < time[:-1]).any():
         first = int(np.flatnonzero(time[1:] < time[:-1])[0]) + 1
         found = f"event {first} at {time[first]} us, and the one before at {time[first - 1]} us"
-        raise Refused(path, found, "time never runs backwards: get the recording anew")
+        raise InputError(path, found, "time never runs backwards: get the recording anew")
 
 
 @cache
@@ -166,14 +170,14 @@ def _digits(place: Path, classes: tuple[str, ...]) -> list[str]:
     for name in names:
         if name not in classes or not (place / name).is_dir():
             found = "no folder of a digit among the card's classes"
-            raise Refused(place / name, found, f"they are {', '.join(classes)}; anything else belongs elsewhere")
+            raise InputError(place / name, found, f"they are {', '.join(classes)}; anything else belongs elsewhere")
     return names
 
 
 def _number(path: Path, most: int) -> int:
     stem = path.name.removesuffix(".bin")
     if stem == path.name or not (stem.isascii() and stem.isdigit() and len(stem) <= 9):
-        raise Refused(path, "no recording of N-MNIST", "they are named <number>.bin; move it away")
+        raise InputError(path, "no recording of N-MNIST", "they are named <number>.bin; move it away")
     if not 1 <= int(stem) <= most:
-        raise Refused(path, f"number {int(stem)}", f"this part has 1 to {most}")
+        raise InputError(path, f"number {int(stem)}", f"this part has 1 to {most}")
     return int(stem)

@@ -15,7 +15,7 @@ from pathlib import Path
 from snnlab.cards import Dataset
 from snnlab.datasets.files import listed
 from snnlab.datasets.formats.utterance import Utterance
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _NAME = re.compile(
     r"(?P<word>0[0-9a-z]|en|er|go|hp|no|rb|rp|sp|st|ys)(?P<speaker>[fm][1-8])(?P<session>se|s[1-8])t(?P<token>[0-9])"
@@ -32,20 +32,20 @@ _SPEAKER = re.compile(r"[fm][1-8]", re.IGNORECASE)
 def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
     """The recordings of one part, folder after folder; files that are not called .wav or .sph are left alone.
 
-    Raises Refused for a class that is no word of these, a folder that is no speaker's, a sound whose name is not that
-    of a recording, and one that lies in the folder of another speaker or of the other part.
+    Raises InputError for a class that is no word of these, a folder that is no speaker's, a sound whose name is not
+    that of a recording, and one that lies in the folder of another speaker or of the other part.
     """
     codes = _codes(card)
     for folder in (place / name for name in listed(place) if (place / name).is_dir()):
         if not _SPEAKER.fullmatch(folder.name):
-            raise Refused(folder, "no folder of a speaker", f"move it away: {place} holds f1 to f8 and m1 to m8")
+            raise InputError(folder, "no folder of a speaker", f"move it away: {place} holds f1 to f8 and m1 to m8")
         for path in (folder / name for name in listed(folder)):
             if path.suffix.lower() not in (".wav", ".sph"):
                 continue
             match = _NAME.fullmatch(path.name)
             if match is None:
                 right = "<word><speaker><session>t<token>.wav or .sph, as in 0af1set0.wav; move it away"
-                raise Refused(path, "no recording of TI46", right)
+                raise InputError(path, "no recording of TI46", right)
             _check_folders(path, split, match["speaker"].lower(), match["session"].lower())
             if match["word"].upper() in codes:
                 take = match["session"].lower() + match["token"]
@@ -54,19 +54,19 @@ def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
 
 
 def _codes(card: Dataset) -> dict[str, int]:
-    """Which class the code of each word is. Raises Refused for a class that is no digit and no letter."""
+    """Which class the code of each word is. Raises InputError for a class that is no digit and no letter."""
     for name in card.classes:
         if name.lower() not in _CODES:
-            raise Refused(f"{card.path}: classes", f"found {name!r}", "TI46 has digits, zero to nine, and letters")
+            raise InputError(f"{card.path}: classes", f"found {name!r}", "TI46 has digits, zero to nine, and letters")
     return {_CODES[name.lower()]: label for label, name in enumerate(card.classes)}
 
 
 def _check_folders(path: Path, split: str, speaker: str, session: str) -> None:
     if speaker != path.parent.name.lower():
         right = f"its name says speaker {speaker}: it lies in the wrong folder, or has the wrong name"
-        raise Refused(path, f"in the folder of speaker {path.parent.name.lower()}", right)
+        raise InputError(path, f"in the folder of speaker {path.parent.name.lower()}", right)
     if (session == "se") != (split == "train"):
         said = "training" if session == "se" else "test"
-        raise Refused(
+        raise InputError(
             path, f"in the {split} part", f"its name says {said} (session {session}): it lies in the wrong folder"
         )

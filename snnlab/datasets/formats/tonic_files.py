@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from snnlab.cards import Dataset
 from snnlab.data.samples import EVENT, Files
 from snnlab.datasets.files import find
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 READER = "tonic-"
 """What the names of these readers begin with; the name of tonic's class follows."""
@@ -37,7 +37,7 @@ class Recordings(tonic.Dataset):
     sensor_size  width, height, polarities
     transform    of the events; target_transform of the class's number; transforms of both
 
-    An item is its events and its class's number. Reading raises Refused for a file that is spoilt.
+    An item is its events and its class's number. Reading raises InputError for a file that is spoilt.
     """
 
     dtype = EVENT
@@ -77,7 +77,7 @@ class Recordings(tonic.Dataset):
         return True
 
     def download(self) -> None:
-        raise Refused(self.samples.dataset, "is never downloaded from here", "run `snnlab data fetch`")
+        raise InputError(self.samples.dataset, "is never downloaded from here", "run `snnlab data fetch`")
 
 
 # Datasets that tonic reads ---------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class Recordings(tonic.Dataset):
 def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
     """One part of SHD, SSC, N-TIDIGITS18 (its single digits) or DVS-Gesture.
 
-    Raises Refused, saying what to put where, for files that are not there, and for others under their names.
+    Raises InputError, saying what to put where, for files that are not there, and for others under their names.
     """
     path = find(card, card.splits[split].path, folder)
     theirs = _theirs(card.tonic, split, path)
@@ -94,7 +94,7 @@ def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
     classes = _classes(card, path, theirs)
     if not len(labels) or labels.min() < 0 or labels.max() >= len(classes):
         found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no recordings"
-        raise Refused(path, found, f"{card.path} has {len(classes)} classes: get the file anew")
+        raise InputError(path, found, f"{card.path} has {len(classes)} classes: get the file anew")
     width, height, polarities = card.sensor
     return Files(
         names=np.array(names),
@@ -114,7 +114,7 @@ def read(samples: Files) -> Iterator[NDArray[np.void]]:
     """The events of one recording after another, in order of time, see `snnlab.data.samples.EVENT`.
 
     Events at a time that is no number or before the beginning are dropped; some files of the Heidelberg datasets have
-    them. Raises Refused for a spoilt file, and for events off the sensor.
+    them. Raises InputError for a spoilt file, and for events off the sensor.
     """
     kind = samples.reader.removeprefix(READER)
     if not (paths := samples.paths()):
@@ -128,7 +128,7 @@ def read(samples: Files) -> Iterator[NDArray[np.void]]:
                 warnings.simplefilter("ignore", RuntimeWarning)
                 events, _ = theirs[places[str(path)] if single else number]
         except _SPOILT as error:
-            raise Refused(path, f"recording {number}: {error}", "get the file anew") from error
+            raise InputError(path, f"recording {number}: {error}", "get the file anew") from error
         yield _checked(path, number, events, samples.shape)
 
 
@@ -140,7 +140,7 @@ def _part(path: Path) -> Path:
 def _theirs(kind: str, split: str, path: Path) -> Any:
     """tonic's dataset on the files at `path`, without its search for archives and its downloads."""
     if not hasattr(tonic.datasets, kind):
-        raise Refused(f"tonic.datasets.{kind}", "no such class", "is the card's field `tonic` right?")
+        raise InputError(f"tonic.datasets.{kind}", "no such class", "is the card's field `tonic` right?")
     base = getattr(tonic.datasets, kind)
     here = property(lambda self: str(path.parent), lambda self, value: None)
     found = {"location_on_system": here, "_check_exists": lambda self: True}
@@ -149,7 +149,7 @@ def _theirs(kind: str, split: str, path: Path) -> Any:
     try:
         return type(kind, (base,), found)(str(path.parent), **part, **single)
     except _SPOILT as error:
-        raise Refused(path, f"not a file of {kind}: {error}", "get the file anew") from error
+        raise InputError(path, f"not a file of {kind}: {error}", "get the file anew") from error
 
 
 def _listed(card: Dataset, path: Path, theirs: Any) -> tuple[list[str], NDArray[np.int64]]:
@@ -165,7 +165,7 @@ def _listed(card: Dataset, path: Path, theirs: Any) -> tuple[list[str], NDArray[
             with h5py.File(path, "r") as file:
                 labels = file["labels"][()].astype(np.int64).reshape(len(file["spikes/times"])).tolist()
     except _SPOILT as error:
-        raise Refused(path, f"no labels: {error}", "get the file anew") from error
+        raise InputError(path, f"no labels: {error}", "get the file anew") from error
     return [path.name] * len(labels), np.array(labels, dtype=np.int64)
 
 
@@ -176,7 +176,7 @@ def _classes(card: Dataset, path: Path, theirs: Any) -> tuple[str, ...]:
     given = np.ravel(theirs.classes).tolist()
     names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in given)
     if len(names) != len(card.classes):
-        raise Refused(path, f"{len(names)} names of classes", f"{card.path} has {len(card.classes)}")
+        raise InputError(path, f"{len(names)} names of classes", f"{card.path} has {len(card.classes)}")
     return names
 
 
@@ -187,6 +187,6 @@ def _checked(path: Path, number: int, given: NDArray[np.void], shape: tuple[int,
     column, row = given["x"], given["y"] if "y" in (given.dtype.names or ()) else np.zeros(len(given), dtype=np.int64)
     if len(given) and (min(column.min(), row.min()) < 0 or column.max() >= width or row.max() >= height):
         found = f"recording {number} has events at columns to {column.max()} and rows to {row.max()}"
-        raise Refused(path, found, f"the sensor has {width} columns and {height} rows")
+        raise InputError(path, found, f"the sensor has {width} columns and {height} rows")
     events["x"], events["y"], events["p"], events["t"] = column, row, given["p"], given["t"]
     return events[np.argsort(events["t"], kind="stable")]

@@ -22,9 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from snnlab import native
 from snnlab.brian.equations import seconds
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking.run import HEADERS, address, check_layout
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import cores
 
 _CHUNKS = 8  # parts of a batch, whatever the number of threads
@@ -44,7 +44,7 @@ class Kernel:
     tau_L         of the leak, in seconds; shorter than that of the membrane, it accounts for what resets take away
     C             capacitance, in farad; the potential is in volt for a weight of 1 A
 
-    Raises Refused for values of 0 or below, for a rise slower than the decay, and for time constants that are equal.
+    Raises InputError for values of 0 or below, for a rise slower than the decay, and for time constants that are equal.
     """
 
     tau_1: float
@@ -56,14 +56,14 @@ class Kernel:
         taus = {"tau_1": self.tau_1, "tau_2": self.tau_2, "tau_L": self.tau_L}
         for name, value in (taus | {"C": self.C}).items():
             if not 0 < value < math.inf:
-                raise Refused(f"Kernel: {name}", f"found {value}", "needs a number above 0")
+                raise InputError(f"Kernel: {name}", f"found {value}", "needs a number above 0")
         for one, other in (("tau_1", "tau_2"), ("tau_1", "tau_L"), ("tau_2", "tau_L")):
             if abs(taus[one] - taus[other]) < _NEAREST * taus[one]:
                 found = f"{taus[one]:g} s, and {other} is {taus[other]:g} s"
-                raise Refused(f"Kernel: {one}", found, f"they must differ, by {_NEAREST:.1%} at least")
+                raise InputError(f"Kernel: {one}", found, f"they must differ, by {_NEAREST:.1%} at least")
         if self.tau_1 < self.tau_2:
             found = f"{self.tau_1:g} s, and tau_2 is {self.tau_2:g} s"
-            raise Refused("Kernel: tau_1", found, "tau_1, of the decay, is the longer one")
+            raise InputError("Kernel: tau_1", found, "tau_1, of the decay, is the longer one")
 
     @cached_property
     def rates(self) -> NDArray[np.float64]:
@@ -89,14 +89,14 @@ class Window:
 
     tau  in seconds
 
-    Raises Refused for 0 or below.
+    Raises InputError for 0 or below.
     """
 
     tau: float
 
     def __post_init__(self) -> None:
         if not 0 < self.tau < math.inf:
-            raise Refused("Window: tau", f"found {self.tau}", "needs seconds, above 0")
+            raise InputError("Window: tau", f"found {self.tau}", "needs seconds, above 0")
 
     @property
     def rates(self) -> NDArray[np.float64]:
@@ -131,24 +131,30 @@ class Events:
 
     @classmethod
     def from_columns(cls, sample: ArrayLike, step: ArrayLike, neuron: ArrayLike, value: ArrayLike) -> Events:
-        """From four columns in any order. Raises Refused for different lengths, and for numbers that are not whole."""
+        """From four columns in any order.
+
+        Raises InputError for different lengths, and for numbers that are not whole.
+        """
         given = dict(zip(_DTYPES, map(np.ravel, (sample, step, neuron, value)), strict=True))
         if len({len(column) for column in given.values()}) > 1:
             found = f"columns of {', '.join(str(len(column)) for column in given.values())} entries"
-            raise Refused("Events.from_columns", found, "needs a sample, step, neuron and value for each event")
+            raise InputError("Events.from_columns", found, "needs a sample, step, neuron and value for each event")
         for name in ("sample", "step", "neuron"):
             if not np.array_equal(given[name], np.floor(given[name])):
                 found = given[name][given[name] != np.floor(given[name])][0]
-                raise Refused("Events.from_columns", f"{name} {found}", "needs whole numbers")
+                raise InputError("Events.from_columns", f"{name} {found}", "needs whole numbers")
         order = np.lexsort((given["neuron"], given["step"], given["sample"]))
         return cls(**{name: np.ascontiguousarray(given[name][order], dtype) for name, dtype in _DTYPES.items()})
 
     @classmethod
-    def at_spikes(cls, spikes: Spikes, value: ArrayLike) -> Events:
-        """One event at each spike of a layer, in the order of ``Spikes.ids``. Raises Refused for another number."""
+    def at_spikes(cls, spikes: SpikeTrains, value: ArrayLike) -> Events:
+        """One event at each spike of a layer, in the order of ``SpikeTrains.ids``.
+
+        Raises InputError for another number.
+        """
         values = np.ascontiguousarray(value, dtype=np.float64)
         if values.shape != (len(spikes),):
-            raise Refused("Events.at_spikes", f"values of shape {values.shape}", f"needs ({len(spikes)},)")
+            raise InputError("Events.at_spikes", f"values of shape {values.shape}", f"needs ({len(spikes)},)")
         sample, step, neuron = spikes.events()
         return cls(sample.astype(np.int64), step.astype(np.int64), neuron, values)
 
@@ -156,7 +162,7 @@ class Events:
         """The same events divided by their norms (events,); 0 for those that count nothing, see ``error_products``."""
         _check_floor(floor, "Events.over")
         if norms.shape != (len(self),):
-            raise Refused("Events.over", f"norms of shape {norms.shape}", f"needs ({len(self)},)")
+            raise InputError("Events.over", f"norms of shape {norms.shape}", f"needs ({len(self)},)")
         place = np.unique(self.sample, return_inverse=True)[1]
         mean = np.bincount(place, norms) / np.maximum(np.bincount(place), 1)
         counts = norms > floor * mean[place]
@@ -193,7 +199,7 @@ class _Sent(ctypes.Structure):
 
 
 def error_products(
-    pre: Spikes,
+    pre: SpikeTrains,
     events: Events,
     post_size: int,
     kernel: Kernel | Window,
@@ -211,7 +217,7 @@ def error_products(
                 the mean norm of the events in its sample: with hardly any input yet, d says little about its direction
     threads     None for all cores; the result does not depend on it
 
-    Raises Refused for spikes that do not fit their offsets, and for events that are not sorted or not of this batch.
+    Raises InputError for spikes that do not fit their offsets, and for events that are not sorted or not of this batch.
     """
     where = "error_products"
     _check_floor(floor, where)
@@ -229,12 +235,12 @@ def error_products(
 def sent_back(
     events: Events,
     weights: NDArray[np.floating],
-    pre: Spikes,
+    pre: SpikeTrains,
     kernel: Kernel | Window,
     *,
     threads: int | None = None,
 ) -> NDArray[np.float64]:
-    """What errors send back to the spikes of the layer before (spikes,), in the order of ``Spikes.ids``.
+    """What errors send back to the spikes of the layer before (spikes,), in the order of ``SpikeTrains.ids``.
 
     To a spike of neuron i in step s: the sum over events at neurons k in later steps t of weights[i, k] * value *
     kernel((t - s) dt).
@@ -242,11 +248,13 @@ def sent_back(
     weights  (pre, post)
     threads  None for all cores; the result does not depend on it
 
-    Raises Refused for weights of another shape, and for spikes and events as ``error_products`` does.
+    Raises InputError for weights of another shape, and for spikes and events as ``error_products`` does.
     """
     where = "sent_back"
     if weights.ndim != 2 or weights.shape[0] != pre.size:
-        raise Refused(where, f"weights of shape {weights.shape}", f"needs ({pre.size}, neurons of the events' layer)")
+        raise InputError(
+            where, f"weights of shape {weights.shape}", f"needs ({pre.size}, neurons of the events' layer)"
+        )
     common = _common(pre, events, weights.shape[1], kernel, where)
     values = np.ascontiguousarray(weights, dtype=np.float64)
     sent = np.zeros(len(pre))
@@ -257,7 +265,7 @@ def sent_back(
 
 
 def _common(
-    pre: Spikes, events: Events, post_size: int, kernel: Kernel | Window, where: str
+    pre: SpikeTrains, events: Events, post_size: int, kernel: Kernel | Window, where: str
 ) -> tuple[_Spikes, _Columns, _Course]:
     """What both sums are made of, checked, as compiled code takes it."""
     check_layout(pre, where)
@@ -270,29 +278,29 @@ def _common(
     return _Spikes(address(pre.ids), address(pre.offsets)), columns, course
 
 
-def _check(events: Events, pre: Spikes, post_size: int, where: str) -> None:
+def _check(events: Events, pre: SpikeTrains, post_size: int, where: str) -> None:
     """Refuse events that compiled code would read or write beyond the end of arrays for."""
     right = "needs Events as from_columns makes them"
     for name, dtype in _DTYPES.items():
         column = getattr(events, name)
         if column.dtype != dtype or column.shape != (len(events),) or not column.flags.c_contiguous:
-            raise Refused(where, f"{name}s of events as {column.dtype} of shape {column.shape}", right)
+            raise InputError(where, f"{name}s of events as {column.dtype} of shape {column.shape}", right)
     bounds = {"sample": pre.samples, "step": pre.steps, "neuron": post_size}
     for name, bound in bounds.items():
         column = getattr(events, name)
         if len(events) and not 0 <= column.min() <= column.max() < bound:
-            raise Refused(where, f"{name} {column.min()}..{column.max()} of events", f"needs 0..{bound - 1}")
+            raise InputError(where, f"{name} {column.min()}..{column.max()} of events", f"needs 0..{bound - 1}")
     if not np.isfinite(events.value).all():
-        raise Refused(where, "values of events that are not finite", "needs numbers")
+        raise InputError(where, "values of events that are not finite", "needs numbers")
     instant = events.sample * pre.steps + events.step
     rises = np.diff(instant)
     if (rises < 0).any() or (np.diff(events.neuron)[rises == 0] < 0).any():
-        raise Refused(where, "events that are not sorted by sample, step and neuron", right)
+        raise InputError(where, "events that are not sorted by sample, step and neuron", right)
 
 
 def _check_floor(floor: float, where: str) -> None:
     if not 0 <= floor <= 1:
-        raise Refused(f"{where}: floor", f"found {floor}", "needs 0 to 1")
+        raise InputError(f"{where}: floor", f"found {floor}", "needs 0 to 1")
 
 
 @cache

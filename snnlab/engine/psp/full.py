@@ -21,12 +21,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from snnlab.brian.equations import delay_steps, seconds
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.psp import shared
 from snnlab.engine.spiking import run
 from snnlab.engine.spiking.codegen import CellCode, generate
 from snnlab.engine.spiking.run import REAL, Precision, Response, address, as_type
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import cores
 from snnlab.networks.circuit import Number, Population, Projection
 from snnlab.networks.weights import outer
@@ -60,22 +60,24 @@ class Credit:
 def transition(population: Population, dt: Number) -> NDArray[np.float64]:
     """The matrix of one free step, state after = matrix @ state before.
 
-    Raises Refused where there is none, and where the potential, which a spike resets, drives the other variables.
+    Raises InputError where there is none, and where the potential, which a spike resets, drives the other variables.
     """
     code = generate(population, seconds(dt, "circuit: dt"))
     matrix = _transition(code)
     probe = np.random.default_rng(0).normal(size=(len(code.states), 8))
     if not (np.isfinite(matrix).all() and np.allclose(run.advance(code, probe), matrix @ probe, rtol=1e-9, atol=1e-12)):
-        raise Refused(population.cell.path, "not linear about zero between its spikes", "needs a cell such as lif_exp")
+        raise InputError(
+            population.cell.path, "not linear about zero between its spikes", "needs a cell such as lif_exp"
+        )
     if np.delete(matrix[:, code.watched], code.watched).any():
         found = f"{code.states[code.watched]} drives other variables, which a reset would reach"
-        raise Refused(population.cell.path, found, "needs a cell such as lif_exp")
+        raise InputError(population.cell.path, found, "needs a cell such as lif_exp")
     return matrix
 
 
 def products(
     projection: Projection,
-    pre: Spikes,
+    pre: SpikeTrains,
     post: Response,
     scale: NDArray[np.floating],
     send: NDArray[np.floating] | None = None,
@@ -89,8 +91,8 @@ def products(
     silent   e_ij in `summed` of a neuron that never fires in a sample, for each input whose spikes reach it
     threads  None for all cores; the result does not depend on it
 
-    The cells must be linear between spikes, see ``transition``. Raises Refused for arrays of other shapes, for spikes
-    before and after the projection that are not of one batch, and for sparse weights.
+    The cells must be linear between spikes, see ``transition``. Raises InputError for arrays of other shapes, for
+    spikes before and after the projection that are not of one batch, and for sparse weights.
     """
     _check(projection, pre, post, scale, send)
     matrix = _transition(post.cell)
@@ -105,7 +107,7 @@ def products(
 
 def _full(
     projection: Projection,
-    pre: Spikes,
+    pre: SpikeTrains,
     post: Response,
     matrix: NDArray[np.float64],
     scale: NDArray[np.floating],
@@ -134,23 +136,27 @@ def _full(
 
 
 def _check(
-    projection: Projection, pre: Spikes, post: Response, scale: NDArray[np.floating], send: NDArray[np.floating] | None
+    projection: Projection,
+    pre: SpikeTrains,
+    post: Response,
+    scale: NDArray[np.floating],
+    send: NDArray[np.floating] | None,
 ) -> None:
     """Refuse arrays that compiled code would read beyond their end."""
     where = f"products of {projection.name!r}"
     if scipy.sparse.issparse(projection.weights):
-        raise Refused(where, "sparse weights", "needs a full array, a convolution or pooling")
+        raise InputError(where, "sparse weights", "needs a full array, a convolution or pooling")
     for spikes in (pre, post.spikes):
         run.check_layout(spikes, where)
     shape = (post.spikes.samples, post.spikes.size)
     for name, array in (("scale", scale), ("send", send)):
         if array is not None and array.shape != shape:
-            raise Refused(where, f"{name} of shape {array.shape}", f"needs {shape}")
+            raise InputError(where, f"{name} of shape {array.shape}", f"needs {shape}")
     if (pre.samples, pre.steps, pre.size) != (post.spikes.samples, post.spikes.steps, projection.weights.shape[0]):
-        raise Refused(where, "spikes before and after that do not belong together", "needs one batch of one circuit")
+        raise InputError(where, "spikes before and after that do not belong together", "needs one batch of one circuit")
 
 
-def _active(projection: Projection, spikes: Spikes) -> NDArray[np.bool_]:
+def _active(projection: Projection, spikes: SpikeTrains) -> NDArray[np.bool_]:
     """Which neurons fire early enough for a spike to reach the others (samples, neurons)."""
     last = max(0, spikes.steps - delay_steps(projection, spikes.dt))
     active = np.zeros((spikes.samples, spikes.size), dtype=bool)

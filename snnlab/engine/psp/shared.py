@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.equations import delay_steps
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking import run
 from snnlab.engine.spiking.run import REAL, Precision, Response, address, as_type, synapses
 from snnlab.native import cores
@@ -35,7 +35,7 @@ class _Products(ctypes.Structure):
 
 def products(
     projection: Projection,
-    pre: Spikes,
+    pre: SpikeTrains,
     post: Response,
     matrix: NDArray[np.float64],
     scale: NDArray[np.floating],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snnlab.brian.equations import Model, compose, learning, prepared
 from snnlab.cards.grammar import DRAW
 from snnlab.engine.spiking.codegen import Block, asked, block, constants_of, lines
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Plastic, Population
 
 
@@ -57,12 +57,12 @@ def generate_rates(
     tells  expressions that plastic connections read of the cell before, beside what it says
     posts  and those that they read of the cell after
 
-    Raises Refused for a cell that the engine cannot run so, with the reason.
+    Raises InputError for a cell that the engine cannot run so, with the reason.
     """
     cell = population.cell
     if cell.threshold:
         right = "run_rates takes cells without; circuits that mix both run in simulate"
-        raise Refused(f"{cell.path}: threshold", f"{population.name!r} spikes", right)
+        raise InputError(f"{cell.path}: threshold", f"{population.name!r} spikes", right)
     model = compose(population)
     group = prepared(model, population.size, dt, cell.path)
     _check_constant(population)
@@ -147,7 +147,7 @@ def _check_constant(population: Population) -> None:
     for one in population.cell.equations:
         if one.draws and not one.mean:
             right = f"the engine draws such variables, {DRAW}(...), and works out others when they are read"
-            raise Refused(f"{population.cell.path}: equations", f"{one.name!r} is constant over dt", right)
+            raise InputError(f"{population.cell.path}: equations", f"{one.name!r} is constant over dt", right)
 
 
 def _given(equations: str, names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snnlab.engine.blas import one_blas_thread
 from snnlab.engine.spiking.run import REAL, Precision, address, compiled
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import cores
 
 _WORTH = 1 << 18  # products of two numbers from which on another thread gains more than it costs to begin
@@ -56,7 +56,7 @@ def heard(
 
     threads  None for all cores; the result does not depend on it, and a sample's not on the others
 
-    Raises Refused for arrays that do not fit one another, and as `changed` does.
+    Raises InputError for arrays that do not fit one another, and as `changed` does.
     """
     after = np.empty((len(before), weights.shape[-1]), dtype=weights.dtype)
     _run("hear", [Change(weights, before, after, 1.0)], threads)
@@ -68,8 +68,8 @@ def changed(changes: Sequence[Change], *, threads: int | None = None) -> None:
 
     threads  None for all cores; the result does not depend on it
 
-    Raises Refused for arrays that do not fit one another, or are not all of one of the engine's precisions and row by
-    row in memory.
+    Raises InputError for arrays that do not fit one another, or are not all of one of the engine's precisions and row
+    by row in memory.
     """
     _run("change", changes, threads)
 
@@ -90,15 +90,15 @@ def _order(one: Change) -> tuple[int | float, ...]:
 
 def _check(one: Change, dtype: np.dtype[np.floating]) -> None:
     if dtype.name not in get_args(Precision):
-        raise Refused("dense: weights", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
+        raise InputError("dense: weights", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
     if one.weights.ndim != 2:
-        raise Refused("dense: weights", f"found shape {one.weights.shape}", "needs (pre, post)")
+        raise InputError("dense: weights", f"found shape {one.weights.shape}", "needs (pre, post)")
     (pre, post), samples = one.weights.shape, len(one.before)
     wanted = {"weights": (pre, post), "before": (samples, pre), "after": (samples, post)}
     for (name, shape), array in zip(wanted.items(), (one.weights, one.before, one.after), strict=True):
         if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
             found = f"{array.dtype} {array.shape}{'' if array.flags.c_contiguous else ', not row by row'}"
-            raise Refused(f"dense: {name}", found, f"needs {dtype} {shape}")
+            raise InputError(f"dense: {name}", found, f"needs {dtype} {shape}")
 
 
 @cache

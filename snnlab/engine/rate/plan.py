@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import native
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine.rate.codegen import PlasticCode, RateCode, generate_rates, named, plasticity_code
 from snnlab.engine.spiking.run import HEADERS, REAL, Precision, address
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import RATE, Circuit, Population, Projection, Source
 from snnlab.networks.weights import listed
 
@@ -78,7 +78,7 @@ class Order:
 
 @lru_cache(maxsize=64)
 def order_of(circuit: Circuit, dt: float) -> Order:
-    """The circuit's cells and plastic connections in C++. Raises Refused for those that the engine cannot run."""
+    """The circuit's cells and plastic connections in C++. Raises InputError for those that the engine cannot run."""
     codes, tells, posts = {}, {}, {}
     for population in circuit.populations:
         leaving = [one for one in circuit.projections if one.pre == population.name]
@@ -105,7 +105,7 @@ def _check_source(circuit: Circuit, projection: Projection) -> None:
     plastic = projection.plasticity
     if plastic and isinstance(circuit[projection.pre], Source) and plastic.card.pre != RATE:
         found = f"{plastic.card.path} reads {plastic.card.pre!r} of the source {projection.pre!r}"
-        raise Refused(f"projection {projection.name!r}", found, f"the engine reads {RATE!r} of a source")
+        raise InputError(f"projection {projection.name!r}", found, f"the engine reads {RATE!r} of a source")
 
 
 class Plan:
@@ -138,7 +138,7 @@ class Plan:
         known = self._order.plastic
         return ((one, known[one.name].states) for one in self._order.circuit.projections if one.name in known)
 
-    def hear(self, inputs: Mapping[str, Rates], steps: int) -> None:
+    def hear(self, inputs: Mapping[str, RateInput], steps: int) -> None:
         """What the sources say."""
         for name, rates in inputs.items():
             width = self._lanes if rates.size > 1 else 1

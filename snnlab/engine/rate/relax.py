@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine.spiking.run import REAL, Precision, address, compiled
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.native import cores
 
 Values = NDArray[np.floating]
@@ -98,12 +98,12 @@ def relaxed(
     nudge    how strongly the output is pulled towards the target (samples, outputs)
     threads  None for all cores; the result does not depend on it, and a sample's not on the others
 
-    Raises Refused for arrays that do not fit one another, or are not all of one of the engine's precisions and row by
-    row in memory.
+    Raises InputError for arrays that do not fit one another, or are not all of one of the engine's precisions and row
+    by row in memory.
     """
     samples, dtype = len(begun.u[0]), begun.u[0].dtype
     if dtype.name not in get_args(Precision):
-        raise Refused("relax: u", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
+        raise InputError("relax: u", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
     ends = Rest([one.copy() for one in begun.u], [np.empty_like(one) for one in begun.u], [q.copy() for q in begun.q])
     wanted = ends.u[-1] if target is None else target
     _check("target", wanted, ends.u[-1].shape, dtype)
@@ -126,7 +126,7 @@ def _check_tier(k: int, tier: Tier, ends: Rest, samples: int, dtype: np.dtype[np
     where, size = f"layer {k + 1}: ", ends.u[k].shape[-1]
     if (tier.drive is None) == (k == 0) or (tier.basal is None) == (k > 0):
         right = "the first needs a drive, and all others weights from below"
-        raise Refused(f"relax: {where}basal", "no potential" if tier.basal is None else "two of them", right)
+        raise InputError(f"relax: {where}basal", "no potential" if tier.basal is None else "two of them", right)
     above = ends.u[k + 1].shape[-1] if k + 1 < len(ends.u) else 0
     shapes = {"drive": (samples, size), "basal": (ends.u[k - 1].shape[-1], size), "lateral": (size, size),
               "apical": (above, size)}  # fmt: skip
@@ -141,7 +141,7 @@ def _check_tier(k: int, tier: Tier, ends: Rest, samples: int, dtype: np.dtype[np
 def _check(name: str, array: Values, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> None:
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
         found = f"{array.dtype} {array.shape}{'' if array.flags.c_contiguous else ', not row by row'}"
-        raise Refused(f"relax: {name}", found, f"needs {dtype} {shape}")
+        raise InputError(f"relax: {name}", found, f"needs {dtype} {shape}")
 
 
 @cache

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from snnlab.brian.equations import seconds
 from snnlab.brian.stability import check_stable
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.engine.rate.plan import Plan, order_of
 from snnlab.engine.spiking.run import Precision
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.native import cores
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
@@ -68,7 +68,7 @@ class RateResponse:
 
 def run_rates(
     circuit: Circuit,
-    inputs: Mapping[str, Rates],
+    inputs: Mapping[str, RateInput],
     steps: int,
     *,
     learn: bool | NDArray[np.bool_] = True,
@@ -92,17 +92,17 @@ def run_rates(
     threads    None for as many as help; the result does not depend on it
     seed       of the noise `xi` and of counts that are drawn; every sample, population, neuron and step has its own
 
-    Raises Refused for cells that spike and projections that carry spikes, for inputs and states that do not fit, and
+    Raises InputError for cells that spike and projections that carry spikes, for inputs and states that do not fit, and
     for weights and states that grow beyond all bounds, naming them and the step.
     """
     if precision not in get_args(Precision):
-        raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
+        raise InputError("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
     if threads is not None and threads < 1:
-        raise Refused("threads", f"found {threads}", "needs at least 1, or None for all cores")
+        raise InputError("threads", f"found {threads}", "needs at least 1, or None for all cores")
     if steps < 1:
-        raise Refused("steps", f"found {steps}", "needs at least 1")
+        raise InputError("steps", f"found {steps}", "needs at least 1")
     if not 0 <= mean_from < steps:
-        raise Refused("mean_from", f"found {mean_from}", f"needs a step of the run, 0 to {steps - 1}")
+        raise InputError("mean_from", f"found {mean_from}", f"needs a step of the run, 0 to {steps - 1}")
     _check_circuit(circuit)
     samples = _check_inputs(circuit, inputs, steps)
     dt = seconds(circuit.dt, "circuit: dt")
@@ -141,30 +141,30 @@ def _check_circuit(circuit: Circuit) -> None:
         if not circuit.hears(projection):
             found = f"receptor {projection.receptor!r} of {projection.post!r} is raised by spikes"
             right = "run_rates takes circuits that are heard in every step; run takes spikes, simulate both"
-            raise Refused(f"projection {projection.name!r}", found, right)
+            raise InputError(f"projection {projection.name!r}", found, right)
     if not circuit.populations:
-        raise Refused("circuit", "no population", "needs at least one")
+        raise InputError("circuit", "no population", "needs at least one")
 
 
-def _check_inputs(circuit: Circuit, inputs: Mapping[str, Rates], steps: int) -> int:
+def _check_inputs(circuit: Circuit, inputs: Mapping[str, RateInput], steps: int) -> int:
     """How many samples there are."""
     for name, given in inputs.items():
         source = circuit[name]
         where = f"inputs of {name!r}"
         if not isinstance(source, Source):
-            raise Refused("inputs", f"{name!r} is not a source", "rates can only be given to sources")
-        if not isinstance(given, Rates):
-            raise Refused(where, f"found {type(given).__name__}", "needs Rates: sources are heard in every step")
+            raise InputError("inputs", f"{name!r} is not a source", "rates can only be given to sources")
+        if not isinstance(given, RateInput):
+            raise InputError(where, f"found {type(given).__name__}", "needs Rates: sources are heard in every step")
         if given.size != source.size:
-            raise Refused(where, f"{given.size} neurons", f"the source has {source.size}")
+            raise InputError(where, f"{given.size} neurons", f"the source has {source.size}")
         given.steps_per_stretch(steps, where)
     for source in circuit.sources:
         if source.name not in inputs:
-            raise Refused("inputs", f"no rates for source {source.name!r}", "every source needs them")
+            raise InputError("inputs", f"no rates for source {source.name!r}", "every source needs them")
     samples = {given.samples for given in inputs.values()}
     if len(samples) != 1:
         found = f"samples differ: {sorted(samples)}" if samples else "no source"
-        raise Refused("inputs", found, "all sources need the same" if samples else "the batch comes from outside")
+        raise InputError("inputs", found, "all sources need the same" if samples else "the batch comes from outside")
     return samples.pop()
 
 
@@ -172,18 +172,18 @@ def _check_asked(circuit: Circuit, asked: Mapping[str, Sequence[str]], where: st
     for name, variables in asked.items():
         node = circuit[name]
         if not isinstance(node, Population):
-            raise Refused(where, f"{name!r} is a source", "its rates are given from outside")
+            raise InputError(where, f"{name!r} is a source", "its rates are given from outside")
         known = [equation.name for equation in node.cell.equations]
         for variable in [variables] if isinstance(variables, str) else variables:
             if variable not in known:
-                raise Refused(f"{where} of {name!r}", f"no variable {variable!r}", one_of(variable, known))
+                raise InputError(f"{where} of {name!r}", f"no variable {variable!r}", one_of(variable, known))
 
 
 def _learning(learn: bool | NDArray[np.bool_], steps: int) -> NDArray[np.uint8]:
     given = np.asarray(learn)
     if given.dtype != np.bool_ or given.shape not in ((), (steps,)):
         found = f"{given.dtype} {given.shape}"
-        raise Refused("learn", found, f"needs True, False or one of these for each of {steps} steps")
+        raise InputError("learn", found, f"needs True, False or one of these for each of {steps} steps")
     return np.ascontiguousarray(np.broadcast_to(given, steps), dtype=np.uint8)
 
 
@@ -212,17 +212,19 @@ def _checked(
 ) -> Mapping[str, NDArray[np.floating]]:
     """What a Running says of one population or projection, of the shapes in `like`."""
     if name not in given:
-        raise Refused(where, f"nothing of {name!r}", "needs the Running of the same circuit")
+        raise InputError(where, f"nothing of {name!r}", "needs the Running of the same circuit")
     for variable, values in like.items():
         found = given[name].get(variable)
         if found is None or found.shape != values.shape:
             what = "missing" if found is None else f"shape {found.shape}"
-            raise Refused(f"{where} of {name!r}: {variable}", what, f"needs {values.shape}")
+            raise InputError(f"{where} of {name!r}: {variable}", what, f"needs {values.shape}")
         if not np.isfinite(found).all():
-            raise Refused(f"{where} of {name!r}: {variable}", "numbers that are not finite", "cannot be gone on from")
+            raise InputError(
+                f"{where} of {name!r}: {variable}", "numbers that are not finite", "cannot be gone on from"
+            )
     return given[name]
 
 
-def _unbounded(what: str, step: int, precision: Precision, learned: np.bool_) -> Refused:
+def _unbounded(what: str, step: int, precision: Precision, learned: np.bool_) -> InputError:
     found = f"no finite numbers, or beyond {np.sqrt(np.finfo(precision).max):.1e}, from step {step} on"
-    return Refused(what, found, "learn more slowly, or in shorter steps" if learned else "take shorter steps")
+    return InputError(what, found, "learn more slowly, or in shorter steps" if learned else "take shorter steps")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from snnlab.brian.equations import Model, compose, prepared, quantity
 from snnlab.cards import grammar
 from snnlab.cards.grammar import GrammarError
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
 
 _FOREVER = 2**30  # steps; a sum of two such numbers still fits into the engine's 32 bits
@@ -59,15 +59,15 @@ class CellCode:
 
 @lru_cache(maxsize=256)
 def generate(population: Population, dt: float) -> CellCode:
-    """The C++ of a population's cells. Raises Refused for a cell that the engine cannot run, with the reason."""
+    """The C++ of a population's cells. Raises InputError for a cell that the engine cannot run, with the reason."""
     model = compose(population)
     path = population.cell.path
     if not model.threshold:
         right = "run_rates takes cells that are heard by their rates" if population.cell.rate else "run takes spikes"
-        raise Refused(f"{path}: threshold", "missing", right)
+        raise InputError(f"{path}: threshold", "missing", right)
     for name in population.cell.drawn:
         right = "the engine runs cells that spike by their equations alone; simulate draws numbers too"
-        raise Refused(f"{path}: equations", f"{name!r} is drawn", right)
+        raise InputError(f"{path}: equations", f"{name!r} is drawn", right)
     group = prepared(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
     parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]
@@ -92,7 +92,7 @@ def constants_of(model: Model, dt: float, codes: Iterable[str]) -> dict[str, flo
 
 
 def refractory_steps(population: Population, dt: float) -> int:
-    """A neuron that fired in step k moves again in step k + this. Raises Refused as `generate` does."""
+    """A neuron that fired in step k moves again in step k + this. Raises InputError as `generate` does."""
     return generate(population, dt).refractory
 
 
@@ -106,7 +106,7 @@ def _refractory_steps(model: Model, dt: float, path: str) -> int:
             period = quantity(model.refractory)
         except GrammarError as error:
             found = f"found {model.refractory!r}"
-            raise Refused(f"{path}: refractory", found, "the engine needs a fixed period") from error
+            raise InputError(f"{path}: refractory", found, "the engine needs a fixed period") from error
     return min(int((float(np.asarray(period)) + 1e-3 * dt) / dt), _FOREVER)
 
 
@@ -233,11 +233,11 @@ def asked(group: brian2.NeuronGroup, code: str, prefix: str, path: str) -> Block
 
 
 def block(code: str, variables: Mapping[str, Any], prefix: str, path: str, *, noise: bool = False) -> Block:
-    """Abstract code in C++. Raises Refused where it reads the time, or noise that is not allowed for."""
+    """Abstract code in C++. Raises InputError where it reads the time, or noise that is not allowed for."""
     for name in ("t", "i") if noise else ("t", "xi", "i"):
         if name in get_identifiers(code):
             right = f"the engine runs cells that depend on neither time nor {'index' if noise else 'noise'}"
-            raise Refused(f"{path}: equations", f"{name!r} is used", right)
+            raise InputError(f"{path}: equations", f"{name!r} is used", right)
     scalar, vector = make_statements(code, variables, np.float64, optimise=True)
     once, each = _Renderer(prefix, "double"), _Renderer(prefix, "real")
     body = []

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from snnlab import native
 from snnlab.brian.equations import delay_steps, seconds
-from snnlab.data.spikes import Spikes, offsets_of
+from snnlab.data.spikes import SpikeTrains, offsets_of
 from snnlab.engine.spiking.codegen import CellCode, generate
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.native import cores
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.weights import Convolution, listed
@@ -43,7 +43,7 @@ class Response:
     cell       how the population's cells were compiled
     """
 
-    spikes: Spikes
+    spikes: SpikeTrains
     counts: NDArray[np.int32]
     potential: NDArray[np.floating]
     raster: NDArray[np.uint64]
@@ -71,7 +71,7 @@ class _Layer(ctypes.Structure):
 
 def run(
     circuit: Circuit,
-    inputs: Mapping[str, Spikes],
+    inputs: Mapping[str, SpikeTrains],
     *,
     precision: Precision = "float32",
     threads: int | None = None,
@@ -82,13 +82,13 @@ def run(
     precision  of states, weights and sums
     threads    None for all cores; the result does not depend on it
 
-    Raises Refused for a loop through several populations, for a cell that the engine cannot run, and for inputs and
+    Raises InputError for a loop through several populations, for a cell that the engine cannot run, and for inputs and
     delays that do not fit the time step.
     """
     if precision not in get_args(Precision):
-        raise Refused("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
+        raise InputError("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
     if threads is not None and threads < 1:
-        raise Refused("threads", f"found {threads}", "needs at least 1, or None for all cores")
+        raise InputError("threads", f"found {threads}", "needs at least 1, or None for all cores")
     _check_spiking(circuit)
     dt = seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
@@ -104,7 +104,7 @@ def run(
 
 
 def feed_forward(circuit: Circuit) -> list[Population]:
-    """The populations, each after all others that project to it. Raises Refused for a loop through several."""
+    """The populations, each after all others that project to it. Raises InputError for a loop through several."""
     done = {source.name for source in circuit.sources}
     order: list[Population] = []
     waiting = list(circuit.populations)
@@ -112,7 +112,7 @@ def feed_forward(circuit: Circuit) -> list[Population]:
         ready = [one for one in waiting if {other.pre for other in circuit.into(one.name)} <= done | {one.name}]
         if not ready:
             names = ", ".join(one.name for one in waiting)
-            raise Refused(
+            raise InputError(
                 "circuit", f"a loop through {names}", "the engine runs loops inside a population alone; use simulate"
             )
         order += ready
@@ -121,7 +121,7 @@ def feed_forward(circuit: Circuit) -> list[Population]:
     return order
 
 
-def pack_raster(spikes: Spikes) -> NDArray[np.uint64]:
+def pack_raster(spikes: SpikeTrains) -> NDArray[np.uint64]:
     """Spikes as words (samples, tiles, steps), in which bit k is neuron 64 * tile + k."""
     tiles = -(-spikes.size // TILE)
     raster = np.zeros((spikes.samples, tiles, spikes.steps), dtype=np.uint64)
@@ -140,27 +140,27 @@ def as_type(values: NDArray[np.floating], precision: Precision) -> NDArray[np.fl
     return np.ascontiguousarray(values, dtype=precision)
 
 
-def check_layout(spikes: Spikes, where: str) -> None:
+def check_layout(spikes: SpikeTrains, where: str) -> None:
     """Refuse Spikes that compiled code would read beyond their end; it looks at addresses, not at arrays."""
     if not spikes.samples:
-        raise Refused(where, "no samples", "needs at least one")
+        raise InputError(where, "no samples", "needs at least one")
     ids, offsets = spikes.ids, spikes.offsets
     right = "needs Spikes as from_dense and from_events make them"
     for array, dtype in ((ids, np.int32), (offsets, np.int64)):
         if array.dtype != dtype or not array.flags.c_contiguous:
-            raise Refused(where, f"an array of {array.dtype}", right)
+            raise InputError(where, f"an array of {array.dtype}", right)
     ends = offsets.ravel()
     whole = ends.size and ends[0] == 0 and ends[-1] == len(ids) and (ends[1:] >= ends[:-1]).all()
     # read without its sign, a negative number is too large
     if not whole or (len(ids) and not ids.view(np.uint32).max() < spikes.size):
-        raise Refused(where, "offsets or neurons that do not fit", right)
+        raise InputError(where, "offsets or neurons that do not fit", right)
 
 
 def advance(code: CellCode, state: NDArray[np.float64]) -> NDArray[np.float64]:
     """One step of free cells without input, float64: states (states, cells) -> states (states, cells)."""
     count, cells = state.shape
     if cells > TILE:
-        raise Refused("advance", f"{cells} cells", f"at most {TILE}")
+        raise InputError("advance", f"{cells} cells", f"at most {TILE}")
     padded = np.zeros((count, TILE))
     padded[:, :cells] = state
     library = _library(code.source, "float64")
@@ -177,7 +177,7 @@ def _run_layer(
     population: Population,
     code: CellCode,
     into: tuple[Projection, ...],
-    known: Mapping[str, Spikes],
+    known: Mapping[str, SpikeTrains],
     grid: tuple[int, int, float],
     precision: Precision,
     threads: int,
@@ -210,7 +210,7 @@ def _run_layer(
 
 def _listed(
     library: ctypes.CDLL, raster: NDArray[np.uint64], size: int, dt: float, threads: int
-) -> tuple[Spikes, NDArray[np.int32]]:
+) -> tuple[SpikeTrains, NDArray[np.int32]]:
     """The spikes in a raster, and how many there are of each neuron (samples, neurons)."""
     samples, tiles, steps = raster.shape
     per_step = np.zeros((samples, steps), dtype=np.int64)
@@ -220,7 +220,7 @@ def _listed(
     counts = np.zeros((samples, size), dtype=np.int32)
     pointers = [ctypes.c_void_p(address(array)) for array in (offsets, ids, counts)]
     library.list(ctypes.c_void_p(address(raster)), samples, size, steps, *pointers, threads)
-    return Spikes(ids, offsets, size, dt), counts
+    return SpikeTrains(ids, offsets, size, dt), counts
 
 
 _FULL, _CONVOLUTION, _SPARSE = range(3)
@@ -242,7 +242,9 @@ def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray
         return _CONVOLUTION, padded, shape
     source, target, values = listed(weights)
     if len(values) > _MOST:
-        raise Refused(f"projection {projection.name!r}", f"{len(values)} synapses", f"the engine takes up to {_MOST}")
+        raise InputError(
+            f"projection {projection.name!r}", f"{len(values)} synapses", f"the engine takes up to {_MOST}"
+        )
     rows = np.searchsorted(source, np.arange(weights.shape[0] + 1))
     return _SPARSE, as_type(values, precision), np.concatenate([rows, target]).astype(np.int32)
 
@@ -251,28 +253,28 @@ def _check_spiking(circuit: Circuit) -> None:
     for population in circuit.populations:
         if population.cell.rate and not population.cell.threshold:
             found = f"{population.cell.path} is heard by its rate, in every step"
-            raise Refused(f"population {population.name!r}", found, "run takes cells that spike, run_rates this one")
+            raise InputError(f"population {population.name!r}", found, "run takes cells that spike, run_rates this one")
 
 
-def _checked_inputs(circuit: Circuit, inputs: Mapping[str, Spikes], dt: float) -> Mapping[str, Spikes]:
+def _checked_inputs(circuit: Circuit, inputs: Mapping[str, SpikeTrains], dt: float) -> Mapping[str, SpikeTrains]:
     if not circuit.sources:
-        raise Refused("circuit", "no source", "the engine needs spikes from outside")
+        raise InputError("circuit", "no source", "the engine needs spikes from outside")
     shapes = set()
     for source in circuit.sources:
         spikes = inputs.get(source.name)
         if spikes is None:
-            raise Refused("inputs", f"no spikes for source {source.name!r}", "every source needs them")
+            raise InputError("inputs", f"no spikes for source {source.name!r}", "every source needs them")
         if spikes.size != source.size:
-            raise Refused(f"inputs of {source.name!r}", f"{spikes.size} neurons", f"the source has {source.size}")
+            raise InputError(f"inputs of {source.name!r}", f"{spikes.size} neurons", f"the source has {source.size}")
         check_layout(spikes, f"inputs of {source.name!r}")
         if not abs(spikes.dt - dt) <= 1e-9 * dt:
-            raise Refused(f"inputs of {source.name!r}", f"steps of {spikes.dt} s", f"the circuit's are {dt} s")
+            raise InputError(f"inputs of {source.name!r}", f"steps of {spikes.dt} s", f"the circuit's are {dt} s")
         shapes.add((spikes.samples, spikes.steps))
     if len(shapes) > 1:
-        raise Refused("inputs", f"(samples, steps) differ: {sorted(shapes)}", "all sources need the same")
+        raise InputError("inputs", f"(samples, steps) differ: {sorted(shapes)}", "all sources need the same")
     for name in inputs:
         if not isinstance(circuit[name], Source):
-            raise Refused("inputs", f"{name!r} is not a source", "spikes can only be given to sources")
+            raise InputError("inputs", f"{name!r} is not a source", "spikes can only be given to sources")
     return {source.name: inputs[source.name] for source in circuit.sources}
 
 

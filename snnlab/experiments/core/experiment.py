@@ -11,12 +11,12 @@ from snnlab import cards, datasets
 from snnlab.data.samples import Samples
 from snnlab.data.spike_cache import Tell, silent
 from snnlab.encoders import ENCODERS, Current, Encoder, Features, Filmed, Poisson
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.experiments.core.options import changed, explained, flat, option_of, read
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import Rule
 from snnlab.training.augmentation import Elastic
-from snnlab.training.loop import Trial, check_budget
+from snnlab.training.loop import TrainingConfig, check_budget
 
 # what an experiment is, not how it is run
 _TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on")
@@ -30,7 +30,7 @@ class Network(Protocol):
         """The layers between input and output, as they are called in `15C5-P2-300`."""
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
-        """The circuit for samples of this shape. Raises Refused where they do not fit."""
+        """The circuit for samples of this shape. Raises InputError where they do not fit."""
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards that it is made of."""
@@ -66,30 +66,32 @@ class Experiment:
     def __post_init__(self) -> None:
         check_budget(self.epochs, self.batch, self.boosting)
 
-    def trial(self, *, seed: int, folder: Path | None = None, threads: int | None = None, tell: Tell = silent) -> Trial:
-        """The experiment with its data, ready to train. Raises Refused for data that is missing or spoilt.
+    def trial(
+        self, *, seed: int, folder: Path | None = None, threads: int | None = None, tell: Tell = silent
+    ) -> TrainingConfig:
+        """The experiment with its data, ready to train. Raises InputError for data that is missing or spoilt.
 
         folder   where the data is looked for
         threads  None for all cores; what is learned does not depend on it
         tell     is told how far recordings are made ready, where there are any
         """
         if not 0 <= seed < 2**32:
-            raise Refused("seed", f"found {seed}", "needs 0 to 2**32 - 1")
+            raise InputError("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         parts = (datasets.load(self.source(split), split, folder=folder) for split in ("train", "test"))
         train, test = (self.prepared(part, threads=threads, tell=tell) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
-        return Trial(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
+        return TrainingConfig(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
     def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
-        """What the encoder's `prepared` gives. Raises Refused by the name of the option that is to be changed."""
+        """What the encoder's `prepared` gives. Raises InputError by the name of the option that is to be changed."""
         try:
             return self.encoder.prepared(samples, threads=threads, tell=tell)
-        except Refused as refusal:
-            if refusal.where == "encode: samples":
-                raise Refused("--set encoder", refusal.found, refusal.right) from refusal
+        except InputError as refusal:
+            if refusal.field == "encode: samples":
+                raise InputError("--set encoder", refusal.problem, refusal.hint) from refusal
             if option := option_of(refusal, self.encoder):
-                raise Refused(f"--set encoder.{option}", refusal.found, refusal.right) from refusal
+                raise InputError(f"--set encoder.{option}", refusal.problem, refusal.hint) from refusal
             raise
 
     def digests(self) -> dict[str, str]:
@@ -130,7 +132,7 @@ class Experiment:
         return {name: told[name] for name in self.options()}
 
     def with_options(self, changes: Mapping[str, Any], where: str = "--set") -> Experiment:
-        """The experiment with some options changed; texts are read as the option's type. Raises Refused at `where`.
+        """The experiment with some options changed; texts are read as the option's type. Raises InputError at `where`.
 
         `encoder` chooses one of ENCODERS, which takes over the options that the one before has too; those of the new
         one may be changed beside it.
@@ -142,9 +144,9 @@ class Experiment:
         known = experiment.options()
         for name, value in changes.items():
             if not name:
-                raise Refused(where, f"found '={value}'", "needs NAME=VALUE, such as epochs=5")
+                raise InputError(where, f"found '={value}'", "needs NAME=VALUE, such as epochs=5")
             if name not in known:
-                raise Refused(f"{where} {name}", f"no such option of {self.name}", experiment._nearest(name))
+                raise InputError(f"{where} {name}", f"no such option of {self.name}", experiment._nearest(name))
         return changed(experiment, changes, where)
 
     def _nearest(self, name: str) -> str:
@@ -161,12 +163,12 @@ class Experiment:
             return self
         if self.tested_on:
             found = f"found {name!r}, and {self.name} is tested on recordings of {self.tested_on}"
-            raise Refused(where, found, f"only {self.encoding!r} takes both them and what it learns from")
+            raise InputError(where, found, f"only {self.encoding!r} takes both them and what it learns from")
         if name == Filmed.__name__.lower():
             known = f"only experiments that begin with it have it; known: {', '.join(ENCODERS)}"
-            raise Refused(where, f"found {name!r}", known)
+            raise InputError(where, f"found {name!r}", known)
         if name not in ENCODERS:
-            raise Refused(where, f"found {name!r}", one_of(name, ENCODERS))
+            raise InputError(where, f"found {name!r}", one_of(name, ENCODERS))
         kind = ENCODERS[name]
         encoder: Any = self.encoder
         had = {one.name: one.type for one in fields(encoder)} if is_dataclass(encoder) else {}
@@ -174,5 +176,5 @@ class Experiment:
         kept = {name: getattr(self.encoder, name) for name in alike}
         try:
             return replace(self, encoder=kind(**kept))
-        except Refused as refusal:
-            raise Refused(where, f"{name}: {refusal}") from refusal
+        except InputError as refusal:
+            raise InputError(where, f"{name}: {refusal}") from refusal

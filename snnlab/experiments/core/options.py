@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 
 _Value = TypeVar("_Value")
 
@@ -67,7 +67,7 @@ def _said(kind: type) -> dict[str, str]:
 def changed(value: _Value, changes: Mapping[str, Any], where: str, prefix: str = "") -> _Value:
     """The dataclass with fields set by dotted name, all at once as one may bear upon another; texts are read.
 
-    Raises Refused at `where`, and the name of the field with `prefix` before it.
+    Raises InputError at `where`, and the name of the field with `prefix` before it.
     """
     inner: dict[str, Any] = {}
     for field, of_field in _by_field(changes).items():
@@ -77,22 +77,22 @@ def changed(value: _Value, changes: Mapping[str, Any], where: str, prefix: str =
             inner[field] = changed(getattr(value, field), of_field, where, f"{prefix}{field}.")
     try:
         return replace(value, **inner)  # type: ignore[type-var]
-    except Refused as refusal:
+    except InputError as refusal:
         said = option_of(refusal, value)
         if said in inner:
-            raise Refused(f"{where} {prefix}{said}", refusal.found, refusal.right) from refusal
+            raise InputError(f"{where} {prefix}{said}", refusal.problem, refusal.hint) from refusal
         # a field that was right until the others were changed
         of = f"{prefix}{said}: " if said else ""
-        raise Refused(f"{where} {prefix}{next(iter(inner))}", f"{of}{refusal.found}", refusal.right) from refusal
+        raise InputError(f"{where} {prefix}{next(iter(inner))}", f"{of}{refusal.problem}", refusal.hint) from refusal
 
 
-def option_of(refusal: Refused, value: Any) -> str:
+def option_of(refusal: InputError, value: Any) -> str:
     """The dotted name of the field that a refusal by a dataclass is about; empty where it is about none.
 
     A refusal names a field of the dataclass, as in "Ear.steps", of one within it, or of a class that takes the field's
     value, as in "Lyon.rate".
     """
-    kind, _, said = refusal.where.rpartition(".")
+    kind, _, said = refusal.field.rpartition(".")
     if kind and not kind.isidentifier():
         return ""
     found = [(type(owner).__name__ != kind, dotted) for dotted, owner, name in _leaves(value, (), "") if name == said]
@@ -109,20 +109,20 @@ def _by_field(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def read(given: Any, kind: Any, where: str) -> Any:
-    """`given`, text or a value as JSON has it, as the annotated type. Raises Refused at `where`."""
+    """`given`, text or a value as JSON has it, as the annotated type. Raises InputError at `where`."""
     if get_origin(kind) is tuple:
         parts = [part for part in given.split(",") if part.strip()] if isinstance(given, str) else given
         if not isinstance(parts, list | tuple):
-            raise Refused(where, f"found {given!r}", "needs values with commas between them")
+            raise InputError(where, f"found {given!r}", "needs values with commas between them")
         return tuple(read(part, get_args(kind)[0], where) for part in parts)
     if get_origin(kind) is Literal:
         if given not in get_args(kind):
-            raise Refused(where, f"found {given!r}", one_of(str(given), get_args(kind)))
+            raise InputError(where, f"found {given!r}", one_of(str(given), get_args(kind)))
         return given
     readers = {bool: _truth, int: _whole, float: _number, str: _text}
     value, right = readers[kind](given)
     if value is None:
-        raise Refused(where, f"found {given!r}", right)
+        raise InputError(where, f"found {given!r}", right)
     return value
 
 

@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from snnlab.data.spike_cache import Tell, silent
-from snnlab.errors import Refused, one_of
+from snnlab.errors import InputError, one_of
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.experiments.core.options import shown
 from snnlab.rules.rule import State
-from snnlab.training.loop import Trial, census, learn, restored, start
-from snnlab.training.run_directory import Progress, Run, versions
+from snnlab.training.loop import TrainingConfig, census, learn, restored, start
+from snnlab.training.run_directory import Progress, RunDirectory, versions
 
 _KEYS = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Run:
     """A run, the experiment that it is a run of, and the trial with its data and seed."""
 
-    run: Run
+    run: RunDirectory
     experiment: Experiment
-    trial: Trial
+    trial: TrainingConfig
 
     @classmethod
     def begin(
@@ -37,8 +37,8 @@ class Study:
         folder: Path | None = None,
         threads: int | None = None,
         tell: Tell = silent,
-    ) -> Study:
-        """A new run at `path`. Raises Refused, with nothing written, for what cannot be trained or kept there.
+    ) -> Run:
+        """A new run at `path`. Raises InputError, with nothing written, for what cannot be trained or kept there.
 
         folder   where the data is looked for; remembered by the run
         threads  None for all cores
@@ -47,7 +47,9 @@ class Study:
         trial = experiment.trial(seed=seed, folder=folder, threads=threads, tell=tell)
         # what cannot be trained, or has no room in memory, is refused here, before anything is written
         next(iter(learn(trial.rule, trial.circuit, start(trial), trial.batches(1))))
-        return cls(Run.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial)
+        return cls(
+            RunDirectory.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial
+        )
 
     @classmethod
     def open(
@@ -58,15 +60,15 @@ class Study:
         folder: Path | None = None,
         threads: int | None = None,
         tell: Tell = silent,
-    ) -> Study:
+    ) -> Run:
         """The run at `path`, from its experiment.json alone.
 
         epochs  train for so many in all, instead of what was asked for when the run began
         tell    as in `begin`
 
-        Raises Refused for a directory that is not a run, for what no run writes, and for changed cards.
+        Raises InputError for a directory that is not a run, for what no run writes, and for changed cards.
         """
-        run = Run.open(path)
+        run = RunDirectory.open(path)
         note = _read_note(run)
         experiment = _experiment(run, note)
         kept = Path(note["data"]) if note["data"] else None
@@ -77,7 +79,7 @@ class Study:
         return study if epochs is None or epochs == experiment.epochs else study._until(epochs)
 
     def restored(self) -> tuple[State, Progress]:
-        """The network as the newest checkpoint has it, and how far it was trained. Raises Refused."""
+        """The network as the newest checkpoint has it, and how far it was trained. Raises InputError."""
         return restored(self.trial, self.run)
 
     def summarise(self, progress: Progress) -> dict[str, Any]:
@@ -98,24 +100,24 @@ class Study:
         self.run.write("summary.json", summary)
         return summary
 
-    def _until(self, epochs: int) -> Study:
+    def _until(self, epochs: int) -> Run:
         """The same study with another number of epochs, in its experiment.json too."""
         experiment = self.experiment.with_options({"epochs": epochs}, "--epochs")
         _, progress = self.restored()
         done = progress.epoch - (0 if progress.batch else 1)
         if experiment.epochs < done:
-            raise Refused("--epochs", f"found {epochs}", f"{self.run.path} has come to epoch {done}")
+            raise InputError("--epochs", f"found {epochs}", f"{self.run.path} has come to epoch {done}")
         with self.run.locked():
             self.run.write("experiment.json", {**self.run.experiment, "options": experiment.options()})
-        return Study(self.run, experiment, replace(self.trial, epochs=experiment.epochs))
+        return Run(self.run, experiment, replace(self.trial, epochs=experiment.epochs))
 
 
 def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: int | None) -> None:
     """Refuse to take up the run at `path` as another experiment, with other options or with another seed."""
-    run = Run.open(path)
+    run = RunDirectory.open(path)
     note = _read_note(run)
     if experiment != note["experiment"]:
-        raise Refused(path, f"a run of {note['experiment']!r}", f"not of {experiment!r}: choose another --out")
+        raise InputError(path, f"a run of {note['experiment']!r}", f"not of {experiment!r}: choose another --out")
     kept = _experiment(run, note)
     changed = kept.with_options(changes)
     if changed.encoding != kept.encoding:
@@ -128,8 +130,10 @@ def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: in
         raise _differs(path, "--seed", seed, note["seed"])
 
 
-def _differs(path: Path, where: str, asked: Any, kept: Any) -> Refused:
-    return Refused(where, f"found {shown(asked)}", f"{path} has {shown(kept)}: leave it out, or choose another --out")
+def _differs(path: Path, where: str, asked: Any, kept: Any) -> InputError:
+    return InputError(
+        where, f"found {shown(asked)}", f"{path} has {shown(kept)}: leave it out, or choose another --out"
+    )
 
 
 def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, Any]:
@@ -142,37 +146,37 @@ def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, A
     }
 
 
-def _read_note(run: Run) -> dict[str, Any]:
+def _read_note(run: RunDirectory) -> dict[str, Any]:
     """What `_note` wrote, each entry of its type."""
     note = run.experiment
     where = run.path / "experiment.json"
     for key, kind in _KEYS.items():
         if key not in note:
-            raise Refused(where, f"no {key!r}", f"needs {', '.join(_KEYS)}")
+            raise InputError(where, f"no {key!r}", f"needs {', '.join(_KEYS)}")
         if type(note[key]) is not kind:
-            raise Refused(f"{where}: {key}", f"found {note[key]!r}", f"needs {_WORDS[kind]}")
+            raise InputError(f"{where}: {key}", f"found {note[key]!r}", f"needs {_WORDS[kind]}")
     if not 0 <= note["seed"] < 2**32:
-        raise Refused(f"{where}: seed", f"found {note['seed']}", "needs 0 to 2**32 - 1")
+        raise InputError(f"{where}: seed", f"found {note['seed']}", "needs 0 to 2**32 - 1")
     return note
 
 
 _WORDS = {str: "text", int: "a whole number", dict: "an object"}
 
 
-def _experiment(run: Run, note: Mapping[str, Any]) -> Experiment:
+def _experiment(run: RunDirectory, note: Mapping[str, Any]) -> Experiment:
     """The experiment with the options it was run with, on the cards it was run with."""
     where = run.path / "experiment.json"
     name = note["experiment"]
     if name not in EXPERIMENTS:
-        raise Refused(f"{where}: experiment", f"found {name!r}", one_of(name, EXPERIMENTS))
+        raise InputError(f"{where}: experiment", f"found {name!r}", one_of(name, EXPERIMENTS))
     experiment = EXPERIMENTS[name].with_options(note["options"], f"{where}: options:")
     for option in experiment.options():
         if option not in note["options"]:
-            raise Refused(f"{where}: options", f"no {option!r}", "this run is of another version of snnlab")
+            raise InputError(f"{where}: options", f"no {option!r}", "this run is of another version of snnlab")
     digests = experiment.digests()
     for card in sorted(digests.keys() | note["cards"].keys()):
         now, then = digests.get(card, "none"), note["cards"].get(card, "none")
         if now != then:
             found = f"sha256 {now[:12]}, and {str(then)[:12]} when {run.path} was begun"
-            raise Refused(card, found, "put the card back as it was, or train into another --out")
+            raise InputError(card, found, "put the card back as it was, or train into another --out")
     return experiment

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine.adam import descend
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.common.validation import check_positive
 from snnlab.rules.rule import State
 
@@ -29,7 +29,7 @@ class Adam:
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
-                raise Refused(f"Adam.{name}", f"found {getattr(self, name)}", "needs 0 to below 1")
+                raise InputError(f"Adam.{name}", f"found {getattr(self, name)}", "needs 0 to below 1")
         check_positive(self, "epsilon")
 
     def start(self, state: State) -> None:
@@ -43,7 +43,7 @@ class Adam:
     ) -> None:
         """Move every weight against its gradient, on so many threads (None for all cores); any number does the same.
 
-        Raises Refused for gradients of another shape or precision than their weights.
+        Raises InputError for gradients of another shape or precision than their weights.
         """
         state.steps += 1
         # both corrections folded into the rate and the guard, so that no moment is divided

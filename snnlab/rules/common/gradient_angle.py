@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import BIAS
 from snnlab.rules.rule import Batch, CreditRule, State
@@ -30,12 +30,12 @@ def angle(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 def angles(rule: CreditRule, circuit: Circuit, state: State, batch: Batch) -> dict[str, float]:
     """Of every projection that learns from the batch and has a gradient, but for those of a bias.
 
-    Raises Refused for what is asked that is no number: the network has come apart.
+    Raises InputError for what is asked that is no number: the network has come apart.
     """
     asked, steepest = rule.updates(circuit, state, batch), rule.gradient(circuit, state, batch)
     full = [name for name in steepest if name in asked and not name.startswith(f"{BIAS}->")]
     found = {name: angle(asked[name], steepest[name]) for name in full}
     for name, degrees in found.items():
         if not np.isfinite(degrees):
-            raise Refused(f"update of {name}", "not finite any more", "a smaller rate of learning may help")
+            raise InputError(f"update of {name}", "not finite any more", "a smaller rate of learning may help")
     return found

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 Decay = Literal["none", "sqrt", "cosine", "late"]
 
@@ -37,9 +37,9 @@ def compounded(factors: Sequence[float], turns: Sequence[int], epoch: int) -> fl
 
 
 def check_compounded(factors: Sequence[float], turns: Sequence[int], rule: str) -> None:
-    """Raises Refused, naming fields `falling` and `turns` of the rule, for what `compounded` cannot take."""
+    """Raises InputError, naming fields `falling` and `turns` of the rule, for what `compounded` cannot take."""
     if not factors or not all(0 < factor <= 1 for factor in factors):
-        raise Refused(f"{rule}.falling", f"found {tuple(factors)}", "needs factors above 0, and 1 at most")
+        raise InputError(f"{rule}.falling", f"found {tuple(factors)}", "needs factors above 0, and 1 at most")
     if len(turns) != len(factors) - 1 or any(b <= a for a, b in zip([0, *turns], turns, strict=False)):
         right = f"needs a number of epochs for each of `falling` but the first, {len(factors) - 1} that rise from 1 on"
-        raise Refused(f"{rule}.turns", f"found {tuple(turns)}", right)
+        raise InputError(f"{rule}.turns", f"found {tuple(turns)}", right)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
 from snnlab.networks.mlp import FUNCTIONS
 
@@ -56,10 +56,10 @@ _KNOWN = {
 
 
 def transfer(population: Population) -> Transfer:
-    """What makes the rate of its cells. Raises Refused for a function that is not one of FUNCTIONS."""
+    """What makes the rate of its cells. Raises InputError for a function that is not one of FUNCTIONS."""
     found = population.cell.functions.get("phi")
     for name, expression in FUNCTIONS.items():
         if found is not None and found.expression == expression:
             return _KNOWN[name]
     right = f"needs phi(x) as one of {', '.join(FUNCTIONS)}"
-    raise Refused(f"population {population.name!r}", f"rates by {found}" if found else "no function phi", right)
+    raise InputError(f"population {population.name!r}", f"rates by {found}" if found else "no function phi", right)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snnlab.brian.equations import seconds, si
 from snnlab.engine.rate.dense import heard
 from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.corinfomax import RATES, SLOWING, InfoMax
 from snnlab.networks.microcircuit import INPUT
@@ -89,14 +89,14 @@ class Body:
 
 @lru_cache(maxsize=8)
 def body(circuit: Circuit, rule: str) -> Body:
-    """What `rule` needs to know of the circuit. Raises Refused for one that is no InfoMax."""
+    """What `rule` needs to know of the circuit. Raises InputError for one that is no InfoMax."""
     names = [node.name for node in circuit.nodes]
     layers = tuple(layers_up(circuit)[1])
     kinds = ["corinfomax_hidden"] * (len(layers) - 1) + ["corinfomax_output"]
     cells = {one.name: one.cell.id for one in circuit.populations}
     if len(layers) < 2 or INPUT not in names or [cells.get(name) for name in layers] != kinds:
         found = ", ".join(f"{name} ({cells[name]})" if name in cells else name for name in names)
-        raise Refused(f"{rule}: circuit", f"of {found}", f"needs the rate cells of a network of {InfoMax.__name__}")
+        raise InputError(f"{rule}: circuit", f"of {found}", f"needs the rate cells of a network of {InfoMax.__name__}")
     populations = [circuit.population(name) for name in layers]
     dt = seconds(circuit.dt, "circuit: dt")
     multipliers = [f"multiplier{k}" for k in range(1, len(layers) + 1) if f"multiplier{k}" in names]
@@ -115,7 +115,7 @@ def body(circuit: Circuit, rule: str) -> Body:
 
 
 def check_steps(body: Body) -> None:
-    """Raises Refused for steps that take a silent cell further from where it is going than it was.
+    """Raises InputError for steps that take a silent cell further from where it is going than it was.
 
     Below 0 a soma has conductances alone, and its own rate gives nothing back: Euler's method multiplies its distance
     by 1 - mu (leak + 2/epsilon), at the output by 1 - mu (leak + 1/epsilon + 1).
@@ -123,7 +123,7 @@ def check_steps(body: Body) -> None:
     fastest = body.leak + max(2 / body.epsilon, 1 / body.epsilon + 1)
     if body.mu >= 2 / fastest:
         right = f"needs less than {2 / fastest:.4g}, from which on the potential of a silent cell grows in every step"
-        raise Refused("network.mu", f"found {body.mu:g}", right)
+        raise InputError("network.mu", f"found {body.mu:g}", right)
 
 
 def drive(body: Body, weights: Mapping[str, Values], seen: Values, threads: int | None) -> Values:
@@ -176,11 +176,11 @@ def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> T
 
 
 def _common(populations: list[Population], name: str, unit: str) -> float:
-    """The parameter that all layers are to have alike. Raises Refused where they have not."""
+    """The parameter that all layers are to have alike. Raises InputError where they have not."""
     found = {one.name: _number(one, name, unit) for one in populations}
     if len(set(found.values())) > 1:
         said = ", ".join(f"{layer} {value:g}" for layer, value in found.items())
-        raise Refused(f"circuit: {name}", f"found {said}", "needs one for all layers")
+        raise InputError(f"circuit: {name}", f"found {said}", "needs one for all layers")
     return found[populations[0].name]
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from snnlab.engine import Precision
 from snnlab.engine.rate.dense import Change, changed, heard, products
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding
 from snnlab.rules.common.gradient_angle import angle
@@ -41,7 +41,7 @@ from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.corinfomax.relaxation import Body, Rest
 from snnlab.rules.corinfomax.unrolled import descent
 from snnlab.rules.rate.forward import check_classes, each, scored, targets
-from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
 
 _NAME = "CorInfoMax"
 _SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of the batch
@@ -62,7 +62,7 @@ class CorInfoMax:
     precision  of weights and rates: "float32" or "float64"
     threads    None for all cores; what is learned does not depend on it
 
-    Raises Refused for options that mean nothing.
+    Raises InputError for options that mean nothing.
     """
 
     forward: tuple[float, ...] = (1.0, 0.7)
@@ -81,9 +81,9 @@ class CorInfoMax:
         check_compounded(self.falling, self.turns, _NAME)
         for name in ("free", "nudged"):
             if getattr(self, name) < 1:
-                raise Refused(f"{_NAME}.{name}", f"found {getattr(self, name)}", "needs at least one step")
+                raise InputError(f"{_NAME}.{name}", f"found {getattr(self, name)}", "needs at least one step")
         if not 0 < self.nudge < float("inf"):
-            raise Refused(f"{_NAME}.nudge", f"found {self.nudge}", "needs a strength above 0; its sign is drawn")
+            raise InputError(f"{_NAME}.nudge", f"found {self.nudge}", "needs a strength above 0; its sign is drawn")
         check_one_of(self, precision=Precision)
 
     @property
@@ -108,7 +108,7 @@ class CorInfoMax:
         each(self.backward, len(body.layers) - 1, "backward")
         relaxation.check_steps(body)
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         body = relaxation.body(circuit, _NAME)
         found, free, wanted = self._asked(circuit, state, batch, batch.epoch)
         changed(list(found.values()), threads=self.threads)
@@ -127,14 +127,14 @@ class CorInfoMax:
             return {}
         return descent(body, state.weights, *self._given(circuit, body, batch), self.free)
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         body = relaxation.body(circuit, _NAME)
         seen = steady(inputs, _NAME).astype(self.precision, copy=False)
         below = relaxation.drive(body, state.weights, seen, self.threads)
         rates = relaxation.settled(body, state.weights, below, self.free, threads=self.threads).r
         activity = dict(zip(body.layers, rates, strict=True))
         crossed = (*body.forward, *body.backward, *body.beside)
-        return Answer(rates[-1], rates[-1].argmax(axis=1), activity, crossed, settling=self.free)
+        return Prediction(rates[-1], rates[-1].argmax(axis=1), activity, crossed, settling=self.free)
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, epoch: int

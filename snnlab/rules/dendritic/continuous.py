@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.equations import seconds, si, whole_steps
-from snnlab.data.rates import Rates
+from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording, Trace
 from snnlab.engine import Precision, Running, run_rates
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Projection
 from snnlab.networks.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rules.common import seeding
@@ -34,7 +34,7 @@ from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.passes import Start
 from snnlab.rules.dendritic.teacher import Labelled, Teacher
 from snnlab.rules.rate import forward
-from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
 
 _NAME = "dendritic error"
 _WEIGHT = "w"
@@ -64,7 +64,7 @@ class Dendritic:
     precision         of the circuit: "float32" or "float64"
     threads           None for all cores; what is learned does not depend on it
 
-    Raises Refused for options that mean nothing.
+    Raises InputError for options that mean nothing.
     """
 
     teacher: Teacher = field(default_factory=Labelled)
@@ -88,10 +88,10 @@ class Dendritic:
         check_not_negative(self, *speeds, "lag", "spread", "top_down_spread", "ease")
         for name in ("smoothed", "lasts", "settles"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise Refused(f"Dendritic.{name}", f"found {getattr(self, name)}", "needs seconds, above 0")
+                raise InputError(f"Dendritic.{name}", f"found {getattr(self, name)}", "needs seconds, above 0")
         if self.lag >= self.lasts:
             found = f"found {self.lag}, and samples of {self.lasts} s"
-            raise Refused("Dendritic.lag", found, "needs less, or nothing is learned")
+            raise InputError("Dendritic.lag", found, "needs less, or nothing is learned")
         check_one_of(self, start=Start, precision=Precision)
 
     @property
@@ -118,9 +118,9 @@ class Dendritic:
         forward.each(self.bottom_up, len(body.layers), "bottom_up")
         self.teacher.check(circuit[OUTPUT].size, classes, body.transfer)
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         if batch.weights is not None:
-            raise Refused("boosting", "samples that count more than others", "the circuit learns from all alike: 0")
+            raise InputError("boosting", "samples that count more than others", "the circuit learns from all alike: 0")
         dt = seconds(circuit.dt, "circuit: dt")
         steps = whole_steps(self.lasts, dt, "rule.lasts")
         learn = np.arange(steps) >= (whole_steps(self.lag, dt, "rule.lag") if self.lag else 0)
@@ -140,14 +140,14 @@ class Dendritic:
         for name, values in response.running.synapses.items():
             state.weights[name], state.memory[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
         state.steps += 1
-        right = self.teacher.decide(self._taught(state), seen, said, phi) == batch.labels
-        return state, Score(float(np.square(said - wanted).sum(axis=1).mean()), right, 0)
+        right = self.teacher.classify(self._taught(state), seen, said, phi) == batch.labels
+        return state, BatchMetrics(float(np.square(said - wanted).sum(axis=1).mean()), right, 0)
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).transfer
         activity = self._said(circuit, state, seen)
-        labels = self.teacher.decide(self._taught(state), seen, activity[OUTPUT], phi)
-        return Answer(activity[OUTPUT], labels, activity, settling=self._steps(circuit))
+        labels = self.teacher.classify(self._taught(state), seen, activity[OUTPUT], phi)
+        return Prediction(activity[OUTPUT], labels, activity, settling=self._steps(circuit))
 
     def _steps(self, circuit: Circuit) -> int:
         """In which cells come to rest."""
@@ -170,11 +170,11 @@ class Dendritic:
                 threads=self.threads,
                 seed=seeding.kept(state, _NOISE) << 32,
             )
-        except Refused as refusal:
-            if not (state.steps and refusal.where.startswith("states of")):
+        except InputError as refusal:
+            if not (state.steps and refusal.field.startswith("states of")):
                 raise
             right = "learn more slowly: weights have come too far"
-            raise Refused(refusal.where, refusal.found, right) from refusal
+            raise InputError(refusal.field, refusal.problem, right) from refusal
         return {name: response.means[name][rate] for name, rate in rates.items()}
 
     def recording(self, circuit: Circuit, state: State, inputs: Inputs, labels: NDArray[np.int64]) -> Recording:
@@ -187,7 +187,7 @@ class Dendritic:
         each = whole_steps(self.settles, dt, "rule.settles")
         wanted = self.teacher.rates(self._taught(state), seen, labels, circuit[OUTPUT].size, phi)
         told = _told(circuit, seen, phi.inverse(wanted), nudge=1.0)
-        told[NUDGE] = Rates(np.array([[[0.0], [1.0]]]))
+        told[NUDGE] = RateInput(np.array([[[0.0], [1.0]]]))
         variables = {
             one.name: [line.name for line in one.cell.equations if line.unit == "1"] for one in circuit.populations
         }
@@ -240,12 +240,12 @@ def quiet(circuit: Circuit) -> Circuit:
     return replace(circuit, nodes=tuple(silent.get(node.name, node) for node in circuit.nodes))
 
 
-def _told(circuit: Circuit, seen: Values, wanted: Values, nudge: float) -> dict[str, Rates]:
+def _told(circuit: Circuit, seen: Values, wanted: Values, nudge: float) -> dict[str, RateInput]:
     """What the sources say: the samples, the potentials that the teacher wants, and whether it pulls."""
     ones = np.ones((len(seen), 1))
     said = {INPUT: seen, TARGET: np.asarray(wanted), NUDGE: nudge * ones, BIAS: ones}
     known = {source.name for source in circuit.sources}
-    return {name: Rates.steady(values) for name, values in said.items() if name in known}
+    return {name: RateInput.steady(values) for name, values in said.items() if name in known}
 
 
 def _running(state: State) -> Running:

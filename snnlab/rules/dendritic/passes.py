@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import INPUT, OUTPUT
 from snnlab.rules.common.transfer import Transfer, Values, transfer
@@ -77,11 +77,11 @@ class Anatomy:
 
 @lru_cache(maxsize=8)
 def anatomy(circuit: Circuit, rule: str) -> Anatomy:
-    """What `rule` needs to know of the circuit. Raises Refused for one that is no microcircuit, or never settles."""
+    """What `rule` needs to know of the circuit. Raises InputError for one that is no microcircuit, or never settles."""
     names = {node.name for node in circuit.nodes}
     heard, found = layers_up(circuit)
     if len(found) < 2 or not {INPUT, OUTPUT, *(f"inter{k}" for k in range(1, len(found)))} <= names:
-        raise Refused(f"{rule}: circuit", f"of {', '.join(sorted(names))}", "needs a dendritic microcircuit")
+        raise InputError(f"{rule}: circuit", f"of {', '.join(sorted(names))}", "needs a dendritic microcircuit")
     layers = []
     for k, (below, name) in enumerate(zip(heard, found, strict=True), start=1):
         if name == OUTPUT:
@@ -101,11 +101,11 @@ def _mix(circuit: Circuit, name: str, own: str, above: str, *, leaves: bool) -> 
 
 
 def check_rates(phi: Transfer, where: str, **wanted: float) -> None:
-    """Raises Refused for a rate that no potential leads to, named by its option below `where`."""
+    """Raises InputError for a rate that no potential leads to, named by its option below `where`."""
     for name, rate in wanted.items():
         if not phi.lowest < rate < phi.highest:
             right = f"needs a rate that cells can have, above {phi.lowest:g} and below {phi.highest:g}"
-            raise Refused(f"{where}.{name}", f"found {rate}", right)
+            raise InputError(f"{where}.{name}", f"found {rate}", right)
 
 
 def pairs(body: Anatomy) -> list[tuple[Layer, Layer]]:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.rules.common.transfer import Transfer, Values
 from snnlab.rules.dendritic.passes import check_rates
 from snnlab.rules.rate.forward import targets
@@ -30,12 +30,12 @@ class Teacher(Protocol):
         """What it is, once and for all: kept in a State's memory."""
 
     def check(self, outputs: int, classes: int, phi: Transfer) -> None:
-        """Raises Refused where samples of so many classes cannot be answered, or by no rate that cells can have."""
+        """Raises InputError where samples of so many classes cannot be answered, or by no rate that cells can have."""
 
     def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
         """The rates wanted (samples, outputs) for rates of the input (samples, inputs)."""
 
-    def decide(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
+    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
         """The class chosen (samples,) where the output says these rates (samples, outputs)."""
 
 
@@ -46,7 +46,7 @@ class Labelled:
     low   rate wanted of all outputs but that of the class
     high  rate wanted of the output of the class
 
-    Raises Refused for rates that are not in this order.
+    Raises InputError for rates that are not in this order.
     """
 
     low: float = 0.1
@@ -54,7 +54,7 @@ class Labelled:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise Refused("rule.teacher.high", f"found {self.high}", f"needs more than {self.low}, the others' rate")
+            raise InputError("rule.teacher.high", f"found {self.high}", f"needs more than {self.low}, the others' rate")
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -65,13 +65,15 @@ class Labelled:
 
     def check(self, outputs: int, classes: int, phi: Transfer) -> None:
         if outputs != classes:
-            raise Refused("rule.teacher", f"{outputs} outputs, and samples of {classes} classes", "needs one for each")
+            raise InputError(
+                "rule.teacher", f"{outputs} outputs, and samples of {classes} classes", "needs one for each"
+            )
         check_rates(phi, "rule.teacher", low=self.low, high=self.high)
 
     def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
         return targets(labels, (len(seen), outputs), self.low, self.high)
 
-    def decide(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
+    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
         return np.asarray(said.argmax(axis=1), dtype=np.int64)
 
 
@@ -83,7 +85,7 @@ class Network:
     gains   a and b in the teacher's phi(b W2 phi(a W1 r))
     enough  an answer is of class 0, met, where its squared error summed over the outputs is below this, else of class 1
 
-    Raises Refused for no neurons, and for gains and errors that are not above 0.
+    Raises InputError for no neurons, and for gains and errors that are not above 0.
     """
 
     hidden: int = 20
@@ -92,10 +94,10 @@ class Network:
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
-            raise Refused("rule.teacher.hidden", f"found {self.hidden}", "needs at least 1 neuron")
+            raise InputError("rule.teacher.hidden", f"found {self.hidden}", "needs at least 1 neuron")
         if len(self.gains) != 2 or not all(0 < value < float("inf") for value in (*self.gains, self.enough)):
             found = f"found gains {self.gains} and enough {self.enough}"
-            raise Refused("rule.teacher", found, "needs two gains and an error, all above 0 and finite")
+            raise InputError("rule.teacher", found, "needs two gains and an error, all above 0 and finite")
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -107,13 +109,13 @@ class Network:
 
     def check(self, outputs: int, classes: int, phi: Transfer) -> None:
         if classes != 2:
-            raise Refused("rule.teacher", f"samples of {classes} classes", "needs two: what was met, and missed")
+            raise InputError("rule.teacher", f"samples of {classes} classes", "needs two: what was met, and missed")
 
     def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
         first, second = self.gains
         hidden = phi.rate(first * (seen.astype(np.float64) @ drawn["weights1"]))
         return phi.rate(second * (hidden @ drawn["weights2"]))
 
-    def decide(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
+    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
         wanted = self.rates(drawn, seen, np.zeros(len(said), dtype=np.int64), said.shape[1], phi)
         return np.where(np.square(said - wanted).sum(axis=1) < self.enough, 0, 1)

@@ -47,7 +47,7 @@ from snnlab.rules.dendritic.passes import Anatomy, Start
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.forward import with_bias
-from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
 
 _NAME = "the two-sweep rule"
 
@@ -92,7 +92,7 @@ class TwoSweep:
     precision        of weights and potentials: "float32" or "float64"
     threads          None for all cores; what is learned does not depend on it
 
-    Raises Refused for options that mean nothing.
+    Raises InputError for options that mean nothing.
     """
 
     rate: float = 1e-3
@@ -132,7 +132,7 @@ class TwoSweep:
         forward.check_classes(circuit, classes)
         passes.check_rates(passes.anatomy(circuit, _NAME).transfer, "rule", low=self.low, high=self.high)
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
         changed(list(found.values()), threads=self.threads)
         state.steps += 1
@@ -157,7 +157,7 @@ class TwoSweep:
         counts = np.ones(len(seen)) if batch.weights is None else batch.weights
         return self.changes(body, state, swept, counts, eased), swept, wanted
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         return forward.answer(passes.anatomy(circuit, _NAME).way, state, steady(inputs, _NAME), self.threads)
 
     def on(self, threads: int | None) -> Self:

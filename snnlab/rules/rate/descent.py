@@ -22,7 +22,7 @@ from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
-from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
 
 Initial = Literal["uniform", "glorot", "he"]
 
@@ -51,7 +51,7 @@ class Descent(ABC):
     precision     of weights and rates: "float32" or "float64"
     threads       None for all cores; what is learned does not depend on it
 
-    Raises Refused for options that mean nothing.
+    Raises InputError for options that mean nothing.
     """
 
     title: ClassVar[str] = "descent"
@@ -114,7 +114,7 @@ class Descent(ABC):
         forward.check_settles(circuit)
         forward.check_classes(circuit, classes)
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         way = way_up(circuit, self.title)
         rates, wanted, error = self._errors(way, state, batch)
         eta = decayed(self.rate, self.decay, batch.epoch, batch.epochs)
@@ -149,7 +149,7 @@ class Descent(ABC):
         counts = 1.0 if batch.weights is None else batch.weights[:, None].astype(self.precision)
         return rates, wanted, counts * (wanted - rates[-1])
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         return forward.answer(way_up(circuit, self.title), state, steady(inputs, self.title), self.threads)
 
     def on(self, threads: int | None) -> Self:

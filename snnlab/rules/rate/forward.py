@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from snnlab.brian.equations import si
 from snnlab.engine.rate import dense
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Source
 from snnlab.networks.microcircuit import AFFERENT, BIAS, INPUT, OUTPUT
 from snnlab.rules.common.transfer import Transfer, Values, transfer
-from snnlab.rules.rule import Answer, Score, State
+from snnlab.rules.rule import BatchMetrics, Prediction, State
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Forward:
 def way_up(circuit: Circuit, rule: str) -> Forward:
     """The way up of the circuit that `rule` is asked of.
 
-    Raises Refused for a circuit without one: of other names, of cells that fire or have no basal dendrite.
+    Raises InputError for a circuit without one: of other names, of cells that fire or have no basal dendrite.
     """
     names = {node.name for node in circuit.nodes}
     known = {projection.name for projection in circuit.projections}
@@ -67,13 +67,13 @@ def way_up(circuit: Circuit, rule: str) -> Forward:
     links = [(f"{pre}->{name}.basal", name) for pre, name in zip(below, layers, strict=True)]
     if not {basal for basal, _ in links} <= known:
         right = "needs layers of rate cells, or a dendritic microcircuit"
-        raise Refused(f"{rule}: circuit", f"of {', '.join(sorted(names))}", right)
+        raise InputError(f"{rule}: circuit", f"of {', '.join(sorted(names))}", right)
     found = []
     for basal, name in links:
         population = cells(circuit, name)
         if population.cell.threshold:
             right = "needs cells that are heard by a rate; of two streams, network.spiking=false"
-            raise Refused(f"{rule}: {name!r}", "cells that fire", right)
+            raise InputError(f"{rule}: {name!r}", "cells that fire", right)
         found.append(Link(name, basal, _gain(population), transfer(population)))
     return Forward(tuple(found), BIAS in names)
 
@@ -86,18 +86,18 @@ def layers_up(circuit: Circuit) -> tuple[list[str], list[str]]:
 
 
 def cells(circuit: Circuit, name: str) -> Population:
-    """The population of this name. Raises Refused for a source."""
+    """The population of this name. Raises InputError for a source."""
     node = circuit[name]
     if isinstance(node, Source):
-        raise Refused(f"circuit: {name!r}", "a source", "needs cells that are heard by a rate")
+        raise InputError(f"circuit: {name!r}", "a source", "needs cells that are heard by a rate")
     return node
 
 
 def number(population: Population, name: str, unit: str) -> float:
-    """A parameter in SI units. Raises Refused for a card that has none of this name."""
+    """A parameter in SI units. Raises InputError for a card that has none of this name."""
     card = population.cell
     if name not in card.parameters:
-        raise Refused(f"population {population.name!r}", f"no {name} on {card.path}", "needs a microcircuit's cells")
+        raise InputError(f"population {population.name!r}", f"no {name} on {card.path}", "needs a microcircuit's cells")
     return si(population.parameters.get(name, card.parameters[name]), unit, f"{population.name}: {name}")
 
 
@@ -135,56 +135,60 @@ def with_bias(name: str) -> str:
     return f"{BIAS}->{name.partition('->')[2]}"
 
 
-def answer(way: Forward, state: State, seen: Values, threads: int | None) -> Answer:
+def answer(way: Forward, state: State, seen: Values, threads: int | None) -> Prediction:
     """What the way up says of rates of the input (samples, inputs): the class whose cell has the highest rate."""
     precision = state.weights[way.links[0].basal].dtype
     _, rates = up(way, state.weights, seen.astype(precision, copy=False), threads)
     activity = {link.name: rate for link, rate in zip(way.links, rates[1:], strict=True)}
     if way.bias:
         activity[BIAS] = np.ones((len(seen), 1), dtype=precision)
-    return Answer(rates[-1], rates[-1].argmax(axis=1), activity, tuple(way.names))
+    return Prediction(rates[-1], rates[-1].argmax(axis=1), activity, tuple(way.names))
 
 
 def check_settles(circuit: Circuit) -> None:
-    """Raises Refused for cells with noise or that run ahead of themselves, as a steady state has neither."""
+    """Raises InputError for cells with noise or that run ahead of themselves, as a steady state has neither."""
     for population in circuit.populations:
         # first, for an afferent has this and no noise of its own
         if "tau_r" in population.cell.parameters:
-            raise Refused("network.latent", "found true", "needs false: a steady state takes no time to hurry through")
+            raise InputError(
+                "network.latent", "found true", "needs false: a steady state takes no time to hurry through"
+            )
         if "sigma" in population.cell.parameters and number(population, "sigma", "hertz**0.5"):
-            raise Refused("network.noise", "found some", "needs 0: a steady state has no noise")
+            raise InputError("network.noise", "found some", "needs 0: a steady state has no noise")
 
 
 def check_classes(circuit: Circuit, classes: int) -> None:
-    """Raises Refused unless there is an output for each class."""
+    """Raises InputError unless there is an output for each class."""
     outputs = cells(circuit, OUTPUT).size
     if outputs != classes:
-        raise Refused("network", f"{outputs} outputs, and samples of {classes} classes", "needs one for each")
+        raise InputError("network", f"{outputs} outputs, and samples of {classes} classes", "needs one for each")
 
 
 def targets(labels: NDArray[np.int64], shape: tuple[int, int], low: float, high: float) -> NDArray[np.float64]:
     """The rates wanted of the output (samples, classes): `high` of the label's cell and `low` of the others.
 
-    Raises Refused for labels that are none.
+    Raises InputError for labels that are none.
     """
     samples, classes = shape
     if labels.dtype.kind not in "iu" or labels.shape != (samples,):
-        raise Refused("batch", f"labels of {labels.dtype} {labels.shape}", f"needs int64 ({samples},)")
+        raise InputError("batch", f"labels of {labels.dtype} {labels.shape}", f"needs int64 ({samples},)")
     if not 0 <= labels.min() <= labels.max() < classes:
-        raise Refused("batch", f"labels {labels.min()} to {labels.max()}", f"needs labels from 0 to {classes - 1}")
+        raise InputError("batch", f"labels {labels.min()} to {labels.max()}", f"needs labels from 0 to {classes - 1}")
     wanted = np.full(shape, low)
     wanted[np.arange(samples), labels] = high
     return wanted
 
 
-def scored(answer: Values, wanted: NDArray[np.floating], labels: NDArray[np.int64]) -> Score:
+def scored(answer: Values, wanted: NDArray[np.floating], labels: NDArray[np.int64]) -> BatchMetrics:
     """How a batch went: half the squared error of the output's rates (samples, outputs), and the labels it chose."""
     loss = 0.5 * float(np.square(answer - wanted).sum()) / len(answer)
-    return Score(loss, answer.argmax(axis=1) == labels, 0)
+    return BatchMetrics(loss, answer.argmax(axis=1) == labels, 0)
 
 
 def each(values: tuple[float, ...], layers: int, name: str) -> tuple[float, ...]:
-    """One of the values for each layer. Raises Refused for as many as there are not."""
+    """One of the values for each layer. Raises InputError for as many as there are not."""
     if len(values) not in (1, layers):
-        raise Refused(f"rule.{name}", f"found {len(values)} numbers", f"needs one, or one for each of {layers} layers")
+        raise InputError(
+            f"rule.{name}", f"found {len(values)} numbers", f"needs one, or one for each of {layers} layers"
+        )
     return values * layers if len(values) == 1 else values

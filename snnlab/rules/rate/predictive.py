@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.graph import Graph, Local, Node, Values
 from snnlab.graph.graph import add
 
@@ -45,7 +45,7 @@ class Inference:
     target      what the output should have been, less what it was
     weight      of the output's error in the energy: the inverse of its variance
 
-    Raises Refused for values and parameters that are missing, and for a target that is not of the output's shape.
+    Raises InputError for values and parameters that are missing, and for a target that is not of the output's shape.
     """
 
     graph: Graph
@@ -65,7 +65,7 @@ class Inference:
         _check_there("parameters", list(self.graph.parameters), self.parameters)
         if self.target.shape != self.start[output].shape:
             found, needed = self.target.shape, self.start[output].shape
-            raise Refused("target", f"found {found}", f"needs {needed}, as the output")
+            raise InputError("target", f"found {found}", f"needs {needed}, as the output")
         self.predicted, self._values = dict(self.start), dict(self.start)
         self.moved = {}
         self._move(output, self.target)
@@ -160,7 +160,7 @@ def z_il(
                 last bit, and the work that of a backward sweep
     unlevelled  take a graph whose edges skip levels, of which the result is wrong: a control
 
-    Raises Refused for edges that skip levels, and for a target that is not of the output's shape.
+    Raises InputError for edges that skip levels, and for a target that is not of the output's shape.
     """
     found: dict[str, Values] = {}
     for inference, reached in arrivals(graph, values, parameters, target, gamma, front=front, unlevelled=unlevelled):
@@ -185,7 +185,7 @@ def arrivals(
         parent, child = graph.leaps[0]
         levels = f"level {graph.levels[child]} hears {parent!r} of level {graph.levels[parent]}"
         right = "needs one level between them: take graph.levelled()"
-        raise Refused(f"node {child!r}", levels, right)
+        raise InputError(f"node {child!r}", levels, right)
     inference = Inference(graph, values, parameters, target)
     last = max((graph.levels[node.name] for node in graph.learning), default=0)
     yield inference, graph.at(0)
@@ -212,9 +212,9 @@ def il(
     """
     _check_gamma(gamma)
     if steps < 0:
-        raise Refused("steps", f"found {steps}", "needs none, or more")
+        raise InputError("steps", f"found {steps}", "needs none, or more")
     if not 0 < weight < float("inf"):
-        raise Refused("weight", f"found {weight}", "needs a number above 0")
+        raise InputError("weight", f"found {weight}", "needs a number above 0")
     inference = Inference(graph, values, parameters, target, weight)
     for _ in range(steps):
         inference.step(gamma)
@@ -224,9 +224,11 @@ def il(
 def _check_there(kind: str, needed: list[str], given: Mapping[str, Values]) -> None:
     for name in needed:
         if name not in given:
-            raise Refused(kind, f"none of {name!r}", "needs those of Graph.forward of the same graph, levelled or not")
+            raise InputError(
+                kind, f"none of {name!r}", "needs those of Graph.forward of the same graph, levelled or not"
+            )
 
 
 def _check_gamma(gamma: float) -> None:
     if not 0 < gamma <= 1:
-        raise Refused("gamma", f"found {gamma}", "needs a number above 0 and at most 1")
+        raise InputError("gamma", f"found {gamma}", "needs a number above 0 and at most 1")

@@ -35,7 +35,7 @@ import numpy as np
 
 from snnlab.engine import one_blas_thread
 from snnlab.engine.rate.dense import Change, changed
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.two_stream import APICAL, LATERAL, TEACHING
 from snnlab.rules.common import seeding
@@ -67,7 +67,7 @@ class SelfAssembly(LayerByLayer):
         super().__post_init__()
         check_share(self, "mirror", "lateral")
         if self.draws < 1:
-            raise Refused("SelfAssembly.draws", f"found {self.draws}", "needs at least 1")
+            raise InputError("SelfAssembly.draws", f"found {self.draws}", "needs at least 1")
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -127,14 +127,14 @@ class SelfAssembly(LayerByLayer):
         changed([Change(weights, arrived, x, rate / self.draws)], threads=self.threads)
 
     def _way(self, circuit: Circuit) -> Forward:
-        """The ascending stream. Raises Refused for a circuit that has no other beside it."""
+        """The ascending stream. Raises InputError for a circuit that has no other beside it."""
         way = way_up(circuit, self.title)
         known = {one.name for one in circuit.projections}
         between = [name for k, above in enumerate(way.links[1:], start=1)
                    for name in (_lateral(k), _teaching(k), _apical(k, above))]  # fmt: skip
         if not between or not set(between) <= known:
             found = f"of {', '.join(sorted(node.name for node in circuit.nodes))}"
-            raise Refused(f"{self.title}: circuit", found, "needs two streams: TwoStreams makes them")
+            raise InputError(f"{self.title}: circuit", found, "needs two streams: TwoStreams makes them")
         return way
 
 

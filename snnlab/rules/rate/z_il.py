@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine import one_blas_thread
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.graph import Graph, Input, Local, Node, Shape
 from snnlab.graph.operation import check_many
 from snnlab.rules.common.transfer import Values
@@ -46,7 +46,7 @@ class Cells:
         weights, *bias = parameters
         if parents[0] != weights[:1] or any(one != (1, weights[1]) for one in bias):
             right = f"needs weights ({', '.join(map(str, parents[0]))}, out) and a bias (1, out)"
-            raise Refused("", f"a parent {parents[0]} for parameters {list(parameters)}", right)
+            raise InputError("", f"a parent {parents[0]} for parameters {list(parameters)}", right)
         return weights[1:]
 
     def forward(self, parents: Sequence[Array], parameters: Sequence[Array]) -> Array:
@@ -97,7 +97,7 @@ class ZIL(Descent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.gamma <= 1:
-            raise Refused("ZIL.gamma", f"found {self.gamma}", "needs a number above 0 and at most 1")
+            raise InputError("ZIL.gamma", f"found {self.gamma}", "needs a number above 0 and at most 1")
 
     def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
         graph = graph_of(way, tuple(rate.shape[1] for rate in rates))

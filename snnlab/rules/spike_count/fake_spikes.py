@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Response, pack_raster
 
 
@@ -28,7 +28,7 @@ def with_fake_spikes(
     sample, neuron = np.repeat(silent, len(steps)), np.repeat(labels[silent], len(steps))
     step = np.tile(steps, len(silent))
     before = spikes.events()
-    with_them = Spikes.from_events(
+    with_them = SpikeTrains.from_events(
         np.concatenate([before[0], sample]), np.concatenate([before[1], step]), np.concatenate([before[2], neuron]),
         samples=spikes.samples, steps=spikes.steps, size=spikes.size, dt=spikes.dt,
     )  # fmt: skip

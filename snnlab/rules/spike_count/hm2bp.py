@@ -29,16 +29,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Precision, Response
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Projection
 from snnlab.networks.weights import Convolution, Weights, backward, forward, learned
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.common.chain import chain, lateral, layer, threshold
 from snnlab.rules.common.schedule import Decay, decayed
 from snnlab.rules.common.validation import check_one_of, check_positive
-from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, spikes
 from snnlab.rules.spike_count.fake_spikes import with_fake_spikes
 from snnlab.rules.spike_count.lateral import gamma, own_psp
 from snnlab.rules.spike_count.regularisation import Penalty
@@ -71,7 +71,7 @@ class HM2BP:
     precision       of states, weights, sums and gradients: "float32" or "float64"
     threads         None for all cores; what is learned does not depend on it
 
-    Raises Refused for options that mean nothing, and as its parts do.
+    Raises InputError for options that mean nothing, and as its parts do.
     """
 
     learning_rate: float = 1e-3
@@ -93,10 +93,10 @@ class HM2BP:
         check_positive(self, "learning_rate", "spread", "kernel_spread")
         for name in ("target", "other", "margin"):
             if getattr(self, name) < 0:
-                raise Refused(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
+                raise InputError(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
         check_one_of(self, decay=Decay)
         if not 0 <= self.averaging < 1:
-            raise Refused("HM2BP.averaging", f"found {self.averaging}", "needs 0 to below 1")
+            raise InputError("HM2BP.averaging", f"found {self.averaging}", "needs 0 to below 1")
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -121,11 +121,11 @@ class HM2BP:
     def check(self, circuit: Circuit, classes: int) -> None:
         outputs = circuit.nodes[-1].size
         if outputs != classes:
-            raise Refused(
+            raise InputError(
                 "network.outputs", f"{outputs} neurons, and samples of {classes} classes", "needs one for each"
             )
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         _check_labels(batch, circuit.nodes[-1].size)
         learner = self._learner(state)
         circuit = circuit.with_weights(learner.weights)
@@ -146,18 +146,18 @@ class HM2BP:
                 weights += share * (learner.weights[name] - weights)
         fired = sum(len(response.spikes) for response in responses.values())
         loss = 0.5 * float(np.square(error).sum()) / len(error)
-        return state, Score(loss, _busiest(counts) == batch.labels, fired)
+        return state, BatchMetrics(loss, _busiest(counts) == batch.labels, fired)
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         responses = self._forward(circuit.with_weights(state.weights), spikes(inputs, _NAME))
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
-        return Answer(counts, _busiest(counts), activity)
+        return Prediction(counts, _busiest(counts), activity)
 
-    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
+    def classify(self, state: State, output: SpikeTrains) -> NDArray[np.int64]:
         return _busiest(output.counts())
 
-    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> None:
+    def wanted(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> None:
         """Counts are wanted, and no times."""
 
     def on(self, threads: int | None) -> Self:
@@ -250,7 +250,7 @@ class HM2BP:
         ones = np.ones((1, projection.weights.shape[0]), dtype=post.potential.dtype)
         return np.where(post.counts > 0, own, _SILENT_RATIO / nu * forward(projection.weights, ones))
 
-    def _forward(self, circuit: Circuit, inputs: Spikes) -> dict[str, Response]:
+    def _forward(self, circuit: Circuit, inputs: SpikeTrains) -> dict[str, Response]:
         return engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
 
 
@@ -263,10 +263,10 @@ def _check_labels(batch: Batch, classes: int) -> None:
     labels = batch.labels
     if labels.dtype.kind not in "iu" or labels.shape != (batch.inputs.samples,):
         found, right = f"labels of {labels.dtype} {labels.shape}", f"needs int64 ({batch.inputs.samples},)"
-        raise Refused("HM2-BP: batch", found, f"{right}, one for each sample")
+        raise InputError("HM2-BP: batch", found, f"{right}, one for each sample")
     if not len(labels) or not 0 <= labels.min() <= labels.max() < classes:
         found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no samples"
-        raise Refused("HM2-BP: batch", found, f"needs samples with labels from 0 to {classes - 1}")
+        raise InputError("HM2-BP: batch", found, f"needs samples with labels from 0 to {classes - 1}")
 
 
 def _send_down(

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from snnlab import engine
 from snnlab.analysis.distances import correlation
 from snnlab.brian.equations import seconds, si
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Precision
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.rules.common.chain import chain, layer
 from snnlab.rules.common.validation import check_not_negative, check_one_of
-from snnlab.rules.rule import Answer, Batch, Inputs, Score, State, spikes
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, spikes
 from snnlab.rules.spike_time.target_trains import Desired, Drawn, Paced
 
 Decision = Literal["correlation", "count"]
@@ -48,7 +48,7 @@ class Timed(ABC):
     precision    of the network: "float32" or "float64"; changes are float64
     threads      None for all cores; what is learned does not depend on it
 
-    Raises Refused for options that mean nothing.
+    Raises InputError for options that mean nothing.
     """
 
     desired: Desired = field(default_factory=Drawn)
@@ -64,11 +64,11 @@ class Timed(ABC):
     def __post_init__(self) -> None:
         check_not_negative(self, "rate", "halve_every", "ease", "spread")
         if not 0 <= self.enough <= 1:
-            raise Refused(f"{self.name}.enough", f"found {self.enough}", "needs a correlation, 0 to 1")
+            raise InputError(f"{self.name}.enough", f"found {self.enough}", "needs a correlation, 0 to 1")
         check_one_of(self, decision=Decision)
         if self.decision == "count" and not isinstance(self.desired, Paced):
             found = f"found 'count', and desired trains that are {type(self.desired).__name__}"
-            raise Refused(f"{self.name}.decision", found, "needs 'correlation', or Paced trains")
+            raise InputError(f"{self.name}.decision", found, "needs 'correlation', or Paced trains")
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -79,7 +79,9 @@ class Timed(ABC):
         return type(self).__name__
 
     @abstractmethod
-    def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
+    def changes(
+        self, circuit: Circuit, trains: Sequence[SpikeTrains], errors: Events
+    ) -> dict[str, NDArray[np.float64]]:
         """How the weights of each projection are to change, summed over the batch: name -> (pre, post).
 
         trains  the spikes of every layer, the input's first
@@ -87,14 +89,14 @@ class Timed(ABC):
         """
 
     def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        """Weights before learning, by projection. Raises Refused for a circuit that the rule is not defined on.
+        """Weights before learning, by projection. Raises InputError for a circuit that the rule is not defined on.
 
         That of a rule that is defined for one layer alone; others have their own.
         """
         layers = chain(circuit, self.name)
         if len(layers) > 1:
             found = f"{len(layers) - 1} hidden layer{'s' if len(layers) > 2 else ''}"
-            raise Refused(f"{self.name}: network.hidden", found, "needs none: it is defined for one layer")
+            raise InputError(f"{self.name}: network.hidden", found, "needs none: it is defined for one layer")
         return {layers[0].name: self.spread * rng.normal(size=layers[0].weights.shape)}
 
     def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
@@ -102,9 +104,9 @@ class Timed(ABC):
             if not isinstance(projection.weights, np.ndarray):
                 found = f"shared weights onto {projection.post}"
                 right = "needs layers with a weight for each pair, such as 50"
-                raise Refused(f"{self.name}: network.hidden", found, right)
+                raise InputError(f"{self.name}: network.hidden", found, right)
             if si(projection.delay, "second", f"{projection.name}: delay"):
-                raise Refused(f"{self.name}: {projection.name}", f"a delay of {projection.delay}", "needs none")
+                raise InputError(f"{self.name}: {projection.name}", f"a delay of {projection.delay}", "needs none")
         output = layer(circuit, circuit.nodes[-1].name, self.name)
         # before the weights, so that a seed's times are the same whatever the network and the rule
         times = self.desired.times(output.size, rng)
@@ -115,15 +117,15 @@ class Timed(ABC):
     def check(self, circuit: Circuit, classes: int) -> None:
         known = self.desired.classes(circuit.nodes[-1].size)
         if known > classes:
-            raise Refused("rule.desired", f"trains for {known} classes", f"the samples are of {classes}")
+            raise InputError("rule.desired", f"trains for {known} classes", f"the samples are of {classes}")
         if self.enough == 0 and known == 1:
             right = "needs a correlation above 0, or every answer is right"
-            raise Refused("rule.enough", "found 0, and trains for one class alone", right)
+            raise InputError("rule.enough", "found 0, and trains for one class alone", right)
         if self.enough > 0 and known == classes:
             found = f"found {self.enough}, and trains for each of the {classes} classes"
-            raise Refused("rule.enough", found, "needs 0, or samples with a class more, for what is like none")
+            raise InputError("rule.enough", found, "needs 0, or samples with a class more, for what is like none")
 
-    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, Score]:
+    def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         circuit = circuit.with_weights(state.weights)
         inputs = spikes(batch.inputs, self.name)
         trains = self._trains(circuit, inputs)
@@ -143,26 +145,26 @@ class Timed(ABC):
         for name, change in self.changes(circuit, trains, errors).items():
             state.weights[name] += (share * change).astype(self.precision)
         state.steps += 1
-        return state, Score(1 - float(alike), answer == batch.labels, sum(map(len, trains[1:])))
+        return state, BatchMetrics(1 - float(alike), answer == batch.labels, sum(map(len, trains[1:])))
 
     def _eased(self, epoch: int, alike: float) -> float:
         """What rates are multiplied by in this epoch, with outputs so much like the desired ones."""
         halved = 0.5 ** ((epoch - 1) // self.halve_every) if self.halve_every else 1.0
         return halved * (min(1.0, max(_LEAST, self.ease * (1 - alike))) if self.ease else 1.0)
 
-    def respond(self, circuit: Circuit, state: State, inputs: Inputs) -> Answer:
+    def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         trains = self._trains(circuit.with_weights(state.weights), spikes(inputs, self.name))
         activity = {node.name: one.counts().astype(np.int32) for node, one in zip(circuit.nodes, trains, strict=True)}
         activity.pop(circuit.sources[0].name)
-        return Answer(activity[circuit.nodes[-1].name], self.decide(state, trains[-1]), activity)
+        return Prediction(activity[circuit.nodes[-1].name], self.classify(state, trains[-1]), activity)
 
-    def decide(self, state: State, output: Spikes) -> NDArray[np.int64]:
+    def classify(self, state: State, output: SpikeTrains) -> NDArray[np.int64]:
         return self._busiest(output) if self.decision == "count" else self._likest(self._alike(state, output))
 
-    def _busiest(self, output: Spikes) -> NDArray[np.int64]:
+    def _busiest(self, output: SpikeTrains) -> NDArray[np.int64]:
         return output.counts().argmax(axis=1)
 
-    def _alike(self, state: State, output: Spikes) -> NDArray[np.float64]:
+    def _alike(self, state: State, output: SpikeTrains) -> NDArray[np.float64]:
         """The correlation of each sample's output with what is desired of each class (samples, classes)."""
         classes = range(self.desired.classes(output.size))
         wanted = (self.wanted(state, np.full(output.samples, label), output) for label in classes)
@@ -171,25 +173,25 @@ class Timed(ABC):
     def _likest(self, alike: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.where(alike.max(axis=1) >= self.enough, alike.argmax(axis=1), alike.shape[1])
 
-    def wanted(self, state: State, labels: NDArray[np.int64], output: Spikes) -> Spikes:
+    def wanted(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains:
         """The desired trains of samples with these labels, on the grid of the output's.
 
-        Raises Refused for a time after the end of the samples, and for a class that has none.
+        Raises InputError for a time after the end of the samples, and for a class that has none.
         """
         known = self.desired.classes(output.size)
         if labels.shape != (output.samples,) or labels.dtype.kind not in "iu":
             right = f"needs a whole number for each of the {output.samples} samples"
-            raise Refused("labels", f"{labels.dtype} of shape {labels.shape}", right)
+            raise InputError("labels", f"{labels.dtype} of shape {labels.shape}", right)
         if len(labels) and not 0 <= labels.min() <= labels.max() < known:
             found = f"trains for {known} classes, and samples of classes {labels.min()} to {labels.max()}"
-            raise Refused("rule.desired", found, f"needs samples of classes 0 to {known - 1}")
+            raise InputError("rule.desired", found, f"needs samples of classes 0 to {known - 1}")
         label, neuron, time = state.memory[_DESIRED].T
         step = np.rint(time / output.dt)
         if len(step) and step.max() >= output.steps:
             found = f"a spike at {time.max() * 1e3:g} ms, and samples of {output.duration * 1e3:g} ms"
-            raise Refused("rule.desired", found, "needs times within a sample")
+            raise InputError("rule.desired", found, "needs times within a sample")
         sample, row = np.nonzero(labels[:, None] == label)
-        return Spikes.from_events(
+        return SpikeTrains.from_events(
             sample, step[row], neuron[row],
             samples=output.samples, steps=output.steps, size=output.size, dt=output.dt,
         )  # fmt: skip
@@ -197,13 +199,13 @@ class Timed(ABC):
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
 
-    def _trains(self, circuit: Circuit, inputs: Spikes) -> list[Spikes]:
+    def _trains(self, circuit: Circuit, inputs: SpikeTrains) -> list[SpikeTrains]:
         """The spikes of every layer, the input's first."""
         found = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
         return [inputs, *(found[projection.post].spikes for projection in chain(circuit, self.name))]
 
 
-def mistakes(wanted: Spikes, fired: Spikes) -> Events:
+def mistakes(wanted: SpikeTrains, fired: SpikeTrains) -> Events:
     """e = S_des - S_out: +1 where a spike is missing, -1 where one is too many. A spike in its step is no mistake."""
     asked, given = wanted.keys(), fired.keys()
     missing, extra = np.setdiff1d(asked, given, assume_unique=True), np.setdiff1d(given, asked, assume_unique=True)
@@ -225,10 +227,10 @@ def _check_gaps(times: NDArray[np.float64], output: Population, dt: float) -> No
         first = int(np.argmax(close))
         found = f"neuron {neuron[first]:.0f} at {time[first] * 1e3:g} and {time[first + 1] * 1e3:g} ms"
         right = f"needs {max(period, 1) * dt * 1e3:g} ms between them, for which {output.name} is refractory"
-        raise Refused("rule.desired", found, right)
+        raise InputError("rule.desired", found, right)
 
 
-def _check_heard(wanted: Spikes, inputs: Spikes) -> None:
+def _check_heard(wanted: SpikeTrains, inputs: SpikeTrains) -> None:
     """Refuse a first batch in which no sample has had input when it is to answer: that is no question of weights."""
     asked, heard = (_begins(spikes) * inputs.dt * 1e3 for spikes in (wanted, inputs))
     answers = np.isfinite(asked)
@@ -236,10 +238,10 @@ def _check_heard(wanted: Spikes, inputs: Spikes) -> None:
     if answers.any() and (asked <= heard).all():
         inputs_begin = f"input from {heard.min():g} ms on" if np.isfinite(heard).any() else "no input at all"
         found = f"a spike at {asked.min():g} ms, and {inputs_begin} in the first batch"
-        raise Refused("rule.desired", found, "needs input before the first desired spike")
+        raise InputError("rule.desired", found, "needs input before the first desired spike")
 
 
-def _begins(spikes: Spikes) -> NDArray[np.float64]:
+def _begins(spikes: SpikeTrains) -> NDArray[np.float64]:
     """The step of each sample's first spike, infinite where there is none (samples,)."""
     fired = np.diff(spikes.offsets, axis=1) > 0
     return np.where(fired.any(axis=1), fired.argmax(axis=1), np.inf)

@@ -42,9 +42,9 @@ from numpy.typing import NDArray
 
 from snnlab import engine
 from snnlab.brian.equations import si
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Kernel
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain, layer
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_share
@@ -81,9 +81,9 @@ class NormAD(Timed):
         super().__post_init__()
         check_not_negative(self, "hidden_rate", "hidden_spread")
         if not math.isfinite(self.hidden_mean):
-            raise Refused("NormAD.hidden_mean", f"found {self.hidden_mean}", "needs a number")
+            raise InputError("NormAD.hidden_mean", f"found {self.hidden_mean}", "needs a number")
         if not 0 < self.tau_L < float("inf"):
-            raise Refused("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
+            raise InputError("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
         check_share(self, "floor")
         check_one_of(self, hidden=Hidden)
 
@@ -100,7 +100,9 @@ class NormAD(Timed):
                 )
         return weights
 
-    def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
+    def changes(
+        self, circuit: Circuit, trains: Sequence[SpikeTrains], errors: Events
+    ) -> dict[str, NDArray[np.float64]]:
         layers = chain(circuit, self.name)
         _check_active(trains, [projection.post for projection in layers[:-1]])
         kernels = [self.kernel(circuit, projection.post, projection.receptor) for projection in layers]
@@ -128,15 +130,15 @@ class NormAD(Timed):
     def kernel(self, circuit: Circuit, post: str, receptor: str) -> Kernel:
         """What a spike that arrives there is taken to leave on the membrane.
 
-        Raises Refused for cells without a capacitance C, and for synapses without tau_1 and tau_2.
+        Raises InputError for cells without a capacitance C, and for synapses without tau_1 and tau_2.
         """
         population = layer(circuit, post, self.name)
         found = population.receptors.get(receptor)
         if found is None or not set(_SYNAPSE) <= found.synapse.parameters.keys():
             right = "needs a synapse with tau_1 and tau_2, such as double_exponential_current"
-            raise Refused(f"{self.name}: {post}", f"no such synapse at {receptor!r}", right)
+            raise InputError(f"{self.name}: {post}", f"no such synapse at {receptor!r}", right)
         if "C" not in population.cell.parameters:
-            raise Refused(
+            raise InputError(
                 f"{self.name}: {post}", f"no capacitance C on {population.cell.path}", "needs one, as on lif_normad"
             )
         own = {**found.synapse.parameters, **found.parameters}
@@ -145,9 +147,9 @@ class NormAD(Timed):
         return Kernel(decay, rise, self.tau_L, si(capacitance, "farad", f"{post}: C"))
 
 
-def _check_active(trains: Sequence[Spikes], hidden: Sequence[str]) -> None:
+def _check_active(trains: Sequence[SpikeTrains], hidden: Sequence[str]) -> None:
     """Refuse a batch in which a hidden layer fires nowhere: only its spikes can learn, and none ever would."""
     for name, fired in zip(hidden, trains[1:], strict=False):
         if not len(fired):
             right = "a larger one wakes it, and a smaller rule.hidden_rate keeps it awake"
-            raise Refused("rule.hidden_spread", f"{name} fires no spike in a whole batch", right)
+            raise InputError("rule.hidden_spread", f"{name} fires no spike in a whole batch", right)

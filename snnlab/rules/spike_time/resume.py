@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Window
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain
 from snnlab.rules.common.validation import check_not_negative
@@ -41,10 +41,12 @@ class ReSuMe(Timed):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.tau < float("inf"):
-            raise Refused("ReSuMe.tau", f"found {self.tau}", "needs seconds, above 0")
+            raise InputError("ReSuMe.tau", f"found {self.tau}", "needs seconds, above 0")
         check_not_negative(self, "unhebbian")
 
-    def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
+    def changes(
+        self, circuit: Circuit, trains: Sequence[SpikeTrains], errors: Events
+    ) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains
         window = Window(self.tau)
         summed, _ = engine.error_products(inputs, errors, output.size, window, normalised=False, threads=self.threads)

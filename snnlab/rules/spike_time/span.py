@@ -28,9 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.spikes import Spikes
+from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain
 from snnlab.rules.spike_time.base import Timed
@@ -49,9 +49,11 @@ class SPAN(Timed):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.tau < float("inf"):
-            raise Refused("SPAN.tau", f"found {self.tau}", "needs seconds, above 0")
+            raise InputError("SPAN.tau", f"found {self.tau}", "needs seconds, above 0")
 
-    def changes(self, circuit: Circuit, trains: Sequence[Spikes], errors: Events) -> dict[str, NDArray[np.float64]]:
+    def changes(
+        self, circuit: Circuit, trains: Sequence[SpikeTrains], errors: Events
+    ) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains
         summed = np.zeros((inputs.size, output.size))
         for number in range(inputs.samples):

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.errors import Refused
+from snnlab.errors import InputError
 
 _FEWEST, _MOST = 0.01, 1e6  # spikes in a train, on average
 _ROUNDED = 1e-9  # of an interval
@@ -35,7 +35,7 @@ class Paced:
     every  seconds from one to the next
     last   seconds after which there is none
 
-    Raises Refused for times that are not in this order, and for more than a million spikes.
+    Raises InputError for times that are not in this order, and for more than a million spikes.
     """
 
     first: float = 10e-3
@@ -45,10 +45,10 @@ class Paced:
     def __post_init__(self) -> None:
         _check_span("Paced", self.first, self.last)
         if not 0 < self.every < math.inf:
-            raise Refused("Paced.every", f"found {self.every}", "needs seconds, above 0")
+            raise InputError("Paced.every", f"found {self.every}", "needs seconds, above 0")
         if self.last - self.first > _MOST * self.every:
             found = f"found {self.every}, and {self.last - self.first:g} s to fire in"
-            raise Refused("Paced.every", found, f"needs at most {_MOST:,.0f} spikes")
+            raise InputError("Paced.every", found, f"needs at most {_MOST:,.0f} spikes")
 
     def classes(self, outputs: int) -> int:
         """One for each output neuron."""
@@ -68,14 +68,14 @@ class Marked:
 
     at  seconds, when they fire
 
-    Raises Refused for a time that is not above 0.
+    Raises InputError for a time that is not above 0.
     """
 
     at: float = 80e-3
 
     def __post_init__(self) -> None:
         if not 0 < self.at < math.inf:
-            raise Refused("Marked.at", f"found {self.at}", "needs seconds, above 0")
+            raise InputError("Marked.at", f"found {self.at}", "needs seconds, above 0")
 
     def classes(self, outputs: int) -> int:
         """Two."""
@@ -99,8 +99,8 @@ class Drawn:
     Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every
     train has one spike at least: one that was drawn without is drawn again.
 
-    Raises Refused for times that are not in this order, for a gap that leaves no room at this rate, and for a rate by
-    which hardly any train would have a spike, or one of them more than a million.
+    Raises InputError for times that are not in this order, for a gap that leaves no room at this rate, and for a rate
+    by which hardly any train would have a spike, or one of them more than a million.
     """
 
     patterns: int = 1
@@ -112,13 +112,13 @@ class Drawn:
     def __post_init__(self) -> None:
         _check_span("Drawn", self.first, self.last)
         if type(self.patterns) is not int or self.patterns < 1:
-            raise Refused("Drawn.patterns", f"found {self.patterns!r}", "needs a whole number, at least 1")
+            raise InputError("Drawn.patterns", f"found {self.patterns!r}", "needs a whole number, at least 1")
         span = self.last - self.first
         if not _FEWEST <= self.rate * span <= _MOST:
             right = f"needs {_FEWEST / span:g} to {_MOST / span:g} spikes per second"
-            raise Refused("Drawn.rate", f"found {self.rate}, and {span:g} s to fire in", right)
+            raise InputError("Drawn.rate", f"found {self.rate}, and {span:g} s to fire in", right)
         if not 0 <= self.gap < 1 / self.rate:
-            raise Refused("Drawn.gap", f"found {self.gap}", f"needs 0 to below {1 / self.rate:g}, the mean interval")
+            raise InputError("Drawn.gap", f"found {self.gap}", f"needs 0 to below {1 / self.rate:g}, the mean interval")
 
     def classes(self, outputs: int) -> int:
         """As many as there are patterns."""
@@ -146,6 +146,6 @@ class Drawn:
 
 def _check_span(kind: str, first: float, last: float) -> None:
     if not 0 < first < math.inf:
-        raise Refused(f"{kind}.first", f"found {first}", "needs seconds, above 0")
+        raise InputError(f"{kind}.first", f"found {first}", "needs seconds, above 0")
     if not first < last < math.inf:
-        raise Refused(f"{kind}.last", f"found {last}", f"needs seconds, above {kind}.first, {first}")
+        raise InputError(f"{kind}.last", f"found {last}", f"needs seconds, above {kind}.first, {first}")
