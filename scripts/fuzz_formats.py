@@ -244,7 +244,7 @@ def cache_starts():
         fires[4, 3] |= bool(full)
         spikes = SpikeTrains.from_dense(fires, GRID.dt)
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, SNNLAB_CACHE=folder):
-            spike_cache.pack(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
+            spike_cache.cached_spikes(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
             starts.append(next(Path(folder, "packed").iterdir()).read_bytes())
     return starts
 
@@ -255,7 +255,7 @@ def cache_key():
 
 
 def cache_read(path):
-    spikes = spike_cache.unpack(path, SOURCE, GRID, cache_key()).spikes()
+    spikes = spike_cache.read_cached(path, SOURCE, GRID, cache_key()).spikes()
     ids, begins = spikes.ids.tolist(), spikes.offsets.tolist()
     return [[ids[of:of_next] for of, of_next in zip(row, row[1:], strict=False)] for row in begins]
 

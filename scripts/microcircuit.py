@@ -26,8 +26,8 @@ def main():
     teacher = np.ones(options.seconds)
     teacher[[0, -1]] = 0
     inputs = {
-        "input": RateInput.steady(rng.uniform(size=(1, 30))),
-        "target": RateInput.steady(np.log(wanted / (1 - wanted))[None]),  # as a potential
+        "input": RateInput.constant(rng.uniform(size=(1, 30))),
+        "target": RateInput.constant(np.log(wanted / (1 - wanted))[None]),  # as a potential
         "nudge": RateInput(teacher[None, :, None]),
     }
     record = {"output": ["r", "u"], "hidden1": ["u", "v_B", "v_A"]}

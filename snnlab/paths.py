@@ -13,25 +13,25 @@ from snnlab.errors import InputError
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def cache_place() -> Path:
+def cache_path() -> Path:
     """Where things are kept that can be made again: $SNNLAB_CACHE, or the user's cache folder; it need not exist."""
     return Path(os.environ.get("SNNLAB_CACHE") or platformdirs.user_cache_dir("snnlab")).expanduser()
 
 
 def cache_folder() -> Path:
-    """The folder of things that can be made again, see `cache_place`. Made if missing.
+    """The folder of things that can be made again, see `cache_path`. Made if missing.
 
     Raises InputError where it cannot be made.
     """
-    folder = cache_place()
+    folder = cache_path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise no_cache(folder, error) from error
+        raise cache_error(folder, error) from error
     return folder
 
 
-def no_cache(folder: Path, error: OSError) -> InputError:
+def cache_error(folder: Path, error: OSError) -> InputError:
     """The refusal of a cache folder that could not be made, written or read."""
     reason = error.strerror or str(error)
     if error.errno in _NO_ROOM:

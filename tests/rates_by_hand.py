@@ -129,6 +129,6 @@ def run(network, circuit, rates, steps, learn=None, factor=1.0):
     now = begin(network, circuit, next(iter(rates.values())).samples)
     seen = []
     for t in range(steps):
-        said = {name: one.values[:, t // one.steps_per_stretch(steps)] for name, one in rates.items()}
+        said = {name: one.values[:, t // one.steps_per_segment(steps)] for name, one in rates.items()}
         seen.append(step(now, said, True if learn is None else bool(learn[t]), factor))
     return now, seen

@@ -45,8 +45,8 @@ def told(seen: Values, outputs: int, wanted: Values | None = None) -> dict[str, 
     """
     goals = np.zeros((len(seen), outputs)) if wanted is None else wanted
     pulls = np.full((len(seen), 1), 0.0 if wanted is None else 1.0)
-    shown = RateInput(seen) if seen.ndim == 3 else RateInput.steady(seen)
-    return {"input": shown, "target": RateInput.steady(goals), "nudge": RateInput.steady(pulls)}
+    shown = RateInput(seen) if seen.ndim == 3 else RateInput.constant(seen)
+    return {"input": shown, "target": RateInput.constant(goals), "nudge": RateInput.constant(pulls)}
 
 
 def drawn(

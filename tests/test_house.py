@@ -90,7 +90,7 @@ def test_the_wheel_holds_the_package_and_its_cards_and_nothing_else(archives: tu
     with zipfile.ZipFile(archives[1]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         told = [name.split(".dist-info/")[1] for name in wheel.namelist() if ".dist-info/" in name]
-    assert names == package_files(ROOT) | {f"snnlab/_shelf/{card}" for card in cards_in(ROOT)}
+    assert names == package_files(ROOT) | {f"snnlab/_library/{card}" for card in cards_in(ROOT)}
     assert "licenses/LICENSE" in told
 
 

@@ -84,9 +84,9 @@ def say(group: brian2.NeuronGroup, things: Sequence[Said]) -> None:
 
 def table(rates: RateInput, sample: int, steps: int, dt: float, name: str) -> brian2.TimedArray:
     """One sample's rates over a run, as a function of time and neuron."""
-    whole = rates.steps_per_stretch(steps)
+    whole = rates.steps_per_segment(steps)
     # the last value holds for ever, and 3,000 steps of 0.1 ms are no whole multiple of one in binary numbers
-    stretch = dt if rates.stretches == 1 else whole * dt
+    stretch = dt if rates.segments == 1 else whole * dt
     return brian2.TimedArray(rates.values[sample].astype(np.float64), dt=stretch * brian2.second, name=name)
 
 

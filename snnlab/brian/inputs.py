@@ -188,7 +188,7 @@ def _rates(source: Source, given: Input | None, steps: int) -> RateInput:
         raise InputError(where, found, "needs Rates: it is heard in every step")
     if given.size != source.size:
         raise InputError(where, f"rates of {given.size} neurons", f"needs {source.size}")
-    given.steps_per_stretch(steps, where)
+    given.steps_per_segment(steps, where)
     return given
 
 

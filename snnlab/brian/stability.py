@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.equations import Model, compose, prepared
-from snnlab.cards.grammar import DRAW
+from snnlab.cards.grammar import POISSON
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
 
@@ -62,7 +62,7 @@ class _Near:
     def of(cls, model: Model, inputs: tuple[str, ...]) -> _Near:
         still = re.sub(r"\bxi\b", "(0*second**-0.5)", model.equations)
         # a count as its mean
-        still = re.sub(rf"\b{DRAW}\b", "", still)
+        still = re.sub(rf"\b{POISSON}\b", "", still)
         model = replace(model, equations=still)
         values = {name: (float(np.asarray(one)), str(getattr(one, "dim", ""))) for name, one in model.namespace.items()}
         start = {name: repr(value) for name, value in model.start.items()}

@@ -17,7 +17,7 @@ from snnlab.cards.model_cards import (
     plasticity,
     synapse,
 )
-from snnlab.cards.toml_reader import shelf
+from snnlab.cards.toml_reader import library_folder
 
 __all__ = [
     "METHODS",
@@ -38,6 +38,6 @@ __all__ = [
     "dataset",
     "kind",
     "plasticity",
-    "shelf",
+    "library_folder",
     "synapse",
 ]

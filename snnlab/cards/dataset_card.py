@@ -18,7 +18,7 @@ FORMATS = {
     "idx": "LeCun's idx files, one of images and one of labels for each part",
     "scikit-learn": "shipped inside that package",
     "table": "on the card itself, a row for each sample",
-    "drawn": "drawn from a seed, by a rule that the card names",
+    "synthetic": "generated from a seed by a generator that the card names",
     "nmnist-bin": "one file of 5-byte events for each recording, in a folder for each class",
     "audio": "one WAV or SPHERE file for each utterance",
     "tonic": "read by a class of tonic",
@@ -31,14 +31,14 @@ NAMINGS = {
 }
 """What a card's `naming` may say: how the files of sounds are called."""
 
-DRAWN = {
+GENERATORS = {
     "yin-yang": "points of a disc in which yin, yang and their two dots are told apart, as x, y, 1 - x and 1 - y",
     "uniform": "every number equally often, all of them independent; each sample is of the first class",
 }
-"""What a card's `drawn` may say: the rules that snnlab/datasets/formats/synthetic.py has."""
+"""What a card's `generator` may say: the rules that snnlab/datasets/formats/synthetic.py has."""
 
 YIN_YANG = ("yin", "yang", "dot")
-"""The classes of a card whose `drawn` says "yin-yang"."""
+"""The classes of a card whose `generator` is "yin-yang"."""
 
 TIME_UNITS = ("s", "ms", "us")
 """What a card's `time_unit` may say."""
@@ -47,10 +47,10 @@ TONIC = ("SHD", "SSC", "NTIDIGITS18", "DVSGesture")
 """What a card of format "tonic" may say in `tonic`: the classes whose files are read."""
 
 _MEASURE = {
-    "idx": "shape", "scikit-learn": "shape", "table": "shape", "drawn": "shape",
+    "idx": "shape", "scikit-learn": "shape", "table": "shape", "synthetic": "shape",
     "nmnist-bin": "sensor", "tonic": "sensor", "audio": "rate",
 }  # fmt: skip
-_SHIPPED = ("scikit-learn", "table", "drawn")  # formats that need no files
+_SHIPPED = ("scikit-learn", "table", "synthetic")  # formats that need no files
 _MOST = 255  # that a number in a table may be
 _DRAWN_MOST = 1 << 28  # numbers in a part that is drawn, so that a card from elsewhere cannot fill the memory
 _MEASURES = ("shape", "sensor", "rate")
@@ -134,7 +134,7 @@ class Dataset:
     time_unit: str  # of events in the files; loaders hand out microseconds
     rate: int  # of sound, in Hz
     naming: str  # of the files of sounds: a key of NAMINGS
-    drawn: str  # the rule that samples are drawn by: a key of DRAWN
+    generator: str  # the generator of synthetic samples: a key of GENERATORS
     folders: tuple[str, ...]  # where the files may lie below the data folder, most likely first
     mirrors: tuple[str, ...]  # folders on the net that hold the files, each as <name>.gz
     files: Mapping[str, DataFile]
@@ -150,7 +150,7 @@ def read(page: Page) -> Dataset:
     if (kind := page.text("kind", "")) != "dataset":
         raise page.refuse("kind", f"found {kind!r}" if kind else "missing", 'needs kind = "dataset"')
     fields = page.head() | _words(page) | _measures(page)
-    fields["drawn"] = _drawn(page, fields)
+    fields["generator"] = _generator(page, fields)
     fields |= {"folders": _folders(page, "folders"), "mirrors": _addresses(page)}
     fields["files"] = MappingProxyType({name: _data_file(name, part) for name, part in page.pages("files").items()})
     archives = {name: _archive(name, part) for name, part in page.pages("archives").items()}
@@ -161,7 +161,7 @@ def read(page: Page) -> Dataset:
     _check_sources(page, fields)
     if not splits:
         raise page.refuse("splits", "missing", "a dataset has at least one part")
-    if fields["format"] == "drawn":
+    if fields["format"] == "synthetic":
         _check_seeds(page, splits)
     fields["splits"] = MappingProxyType(splits)
     return page.close(Dataset, fields)
@@ -234,13 +234,15 @@ def _measures(page: Page) -> dict[str, Any]:
     return fields
 
 
-def _drawn(page: Page, fields: Mapping[str, Any]) -> str:
+def _generator(page: Page, fields: Mapping[str, Any]) -> str:
     """The rule that samples are drawn by; empty for a format that is not drawn."""
-    rule = page.text("drawn", "")
-    if bool(rule) != (fields["format"] == "drawn"):
-        raise page.refuse("drawn", f"found {rule!r}" if rule else "missing", 'a rule, where the format is "drawn"')
-    if rule and rule not in DRAWN:
-        raise page.refuse("drawn", f"found {rule!r}", one_of(rule, DRAWN))
+    rule = page.text("generator", "")
+    if bool(rule) != (fields["format"] == "synthetic"):
+        raise page.refuse(
+            "generator", f"found {rule!r}" if rule else "missing", 'needed where the format is "synthetic"'
+        )
+    if rule and rule not in GENERATORS:
+        raise page.refuse("generator", f"found {rule!r}", one_of(rule, GENERATORS))
     if rule == "yin-yang" and fields["shape"] != (4,):
         raise page.refuse("shape", f"found {list(fields['shape'])}", "points of yin-yang have four numbers: needs [4]")
     if rule == "yin-yang" and fields["classes"] != YIN_YANG:
@@ -367,9 +369,9 @@ def _rows(part: Page, card: Mapping[str, Any]) -> tuple[tuple[int | str, ...], .
 
 def _seed(part: Page, card: Mapping[str, Any], samples: int) -> int:
     """The seed of a part that is drawn, and 0 where nothing is."""
-    if card["format"] != "drawn":
+    if card["format"] != "synthetic":
         if "seed" in part.table:
-            raise part.refuse("seed", f"found {part.table['seed']!r}", 'only the format "drawn" has seeds')
+            raise part.refuse("seed", f"found {part.table['seed']!r}", 'only the format "synthetic" has seeds')
         return 0
     if samples * math.prod(card["shape"]) > _DRAWN_MOST:
         right = f"at most {_DRAWN_MOST:,} numbers are drawn, and a sample has {math.prod(card['shape'])}"

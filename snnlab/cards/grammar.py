@@ -23,7 +23,7 @@ FUNCTIONS = frozenset(
 )
 """Functions that a card may call; each exists in Brian2's NumPy and C++ targets."""
 
-DRAW = "poisson"
+POISSON = "poisson"
 """The function that draws a number: a count with the mean of its argument, in a variable (constant over dt) alone."""
 
 _ONCE = "constant over dt"
@@ -97,14 +97,14 @@ class Equation:
     line: int = field(default=0, compare=False)  # of the text that it was read from, on which it begins; 0 for none
 
     @property
-    def draws(self) -> bool:
+    def may_sample(self) -> bool:
         """Whether it may draw numbers: they stay what they are through a step."""
         return not self.differential and _ONCE in self.flags
 
     @property
-    def mean(self) -> str:
+    def poisson_mean(self) -> str:
         """The mean of the counts that it draws, an expression; "" where it draws none."""
-        call = _draw(_parse(self.expression)) if self.draws and self.expression else None
+        call = _draw(_parse(self.expression)) if self.may_sample and self.expression else None
         return ast.unparse(call.args[0]) if call else ""
 
     def __str__(self) -> str:
@@ -169,7 +169,7 @@ def _parse(text: str) -> ast.expr:
 
 def _draw(tree: ast.expr) -> ast.Call | None:
     """A tree that is a draw and nothing else."""
-    drawn = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == DRAW
+    drawn = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == POISSON
     return tree if drawn else None  # type: ignore[return-value]
 
 
@@ -199,7 +199,7 @@ def _is_finite(value: object) -> bool:
 
 
 def _check_call(node: ast.Call) -> None:
-    if isinstance(node.func, ast.Name) and node.func.id == DRAW:
+    if isinstance(node.func, ast.Name) and node.func.id == POISSON:
         raise GrammarError(f"{_shown(node)} draws a number: it stands alone, in a cell's variable ({_ONCE})")
     if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords:
         raise GrammarError(f"{_shown(node.func)} is not one of the functions {', '.join(sorted(FUNCTIONS))}")
@@ -231,7 +231,7 @@ def check_expression(text: str, names: Collection[str], *, draws: bool = False) 
 def check_equation(equation: Equation, names: Collection[str]) -> None:
     """Refuse an equation that reads anything but `names`, units, t, dt and xi, by its line."""
     with at_line(equation.line):
-        check_expression(equation.expression, names, draws=equation.draws)
+        check_expression(equation.expression, names, draws=equation.may_sample)
 
 
 def at_once(equations: Sequence[Equation], variable: str) -> set[str]:
@@ -240,16 +240,16 @@ def at_once(equations: Sequence[Equation], variable: str) -> set[str]:
     read, left = set(), {variable}
     while left:
         read.add(name := left.pop())
-        left |= names_in(values[name].expression, draws=values[name].draws) - read if name in values else set()
+        left |= names_in(values[name].expression, draws=values[name].may_sample) - read if name in values else set()
     return read
 
 
 def check_draws(equations: Sequence[Equation]) -> None:
     """Refuse to draw numbers whose mean is not known when a step begins: before what is heard then, and other draws."""
     later = {one.name: "is an input" for one in equations if not one.differential and not one.expression}
-    later |= {one.name: "is drawn too" for one in equations if one.mean}
+    later |= {one.name: "is drawn too" for one in equations if one.poisson_mean}
     for one in equations:
-        if one.mean and (met := sorted((at_once(equations, one.name) - {one.name}) & set(later))):
+        if one.poisson_mean and (met := sorted((at_once(equations, one.name) - {one.name}) & set(later))):
             with at_line(one.line):
                 raise GrammarError(f"{one.name!r} is drawn with a mean that follows {met[0]!r}, which {later[met[0]]}")
 
@@ -257,7 +257,7 @@ def check_draws(equations: Sequence[Equation]) -> None:
 def check_undrawn(equations: Sequence[Equation]) -> None:
     """Refuse every draw."""
     for one in equations:
-        if one.mean:
+        if one.poisson_mean:
             with at_line(one.line):
                 raise GrammarError(f"{one.expression!r} draws a number: only the variables of a cell can")
 
@@ -386,7 +386,7 @@ def _parse_equation(text: str) -> Equation:
     expression = " ".join((match["rate"] or match["value"] or "").split())
     equation = Equation(name, expression, unit[1], match["state"] is not None, flags)
     if expression:
-        names_in(expression, draws=equation.draws)
+        names_in(expression, draws=equation.may_sample)
     return equation
 
 

@@ -82,9 +82,9 @@ class Cell:
         return tuple(one.name for one in self.equations if not one.differential and not one.expression)
 
     @property
-    def drawn(self) -> Mapping[str, str]:
+    def poisson_means(self) -> Mapping[str, str]:
         """Variable -> the mean of the counts of Poisson's distribution that it is drawn from in every step."""
-        return {one.name: one.mean for one in self.equations if one.mean}
+        return {one.name: one.poisson_mean for one in self.equations if one.poisson_mean}
 
 
 @dataclass(frozen=True)

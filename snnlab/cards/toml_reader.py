@@ -21,16 +21,18 @@ from snnlab.errors import InputError, one_of
 _Card = TypeVar("_Card")
 
 
-def shelf(name: str) -> Traversable:
+def library_folder(name: str) -> Traversable:
     """The folder of cards called `name`: beside the package in a checkout, inside it once installed."""
     package = files("snnlab")
-    inside = package / "_shelf"
+    inside = package / "_library"
     return (inside if inside.is_dir() else package / "..") / name
 
 
 def ids(folder: str) -> list[str]:
     """The ids of the cards in one folder of the shelf."""
-    return sorted(entry.name.removesuffix(".toml") for entry in shelf(folder).iterdir() if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in library_folder(folder).iterdir() if entry.name.endswith(".toml")
+    )
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Page:
             raise InputError(
                 folder, f"no card {str(name)!r}", f"{one_of(str(name), ids(folder))}; or a path to a .toml"
             )
-        source: Traversable | Path = Path(name) if own else shelf(folder) / f"{name}.toml"
+        source: Traversable | Path = Path(name) if own else library_folder(folder) / f"{name}.toml"
         shown = str(name) if own else f"{folder}/{name}.toml"
         try:
             # a pipe would be waited for, and a device never ends

@@ -38,7 +38,7 @@ def models(
     if card is not None:
         if card not in known:
             raise InputError("models", f"no card {card!r}", one_of(card, known))
-        print((cards.shelf("models") / f"{card}.toml").read_text(encoding="utf-8"), end="")
+        print((cards.library_folder("models") / f"{card}.toml").read_text(encoding="utf-8"), end="")
     elif as_json:
         print(json.dumps([_told(one) for one in known.values()], indent=2, ensure_ascii=False))
     else:

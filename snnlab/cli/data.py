@@ -13,7 +13,7 @@ from snnlab.cards import Dataset
 from snnlab.cli import printing, progress_bars
 from snnlab.cli.signals import interruptible
 from snnlab.errors import InputError, one_of
-from snnlab.paths import cache_place
+from snnlab.paths import cache_path
 
 if TYPE_CHECKING:
     from snnlab.data.samples import Samples
@@ -27,7 +27,7 @@ _LISTED = 20  # new files that are printed one by one
 _NO_FILES = {  # by format, where the data is
     "scikit-learn": "ships with scikit-learn",
     "table": "on its card",
-    "drawn": "drawn from the seeds on its card",
+    "synthetic": "generated from the seeds on its card",
 }
 
 
@@ -62,7 +62,7 @@ def where(name: Name = None, data: Folder = None) -> None:
             print(f"{one}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
         if obtain := any(place.path is None for place in places) and cards.dataset(one).obtain:
             print(f"{one}: {obtain}")
-    print(f"cache: {cache_place()}")
+    print(f"cache: {cache_path()}")
     raise typer.Exit(int(missing))
 
 
@@ -150,7 +150,7 @@ def pack(
 
 def _pack(samples: Samples, experiment: Experiment) -> None:
     """Prints what there is to do before it is done, and then what there is and where."""
-    from snnlab.data.samples import Images, Packed
+    from snnlab.data.samples import CachedSpikes, Images
     from snnlab.encoders import Filmed
 
     what = f"{samples.dataset} {samples.split}"
@@ -160,8 +160,8 @@ def _pack(samples: Samples, experiment: Experiment) -> None:
     else:
         print(f"{what}: {printing.counted(len(samples), 'recording')}", flush=True)
     with interruptible("nothing was kept of this part"), progress_bars.preparing(what, len(samples)) as told:
-        ready = experiment.prepared(samples, tell=told)
-    if not isinstance(ready, Packed):
+        ready = experiment.prepared(samples, progress=told)
+    if not isinstance(ready, CachedSpikes):
         print("  turned into spikes as they are used, nothing to keep")
         return
     print(f"  {len(ready.ids):,} spikes in {ready.steps} steps of {ready.dt * 1e3:g} ms")

@@ -19,7 +19,7 @@ from snnlab.errors import InputError, one_of
 
 if TYPE_CHECKING:
     from snnlab.certify import Certificate
-    from snnlab.data.spike_cache import Tell
+    from snnlab.data.spike_cache import ProgressCallback
     from snnlab.experiments import Experiment
     from snnlab.experiments.core.run import Run
     from snnlab.training.cost import Cost
@@ -95,8 +95,8 @@ def train(
     at_least("--save-every", save_every, 0)
     changes = changes_of(sets or [], epochs)
     out = out or Path("runs") / f"{experiment}-seed{seed or 0}"
-    with progress_bars.beginning() as tell:
-        study = _study(named(experiment), changes, seed, data, out, resume, threads, tell)
+    with progress_bars.beginning() as progress:
+        study = _study(named(experiment), changes, seed, data, out, resume, threads, progress)
     from snnlab.training.loop import train as learn
 
     again = f"snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
@@ -212,7 +212,7 @@ def _study(
     out: Path,
     resume: bool,
     threads: int | None,
-    tell: Tell,
+    progress: ProgressCallback,
 ) -> Run:
     """The run to be trained, new or taken up again."""
     from snnlab.experiments.core.run import Run, check_same
@@ -224,11 +224,11 @@ def _study(
         kept = {key: value for key, value in changes.items() if key != "epochs"}
         check_same(out, experiment.name, kept, seed)
         epochs = experiment.with_options(changes).epochs if "epochs" in changes else None
-        return Run.open(out, epochs=epochs, folder=data, threads=threads, tell=tell)
+        return Run.open(out, epochs=epochs, folder=data, threads=threads, progress=progress)
     if resume:
         print(f"{out} was cut off before it began; beginning", file=sys.stderr)
     changed = experiment.with_options(changes)
-    return Run.begin(out, changed, seed=seed or 0, folder=data, threads=threads, tell=tell)
+    return Run.begin(out, changed, seed=seed or 0, folder=data, threads=threads, progress=progress)
 
 
 def named(name: str) -> Experiment:

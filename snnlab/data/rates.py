@@ -30,7 +30,7 @@ class RateInput:
             raise InputError("rates", "numbers that are not finite", "NaN and infinity cannot be heard")
 
     @classmethod
-    def steady(cls, values: NDArray[np.floating]) -> RateInput:
+    def constant(cls, values: NDArray[np.floating]) -> RateInput:
         """Rates (samples, neurons) that stay as they are."""
         return cls(values[..., None, :])
 
@@ -39,19 +39,19 @@ class RateInput:
         return self.values.shape[0]
 
     @property
-    def stretches(self) -> int:
+    def segments(self) -> int:
         return self.values.shape[1]
 
     @property
     def size(self) -> int:
         return self.values.shape[2]
 
-    def steps_per_stretch(self, steps: int, where: str = "rates") -> int:
+    def steps_per_segment(self, steps: int, where: str = "rates") -> int:
         """Steps of a run of `steps` that each stretch lasts. Raises InputError unless that is a whole number."""
-        each, left = divmod(steps, self.stretches)
+        each, left = divmod(steps, self.segments)
         if left or not each:
-            right = f"needs a number of steps that {self.stretches} divides"
-            raise InputError(where, f"{self.stretches} stretches in {steps} steps", right)
+            right = f"needs a number of steps that {self.segments} divides"
+            raise InputError(where, f"{self.segments} stretches in {steps} steps", right)
         return each
 
     def sample(self, number: int) -> RateInput:

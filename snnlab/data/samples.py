@@ -45,11 +45,11 @@ class Samples:
         chosen = which if isinstance(which, slice) else np.asarray(which)
         return replace(self, **{name: getattr(self, name)[chosen] for name in self._each})
 
-    def census(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """How many samples these are, and a digest of which ones: recordings come and go."""
         return {"number": len(self), "which": _digest(self.numbers.tolist(), self.labels.tolist())}
 
-    def frozen(self) -> Self:
+    def read_only(self) -> Self:
         """The same samples; their arrays can be changed no more."""
         for name in self._each:
             getattr(self, name).flags.writeable = False
@@ -121,7 +121,7 @@ class Files(Samples):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Packed(Samples):
+class CachedSpikes(Samples):
     """Spikes, ready to be taken: arrays of a whole cache file, mapped into memory, and the rows that are meant.
 
     ids        unsigned (spikes,)     neuron numbers, sample after sample, step after step
@@ -130,7 +130,7 @@ class Packed(Samples):
     rows       int64 (samples,)       the row of each sample
     dt         seconds per step
     path       the file that they are in
-    made_from  digest of the recipe that they were made by, see `snnlab.data.spike_cache.made_from`
+    recipe_digest  digest of the recipe that they were made by, see `snnlab.data.spike_cache.recipe_digest`
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -139,7 +139,7 @@ class Packed(Samples):
     rows: NDArray[np.int64]
     dt: float
     path: Path
-    made_from: str
+    recipe_digest: str
 
     _each: ClassVar[tuple[str, ...]] = (*Samples._each, "rows")
 

@@ -35,13 +35,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.samples import Files, Images, Packed
+from snnlab.data.samples import CachedSpikes, Files, Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.native import cores
-from snnlab.paths import cache_folder, no_cache
+from snnlab.paths import cache_error, cache_folder
 
-Tell = Callable[[int, int], object]
+ProgressCallback = Callable[[int, int], object]
 """Is told how many samples are done, and of how many."""
 
 _VERSION = 1
@@ -54,8 +54,8 @@ _TYPES = ("uint8", "uint16", "uint32", "int64")
 _DRAFT = ".spikes.part"
 
 
-def silent(done: int, total: int) -> None:
-    """A `Tell` that keeps it to itself."""
+def no_progress(done: int, total: int) -> None:
+    """A `ProgressCallback` that keeps it to itself."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ class Grid:
         return math.prod(self.shape)
 
 
-def pack(
+def cached_spikes(
     samples: Files | Images,
     encode: Callable[[Any], SpikeTrains],
     grid: Grid,
     recipe: Mapping[str, Any],
     *,
     threads: int | None = None,
-    tell: Tell = silent,
-) -> Packed:
+    progress: ProgressCallback = no_progress,
+) -> CachedSpikes:
     """The spikes of all samples, from the cache folder where they are, and otherwise made and kept there.
 
     encode   some of the samples into their spikes on `grid`; called from several threads
@@ -95,14 +95,14 @@ def pack(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
-            _write(path, _encoded(samples, encode, threads or cores(), tell), grid, key)
+            _write(path, _encoded(samples, encode, threads or cores(), progress), grid, key)
         except OSError as error:
-            raise no_cache(folder, error) from error
-    return unpack(path, samples, grid, key, made_from=made_from(recipe))
+            raise cache_error(folder, error) from error
+    return read_cached(path, samples, grid, key, recipe_digest=recipe_digest(recipe))
 
 
-def unpack(path: Path, samples: Files | Images, grid: Grid, key: str, *, made_from: str = "") -> Packed:
-    """The spikes in one file, once everything in it has been looked at; `made_from` is the digest of their recipe.
+def read_cached(path: Path, samples: Files | Images, grid: Grid, key: str, *, recipe_digest: str = "") -> CachedSpikes:
+    """The spikes in one file, once everything in it has been looked at; `recipe_digest` is the digest of their recipe.
 
     Raises InputError for a file that is damaged, or not of these samples on this grid.
     """
@@ -111,19 +111,19 @@ def unpack(path: Path, samples: Files | Images, grid: Grid, key: str, *, made_fr
     if told != (key, grid.steps, grid.dt, grid.shape, len(samples)):
         raise _unfit(path, "holds other spikes than its name says, of another part, dataset or code")
     _check_spikes(path, **arrays, grid=grid)
-    return Packed(
+    return CachedSpikes(
         **arrays,
         rows=np.arange(len(samples), dtype=np.int64),
         dt=grid.dt,
         path=path,
-        made_from=made_from,
+        recipe_digest=recipe_digest,
         labels=samples.labels,
         numbers=samples.numbers,
         shape=grid.shape,
         classes=samples.classes,
         dataset=samples.dataset,
         split=samples.split,
-    ).frozen()
+    ).read_only()
 
 
 def _key(samples: Files | Images, grid: Grid, recipe: Mapping[str, Any]) -> str:
@@ -132,7 +132,7 @@ def _key(samples: Files | Images, grid: Grid, recipe: Mapping[str, Any]) -> str:
     )
 
 
-def made_from(recipe: Mapping[str, Any]) -> str:
+def recipe_digest(recipe: Mapping[str, Any]) -> str:
     """The digest of a recipe, by which packed spikes are known."""
     return _digest(dict(recipe))
 
@@ -145,10 +145,10 @@ def _digest(value: Any) -> str:
 
 
 def _encoded(
-    samples: Files | Images, encode: Callable[[Any], SpikeTrains], threads: int, tell: Tell
+    samples: Files | Images, encode: Callable[[Any], SpikeTrains], threads: int, progress: ProgressCallback
 ) -> Generator[SpikeTrains, None, None]:
     """The spikes of one chunk after another, in order; a few are made ahead. Closed, it leaves no thread behind."""
-    tell(0, len(samples))
+    progress(0, len(samples))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="pack")
     try:
         chunks = (samples.take(slice(first, first + _CHUNK)) for first in range(0, len(samples), _CHUNK))
@@ -159,7 +159,7 @@ def _encoded(
             waiting.extend(pool.submit(encode, chunk) for chunk in islice(chunks, 1))
             done += spikes.samples
             yield spikes
-            tell(done, len(samples))
+            progress(done, len(samples))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -62,7 +62,7 @@ class SpikeTrains:
         """From booleans (samples, steps, neurons): True where a neuron fires. Raises InputError for any other shape."""
         raster = np.asarray(dense, dtype=bool)
         if raster.ndim != 3:
-            raise InputError("SpikeTrains.from_dense", f"an array of {raster.ndim} axes", "needs (samples, steps, neurons)")
+            raise InputError("SpikeTrains.from_dense", f"{raster.ndim} axes", "expected (samples, steps, neurons)")
         samples, steps, size = raster.shape
         per_step = np.count_nonzero(raster, axis=2)
         return cls(np.nonzero(raster)[2].astype(np.int32), offsets_of(per_step), size, dt)

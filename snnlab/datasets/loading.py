@@ -36,7 +36,7 @@ _FORMATS: Mapping[str, Callable[[Dataset, str, Path | None], Samples]] = {
     "idx": idx.images,
     "scikit-learn": sklearn_digits.images,
     "table": table.images,
-    "drawn": synthetic.images,
+    "synthetic": synthetic.images,
     nmnist.READER: nmnist.recordings,
     audio.READER: audio.recordings,
     "tonic": _of_tonic,
@@ -68,7 +68,7 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
     if len(samples) != expected and not fewer and card.format not in _AS_FOUND:
         found = f"{len(samples)} in the files"
         raise InputError(f"{card.path}: splits.{split}.samples", found, f"the card says {expected}")
-    return samples.frozen()
+    return samples.read_only()
 
 
 def samples_of(card: Dataset, split: str, folder: Path | None) -> Samples:

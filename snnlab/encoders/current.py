@@ -10,7 +10,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, check_quantities, images
 from snnlab.encoders.trains import Table
@@ -49,7 +49,9 @@ class Current:
         check_grid("Current", self.steps, self.dt)
         check_quantities(self, "low", "high")
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images as they are, the cells simulated. Raises InputError for what is no image, and for no such cell."""
         batch = images(samples)
         self.trains(batch.peak)

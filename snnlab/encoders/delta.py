@@ -10,7 +10,7 @@ import numpy as np
 from snnlab.audio.coder import MOST_STEPS
 from snnlab.audio.levels import Levels
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.errors import InputError
@@ -42,7 +42,9 @@ class Delta:
         check_grid("Delta", self.steps, self.dt, most=MOST_STEPS)
         Levels(self.level, self.hold)  # which refuses what makes no code
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images, their shape that of the neurons. Raises InputError for what is no image."""
         batch = images(samples)
         return replace(batch, shape=self._shape(batch))

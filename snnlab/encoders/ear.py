@@ -16,8 +16,8 @@ from snnlab.audio.files import read
 from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.levels import Levels
 from snnlab.audio.lyon import Lyon
-from snnlab.data.samples import Files, Packed, Samples
-from snnlab.data.spike_cache import Grid, Tell, pack, silent
+from snnlab.data.samples import CachedSpikes, Files, Samples
+from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.datasets.formats.audio import READER
 from snnlab.encoders.encoder import TRAIN, packed, unfit
@@ -122,12 +122,14 @@ class Ear:
         parts = [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]
         return {"Ear": parts, "made_by": _MADE_BY}
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> CachedSpikes:
         """The sounds as spikes, from the cache or into it. Raises InputError for what is none, and for spoilt ones.
 
         Warns, when they are made, of sounds that are longer than there are steps.
         """
-        if isinstance(samples, Packed):
+        if isinstance(samples, CachedSpikes):
             return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or samples.reader != READER:
             raise unfit(samples, "sounds")
@@ -136,7 +138,7 @@ class Ear:
         def encode(chunk: Files) -> SpikeTrains:
             return stack([self._recorded(path, cut) for path in chunk.paths()])
 
-        ready = pack(samples, encode, self.grid, self.recipe, threads=threads, tell=tell)
+        ready = cached_spikes(samples, encode, self.grid, self.recipe, threads=threads, progress=progress)
         if cut:
             many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
             warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)

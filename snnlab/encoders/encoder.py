@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from snnlab.cards.grammar import GrammarError, split_quantity
 from snnlab.data.rates import RateInput
-from snnlab.data.samples import Files, Images, Packed, Samples
-from snnlab.data.spike_cache import Tell, made_from, silent
+from snnlab.data.samples import CachedSpikes, Files, Images, Samples
+from snnlab.data.spike_cache import ProgressCallback, no_progress, recipe_digest
 from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets.formats.audio import READER
 from snnlab.errors import InputError
@@ -32,7 +32,9 @@ class Encoder(Protocol):
     def dt(self) -> float:
         """Seconds per step."""
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Samples:
         """What `encode` takes, made once from what a loader gives: images as they are, recordings packed into spikes.
 
         threads  as many as may be used, None for all cores
@@ -67,7 +69,7 @@ def unfit(samples: Samples, needed: str) -> InputError:
         found = "sounds"
     elif isinstance(samples, Files) and len(samples.shape) == 3 and samples.shape[2] == 2:
         found = "recordings of an event camera"
-    elif isinstance(samples, Packed):
+    elif isinstance(samples, CachedSpikes):
         found = "spikes"
     right = f"this one needs {needed}"
     if found in _OTHERS and found != needed:
@@ -95,18 +97,18 @@ def images(samples: Samples) -> Images:
     return samples
 
 
-def packed(samples: Samples, steps: int, dt: float, *recipes: Mapping[str, Any]) -> Packed:
+def packed(samples: Samples, steps: int, dt: float, *recipes: Mapping[str, Any]) -> CachedSpikes:
     """The samples, being spikes in so many steps that were made by one of these.
 
     Raises InputError for anything else.
     """
-    if not isinstance(samples, Packed):
+    if not isinstance(samples, CachedSpikes):
         found = f"{type(samples).__name__} of {samples.dataset}"
         raise InputError("encode: samples", found, "needs what the encoder's `prepared` gives")
     if (samples.steps, samples.dt) != (steps, dt):
         found = f"{samples.steps} steps of {samples.dt:g} s"
         raise InputError("encode: samples", found, f"this encoder has {steps} of {dt:g} s")
-    if samples.made_from not in map(made_from, recipes):
+    if samples.recipe_digest not in map(recipe_digest, recipes):
         found = f"spikes of shape {samples.shape} of another encoder, or with other options"
         raise InputError("encode: samples", found, "needs what this encoder's `prepared` gives")
     return samples

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Synapse
-from snnlab.data.samples import Images, Packed, Samples
-from snnlab.data.spike_cache import Grid, Tell, pack, silent
+from snnlab.data.samples import CachedSpikes, Images, Samples
+from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.current import Current
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, check_quantities, images, packed
@@ -83,12 +83,14 @@ class Features:
         digests = [cards.cell(self.cell).digest, cards.synapse(self.synapse).digest]
         return {"Features": asdict(self), "cards": digests, "made_by": _MADE_BY}
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images | Packed:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images | CachedSpikes:
         """The images as spikes, from the cache or into it, or as they are where none are kept.
 
         Raises InputError for what is no image of 3 x 3 pixels or more, and for what is not on the cards.
         """
-        if isinstance(samples, Packed) and self.kept:
+        if isinstance(samples, CachedSpikes) and self.kept:
             return self._packed(samples)
         batch = images(samples)
         shape = self._shape(batch)
@@ -101,7 +103,7 @@ class Features:
         if not self.kept:
             return ready
         named, grid = replace(ready, dataset=f"{batch.dataset}-features"), Grid(self.steps, self.dt, shape)
-        return pack(named, self._spikes, grid, self.recipe, threads=threads, tell=tell)
+        return cached_spikes(named, self._spikes, grid, self.recipe, threads=threads, progress=progress)
 
     def encode(
         self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
@@ -136,7 +138,7 @@ class Features:
             raise InputError("encode: samples", f"{batch.dataset} has samples of shape {image}", right)
         return image[0] - rows + 1, image[1] - columns + 1, many
 
-    def _packed(self, samples: Samples) -> Packed:
+    def _packed(self, samples: Samples) -> CachedSpikes:
         return packed(samples, self.steps, self.dt, self.recipe)
 
     def _spikes(self, batch: Images, threads: int = 1) -> SpikeTrains:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from snnlab.data.rates import RateInput
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.errors import InputError
 
@@ -39,7 +39,9 @@ class Intensity:
             right = f"needs another rate than that of a black pixel, {self.low:g}"
             raise InputError("Intensity.high", f"found {self.high:g}", right)
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images as they are. Raises InputError for what is none."""
         return images(samples)
 
@@ -52,7 +54,7 @@ class Intensity:
         """
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
-        return RateInput.steady(_table(self, batch.peak)[batch.values])
+        return RateInput.constant(_table(self, batch.peak)[batch.values])
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.encoders.trains import Table
@@ -51,7 +51,9 @@ class Latency:
         if not 1e-9 <= self.tau <= 1e3:
             raise InputError("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images as they are. Raises InputError for what is none."""
         return images(samples)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.errors import InputError
@@ -49,7 +49,9 @@ class Patterns:
         if type(self.bias) is not int or self.bias not in (0, 1):
             raise InputError("Patterns.bias", f"found {self.bias!r}", "needs 0 or 1")
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The numbers, their shape that of the neurons: a group for each feature. Raises InputError for no images."""
         batch = images(samples)
         shape = (batch.values.shape[1] + self.bias, self.neurons)

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images, rates
 from snnlab.errors import InputError
@@ -44,7 +44,9 @@ class Poisson:
         if not 0 <= self.brightest <= 1:
             raise InputError("Poisson.brightest", f"found {self.brightest!r}", "needs a probability, 0 to 1")
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images as they are. Raises InputError for what is none."""
         return images(samples)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
 from snnlab.encoders.trains import Table
@@ -49,7 +49,9 @@ class Population:
         if not 0 <= self.least <= 1:
             raise InputError("Population.least", f"found {self.least!r}", "needs an excitation, 0 to 1")
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images, their shape that of the neurons: one more axis, for the fields.
 
         Raises InputError for no images.

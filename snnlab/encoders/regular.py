@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images, rates
 from snnlab.encoders.trains import regular
@@ -48,7 +48,9 @@ class Regular:
         if self.phase not in get_args(Phase):
             raise InputError("Regular.phase", f"found {self.phase!r}", one_of(str(self.phase), get_args(Phase)))
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Images:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Images:
         """The images as they are. Raises InputError for what is none."""
         return images(samples)
 

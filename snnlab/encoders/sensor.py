@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.samples import EVENT, Files, Packed, Samples
-from snnlab.data.spike_cache import Grid, Tell, pack, silent
+from snnlab.data.samples import EVENT, CachedSpikes, Files, Samples
+from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets.formats.nmnist import READER
 from snnlab.datasets.loading import events as events_of
@@ -83,12 +83,14 @@ class Sensor:
         """All that spikes depend on beside the recordings."""
         return {"Sensor": asdict(self), "made_by": _MADE_BY}
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> CachedSpikes:
         """The recordings as spikes, from the cache or into it.
 
         Raises InputError for what is none, and for spoilt ones.
         """
-        if isinstance(samples, Packed):
+        if isinstance(samples, CachedSpikes):
             return packed(samples, self.steps, self.dt, self.recipe)
         if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
             raise unfit(samples, "recordings of an event camera")
@@ -99,7 +101,7 @@ class Sensor:
         def encode(chunk: Files) -> SpikeTrains:
             return self.spikes(events_of(chunk), samples.shape)
 
-        return pack(samples, encode, self.grid(samples.shape), self.recipe, threads=threads, tell=tell)
+        return cached_spikes(samples, encode, self.grid(samples.shape), self.recipe, threads=threads, progress=progress)
 
     def encode(
         self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from snnlab.data.samples import Images, Packed, Samples
-from snnlab.data.spike_cache import Tell, pack, silent
+from snnlab.data.samples import CachedSpikes, Images, Samples
+from snnlab.data.spike_cache import ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.camera_model import Camera
 from snnlab.encoders.encoder import TEST, TRAIN, WORD, packed
@@ -44,15 +44,17 @@ class Filmed:
         """All that the spikes of films depend on beside the images."""
         return {"Filmed": asdict(self), "made_by": [_MADE_BY, self.sensor.recipe["made_by"]]}
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Packed:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> CachedSpikes:
         """Images filmed, or recordings as they are, as spikes from the cache or into it.
 
         Raises InputError for what is neither, and where `Camera.events` or `Sensor.prepared` do.
         """
-        if isinstance(samples, Packed):
+        if isinstance(samples, CachedSpikes):
             return self._packed(samples)
         if not isinstance(samples, Images):
-            return self.sensor.prepared(samples, threads=threads, tell=tell)
+            return self.sensor.prepared(samples, threads=threads, progress=progress)
         shape = (*self.camera.shape, 2)
         grid = self.sensor.grid(shape)
         stream = TEST if samples.split == "test" else TRAIN
@@ -61,7 +63,7 @@ class Filmed:
             return self.sensor.spikes(self.camera.events(chunk, seed=self.seed, stream=stream), shape)
 
         kept = replace(samples, dataset=f"{samples.dataset}-filmed")
-        return pack(kept, encode, grid, self.recipe, threads=threads, tell=tell)
+        return cached_spikes(kept, encode, grid, self.recipe, threads=threads, progress=progress)
 
     def encode(
         self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
@@ -69,6 +71,6 @@ class Filmed:
         """The spikes of samples that were prepared; what is random about them was drawn then."""
         return self._packed(samples).spikes()
 
-    def _packed(self, samples: Samples) -> Packed:
+    def _packed(self, samples: Samples) -> CachedSpikes:
         """The samples, being films that were made so, or recordings as the sensor has them."""
         return packed(samples, self.sensor.steps, self.sensor.dt, self.recipe, self.sensor.recipe)

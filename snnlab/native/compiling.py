@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlab.errors import InputError
-from snnlab.paths import cache_folder, no_cache
+from snnlab.paths import cache_error, cache_folder
 
 # -march is spelt -mcpu on ARM. No -ffast-math: linking with it flips flush-to-zero for the whole process.
 _CPU = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
@@ -142,7 +142,7 @@ def _compile(command: list[str], source: str, path: Path) -> None:
                 os.fsync(written.fileno())
             made.replace(path)
     except OSError as error:
-        raise no_cache(path.parent, error) from error
+        raise cache_error(path.parent, error) from error
 
 
 def _run(command: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -181,6 +181,6 @@ def steady(inputs: Inputs, rule: str) -> NDArray[np.floating]:
     """
     if isinstance(inputs, SpikeTrains):
         raise InputError("encoder", "makes spikes", f"{rule} learns from steady rates: set encoder=intensity")
-    if inputs.stretches > 1:
-        raise InputError("encoder", f"makes rates of {inputs.stretches} stretches", f"{rule} learns from steady ones")
+    if inputs.segments > 1:
+        raise InputError("encoder", f"makes rates of {inputs.segments} stretches", f"{rule} learns from steady ones")
     return inputs.values[:, 0]

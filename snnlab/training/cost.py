@@ -120,7 +120,7 @@ class Tally:
             self._steps = inputs.steps
             self._counts[source] += np.bincount(inputs.ids, minlength=inputs.size)
         else:
-            self._steps = inputs.stretches
+            self._steps = inputs.segments
             self._rated(source, inputs.values.reshape(-1, inputs.size))
         for name, said in activity.items():
             if said.dtype.kind == "f":

@@ -188,7 +188,7 @@ def _train(trial: TrainingConfig, run: RunDirectory, between: float) -> Iterator
 
 def census(trial: TrainingConfig) -> dict[str, Any]:
     """Which samples are learned from and tested on; a run's experiment.json may keep it as `samples`."""
-    return {"train": trial.train.census(), "test": trial.test.census()}
+    return {"train": trial.train.summary(), "test": trial.test.summary()}
 
 
 def _check_samples(trial: TrainingConfig, run: RunDirectory) -> None:

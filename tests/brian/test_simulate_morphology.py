@@ -146,7 +146,7 @@ def test_the_order_of_lines_and_the_root_change_no_potential() -> None:
 
 def axon_speed(tmp_path, rates: float) -> float:
     """Metres a second along an axon of 238 um in radius and 35.4 ohm cm, Hodgkin and Huxley's rates times a factor."""
-    text = (cards.shelf("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
+    text = (cards.library_folder("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
     for gate in "mhn":
         text = text.replace(f"d{gate}/dt = alpha_{gate}*(1 - {gate}) - beta_{gate}*{gate}",
                             f"d{gate}/dt = {rates}*(alpha_{gate}*(1 - {gate}) - beta_{gate}*{gate})")  # fmt: skip
@@ -250,7 +250,7 @@ def test_what_does_not_fit_is_refused_by_name(options: dict, says: str) -> None:
     ],
 )
 def test_a_card_that_is_no_membrane_is_refused(old: str, new: str, says: str, tmp_path) -> None:
-    text = (cards.shelf("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
+    text = (cards.library_folder("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "own.toml").write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match="own.toml") as refusal:
@@ -259,7 +259,7 @@ def test_a_card_that_is_no_membrane_is_refused(old: str, new: str, says: str, tm
 
 
 def test_a_capacitance_may_have_brians_own_name(tmp_path) -> None:
-    text = (cards.shelf("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
+    text = (cards.library_folder("models") / "hodgkin_huxley.toml").read_text(encoding="utf-8")
     (tmp_path / "own.toml").write_text(text.replace("C_m", "Cm"), encoding="utf-8")
     mine, theirs = (
         run(CYLINDER, {1: Pulse("1 nA")}, "2 ms", cell=cell, record=[1]).trace("cell", "1").values

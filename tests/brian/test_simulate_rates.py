@@ -74,7 +74,7 @@ def by_hand(
     u = {name: np.zeros(size) for name, size in zip(CELLS, (4, 3, 2, 3, 2), strict=True)}
     us, vs, ws = [], [], []
     for step in range(len(learning)):
-        said = {name: one.values[0, step * one.stretches // len(learning)] for name, one in given.items()}
+        said = {name: one.values[0, step * one.segments // len(learning)] for name, one in given.items()}
         r = {name: phi(value) for name, value in u.items()} | said
         v: Arrays = {}
         for name, value in w.items():
@@ -106,7 +106,7 @@ def microcircuit(seed: int = 0) -> tuple[Circuit, dict[str, RateInput], Arrays]:
     weights = {one.name: rng.uniform(-1, 1, one.weights.shape) for one in circuit.projections if one.plasticity}
     given = {
         "input": RateInput(rng.random((1, 4, 5))),
-        "bias": RateInput.steady(np.ones((1, 1))),
+        "bias": RateInput.constant(np.ones((1, 1))),
         "target": RateInput(rng.normal(size=(1, 2, 2))),
         "nudge": RateInput(np.array([[[1.0], [0.0], [1.0], [1.0]]])),
     }
@@ -240,7 +240,7 @@ def test_two_inputs_of_a_cell_hear_their_own() -> None:
     base = heard(one, other)
     wires = (base.projections[0], replace(base.projections[1], receptor="inhibition"))
     values = rng.normal(size=(1, 3))
-    given = {"eye0": RateInput.steady(values), "eye1": RateInput.steady(-values)}
+    given = {"eye0": RateInput.constant(values), "eye1": RateInput.constant(-values)}
     found = run(replace(base, projections=wires), given, 2, record={"cells": ["v_B", "v_I", "v_TD"]})
     for variable, expected in (("v_B", values @ one), ("v_I", -values @ other), ("v_TD", np.zeros((1, 6)))):
         np.testing.assert_allclose(found.trace("cells", variable).values[:1], expected, rtol=1e-12)
@@ -259,7 +259,7 @@ def test_two_inputs_of_a_cell_hear_their_own() -> None:
 )
 def test_every_kind_of_weights_is_heard(weights: Any) -> None:
     values = np.random.default_rng(3).normal(size=(1, weights.shape[0]))
-    found = run(heard(weights), {"eye0": RateInput.steady(values)}, 1, record={"cells": ["v_B"]},
+    found = run(heard(weights), {"eye0": RateInput.constant(values)}, 1, record={"cells": ["v_B"]},
                 neurons={"cells": range(weights.shape[1])})  # fmt: skip
     np.testing.assert_allclose(found.trace("cells", "v_B").values, forward(weights, values), atol=1e-12)
 
@@ -282,7 +282,7 @@ def test_no_name_that_a_person_chose_reaches_brian() -> None:
         nodes = (Source(eye, 2), *(Population(name, PYRAMID, 2) for name in (one, two, three, four)))
         wires = [Projection(pre, post, "basal", np.full((2, 2), 0.3), plasticity=rule)
                  for pre, post in ((eye, one), (one, two), (two, three), (three, four), (four, one))]  # fmt: skip
-        given = {eye: RateInput.steady(np.ones((1, 2)))}
+        given = {eye: RateInput.constant(np.ones((1, 2)))}
         learning = np.arange(30) > 3
         found.append(run(Circuit(nodes, tuple(wires), "0.1 ms"), given, 30, record={four: ["u"]}, plastic=learning))
     np.testing.assert_array_equal(found[0].trace("w", "u").values, found[1].trace("top", "u").values)
@@ -294,7 +294,7 @@ def test_noise_spreads_a_soma_around_what_it_hears() -> None:
     sigma, size = 0.3, 4000
     base = heard(np.full((1, size), 0.8))
     cells = Population("cells", PYRAMID, size, {"sigma": f"{sigma} ms**-0.5"})
-    given = {"eye0": RateInput.steady(np.ones((1, 1)))}
+    given = {"eye0": RateInput.constant(np.ones((1, 1)))}
     found = run(replace(base, nodes=(base.nodes[0], cells)), given, 200, record={"cells": ["u"]}, seed=4,
                 neurons={"cells": range(size)}).trace("cells", "u").values[-1]  # fmt: skip
     variance = sigma**2 / (2 * 1.9) / (1 - 0.19 / 2)

@@ -99,14 +99,14 @@ shape = [2]
 samples = 2
 rows = [[0, 255, "a"], [3, 4, "1"]]
 """
-DRAWN = """
+SYNTHETIC = """
 kind = "dataset"
 name = "Toy points"
 summary = "What it is."
 reference = "Somebody, 2022"
 licence = "CC0"
-format = "drawn"
-drawn = "yin-yang"
+format = "synthetic"
+generator = "yin-yang"
 classes = ["yin", "yang", "dot"]
 shape = [4]
 [splits.train]
@@ -175,7 +175,7 @@ def test_the_sizes_of_idx_files_follow_from_their_samples(name: str) -> None:
 def test_what_can_be_downloaded_can_be_checked_and_what_cannot_says_how_to_get_it(name: str) -> None:
     card = cards.dataset(name)
     downloads = bool(card.mirrors) or any(archive.mirrors for archive in card.archives.values())
-    assert downloads != bool(card.obtain) or card.format in ("scikit-learn", "table", "drawn")
+    assert downloads != bool(card.obtain) or card.format in ("scikit-learn", "table", "synthetic")
     for archive in card.archives.values():
         assert archive.md5 or archive.sha256 or (card.listing and card.listing.sha256)
     if card.mirrors:
@@ -214,8 +214,11 @@ def test_good_cards_are_read_into_values() -> None:
     assert (read(DIGITS).format, read(WORDS).naming) == ("scikit-learn", "fsdd")
     assert read(TABLE).splits["train"].rows == ((0, 255, "a"), (3, 4, "1"))
     assert images.splits["train"].rows == ()
-    assert (read(DRAWN).drawn, [split.seed for split in read(DRAWN).splits.values()]) == ("yin-yang", [1, 2])
-    assert (images.drawn, images.splits["train"].seed) == ("", 0)
+    assert (read(SYNTHETIC).generator, [split.seed for split in read(SYNTHETIC).splits.values()]) == (
+        "yin-yang",
+        [1, 2],
+    )
+    assert (images.generator, images.splits["train"].seed) == ("", 0)
     assert events.listing is not None
     assert events.listing.files == 5
 
@@ -293,24 +296,44 @@ def test_good_cards_are_read_into_values() -> None:
             'samples = 1\nrows = [[0, "a"]]',
             "splits.train: rows: found; a table has them, and no",
         ),
-        (DRAWN, 'drawn = "yin-yang"', "", 'drawn: missing; a rule, where the format is "drawn"'),
-        (DRAWN, '"yin-yang"', '"ying-yang"', "drawn: found 'ying-yang'; did you mean 'yin-yang'"),
-        (DRAWN, '"yin-yang"', "7", "drawn: found 7; needs text"),
-        (DRAWN, '"yin-yang"', '"yin-yang"\nrate = 8000', "rate: found 8000; a card of format 'drawn' gives its shape"),
-        (DRAWN, "[4]", "[2]", "shape: found [2]; points of yin-yang have four numbers"),
-        (DRAWN, "[4]", "[2, 2]", "shape: found [2, 2]; points of yin-yang have four numbers"),
-        (DRAWN, "shape = [4]", "", "shape: missing; a card of format 'drawn' gives its shape"),
-        (DRAWN, '"yin", "yang"', '"yang", "yin"', "classes: found ['yang', 'yin', 'dot']; yin-yang has yin, yang, dot"),
-        (DRAWN, "seed = 1", "", "splits.train: seed: missing; needs a whole number"),
-        (DRAWN, "seed = 1", "seed = -1", "splits.train: seed: found -1; cannot be negative"),
-        (DRAWN, "seed = 1", "seed = true", "splits.train: seed: found True; needs a whole number"),
-        (DRAWN, "seed = 2", "seed = 1", "splits.test: seed: found 1, that of 'train'; each part has its own"),
-        (DRAWN, "seed = 1", "seed = 1\nrows = [[1, 2, 3, 4, 'dot']]", "splits.train: rows: found; a table has them"),
-        (DRAWN, "seed = 1", "seed = 1\npath = 'x'", "splits.train: path: found 'x'"),
-        (DRAWN, "samples = 5", "samples = 67108865", "samples: found 67108865; at most 268,435,456 numbers are drawn"),
-        (DRAWN, "[splits.train", "[files.a]\nbytes = 1\n[splits.train", "files: found; what ships with a package"),
-        (TABLE, "[2]", "[2]\ndrawn = 'uniform'", "drawn: found 'uniform'; a rule, where the format is \"drawn\""),
-        (TABLE, "samples = 2", "samples = 2\nseed = 0", 'splits.train: seed: found 0; only the format "drawn"'),
+        (SYNTHETIC, 'generator = "yin-yang"', "", 'generator: missing; needed where the format is "synthetic"'),
+        (SYNTHETIC, '"yin-yang"', '"ying-yang"', "generator: found 'ying-yang'; did you mean 'yin-yang'"),
+        (SYNTHETIC, '"yin-yang"', "7", "generator: found 7; needs text"),
+        (
+            SYNTHETIC,
+            '"yin-yang"',
+            '"yin-yang"\nrate = 8000',
+            "rate: found 8000; a card of format 'synthetic' gives its shape",
+        ),
+        (SYNTHETIC, "[4]", "[2]", "shape: found [2]; points of yin-yang have four numbers"),
+        (SYNTHETIC, "[4]", "[2, 2]", "shape: found [2, 2]; points of yin-yang have four numbers"),
+        (SYNTHETIC, "shape = [4]", "", "shape: missing; a card of format 'synthetic' gives its shape"),
+        (
+            SYNTHETIC,
+            '"yin", "yang"',
+            '"yang", "yin"',
+            "classes: found ['yang', 'yin', 'dot']; yin-yang has yin, yang, dot",
+        ),
+        (SYNTHETIC, "seed = 1", "", "splits.train: seed: missing; needs a whole number"),
+        (SYNTHETIC, "seed = 1", "seed = -1", "splits.train: seed: found -1; cannot be negative"),
+        (SYNTHETIC, "seed = 1", "seed = true", "splits.train: seed: found True; needs a whole number"),
+        (SYNTHETIC, "seed = 2", "seed = 1", "splits.test: seed: found 1, that of 'train'; each part has its own"),
+        (
+            SYNTHETIC,
+            "seed = 1",
+            "seed = 1\nrows = [[1, 2, 3, 4, 'dot']]",
+            "splits.train: rows: found; a table has them",
+        ),
+        (SYNTHETIC, "seed = 1", "seed = 1\npath = 'x'", "splits.train: path: found 'x'"),
+        (
+            SYNTHETIC,
+            "samples = 5",
+            "samples = 67108865",
+            "samples: found 67108865; at most 268,435,456 numbers are drawn",
+        ),
+        (SYNTHETIC, "[splits.train", "[files.a]\nbytes = 1\n[splits.train", "files: found; what ships with a package"),
+        (TABLE, "[2]", "[2]\ndrawn = 'uniform'", "generator: found 'uniform'; a rule, where the format is \"drawn\""),
+        (TABLE, "samples = 2", "samples = 2\nseed = 0", 'splits.train: seed: found 0; only the format "synthetic"'),
         (EVENTS, "[splits.train]\nsamples = 5\npath", "path", "splits: missing; a dataset has at least one part"),
     ],
 )
@@ -342,7 +365,9 @@ VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
 )
 FIELDS = sorted(
-    set(tomllib.loads(IMAGES)) | set(tomllib.loads(EVENTS)) | {"rate", "first_label", "transposed", "drawn", "other"}
+    set(tomllib.loads(IMAGES))
+    | set(tomllib.loads(EVENTS))
+    | {"rate", "first_label", "transposed", "generator", "other"}
 )
 
 
@@ -361,7 +386,9 @@ def test_a_table_is_read_exactly_if_each_row_is_two_small_numbers_and_a_class(ro
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS, TABLE, DRAWN]), field=st.sampled_from(FIELDS), value=VALUES)
+@given(
+    card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS, TABLE, SYNTHETIC]), field=st.sampled_from(FIELDS), value=VALUES
+)
 @example(IMAGES, "files", {"..": {"bytes": 1}})
 @example(IMAGES, "files", {"": {"bytes": 1}})
 @example(EVENTS, "archives", {"a:b": {"md5": "0" * 32}})

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snnlab.data import spike_cache
-from snnlab.data.samples import Images, Packed
-from snnlab.data.spike_cache import Grid, pack, unpack
+from snnlab.data.samples import CachedSpikes, Images
+from snnlab.data.spike_cache import Grid, cached_spikes, read_cached
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 
@@ -61,7 +61,7 @@ def encode(samples: Images) -> SpikeTrains:
 
 
 def packed_file(cache: Path, number: int = 9) -> Path:
-    pack(images(number), encode, GRID, {})
+    cached_spikes(images(number), encode, GRID, {})
     return next(cache.glob("*.spikes"))
 
 
@@ -72,7 +72,7 @@ def packed_file(cache: Path, number: int = 9) -> Path:
 @given(number=st.integers(0, 150), threads=st.integers(1, 4), order=st.lists(st.integers(0, 10**6), max_size=20))
 def test_what_is_packed_comes_out_again(number: int, threads: int, order: list[int]) -> None:
     samples = images(number)
-    made = pack(samples, encode, GRID, {}, threads=threads)
+    made = cached_spikes(samples, encode, GRID, {}, threads=threads)
     assert made.spikes() == SpikeTrains.from_dense(rasters(samples), GRID.dt)
     which = np.array([k % number for k in order] if number else [], dtype=np.int64)
     some = made.take(which)
@@ -89,7 +89,7 @@ def test_neurons_are_kept_in_the_smallest_type_that_holds_them(size: int, kind: 
     grid = Grid(2, 1e-3, (size,))
     last = np.zeros((5, 2, size), dtype=bool)
     last[:, 1, -1] = True
-    made = pack(images(5), lambda samples: SpikeTrains.from_dense(last, 1e-3), grid, {})
+    made = cached_spikes(images(5), lambda samples: SpikeTrains.from_dense(last, 1e-3), grid, {})
     assert made.ids.dtype == np.dtype(kind)
     assert made.spikes() == SpikeTrains.from_dense(last, 1e-3)
 
@@ -97,7 +97,7 @@ def test_neurons_are_kept_in_the_smallest_type_that_holds_them(size: int, kind: 
 def test_a_step_may_have_more_spikes_than_a_byte_counts() -> None:
     grid = Grid(2, 1e-3, (300,))
     full = np.ones((3, 2, 300), dtype=bool)
-    made = pack(images(3), lambda samples: SpikeTrains.from_dense(full, 1e-3), grid, {})
+    made = cached_spikes(images(3), lambda samples: SpikeTrains.from_dense(full, 1e-3), grid, {})
     assert made.counts.dtype == np.uint16
     assert made.spikes() == SpikeTrains.from_dense(full, 1e-3)
 
@@ -110,13 +110,13 @@ def test_spikes_are_made_once(cache: Path) -> None:
         return encode(samples)
 
     told = []
-    pack(images(130), watched, GRID, {"a": 1}, tell=lambda done, total: told.append((done, total)))
+    cached_spikes(images(130), watched, GRID, {"a": 1}, progress=lambda done, total: told.append((done, total)))
     assert sorted(calls) == [2, 64, 64]
     assert told == [(0, 130), (64, 130), (128, 130), (130, 130)]
-    pack(images(130), watched, GRID, {"a": 1})
+    cached_spikes(images(130), watched, GRID, {"a": 1})
     assert len(calls) == 3, "from the cache"
-    pack(images(130), watched, GRID, {"a": 2})
-    pack(images(130, seed=1), watched, GRID, {"a": 1})
+    cached_spikes(images(130), watched, GRID, {"a": 2})
+    cached_spikes(images(130, seed=1), watched, GRID, {"a": 1})
     assert len(calls) == 9, "another recipe, other samples"
     assert len(list(cache.iterdir())) == 3
 
@@ -128,20 +128,20 @@ def test_what_goes_wrong_while_encoding_leaves_nothing_behind(cache: Path) -> No
         return encode(samples)
 
     with pytest.raises(InputError, match=r"a\.bin: an empty file"):
-        pack(images(300), spoilt, GRID, {})
+        cached_spikes(images(300), spoilt, GRID, {})
     with pytest.raises(InputError, match="spikes of 12 neurons in 7 steps; needs 12 in 8"):
-        pack(images(3), encode, Grid(8, 1e-3, (3, 4)), {})
+        cached_spikes(images(3), encode, Grid(8, 1e-3, (3, 4)), {})
     assert list(cache.iterdir()) == []
 
 
 # Spoilt files ----------------------------------------------------------------------------------------------------
 
 
-def reopened(number: int = 9) -> Packed:
+def reopened(number: int = 9) -> CachedSpikes:
     def never(samples: Images) -> SpikeTrains:
         raise AssertionError("it is in the cache")
 
-    return pack(images(number), never, GRID, {})
+    return cached_spikes(images(number), never, GRID, {})
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
@@ -171,7 +171,7 @@ def test_a_mutated_file_is_refused_or_holds_the_same_spikes(cache: Path) -> None
     for _ in range(4000):
         path.write_bytes(mutated(content, rng))
         try:
-            found = unpack(path, samples, GRID, key).spikes()
+            found = read_cached(path, samples, GRID, key).spikes()
         except InputError as refusal:
             assert str(refusal).startswith(f"{path}: ")
             assert "\n" not in str(refusal)
@@ -282,7 +282,7 @@ def test_a_file_that_lies_with_the_right_check_sums_is_refused(lie: str, cache: 
     with pytest.raises(InputError, match=rf"^{path}: .*delete it, and it will be made anew"):
         reopened()
     path.unlink()
-    assert pack(images(9), encode, GRID, {}).spikes() == encode(images(9)), "as the refusal says"
+    assert cached_spikes(images(9), encode, GRID, {}).spikes() == encode(images(9)), "as the refusal says"
 
 
 anything = st.recursive(
@@ -317,7 +317,7 @@ def test_a_note_with_anything_in_one_place_is_refused(data: st.DataObject, good:
     path = good.with_name("changed")
     path.write_bytes(content[:16] + struct.pack("<I", zlib.crc32(text)) + text + content[4096:])
     with pytest.raises(InputError, match=rf"^{path}: "):
-        unpack(path, images(2), GRID, key)
+        read_cached(path, images(2), GRID, key)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"snnlab packed 01", b"snnlab packed 02" + bytes(5000), bytes(9000)])
@@ -389,11 +389,11 @@ def test_a_cache_folder_that_cannot_be_written_is_refused(cache: Path, monkeypat
 
         monkeypatch.setattr(spike_cache.tempfile, "mkstemp", denied)
     with pytest.raises(InputError, match=rf"^cache folder {cache}: Permission denied; set SNNLAB_CACHE to a folder"):
-        pack(images(3), encode, GRID, {})
+        cached_spikes(images(3), encode, GRID, {})
 
 
 def test_a_file_in_the_place_of_the_cache_folder_is_refused(cache: Path) -> None:
     cache.parent.mkdir()
     cache.write_bytes(b"")
     with pytest.raises(InputError, match=r"set SNNLAB_CACHE to a folder that can be written to"):
-        pack(images(3), encode, GRID, {})
+        cached_spikes(images(3), encode, GRID, {})

@@ -15,10 +15,10 @@ from test_packed import GRID, encode, images, packed_file, reopened
 
 from snnlab.data import spike_cache
 from snnlab.data.samples import Images
-from snnlab.data.spike_cache import Grid, pack
+from snnlab.data.spike_cache import Grid, cached_spikes
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.paths import no_cache
+from snnlab.paths import cache_error
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_bits_farther_on_are_told_as_damage(cache: Path) -> None:
 
 def test_the_file_of_others_under_the_name_is_told_as_theirs(cache: Path) -> None:
     path = packed_file(cache)
-    pack(images(5), encode, GRID, {})
+    cached_spikes(images(5), encode, GRID, {})
     other = next(file for file in cache.iterdir() if file != path)
     refused(cache, other.read_bytes(), "holds other spikes than its name says, of another part, dataset or code", path)
 
@@ -80,7 +80,7 @@ def refused(folder: Path, content: bytes, found: str, path: Path | None = None) 
         reopened()
     assert str(refusal.value) == f"{path}: {found}; delete it, and it will be made anew"
     path.unlink()
-    assert pack(images(9), encode, GRID, {}).spikes() == encode(images(9))
+    assert cached_spikes(images(9), encode, GRID, {}).spikes() == encode(images(9))
 
 
 # Leftovers -------------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_what_a_killed_process_left_goes_when_the_next_one_packs(cache: Path) ->
     assert left.suffix == ".part"
     others = cache / "a film.part"
     others.touch()
-    pack(images(9), encode, GRID, {})
+    cached_spikes(images(9), encode, GRID, {})
     assert not left.exists()
     assert others.exists(), "it is none of ours"
 
@@ -117,12 +117,12 @@ def test_what_is_being_written_is_left_alone(cache: Path) -> None:
     def slow(samples: Images) -> SpikeTrains:
         if not seen:
             seen.append(set(cache.iterdir()))
-            made = pack(images(150), encode, GRID, {})
+            made = cached_spikes(images(150), encode, GRID, {})
             assert made.spikes() == encode(images(150))
             seen.append(set(cache.iterdir()))
         return encode(samples)
 
-    assert pack(images(150), slow, GRID, {}, threads=1).spikes() == encode(images(150))
+    assert cached_spikes(images(150), slow, GRID, {}, threads=1).spikes() == encode(images(150))
     begun, after = seen
     assert [path.suffix for path in begun] == [".part"]
     assert begun < after, "the draft of the first, and the file of the second"
@@ -143,7 +143,7 @@ def test_a_draft_that_is_swept_away_before_it_is_locked_is_begun_again(
         return handle, name
 
     monkeypatch.setattr(tempfile, "mkstemp", swept)
-    assert pack(images(9), encode, GRID, {}).spikes() == encode(images(9))
+    assert cached_spikes(images(9), encode, GRID, {}).spikes() == encode(images(9))
     assert len(made) == 2
 
 
@@ -151,7 +151,7 @@ def test_no_thread_outlives_a_packing_that_failed(cache: Path) -> None:
     """Spikes that do not fit are seen by the writer, while the next ones are made. The refusal is kept meanwhile."""
     grid = Grid(8, 1e-3, (3, 4))
     with pytest.raises(InputError, match="needs 12 in 8") as refused:
-        pack(images(3000), encode, grid, {}, threads=3)
+        cached_spikes(images(3000), encode, grid, {}, threads=3)
     alive = [thread.name for thread in threading.enumerate() if thread.name.startswith("pack")]
     assert refused.value.args and not alive
 
@@ -161,6 +161,6 @@ def test_no_thread_outlives_a_packing_that_failed(cache: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
 def test_where_there_is_no_room_room_is_advised(number: int) -> None:
-    said = str(no_cache(Path("/cache"), OSError(number, "so it is")))
+    said = str(cache_error(Path("/cache"), OSError(number, "so it is")))
     assert said == "cache folder /cache: so it is; needs room; or set SNNLAB_CACHE to a folder elsewhere"
-    assert "room" not in str(no_cache(Path("/cache"), OSError(errno.EACCES, "so it is")))
+    assert "room" not in str(cache_error(Path("/cache"), OSError(errno.EACCES, "so it is")))

@@ -18,13 +18,13 @@ from snnlab.networks.microcircuit import Microcircuit
 
 def test_rates_say_their_shape() -> None:
     rates = RateInput(np.zeros((2, 5, 3)))
-    assert (rates.samples, rates.stretches, rates.size) == (2, 5, 3)
+    assert (rates.samples, rates.segments, rates.size) == (2, 5, 3)
 
 
 def test_steady_rates_are_one_stretch() -> None:
     values = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(RateInput.steady(values).values[:, 0], values)
-    assert RateInput.steady(values).steps_per_stretch(17) == 17
+    np.testing.assert_array_equal(RateInput.constant(values).values[:, 0], values)
+    assert RateInput.constant(values).steps_per_segment(17) == 17
 
 
 def test_a_sample_is_a_batch_of_one() -> None:
@@ -32,21 +32,21 @@ def test_a_sample_is_a_batch_of_one() -> None:
     np.testing.assert_array_equal(RateInput(values).sample(1).values, values[1][None])
 
 
-@given(stretches=st.integers(1, 50), steps=st.integers(1, 500))
-def test_stretches_fill_a_run_or_are_refused(stretches: int, steps: int) -> None:
-    rates = RateInput(np.zeros((1, stretches, 1)))
+@given(segments=st.integers(1, 50), steps=st.integers(1, 500))
+def test_stretches_fill_a_run_or_are_refused(segments: int, steps: int) -> None:
+    rates = RateInput(np.zeros((1, segments, 1)))
     try:
-        each = rates.steps_per_stretch(steps, "here")
+        each = rates.steps_per_segment(steps, "here")
     except InputError as refused:
-        assert steps % stretches
-        assert str(refused).startswith(f"here: {stretches} stretches in {steps} steps; needs")
+        assert steps % segments
+        assert str(refused).startswith(f"here: {segments} stretches in {steps} steps; needs")
     else:
-        assert each * stretches == steps
+        assert each * segments == steps
 
 
 CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: RateInput(np.zeros((2, 3))), r"^rates: float64 \(2, 3\); needs numbers \(samples, stretches, neurons\)"),
-    (lambda: RateInput.steady(np.zeros(3)), r"^rates: float64 \(1, 3\)"),
+    (lambda: RateInput.constant(np.zeros(3)), r"^rates: float64 \(1, 3\)"),
     (lambda: RateInput(np.zeros((0, 1, 3))), r"^rates: float64 \(0, 1, 3\); .*at least one of each"),
     (lambda: RateInput(np.zeros((1, 0, 3))), r"^rates: float64 \(1, 0, 3\)"),
     (lambda: RateInput(np.zeros((1, 1, 3), dtype=int)), r"^rates: int64 \(1, 1, 3\)"),  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def test_what_cannot_be_heard_is_refused(attempt: Callable[[], object], said: st
 def test_steady_rates_are_heard_to_the_end_without_a_warning_of_rounding() -> None:
     """300 ms are 2,999.9999999999995 times 0.1 ms, in binary numbers."""
     circuit = Microcircuit(hidden=(2,)).circuit((1,), 1, 1e-4)
-    said_by = {one.name: RateInput.steady(np.full((1, one.size), 0.5)) for one in circuit.sources}
+    said_by = {one.name: RateInput.constant(np.full((1, one.size), 0.5)) for one in circuit.sources}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         found = simulate(circuit, said_by, "300 ms", record={"output": ["u_trg"]}, target="numpy")

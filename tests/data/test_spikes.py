@@ -136,7 +136,7 @@ def test_events_that_are_not_on_the_grid_are_refused(columns: Any, found: str) -
 
 
 def test_a_raster_without_samples_is_refused() -> None:
-    with pytest.raises(InputError, match=r"SpikeTrains.from_dense: an array of 2 axes; needs \(samples, steps, neurons\)"):
+    with pytest.raises(InputError, match=r"from_dense: 2 axes; expected \(samples, steps, neurons\)"):
         SpikeTrains.from_dense(np.zeros((3, 4)), DT)
 
 

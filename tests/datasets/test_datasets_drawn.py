@@ -53,8 +53,9 @@ def card(path: Path, rule: str, samples: int, seed: int, shape: list[int]) -> Pa
     """A card with one part that is drawn."""
     classes = '["yin", "yang", "dot"]' if rule == "yin-yang" else '["one", "other"]'
     path.write_text(
-        'kind = "dataset"\nname = "Mine"\nsummary = "s"\nreference = "r"\nlicence = "CC0"\nformat = "drawn"\n'
-        f'drawn = "{rule}"\nclasses = {classes}\nshape = {shape}\n[splits.train]\nsamples = {samples}\nseed = {seed}\n',
+        'kind = "dataset"\nname = "Mine"\nsummary = "s"\nreference = "r"\nlicence = "CC0"\nformat = "synthetic"\n'
+        f'generator = "{rule}"\nclasses = {classes}\nshape = {shape}\n'
+        f"[splits.train]\nsamples = {samples}\nseed = {seed}\n",
         encoding="utf-8",
     )
     return path

@@ -124,7 +124,7 @@ def test_packed_sounds_are_the_sounds(sounds: Sounds) -> None:
     """Over several chunks and threads, in any order, and after the cache is opened a second time."""
     written, files, told = sounds.some(150), sounds.load(), list[tuple[int, int]]()
     for threads in (3, 1):
-        packed = EAR.prepared(files, threads=threads, tell=lambda *done: told.append(done))
+        packed = EAR.prepared(files, threads=threads, progress=lambda *done: told.append(done))
         assert (told[0], told[-1], len(told)) == ((0, 150), (150, 150), 4), "told while packing, and not while mapping"
         assert (len(packed), packed.shape, packed.dt) == (150, (64,), 1e-3)
         order = np.random.default_rng(0).permutation(150)[:80]

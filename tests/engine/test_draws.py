@@ -40,7 +40,7 @@ def firing(mean: float, neurons: int = NEURONS) -> Circuit:
 @cache
 def counts(machine: str, mean: float) -> np.ndarray:
     """Drawn in either machine, (samples, steps, neurons)."""
-    rates = {"source": RateInput.steady(np.full((SAMPLES, NEURONS), 10.0))}
+    rates = {"source": RateInput.constant(np.full((SAMPLES, NEURONS), 10.0))}
     if machine == "engine":
         return run_rates(firing(mean), rates, STEPS, record={"cells": ["n"]}, seed=11).traces["cells"]["n"]
     runs = simulate_each(
@@ -102,7 +102,7 @@ def test_neurons_steps_and_samples_draw_independently(machine, mean):
 
 @pytest.mark.parametrize("mean", [1e-3, 9.99, 29.9, 30.1, 300.0, 3000.0, 1e6])
 def test_the_sampler_fits_on_either_side_of_where_it_changes_and_far_out(mean):
-    rates = {"source": RateInput.steady(np.full((50, 100), 10.0))}
+    rates = {"source": RateInput.constant(np.full((50, 100), 10.0))}
     found = run_rates(firing(mean, 100), rates, 40, record={"cells": ["n"]}, precision="float64", seed=2).traces[
         "cells"
     ]["n"]
@@ -110,7 +110,7 @@ def test_the_sampler_fits_on_either_side_of_where_it_changes_and_far_out(mean):
 
 
 def test_other_seeds_draw_other_counts_and_the_same_seed_the_same():
-    rates = {"source": RateInput.steady(np.full((2, 10), 10.0))}
+    rates = {"source": RateInput.constant(np.full((2, 10), 10.0))}
     a, b, c = (
         run_rates(firing(3.0, 10), rates, 30, record={"cells": ["n"]}, seed=seed).traces["cells"]["n"]
         for seed in (1, 1, 2)
@@ -120,7 +120,7 @@ def test_other_seeds_draw_other_counts_and_the_same_seed_the_same():
 
 
 def test_a_mean_of_zero_draws_nothing():
-    rates = {"source": RateInput.steady(np.zeros((2, 10)))}
+    rates = {"source": RateInput.constant(np.zeros((2, 10)))}
     circuit = firing(3.0, 10)
     found = run_rates(circuit, rates, 30, record={"cells": ["n"]}).traces["cells"]["n"]
     assert found[:, 1:].max() == 0
@@ -129,17 +129,17 @@ def test_a_mean_of_zero_draws_nothing():
 @pytest.mark.parametrize("rate", [-1.0, 1e9])
 def test_a_mean_that_has_no_counts_stops_the_engine(rate):
     with pytest.raises(InputError, match="no finite numbers"):
-        run_rates(firing(3.0, 4), {"source": RateInput.steady(np.full((1, 4), rate))}, 10)
+        run_rates(firing(3.0, 4), {"source": RateInput.constant(np.full((1, 4), rate))}, 10)
 
 
 def test_a_mean_below_zero_stops_brian():
     with pytest.raises(InputError):
-        simulate(firing(3.0, 4), {"source": RateInput.steady(np.full((1, 4), -1.0))}, "1 ms", target="numpy")
+        simulate(firing(3.0, 4), {"source": RateInput.constant(np.full((1, 4), -1.0))}, "1 ms", target="numpy")
 
 
 @pytest.mark.slow
 def test_brian_draws_so_in_a_program_too():
-    rates = {"source": RateInput.steady(np.full((1, 400), 10.0))}
+    rates = {"source": RateInput.constant(np.full((1, 400), 10.0))}
     run = simulate(
         firing(5.0, 400), rates, "10 ms", record={"cells": ["n"]}, neurons={"cells": range(400)}, target="cpp"
     )
@@ -161,7 +161,7 @@ def heard() -> tuple[Circuit, dict[str, RateInput]]:
         Projection("before", "after", "basal", weights, plasticity=learn),
         Projection("after", "after", "apical", rng.normal(size=(5, 5))),
     )
-    rates = {"source": RateInput.steady(rng.uniform(0.1, 1, (1, 7)))}
+    rates = {"source": RateInput.constant(rng.uniform(0.1, 1, (1, 7)))}
     return Circuit((Source("source", 7), before, after), wiring, "0.1 ms"), rates
 
 
@@ -216,7 +216,7 @@ def test_the_number_of_threads_changes_nothing():
         Projection("after", "after", "apical", rng.normal(size=(300, 300)) / 10),
     )
     circuit = Circuit((Source("source", 150), before, after), wiring, "0.1 ms")
-    rates = {"source": RateInput.steady(rng.uniform(0, 1, (4, 150)))}
+    rates = {"source": RateInput.constant(rng.uniform(0, 1, (4, 150)))}
     one, two = (run_rates(circuit, rates, 20, threads=threads, seed=5) for threads in (1, 2))
     assert np.array_equal(one.weights(circuit)["before->after.basal"], two.weights(circuit)["before->after.basal"])
     assert np.array_equal(one.running.cells["after"]["u"], two.running.cells["after"]["u"])
@@ -248,7 +248,7 @@ def test_a_draw_has_one_mean(call):
 
 def card(tmp_path, name, *changes):
     """One of the shelf's cards, changed."""
-    text = (cards.shelf("models") / f"{name}.toml").read_text(encoding="utf-8")
+    text = (cards.library_folder("models") / f"{name}.toml").read_text(encoding="utf-8")
     for old, new in changes:
         assert text.count(old) == 1
         text = text.replace(old, new)

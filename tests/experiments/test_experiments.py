@@ -71,7 +71,7 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         },
     }
     if isinstance(experiment.network, Microcircuit):
-        shelf = {path.stem for path in cards.shelf("models").iterdir()}
+        shelf = {path.stem for path in cards.library_folder("models").iterdir()}
         network = experiment.network
         kind = "_poisson" if network.spikes_per_ms else "_latent" if network.latent else ""
         models = {f"{one}{kind}" for one in ("pyramidal_hidden", "pyramidal_output", "interneuron")}
@@ -89,7 +89,7 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
     else:
         models = {experiment.network.cell, experiment.network.synapse} - {""}
     for name_of in models:
-        text = (cards.shelf("models") / f"{name_of}.toml").read_bytes()
+        text = (cards.library_folder("models") / f"{name_of}.toml").read_bytes()
         expected[f"models/{name_of}.toml"] = hashlib.sha256(text).hexdigest()
     assert experiment.digests() == expected
     if isinstance(experiment.network, Layers):
@@ -261,9 +261,9 @@ def test_a_card_that_has_changed_since_is_refused(
     shelves = tmp_path / "shelves"
     for kind in ("models", "datasets"):
         (shelves / kind).mkdir(parents=True)
-        for entry in cards.shelf(kind).iterdir():
+        for entry in cards.library_folder(kind).iterdir():
             (shelves / kind / entry.name).write_bytes(entry.read_bytes())
-    monkeypatch.setattr(toml_reader, "shelf", lambda name: shelves / name)
+    monkeypatch.setattr(toml_reader, "library_folder", lambda name: shelves / name)
     Run.open(finished)
     (shelves / card).write_bytes((shelves / card).read_bytes() + b"\n# a remark\n")
     with pytest.raises(InputError, match=rf"^{card}: sha256 [0-9a-f]{{12}}, and [0-9a-f]{{12}} when .* was begun; put"):

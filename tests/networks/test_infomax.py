@@ -82,7 +82,7 @@ def test_steps_longer_than_the_largest_stable_one_are_refused_with_it(epsilon: f
 def test_a_step_of_0_15_is_refused_in_brian2_too() -> None:
     said = {"input": np.zeros((1, 6)), "target": np.zeros((1, 3)), "nudge": np.zeros((1, 1))}
     for mu, stable in ((0.14, True), (0.15, False)):
-        run = partial(simulate, made(mu=mu), {name: RateInput.steady(one) for name, one in said.items()}, "1 ms")
+        run = partial(simulate, made(mu=mu), {name: RateInput.constant(one) for name, one in said.items()}, "1 ms")
         if stable:
             run(target="numpy")
             continue

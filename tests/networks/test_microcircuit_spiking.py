@@ -42,9 +42,9 @@ def given(samples: int, rng: np.random.Generator | None = None) -> dict[str, Rat
         for low, high, size in ((0.1, 1, INPUTS), (-2, 1.5, CLASSES))
     )
     return {
-        "input": RateInput.steady(x),
-        "target": RateInput.steady(target),
-        "nudge": RateInput.steady(np.ones((samples, 1))),
+        "input": RateInput.constant(x),
+        "target": RateInput.constant(target),
+        "nudge": RateInput.constant(np.ones((samples, 1))),
     }
 
 
@@ -54,12 +54,12 @@ def by_rates(spiking: Circuit, folder) -> Circuit:
     for node in spiking.nodes:
         if isinstance(node, Population):
             name = node.cell.id
-            text = (cards.shelf("models") / f"{name}.toml").read_text(encoding="utf-8")
+            text = (cards.library_folder("models") / f"{name}.toml").read_text(encoding="utf-8")
             mean = next(mean for mean in ("psi*phi(U)*dt", "psi*r*dt") if f"poisson({mean})" in text)
             path = folder / f"{name}.toml"
             path.write_text(text.replace(f"poisson({mean}) : 1 (constant over dt)", f"{mean} : 1"), encoding="utf-8")
             node = replace(node, cell=cards.cell(path))
-            assert not node.cell.drawn
+            assert not node.cell.poisson_means
         nodes.append(node)
     return replace(spiking, nodes=tuple(nodes))
 

@@ -34,9 +34,9 @@ def test_what_a_rule_answers_is_what_the_running_circuit_comes_to(transfer: str)
     for name in state.weights:
         if name.startswith("bias"):
             state.weights[name] += 0.3
-    inputs = RateInput.steady(np.random.default_rng(1).uniform(-1, 1, (6, 4)))
+    inputs = RateInput.constant(np.random.default_rng(1).uniform(-1, 1, (6, 4)))
     said = rule.predict(circuit, state, inputs).counts
-    told = {"input": inputs, "bias": RateInput.steady(np.ones((6, 1)))}
+    told = {"input": inputs, "bias": RateInput.constant(np.ones((6, 1)))}
     wired = circuit.with_weights(state.weights)
     for steps, near in ((4000, True), (100, False)):
         run = run_rates(wired, told, steps, learn=False, mean={"output": ["r"]}, mean_from=steps - 1,

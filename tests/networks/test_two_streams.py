@@ -65,8 +65,8 @@ def test_the_running_circuit_comes_to_the_errors_that_the_rule_works_out(transfe
     way = way_up(circuit, "a test")
     _, rates = forward.up(way, state.weights, seen, 1)
     asked = {one.name: one for one in RULE.asked(way, state, rates, wanted - rates[-1])}
-    ones = RateInput.steady(np.ones((5, 1)))
-    told = {"input": RateInput.steady(seen), "target": RateInput.steady(wanted), "nudge": ones, "bias": ones}
+    ones = RateInput.constant(np.ones((5, 1)))
+    told = {"input": RateInput.constant(seen), "target": RateInput.constant(wanted), "nudge": ones, "bias": ones}
     watched = {
         "hidden1": ["r", "delta"],
         "hidden2": ["r", "delta"],
@@ -96,7 +96,7 @@ def test_the_law_of_alignment_holds_in_the_engine_for_a_batch() -> None:
     circuit = learning(weighted(TwoStreams((9,), (7,)).circuit((6,), 4, "0.1 ms")), eta=10.0, gamma=2.0)
     rng = np.random.default_rng(3)
     told = {name: RateInput(rng.uniform(0, 1, (5, 6, size))) for name, size in (("input", 6), ("target", 4))}
-    told |= {name: RateInput.steady(np.ones((5, 1))) for name in ("nudge", "bias")}
+    told |= {name: RateInput.constant(np.ones((5, 1))) for name in ("nudge", "bias")}
     run = run_rates(circuit, told, 300, precision="float64")
     begin, end = weights(circuit), run.weights(circuit)
     expected = 0.998**300 * misalignment(begin, begin[P])
@@ -160,7 +160,7 @@ def test_the_law_of_alignment_is_exact_for_cells_that_fire() -> None:
 
 def test_it_is_not_where_descending_synapses_read_what_their_own_cell_fires(tmp_path: Path) -> None:
     """The negative control: another product, of a trace that the ascending synapses do not read."""
-    text = (cards.shelf("models") / "plastic_descending.toml").read_text(encoding="utf-8")
+    text = (cards.library_folder("models") / "plastic_descending.toml").read_text(encoding="utf-8")
     (tmp_path / "own.toml").write_text(text.replace('post = "v"', 'post = "x"'), encoding="utf-8")
     circuit = spiking()
     off = learning(circuit, 5.0, 2.0, apical=cards.plasticity(tmp_path / "own.toml"))

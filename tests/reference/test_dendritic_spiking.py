@@ -126,7 +126,7 @@ def test_spikes_alone_teach_a_basal_dendrite_nothing_but_would_at_the_rate_said_
     circuit = Circuit((Source("source", cells), given, after), wiring, "0.1 ms")
     everyone = {"given": range(cells), "after": range(cells)}
     record = {"given": ["x"], "after": ["r", "r_B", "U"]}
-    rates = {"source": RateInput.steady(np.full((1, cells), 0.5))}
+    rates = {"source": RateInput.constant(np.full((1, cells), 0.5))}
     run = simulate(circuit, rates, "40 ms", record=record, neurons=everyone, seed=6, target="numpy")
     x, r, r_B, U = (run.trace(*one).values[100:] for one in (("given", "x"), *(("after", s) for s in record["after"])))
     assert np.std(r_B) > 0.02

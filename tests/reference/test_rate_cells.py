@@ -33,7 +33,7 @@ def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, wei
     cell = Population("cell", cards.cell("rate_unit", {"phi(x)": FUNCTIONS[name]}), 1)
     wire = Projection("eye", "cell", "basal", np.array([[weight]]))
     circuit = Circuit((Source("eye", 1), cell), (wire,), "0.1 ms")
-    run = simulate(circuit, {"eye": RateInput.steady(np.array([[2.0]]))}, "100 ms", record={"cell": ["u", "r"]})
+    run = simulate(circuit, {"eye": RateInput.constant(np.array([[2.0]]))}, "100 ms", record={"cell": ["u", "r"]})
     potential, rate = run.trace("cell", "u").values[:, 0], run.trace("cell", "r").values[:, 0]
     for step in (0, 1, 100, 999):
         assert potential[step] == pytest.approx(2 * weight * (1 - 0.99**step), rel=1e-12)
@@ -52,7 +52,7 @@ def test_the_error_of_an_ascending_cell_is_what_arrives_times_the_slope_of_its_r
     step = 1e-6
     slope = (WRITTEN[name](weight + step) - WRITTEN[name](weight - step)) / (2 * step)
     for nudge in (0.0, 1.0):
-        told = {"eye": RateInput.steady(np.ones((1, 1))), "teacher": RateInput.steady(np.array([[nudge]]))}
+        told = {"eye": RateInput.constant(np.ones((1, 1))), "teacher": RateInput.constant(np.array([[nudge]]))}
         run = simulate(circuit, told, "250 ms", record={"cell": ["delta"]}, target="numpy")
         error = 0.7 + nudge * (0.4 - WRITTEN[name](weight))
         assert run.trace("cell", "delta").values[-1, 0] == pytest.approx(slope * error, rel=1e-7, abs=1e-12)
@@ -76,7 +76,7 @@ def test_a_synapse_of_two_streams_comes_to_the_product_over_gamma(name: str) -> 
     if said == "v":
         wires.append(Projection("eye", "after", drives, np.array([[0.5]])))
     run = simulate(
-        Circuit(nodes, tuple(wires), "1 ms"), {"eye": RateInput.steady(np.ones((1, 1)))}, "200 ms", target="numpy"
+        Circuit(nodes, tuple(wires), "1 ms"), {"eye": RateInput.constant(np.ones((1, 1)))}, "200 ms", target="numpy"
     )
     expected = 0.8 * 0.5 / 0.25 + (0.3 - 0.8 * 0.5 / 0.25) * (1 - 40 * 0.25e-3) ** 200
     assert run.weights[wires[0].name][0, 0] == pytest.approx(expected, rel=1e-3)

@@ -22,7 +22,7 @@ def two_phases(taught: float, drive: float = 1.2) -> Recording:
         ("below", "basal", 0.5), ("above", "teaching", taught), ("above", "phase", 1.0))]  # fmt: skip
     cell = Population("cell", cards.cell("stream_lif"), 1, {"drive": drive})
     circuit = Circuit((Source("below", 1), Source("above", 1), cell), tuple(wires), "0.1 ms")
-    told = {"below": RateInput.steady(np.ones((1, 1))), "above": RateInput(np.array([[[0.0], [1.0]]]))}
+    told = {"below": RateInput.constant(np.ones((1, 1))), "above": RateInput(np.array([[[0.0], [1.0]]]))}
     return simulate(circuit, told, f"{2 * PHASE} s", record={"cell": ["r", "delta"]}, target="numpy")
 
 

@@ -71,7 +71,7 @@ def slopes(name: str, weights: Mapping[str, NDArray[np.float64]], counts: NDArra
 def test_a_step_is_down_the_gradient_of_the_squared_error(name: str, counts: NDArray[np.float64] | None) -> None:
     circuit, state = begun(name, Backprop(rate=0.7, spread=(0.8,), precision="float64", threads=1))
     before = {one: values.copy() for one, values in state.weights.items()}
-    batch = Batch(RateInput.steady(SEEN), LABELS, weights=counts)
+    batch = Batch(RateInput.constant(SEEN), LABELS, weights=counts)
     asked = RULE.updates(circuit, state, batch)
     assert all(np.array_equal(values, state.weights[one]) for one, values in before.items())
     state, score = RULE.step(circuit, state, batch)
@@ -88,7 +88,7 @@ def test_feedback_alignment_is_the_gradient_where_feedback_is_symmetric_and_not_
     """And always in the output's weights, onto which no feedback leads."""
     rule = FeedbackAlignment(spread=(0.8,), precision="float64", threads=1)
     circuit, state = begun(name, rule)
-    batch = Batch(RateInput.steady(SEEN), LABELS)
+    batch = Batch(RateInput.constant(SEEN), LABELS)
     exact = slopes(name, state.weights, np.ones(4))
     random = rule.updates(circuit, state, batch)
     state.memory["feedback"] = np.concatenate(
@@ -116,7 +116,7 @@ def test_feedback_stays_as_it_was_drawn_and_weights_turn_towards_it() -> None:
     for _ in range(2000):
         labels = rng.integers(10, size=10)
         seen = centres[labels] + rng.normal(0, 0.2, (10, 20))
-        state, _ = rule.step(circuit, state, Batch(RateInput.steady(seen), labels))
+        state, _ = rule.step(circuit, state, Batch(RateInput.constant(seen), labels))
     assert np.array_equal(state.memory["feedback"], down) and cosine() > 0.3
 
 
@@ -125,7 +125,7 @@ def test_weights_decay_and_those_of_a_bias_do_not() -> None:
     rule = Backprop(rate=0.5, weight_decay=0.02, decay="sqrt", precision="float64", threads=1)
     circuit, state = begun("relu", rule)
     before = {one: values.copy() for one, values in state.weights.items()}
-    state, _ = rule.step(circuit, state, Batch(RateInput.steady(SEEN), LABELS, epoch=4, weights=np.zeros(4)))
+    state, _ = rule.step(circuit, state, Batch(RateInput.constant(SEEN), LABELS, epoch=4, weights=np.zeros(4)))
     for one, values in before.items():
         kept = 1.0 if one.startswith("bias") else 1 - 0.25 * 0.02
         np.testing.assert_allclose(state.weights[one], kept * values, rtol=1e-14)
@@ -145,7 +145,7 @@ def test_it_answers_as_the_two_sweep_rule_does_of_the_same_weights() -> None:
     other = TwoSweep(precision="float64", threads=1)
     state = other.init(circuit, np.random.default_rng(0))
     basal = State({name: values for name, values in state.weights.items() if name.endswith(".basal")})
-    inputs = RateInput.steady(np.random.default_rng(1).random((5, 7)))
+    inputs = RateInput.constant(np.random.default_rng(1).random((5, 7)))
     one, two = RULE.predict(circuit, basal, inputs), other.predict(circuit, state, inputs)
     assert one.counts.tobytes() == two.counts.tobytes() and one.crossed == two.crossed
     assert np.allclose(one.counts, output("microcircuit", basal.weights, inputs.values[:, 0]), rtol=1e-12)
@@ -205,4 +205,4 @@ def test_a_network_that_fires_is_refused(rule: Descent) -> None:
 )
 def test_weights_of_samples_that_mean_nothing_are_refused(weights: np.ndarray, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Batch(RateInput.steady(np.ones((3, 4))), np.zeros(3, dtype=np.int64), weights=weights)
+        Batch(RateInput.constant(np.ones((3, 4))), np.zeros(3, dtype=np.int64), weights=weights)

@@ -49,7 +49,7 @@ def some(samples: int, seed: int = 0, inputs: int = INPUTS) -> NDArray[np.float6
 
 def batch_of(samples: int, seed: int = 0, **more: Any) -> Batch:
     labels = np.random.default_rng(seed + 50).integers(CLASSES, size=samples)
-    return Batch(RateInput.steady(some(samples, seed)), labels, **more)
+    return Batch(RateInput.constant(some(samples, seed)), labels, **more)
 
 
 def begun(network: InfoMax = DEEP, seed: int = 0) -> tuple[Circuit, State]:
@@ -67,8 +67,8 @@ def in_brian(
     """Somata, and multipliers, in every step of a phase and after it; `begin` says where they begin."""
     nodes = tuple(replace(one, start={("q" if one.name.startswith("mult") else "u"): begin[one.name]})
                   if one.name in begin else one for one in circuit.nodes)  # fmt: skip
-    inputs = {"input": RateInput.steady(seen[None]), "target": RateInput.steady(wanted[None]),
-              "nudge": RateInput.steady(np.array([[beta]])),
+    inputs = {"input": RateInput.constant(seen[None]), "target": RateInput.constant(wanted[None]),
+              "nudge": RateInput.constant(np.array([[beta]])),
               "slowing": RateInput(np.arange(steps + 1.0)[None, :, None])}  # fmt: skip
     inputs = {one.name: inputs[one.name] for one in circuit.sources}
     watched = {one.name: ["q" if one.name.startswith("mult") else "u"] for one in circuit.populations}
@@ -265,7 +265,7 @@ def test_what_cells_with_three_compartments_learn_does_not_depend_on_threads(pre
         circuit = replace(DEEP, hidden=(90, 40)).circuit((300,), CLASSES, DT)
         state = rule.init(circuit, np.random.default_rng(0))
         for seed in range(3):
-            seen = RateInput.steady(some(23, seed, 300))
+            seen = RateInput.constant(some(23, seed, 300))
             state, _ = rule.step(circuit, state, Batch(seen, np.arange(23) % CLASSES))
         found.append({name: values.tobytes() for name, values in state.weights.items()})
     assert found[0] == found[1] == found[2]
@@ -385,9 +385,9 @@ def test_labels_out_of_range_and_inputs_that_are_spikes_or_too_few_are_refused()
     for labels, says in (([0, 3], "labels 0 to 3; needs labels from 0 to 2"), ([-1, 0], "labels -1 to 0"),
                          ([0], r"labels of int64 \(1,\)"), ([0.0, 1.0], "labels of float64")):  # fmt: skip
         with pytest.raises(InputError, match=f"^batch: {says}"):
-            EXACT.step(circuit, state, Batch(RateInput.steady(some(2)), np.array(labels)))
+            EXACT.step(circuit, state, Batch(RateInput.constant(some(2)), np.array(labels)))
     spikes = SpikeTrains(np.zeros(0, np.int32), np.zeros((1, 5), np.int64), INPUTS, DT)
     with pytest.raises(InputError, match=r"^encoder: makes spikes; CorInfoMax learns from steady rates"):
         EXACT.step(circuit, state, Batch(spikes, np.array([0])))
     with pytest.raises(InputError, match="dense: before"):
-        EXACT.predict(circuit, state, RateInput.steady(some(2, inputs=5)))
+        EXACT.predict(circuit, state, RateInput.constant(some(2, inputs=5)))

@@ -42,7 +42,7 @@ def circuit(network: Microcircuit = NETWORK, inputs: int = INPUTS) -> Circuit:
 
 def batch(samples: int = 6, seed: int = 0, epoch: int = 1, inputs: int = INPUTS) -> Batch:
     rng = np.random.default_rng(seed)
-    return Batch(RateInput.steady(rng.uniform(0, 1, (samples, inputs))), np.arange(samples) % CLASSES, epoch)
+    return Batch(RateInput.constant(rng.uniform(0, 1, (samples, inputs))), np.arange(samples) % CLASSES, epoch)
 
 
 def begun(rule: Dendritic = RULE, network: Microcircuit = NETWORK, seed: int = 1) -> State:

@@ -79,7 +79,7 @@ def check_backprop(network: RateLayers | Microcircuit, circuit: Circuit, seed: i
     _, rates = forward.up(forward.way_up(circuit, "a test"), state.weights, SEEN, 1)
     assert np.allclose(rates[-1], made, rtol=1e-12, atol=1e-14)
     exact = oracle.gradients(graph, state.weights, SEEN, made - wanted_of(rule.low, rule.high))
-    found = rule.updates(circuit, state, Batch(RateInput.steady(SEEN), LABELS))
+    found = rule.updates(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
     assert found.keys() == exact.keys()
     largest = max(float(np.abs(one).max()) for one in exact.values())
     for name, one in exact.items():
@@ -95,7 +95,7 @@ def test_random_feedback_is_far_from_what_the_oracle_says(network: RateLayers) -
     graph = oracle.as_graph(network, circuit)
     slope = oracle.rates(graph, state.weights, SEEN)["output"] - wanted_of(rule.low, rule.high)
     exact = oracle.gradients(graph, state.weights, SEEN, slope)
-    found = rule.updates(circuit, state, Batch(RateInput.steady(SEEN), LABELS))
+    found = rule.updates(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
     assert angle(found["hidden2->output.basal"], -exact["hidden2->output.basal"]) < 1e-5
     assert angle(found["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 30
 
@@ -113,7 +113,7 @@ def test_two_sweeps_learn_along_the_oracle_where_feedback_is_symmetric_and_not_w
     graph = oracle.as_graph(network, circuit)
     made, wanted = oracle.rates(graph, weights, SEEN)["output"], wanted_of(rule.low, rule.high)
     exact = oracle.gradients(graph, weights, SEEN, np.log(made / (1 - made)) - np.log(wanted / (1 - wanted)))
-    batch = Batch(RateInput.steady(SEEN), LABELS)
+    batch = Batch(RateInput.constant(SEEN), LABELS)
     found = rule.updates(circuit, State(weights), batch)
     assert max(angle(found[name], -one) for name, one in exact.items()) < 1.5
     for name in weights:

@@ -34,7 +34,7 @@ def begun(network: TwoStreams = NETWORK, rule: SelfAssembly = RULE, seed: int = 
 
 def batch(seed: int, samples: int = 7) -> Batch:
     rng = np.random.default_rng(seed)
-    return Batch(RateInput.steady(rng.uniform(-1, 1, (samples, 6))), rng.integers(4, size=samples))
+    return Batch(RateInput.constant(rng.uniform(-1, 1, (samples, 6))), rng.integers(4, size=samples))
 
 
 def copied(state: State) -> State:

@@ -101,7 +101,7 @@ def updates(circuit: Circuit, state: State, seen: NDArray[np.float64], labels: N
     """What one step changes."""
     before = {name: values.copy() for name, values in state.weights.items()}
     after, _ = EXACT.step(
-        circuit, State({k: v.copy() for k, v in before.items()}), Batch(RateInput.steady(seen), labels)
+        circuit, State({k: v.copy() for k, v in before.items()}), Batch(RateInput.constant(seen), labels)
     )
     return {name: after.weights[name] - before[name] for name in before}
 
@@ -160,7 +160,7 @@ def test_random_feedback_is_at_right_angles_at_first_and_learning_turns_weights_
         assert 80 < lowest(state, *held_out) < 120
         for _ in range(4000):
             seen, labels = draw(10, rng)
-            state, _ = rule.step(circuit, state, Batch(RateInput.steady(seen), labels))
+            state, _ = rule.step(circuit, state, Batch(RateInput.constant(seen), labels))
         assert lowest(state, *held_out) < 40
 
 
@@ -177,7 +177,7 @@ def test_one_step_by_hand() -> None:
     rule = TwoSweep(rate=0.1, interneuron=2.0, inhibition=0.3, top_down=0.2, precision="float64", threads=1)
     state = State({name: np.array(values) for name, values in w.items()})
     seen = np.array([[1.0, 0.5]])
-    state, score = rule.step(circuit, state, Batch(RateInput.steady(seen), np.array([0])))
+    state, score = rule.step(circuit, state, Batch(RateInput.constant(seen), np.array([0])))
 
     def phi(u: float) -> float:
         return 1 / (1 + math.exp(-u))
@@ -221,7 +221,7 @@ def test_what_a_batch_asks_for_is_what_a_step_changes_before_rates_ease() -> Non
     rule = replace(EXACT, decay="sqrt", inhibition=0.2, top_down=0.1)
     state, seen, labels = begun(circuit), some(5), np.arange(5)
     before = {name: values.copy() for name, values in state.weights.items()}
-    batch = Batch(RateInput.steady(seen), labels, epoch=4, epochs=9, weights=np.array([1.0, 0.0, 2.0, 1.0, 1.0]))
+    batch = Batch(RateInput.constant(seen), labels, epoch=4, epochs=9, weights=np.array([1.0, 0.0, 2.0, 1.0, 1.0]))
     asked = rule.updates(circuit, state, batch)
     assert all(np.array_equal(state.weights[name], values) for name, values in before.items())
     state, _ = rule.step(circuit, state, batch)
@@ -372,6 +372,6 @@ def test_what_is_learned_does_not_depend_on_threads(precision: str) -> None:
         state = begun(circuit, rule)
         for seed in range(3):
             seen = some(23, 300, seed)
-            state, _ = rule.step(circuit, state, Batch(RateInput.steady(seen), np.arange(23) % CLASSES))
+            state, _ = rule.step(circuit, state, Batch(RateInput.constant(seen), np.arange(23) % CLASSES))
         found.append({name: values.tobytes() for name, values in state.weights.items()})
     assert found[0] == found[1] == found[2]

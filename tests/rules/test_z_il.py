@@ -41,7 +41,7 @@ def batches(many: int) -> list[Batch]:
         labels = rng.integers(5, size=6)
         seen = centres[labels] + rng.normal(0, 0.1, (6, 12))
         counts = rng.random(6) if k % 2 else None
-        found.append(Batch(RateInput.steady(seen), labels, epoch=1 + k // 10, weights=counts))
+        found.append(Batch(RateInput.constant(seen), labels, epoch=1 + k // 10, weights=counts))
     return found
 
 

@@ -24,7 +24,7 @@ Drawn = tuple[NDArray[np.uint8], NDArray[np.int64]]  # values (samples, numbers)
 def images(card: Dataset, split: str, folder: Path | None) -> Images:
     """The samples of one part, drawn by the rule of the card from the seed of the part."""
     part = card.splits[split]
-    values, labels = _RULES[card.drawn](part.samples, math.prod(card.shape), _bytes(part.seed))
+    values, labels = _RULES[card.generator](part.samples, math.prod(card.shape), _bytes(part.seed))
     return Images(
         values=values,
         peak=PEAK,

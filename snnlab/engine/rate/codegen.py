@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.equations import Model, compose, learning, prepared
-from snnlab.cards.grammar import DRAW
+from snnlab.cards.grammar import POISSON
 from snnlab.engine.spiking.codegen import Block, asked, block, constants_of, lines
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Plastic, Population
@@ -66,14 +66,14 @@ def generate_rates(
     model = compose(population)
     group = prepared(model, population.size, dt, cell.path)
     _check_constant(population)
-    drawn = [name for name in says if name in cell.drawn]
+    drawn = [name for name in says if name in cell.poisson_means]
     heard = [name for name in says if name not in {*group.equations.diff_eq_names, *drawn}]
     # what was said already need not be worked out again
     moving = prepared(replace(model, equations=_given(model.equations, heard)), population.size, dt, cell.path)
     variables = tuple(equation.name for equation in cell.equations)
     updater = moving.state_updater
     blocks = {
-        "expect": asked(group, _outputs([cell.drawn[name] for name in drawn]), "e", cell.path),
+        "expect": asked(group, _outputs([cell.poisson_means[name] for name in drawn]), "e", cell.path),
         "speak": asked(group, _outputs(says), "s", cell.path),
         "tell": asked(moving, _outputs((*tells, *posts)), "d", cell.path),
         "move": block(updater.abstract_code, updater.codeobj.variables, "m", cell.path, noise=True),
@@ -145,8 +145,8 @@ def plasticity_code(plastic: Plastic, dt: float) -> PlasticCode:
 def _check_constant(population: Population) -> None:
     """Refuse what is worked out before a step, unless it is drawn: its inputs would be those of the step before."""
     for one in population.cell.equations:
-        if one.draws and not one.mean:
-            right = f"the engine draws such variables, {DRAW}(...), and works out others when they are read"
+        if one.may_sample and not one.poisson_mean:
+            right = f"the engine draws such variables, {POISSON}(...), and works out others when they are read"
             raise InputError(f"{population.cell.path}: equations", f"{one.name!r} is constant over dt", right)
 
 

@@ -82,7 +82,7 @@ def order_of(circuit: Circuit, dt: float) -> Order:
     codes, tells, posts = {}, {}, {}
     for population in circuit.populations:
         leaving = [one for one in circuit.projections if one.pre == population.name]
-        says = _once((*(circuit.heard(one) for one in leaving), *population.cell.drawn))
+        says = _once((*(circuit.heard(one) for one in leaving), *population.cell.poisson_means))
         tells[population.name] = _once(
             one.plasticity.card.pre for one in leaving if one.plasticity and one.plasticity.card.pre not in says
         )
@@ -142,12 +142,12 @@ class Plan:
         """What the sources say."""
         for name, rates in inputs.items():
             width = self._lanes if rates.size > 1 else 1
-            shape = (rates.samples, rates.stretches, -(-rates.size // width) * width)
+            shape = (rates.samples, rates.segments, -(-rates.size // width) * width)
             padded = np.zeros(shape, dtype=self._type)
             padded[:, :, : rates.size] = rates.values
             # (samples, stretches, tiles, width) -> (stretches, tiles, samples, width)
             values = np.ascontiguousarray(padded.reshape(*shape[:2], -1, width).transpose(1, 2, 0, 3))
-            self._channel(name, RATE, values, rates.steps_per_stretch(steps))
+            self._channel(name, RATE, values, rates.steps_per_segment(steps))
 
     def set_cells(self, name: str, given: Mapping[str, NDArray[np.floating]]) -> None:
         """The states of a population, each (samples, neurons)."""

@@ -157,7 +157,7 @@ def _check_inputs(circuit: Circuit, inputs: Mapping[str, RateInput], steps: int)
             raise InputError(where, f"found {type(given).__name__}", "needs Rates: sources are heard in every step")
         if given.size != source.size:
             raise InputError(where, f"{given.size} neurons", f"the source has {source.size}")
-        given.steps_per_stretch(steps, where)
+        given.steps_per_segment(steps, where)
     for source in circuit.sources:
         if source.name not in inputs:
             raise InputError("inputs", f"no rates for source {source.name!r}", "every source needs them")

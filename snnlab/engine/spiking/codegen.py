@@ -65,7 +65,7 @@ def generate(population: Population, dt: float) -> CellCode:
     if not model.threshold:
         right = "run_rates takes cells that are heard by their rates" if population.cell.rate else "run takes spikes"
         raise InputError(f"{path}: threshold", "missing", right)
-    for name in population.cell.drawn:
+    for name in population.cell.poisson_means:
         right = "the engine runs cells that spike by their equations alone; simulate draws numbers too"
         raise InputError(f"{path}: equations", f"{name!r} is drawn", right)
     group = prepared(model, population.size, dt, path)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from snnlab import cards, datasets
 from snnlab.data.samples import Samples
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.encoders import ENCODERS, Current, Encoder, Features, Filmed, Poisson
 from snnlab.errors import InputError, one_of
 from snnlab.experiments.core.options import changed, explained, flat, option_of, read
@@ -67,7 +67,12 @@ class Experiment:
         check_budget(self.epochs, self.batch, self.boosting)
 
     def trial(
-        self, *, seed: int, folder: Path | None = None, threads: int | None = None, tell: Tell = silent
+        self,
+        *,
+        seed: int,
+        folder: Path | None = None,
+        threads: int | None = None,
+        progress: ProgressCallback = no_progress,
     ) -> TrainingConfig:
         """The experiment with its data, ready to train. Raises InputError for data that is missing or spoilt.
 
@@ -78,15 +83,17 @@ class Experiment:
         if not 0 <= seed < 2**32:
             raise InputError("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         parts = (datasets.load(self.source(split), split, folder=folder) for split in ("train", "test"))
-        train, test = (self.prepared(part, threads=threads, tell=tell) for part in parts)
+        train, test = (self.prepared(part, threads=threads, progress=progress) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
         return TrainingConfig(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
-    def prepared(self, samples: Samples, *, threads: int | None = None, tell: Tell = silent) -> Samples:
+    def prepared(
+        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
+    ) -> Samples:
         """What the encoder's `prepared` gives. Raises InputError by the name of the option that is to be changed."""
         try:
-            return self.encoder.prepared(samples, threads=threads, tell=tell)
+            return self.encoder.prepared(samples, threads=threads, progress=progress)
         except InputError as refusal:
             if refusal.field == "encode: samples":
                 raise InputError("--set encoder", refusal.problem, refusal.hint) from refusal

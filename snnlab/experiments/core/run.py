@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snnlab.data.spike_cache import Tell, silent
+from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.errors import InputError, one_of
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.experiment import Experiment
@@ -36,7 +36,7 @@ class Run:
         seed: int = 0,
         folder: Path | None = None,
         threads: int | None = None,
-        tell: Tell = silent,
+        progress: ProgressCallback = no_progress,
     ) -> Run:
         """A new run at `path`. Raises InputError, with nothing written, for what cannot be trained or kept there.
 
@@ -44,7 +44,7 @@ class Run:
         threads  None for all cores
         tell     is told how far samples are that are made into spikes once and for all, if any are
         """
-        trial = experiment.trial(seed=seed, folder=folder, threads=threads, tell=tell)
+        trial = experiment.trial(seed=seed, folder=folder, threads=threads, progress=progress)
         # what cannot be trained, or has no room in memory, is refused here, before anything is written
         next(iter(learn(trial.rule, trial.circuit, start(trial), trial.batches(1))))
         return cls(
@@ -59,7 +59,7 @@ class Run:
         epochs: int | None = None,
         folder: Path | None = None,
         threads: int | None = None,
-        tell: Tell = silent,
+        progress: ProgressCallback = no_progress,
     ) -> Run:
         """The run at `path`, from its experiment.json alone.
 
@@ -74,7 +74,7 @@ class Run:
         kept = Path(note["data"]) if note["data"] else None
         # the files are known by their checksums, so they may have moved
         folder = folder or (kept if kept and kept.is_dir() else None)
-        trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads, tell=tell)
+        trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads, progress=progress)
         study = cls(run, experiment, trial)
         return study if epochs is None or epochs == experiment.epochs else study._until(epochs)
 

@@ -245,7 +245,7 @@ def _told(circuit: Circuit, seen: Values, wanted: Values, nudge: float) -> dict[
     ones = np.ones((len(seen), 1))
     said = {INPUT: seen, TARGET: np.asarray(wanted), NUDGE: nudge * ones, BIAS: ones}
     known = {source.name for source in circuit.sources}
-    return {name: RateInput.steady(values) for name, values in said.items() if name in known}
+    return {name: RateInput.constant(values) for name, values in said.items() if name in known}
 
 
 def _running(state: State) -> Running:
