@@ -4,7 +4,7 @@
 from snnlab.brian import Pulse, simulate
 from snnlab.cards import Cell, all_models
 from snnlab.cli.script import script_parser
-from snnlab.networks.circuit import alone
+from snnlab.networks.circuit import unconnected
 from snnlab.plots import figure, save, traces
 
 
@@ -12,7 +12,7 @@ def run(cell):
     """The cell under its example's current, with the potential of every compartment recorded."""
     currents = {f"cell.{name}": Pulse(value, start="10 ms") for name, value in cell.example["inject"].items()}
     potentials = [part.potential for part in cell.compartments.values()]
-    return simulate(alone(cell), currents, cell.example["duration"], record={"cell": potentials})
+    return simulate(unconnected(cell), currents, cell.example["duration"], record={"cell": potentials})
 
 
 def main():

@@ -36,7 +36,7 @@ CLOSE = 1e-9
 def regression(seed: int) -> Circuit:
     """The circuit with weights drawn as published."""
     rng = np.random.default_rng(seed)
-    circuit = Microcircuit(hidden=(50,), transfer="soft_rectifier").circuit((30,), 10, DT)
+    circuit = Microcircuit(hidden=(50,), activation="soft_rectifier").circuit((30,), 10, DT)
     drawn = {one.name: rng.uniform(-1, 1, one.weights.shape) for one in circuit.projections if one.plasticity}
     return circuit.with_weights(drawn)
 

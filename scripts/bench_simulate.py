@@ -18,7 +18,7 @@ import numpy as np
 from brian2 import ms, mV, nS, pF, second
 from brian2.devices.device import get_device, reset_device
 
-from snnlab import Circuit, Population, Projection, Receptor, SpikeTrains, cell, random_wiring, synapse
+from snnlab import Circuit, Population, Projection, Receptor, SpikeTrains, cell, random_connections, synapse
 from snnlab.brian import Pulse, simulate
 from snnlab.native import PROGRAM_FLAGS
 
@@ -49,9 +49,9 @@ def circuit() -> Circuit:
         "inh": Receptor(card, "soma", {"tau_syn": "10 ms", "E_syn": "-80 mV"}),
     }
     start = {name: {"v": rng.uniform(-60e-3, -50e-3, size)} for name, size in SIZES.items()}
-    cells = [Population(name, cell("lif"), SIZES[name], receptors=receptors, start=start[name]) for name in SIZES]
+    cells = [Population(name, cell("lif"), SIZES[name], receptors=receptors, initial=start[name]) for name in SIZES]
     pairs = [(pre, post) for pre in SIZES for post in SIZES]
-    wires = [(pre, post, random_wiring(SIZES[pre], SIZES[post], 0.02, WEIGHTS[pre], rng)) for pre, post in pairs]
+    wires = [(pre, post, random_connections(SIZES[pre], SIZES[post], 0.02, WEIGHTS[pre], rng)) for pre, post in pairs]
     return Circuit(tuple(cells), tuple(Projection(pre, post, pre, weights) for pre, post, weights in wires), "0.1 ms")
 
 
@@ -78,7 +78,7 @@ def by_hand(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
                 method=METHOD,
                 namespace={**CONSTANTS, "kick": kick},
             )
-            groups[name].v = network[name].start["v"] * brian2.volt
+            groups[name].v = network[name].initial["v"] * brian2.volt
         synapses = []
         for wire in network.projections:
             made = brian2.Synapses(

@@ -9,7 +9,7 @@ from snnlab.brian import simulate
 from snnlab.cli.script import count, script_parser
 from snnlab.data.rates import RateInput
 from snnlab.networks.circuit import Plastic
-from snnlab.networks.two_stream import TwoStreams
+from snnlab.networks.two_stream import TwoStream
 from snnlab.plots import figure, save
 
 W, V, P, Q = "hidden1->output.basal", "output->down1.apical", "hidden1->down1.lateral", "down1->hidden1.teaching"
@@ -23,7 +23,7 @@ def main():
     parser.add_argument("--seconds", type=count, default=40, help="half of which a teacher speaks (%(default)s)")
     options = parser.parse_args()
     rng, phases = np.random.default_rng(1), round(options.seconds / DT / EACH)
-    circuit = TwoStreams((40,), (40,), bias=False, spiking=True).circuit((15,), 5, "1 ms")
+    circuit = TwoStream((40,), (40,), bias=False, spiking=True).circuit((15,), 5, "1 ms")
     own = {one: Plastic(one.plasticity.card, SPEED) for one in circuit.projections if one.plasticity}
     circuit = replace(circuit, projections=tuple(replace(one, plasticity=own.get(one)) for one in circuit.projections))
     sizes = {one.name: one.weights.shape for one in circuit.projections if one.receptor in OPEN}

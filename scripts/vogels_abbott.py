@@ -15,7 +15,7 @@ from snnlab import (
     SpikeTrains,
     cell,
     irregularity,
-    random_wiring,
+    random_connections,
     synapse,
 )
 from snnlab.brian import simulate
@@ -33,7 +33,7 @@ def network(rng):
     receptors = {"kick": excitation, "exc": excitation, "inh": inhibition}
     cells = [Population(name, cell("lif"), SIZES[name], receptors=receptors) for name in ("exc", "inh")]
     pairs = [(pre, post) for pre in SIZES for post in ("exc", "inh")]
-    wires = [Projection(a, b, a, random_wiring(SIZES[a], SIZES[b], 0.02, WEIGHTS[a], rng)) for a, b in pairs]
+    wires = [Projection(a, b, a, random_connections(SIZES[a], SIZES[b], 0.02, WEIGHTS[a], rng)) for a, b in pairs]
     return Circuit((Source("kick", SIZES["kick"]), *cells), tuple(wires), "0.1 ms")
 
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:  # so that editors and type checkers know what the names are
     from snnlab.errors import InputError
     from snnlab.estimator import SpikingClassifier
     from snnlab.experiments import EXPERIMENTS
-    from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
+    from snnlab.networks.circuit import (
+        Circuit,
+        Population,
+        Projection,
+        Receptor,
+        Source,
+        feedforward,
+        random_connections,
+        unconnected,
+    )
 
 _ROOMS = {
     "cell": "cards",
@@ -31,34 +40,34 @@ _ROOMS = {
     "Projection": "networks.circuit",
     "Receptor": "networks.circuit",
     "Source": "networks.circuit",
-    "alone": "networks.circuit",
-    "layered": "networks.circuit",
-    "random_wiring": "networks.circuit",
+    "unconnected": "networks.circuit",
+    "feedforward": "networks.circuit",
+    "random_connections": "networks.circuit",
     "Poisson": "encoders",
     "InputError": "errors",
     "EXPERIMENTS": "experiments",
     "SpikingClassifier": "estimator",
     "load": "datasets",
-    "InfoMax": "networks.corinfomax",
+    "CorInfoMaxNetwork": "networks.corinfomax",
     "Microcircuit": "networks.microcircuit",
-    "RateLayers": "networks.mlp",
+    "MLP": "networks.mlp",
     "RateInput": "data.rates",
     "Recording": "data.recording",
     "SpikeTrains": "data.spikes",
-    "TwoStreams": "networks.two_stream",
+    "TwoStream": "networks.two_stream",
     "irregularity": "analysis.statistics",
 }
 
 __all__ = [  # as in _ROOMS; a list that type checkers can read
     "EXPERIMENTS",
     "Circuit",
-    "InfoMax",
+    "CorInfoMaxNetwork",
     "Microcircuit",
     "Plastic",
     "Poisson",
     "Population",
     "Projection",
-    "RateLayers",
+    "MLP",
     "RateInput",
     "Receptor",
     "Recording",
@@ -66,17 +75,17 @@ __all__ = [  # as in _ROOMS; a list that type checkers can read
     "Source",
     "SpikingClassifier",
     "SpikeTrains",
-    "TwoStreams",
+    "TwoStream",
     "all_datasets",
     "all_models",
-    "alone",
+    "unconnected",
     "cell",
     "dataset",
     "irregularity",
-    "layered",
+    "feedforward",
     "load",
     "plasticity",
-    "random_wiring",
+    "random_connections",
     "synapse",
 ]
 

@@ -20,7 +20,7 @@ from snnlab.encoders import TEST, TRAIN, Poisson
 from snnlab.engine import cores
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training.loop import TrainingConfig, learn, start
@@ -198,7 +198,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         card = cards.cell(self.cell)
         if len(card.receptors) != 1:
             raise InputError("SpikingClassifier.cell", f"{len(card.receptors)} receptors on {card.path}", "needs one")
-        layers = Layers(
+        layers = FeedForward(
             cell=self.cell,
             hidden=tuple(map(str, sizes[:-1])),
             v_th=tuple(np.broadcast_to(v_th, len(sizes)).tolist()),

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from snnlab.graph import Add, Dense, Graph, Input, Node, Pick, Scale, Shape, Transfer, Values
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 from snnlab.rules.rate.predictive import z_il
 
 _FUNCTIONS = {"linear": "identity"} | {name: name for name in (*TRANSFERS, "relu", "tanh")}
 
 
-def as_graph(network: RateLayers | Microcircuit, circuit: Circuit) -> Graph:
+def as_graph(network: MLP | Microcircuit, circuit: Circuit) -> Graph:
     """The way up: what is heard, times the part that it has in the potential, through the transfer function.
 
     A microcircuit's parts are those of its conductances: 1/(1 + leak), and 1 - mixing of that in hidden layers.
@@ -32,9 +32,9 @@ def as_graph(network: RateLayers | Microcircuit, circuit: Circuit) -> Graph:
         part, function = 1.0, ""
         if isinstance(network, Microcircuit):
             held = network.lambdas[k] if name != "output" else 0.0
-            part, function = (1 - held) / (1 + network.leak), network.transfer
+            part, function = (1 - held) / (1 + network.leak), network.activation
         else:
-            function = network.answer if name == "output" else network.transfer
+            function = network.output_activation if name == "output" else network.activation
         below = hidden[k - 1] if k else "input"
         names = [f"{below}->{name}.basal", *([f"bias->{name}.basal"] if network.bias else [])]
         shapes |= {one: circuit_shape(circuit, one) for one in names}

@@ -55,7 +55,7 @@ def step(now, said, learn=True, factor=1.0):
     factor  by which all connections learn faster than their cards say
     """
     network, circuit = now.network, now.circuit
-    phi, leak, b = TRANSFERS[network.transfer], network.leak * PER_MS, 1.0 * PER_MS
+    phi, leak, b = TRANSFERS[network.activation], network.leak * PER_MS, 1.0 * PER_MS
     told = now.U if network.latent else now.u
     rate = {name: phi(values) for name, values in told.items()} | said
     dendrite = {}
@@ -83,7 +83,7 @@ def step(now, said, learn=True, factor=1.0):
             asks["inhibition"] = -(top + inter)
             told_now[name] = {"v_A": top + inter, "r_B": phi(b / whole * v), "v_B": v}
         else:
-            kind, part = ("basal", lambdas["output"]) if name == "output" else ("dendrite", network.interneuron)
+            kind, part = ("basal", lambdas["output"]) if name == "output" else ("dendrite", network.interneuron_mixing)
             pull = part / (1 - part) * (leak + b) * (dendrite[name, "nudge"] if name == "output" else 1)
             v = dendrite[name, kind]
             drift = -leak * u + b * (v - u) + pull * (dendrite[name, "target"] - u)

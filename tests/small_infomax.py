@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.corinfomax import InfoMax
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.rules.corinfomax import relaxation
 
 Values = NDArray[np.floating]
 DT = 1e-4
 
 
-def drawn(network: InfoMax, inputs: int, outputs: int, seed: int = 0) -> tuple[Circuit, dict[str, Values]]:
+def drawn(network: CorInfoMaxNetwork, inputs: int, outputs: int, seed: int = 0) -> tuple[Circuit, dict[str, Values]]:
     """The circuit, and random weights for it; lateral ones symmetric, and large enough to be seen."""
     circuit = network.circuit((inputs,), outputs, DT)
     body, rng = relaxation.body(circuit, "a test"), np.random.default_rng(seed)
@@ -28,7 +28,9 @@ def drawn(network: InfoMax, inputs: int, outputs: int, seed: int = 0) -> tuple[C
     return circuit, weights
 
 
-def families(network: InfoMax, weights: Mapping[str, Values]) -> tuple[list[Values], list[Values], list[Values]]:
+def families(
+    network: CorInfoMaxNetwork, weights: Mapping[str, Values]
+) -> tuple[list[Values], list[Values], list[Values]]:
     """(W, C, B), each (post, pre) as in the paper, from the first layer up; W[k] leads onto layer k."""
     names = [*(f"hidden{k}" for k in range(1, len(network.hidden) + 1)), "output"]
     forward = [weights[f"{pre}->{post}.basal"].T for pre, post in zip(["input", *names], names, strict=False)]
@@ -38,14 +40,15 @@ def families(network: InfoMax, weights: Mapping[str, Values]) -> tuple[list[Valu
 
 
 def phase(
-    network: InfoMax, weights: Mapping[str, Values], x: Values, u: Sequence[Values], q: Sequence[float], steps: int,
+    network: CorInfoMaxNetwork, weights: Mapping[str, Values], x: Values, u: Sequence[Values], q: Sequence[float],
+    steps: int,
     beta: float = 0.0, y: Values | None = None,
 ) -> tuple[list[Values], list[Values], list[float]]:  # fmt: skip
     """(u, r, q) of one sample after so many steps, all cells moving at once."""
     forward, backward, beside = families(network, weights)
     eps, g, gamma = network.epsilon, network.leak, (1 - network.forgetting) / network.forgetting
     last = len(forward) - 1
-    speeds = network.multiplier * (last + 1) if len(network.multiplier) == 1 else network.multiplier
+    speeds = network.multiplier_rate * (last + 1) if len(network.multiplier_rate) == 1 else network.multiplier_rate
     u, q = [one.copy() for one in u], list(q)
 
     def said(soma: Values) -> Values:
@@ -69,7 +72,7 @@ def phase(
 
 
 def both(
-    network: InfoMax, weights: Mapping[str, Values], x: Values, y: Values, beta: float, free: int, nudged: int
+    network: CorInfoMaxNetwork, weights: Mapping[str, Values], x: Values, y: Values, beta: float, free: int, nudged: int
 ) -> tuple[list[Values], list[Values]]:
     """Rates of one sample after the free phase and after the nudged one."""
     forward = families(network, weights)[0]

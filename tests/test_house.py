@@ -135,7 +135,7 @@ from snnlab import engine
 from snnlab.data import spikes
 once = spikes.SpikeTrains.from_dense(np.arange(50).reshape(1, 50, 1) == 1, 1e-3)
 cell = circuit.Population("cell", cards.cell("lif_exp"), 1)
-net = circuit.layered(circuit.Source("eye", 1), [cell], "synapse", "1 ms")
+net = circuit.feedforward(circuit.Source("eye", 1), [cell], "synapse", "1 ms")
 for weight in (1e-3, 1e3):
     given = net.with_weights({"eye->cell.synapse": np.full((1, 1), weight)})
     print(len(engine.run(given, {"eye": once})["cell"].spikes) > 0)

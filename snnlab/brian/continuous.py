@@ -24,8 +24,8 @@ from snnlab.cards import PRODUCT
 from snnlab.cards.grammar import Equation, names_in
 from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
-from snnlab.networks.circuit import RATE, Circuit, Plastic, Population, Source
-from snnlab.networks.weights import listed
+from snnlab.networks.circuit import SOURCE_VARIABLE, Circuit, Plastic, Population, Source
+from snnlab.networks.weights import synapse_list
 
 SLOT = "before_start"
 """When all of this happens: what is recorded at the start of a step belongs together."""
@@ -49,15 +49,21 @@ def parts(circuit: Circuit, population: Population) -> dict[str, list[str]]:
     """Input -> names of the parts that it is the sum of, where several projections arrive."""
     found: dict[str, list[str]] = {}
     for k, one in enumerate(circuit.projections):
-        if one.post == population.name and circuit.hears(one):
+        if one.post == population.name and circuit.is_continuous(one):
             found.setdefault(population.cell.receptors[one.receptor], []).append(_part(k))
     return {name: several for name, several in found.items() if len(several) > 1}
 
 
 def said(circuit: Circuit, node: Source | Population) -> tuple[Said, ...]:
     """All that a population, or a source, says to others, each thing once."""
-    units = {one.name: one.unit for one in node.cell.equations} if isinstance(node, Population) else {RATE: "1"}
-    heard = {circuit.heard(one): "" for one in circuit.projections if circuit.hears(one) and one.pre == node.name}
+    units = (
+        {one.name: one.unit for one in node.cell.equations} if isinstance(node, Population) else {SOURCE_VARIABLE: "1"}
+    )
+    heard = {
+        circuit.transmitted_variable(one): ""
+        for one in circuit.projections
+        if circuit.is_continuous(one) and one.pre == node.name
+    }
     found = [Said(name, f"heard__{k}", units[name], _HEARD) for k, name in enumerate(heard)]
     read: dict[str, str] = {}
     for one in circuit.projections:
@@ -98,10 +104,13 @@ def gate(plastic: NDArray[np.bool_], dt: float) -> brian2.TimedArray:
 def fixed(circuit: Circuit, k: int, pre: brian2.NeuronGroup, post: brian2.NeuronGroup) -> list[brian2.Synapses]:
     """The circuit's projection number `k`, with weights that stay as they are; nothing where it has no synapses."""
     projection = circuit.projections[k]
-    before, after, weights = listed(projection.weights)
+    before, after, weights = synapse_list(projection.weights)
     if not len(weights):
         return []
-    heard, into = _variable(circuit, projection.pre, circuit.heard(projection), _HEARD), _into(circuit, k)
+    heard, into = (
+        _variable(circuit, projection.pre, circuit.transmitted_variable(projection), _HEARD),
+        _into(circuit, k),
+    )
     dimension = post.variables[into].dim / pre.variables[heard].dim
     weight = SingleEquation(PARAMETER, "weight__w", dimension, flags=["constant"])
     equations = Equations([weight]) + Equations(_sum(circuit, k, into, "weight__w", heard))
@@ -124,7 +133,10 @@ def plastic(
     learning  a factor of everything that changes, as a function of time; None for 1
     """
     projection = circuit.projections[k]
-    heard, into = _variable(circuit, projection.pre, circuit.heard(projection), _HEARD), _into(circuit, k)
+    heard, into = (
+        _variable(circuit, projection.pre, circuit.transmitted_variable(projection), _HEARD),
+        _into(circuit, k),
+    )
     before_says = _variable(circuit, projection.pre, rule.card.pre, _READ)
     after_says = _variable(circuit, projection.post, rule.card.post, _READ)
     weight = learnt(rule.card.weight)

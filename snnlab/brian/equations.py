@@ -221,7 +221,7 @@ def compose(
         method=population.method or cell.method,
         namespace=namespace,
         receptors=receptors,
-        start={name: _read(value) for name, value in {**cell.start, **population.start}.items()},
+        start={name: _read(value) for name, value in {**cell.start, **population.initial}.items()},
     )
 
 

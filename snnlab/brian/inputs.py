@@ -144,7 +144,7 @@ def numpy_seconds(task: Task) -> float:
         per_step += 35e-6 + 0.6e-6 * (operations + functions)
         per_step += population.size * (5e-9 + 0.45e-9 * (operations + 10 * functions))
     for projection in task.circuit.projections:
-        if task.circuit.hears(projection):
+        if task.circuit.is_continuous(projection):
             once, each = (60e-6, 15e-9) if projection.plasticity is None else (150e-6, 35e-9)
             per_step += once + each * float(fan_out(projection.weights).sum())
             continue
@@ -173,7 +173,7 @@ def _check_known(circuit: Circuit, inputs: Mapping[str, Input]) -> None:
 
 def _is_heard(circuit: Circuit, source: Source, given: Input | None) -> bool:
     """Whether a source says rates, and does not fire; as it likes, where nobody listens."""
-    ways = {circuit.hears(one): one.name for one in circuit.projections if one.pre == source.name}
+    ways = {circuit.is_continuous(one): one.name for one in circuit.projections if one.pre == source.name}
     if len(ways) > 1:
         found = f"heard in every step by {ways[True]!r} and by its spikes by {ways[False]!r}"
         raise InputError(f"source {source.name!r}", found, "needs two sources, one of Rates and one of Spikes")

@@ -34,8 +34,8 @@ def check_stable(population: Population, dt: float) -> None:
     if not population.cell.rate or (population.method or population.cell.method) != "euler":
         return
     start = {name: value[0] if isinstance(value, np.ndarray) and value.ndim else value
-             for name, value in population.start.items()}  # fmt: skip
-    model = compose(replace(population, size=1, start=start))
+             for name, value in population.initial.items()}  # fmt: skip
+    model = compose(replace(population, size=1, initial=start))
     where = f"population {population.name!r} ({population.cell.path})"
     for mu in _rates(_Near.of(model, population.cell.inputs), dt):
         if max(abs(1 + mu * dt), default=0.0) <= 1 + _ROUNDING:

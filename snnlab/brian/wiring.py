@@ -22,8 +22,8 @@ from snnlab.brian.inputs import Task
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError, one_of
-from snnlab.networks.circuit import RATE, Plastic, Population, Projection, Source
-from snnlab.networks.weights import listed
+from snnlab.networks.circuit import SOURCE_VARIABLE, Plastic, Population, Projection, Source
+from snnlab.networks.weights import synapse_list
 
 _SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
 
@@ -86,7 +86,7 @@ def _projections(
     for k, one in enumerate(circuit.projections):
         pre, post = groups[one.pre], groups[one.post]
         with refusing(f"projection {one.name!r}"):
-            if not circuit.hears(one):
+            if not circuit.is_continuous(one):
                 variable = models[one.post].receptors[one.receptor]
                 made += _synapses(one, k, pre, post, variable, task.delays[k] * task.dt * brian2.second)
             elif one.plasticity is None:
@@ -179,7 +179,7 @@ def _source(
     if rates is None:
         ids, times = _events(task, source.name, sample)
         return brian2.SpikeGeneratorGroup(source.size, ids, times, clock=clock, sorted=True, name=f"source_{k}")
-    equations = f"{RATE} = rates(t, i) : 1{continuous.declared(continuous.said(task.circuit, source))}"
+    equations = f"{SOURCE_VARIABLE} = rates(t, i) : 1{continuous.declared(continuous.said(task.circuit, source))}"
     return brian2.NeuronGroup(source.size, equations, clock=clock, name=f"source_{k}", namespace={"rates": rates})
 
 
@@ -200,7 +200,7 @@ def _synapses(
     where = f"projection {projection.name!r}"
     if "spike" not in pre.events:
         raise InputError(where, f"{projection.pre!r} has no threshold", "only cells that spike can project")
-    source, target, weights = listed(projection.weights)
+    source, target, weights = synapse_list(projection.weights)
     if not len(weights):
         return []
     with refusing(where):

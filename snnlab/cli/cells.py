@@ -139,7 +139,7 @@ def _simulate(
         check_path(plot)
     if card.endswith(".toml"):
         equations.check(cell)
-    alone = circuit.alone(cell, dt=dt, parameters=parameters)
+    alone = circuit.unconnected(cell, dt=dt, parameters=parameters)
     length = equations.seconds(cell.example["duration"] if duration is None else duration, "--for")
     like = {name: part.unit for name, part in cell.compartments.items()}
     currents = injections.in_steps(injected, like, equations.seconds(alone.dt, "--dt"), length)

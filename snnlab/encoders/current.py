@@ -80,7 +80,7 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
     # with Brian2 at hand, which the other encoders need not wait for
     from snnlab.brian import simulate
     from snnlab.brian.equations import seconds, si
-    from snnlab.networks.circuit import alone
+    from snnlab.networks.circuit import unconnected
 
     card = cards.cell(layer.cell)
     if not card.threshold:
@@ -94,7 +94,7 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
     steps = layer.steps * finer
     currents = np.broadcast_to(low + (high - low) * np.arange(peak + 1) / peak, (steps, peak + 1))
     dt = layer.dt / finer
-    recording = simulate(alone(card, size=peak + 1, dt=dt), {f"cell.{layer.compartment}": currents}, steps * dt)
+    recording = simulate(unconnected(card, size=peak + 1, dt=dt), {f"cell.{layer.compartment}": currents}, steps * dt)
     _, step, cell = recording.spikes["cell"].events()
     none = np.zeros_like(step)
     spikes = SpikeTrains.from_events(

@@ -26,7 +26,6 @@ from snnlab.experiments import (
     z_il_mnist,
 )
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
 
 EXPERIMENTS: dict[str, Experiment] = {
     "backprop-layers-mnist": backprop_layers_mnist.EXPERIMENT,
@@ -62,4 +61,4 @@ EXPERIMENTS: dict[str, Experiment] = {
     "z-il-mnist": z_il_mnist.EXPERIMENT,
 }
 
-__all__ = ["EXPERIMENTS", "Experiment", "Layers"]
+__all__ = ["EXPERIMENTS", "Experiment"]

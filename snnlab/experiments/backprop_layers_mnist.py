@@ -2,7 +2,7 @@
 
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 from snnlab.rules.rate.backprop import Backprop
 
 EXPERIMENT = Experiment(
@@ -11,7 +11,7 @@ EXPERIMENT = Experiment(
     reference="Rumelhart, Hinton, Williams, Nature 323:533, 1986",
     reported=None,
     dataset="mnist",
-    network=RateLayers(hidden=(500,)),
+    network=MLP(hidden=(500,)),
     encoder=Intensity(),
     rule=Backprop(rate=0.1, decay="late", initial="he", low=0.0, high=1.0),
     epochs=10,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.corinfomax import InfoMax
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.rules.corinfomax.rule import CorInfoMax
 
 _PAPER = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     reference=f"{_PAPER}: 97.62 +- 0.12 % over ten seeds",
     reported=0.9762,
     dataset="mnist",
-    network=InfoMax(),
+    network=CorInfoMaxNetwork(),
     encoder=Intensity(),
     rule=CorInfoMax(),
     epochs=50,
@@ -33,7 +33,7 @@ SPARSE = replace(
     summary="MNIST, 784-500-10 three-compartment rate cells whose rates are to sum to 1, information maximization",
     reference=f"{_PAPER}: 97.71 +- 0.10 % over ten seeds with sparse rates",
     reported=0.9771,
-    network=InfoMax(sparse=True),
+    network=CorInfoMaxNetwork(sparse=True),
     rule=CorInfoMax(forward=(1.0, 0.75), backward=(0.12,), falling=(0.9,), turns=()),
 )
 
@@ -44,6 +44,6 @@ FASHION = replace(
     reference=f"{_PAPER}: 88.14 +- 0.28 % over ten seeds",
     reported=0.8814,
     dataset="fashion-mnist",
-    network=InfoMax(mu=0.07, slowing=0.01, leak=0.3),
+    network=CorInfoMaxNetwork(mu=0.07, slowing=0.01, leak=0.3),
     rule=CorInfoMax(forward=(0.3, 0.22), backward=(0.07,), falling=(0.95, 0.9, 0.8), turns=(20, 25)),
 )

@@ -15,7 +15,7 @@ EXPERIMENT = Experiment(
     reference="Haider et al., NeurIPS 2021, arXiv:2110.14549",
     reported=None,
     dataset="bars",
-    network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron=0.3, latent=True),
+    network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron_mixing=0.3, latent=True),
     encoder=Intensity(),
     rule=Dendritic(
         bottom_up=(20000.0, 600.0), to_interneuron=1200.0, from_interneuron=0.0, smoothed=1e-4,

@@ -16,7 +16,7 @@ EXPERIMENT = Experiment(
     reference="Gille, MSc thesis, Bern 2023; circuit of arXiv:1810.11393, latent equilibrium of arXiv:2110.14549",
     reported=1.0,
     dataset="bars",
-    network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron=0.3, latent=True, spikes_per_ms=100.0),
+    network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron_mixing=0.3, latent=True, spikes_per_ms=100.0),
     encoder=Intensity(low=0.1),
     rule=Dendritic(
         bottom_up=(840.0, 28.0), to_interneuron=56.0, from_interneuron=0.0, smoothed=1e-3,

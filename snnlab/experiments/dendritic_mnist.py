@@ -22,7 +22,7 @@ EXPERIMENT = Experiment(
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 1.96 % test error",
     reported=0.9804,
     dataset="mnist",
-    network=Microcircuit(hidden=(500, 500), mixing=(0.3, 0.3, 0.8), interneuron=0.1, leak=0.0, bias=True),
+    network=Microcircuit(hidden=(500, 500), mixing=(0.3, 0.3, 0.8), interneuron_mixing=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
     rule=TwoSweep(rate=5e-2, interneuron=3.0, decay="late", spread=(0.5, 0.3, 0.1), warm=2000),
     epochs=80,

@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 2.48 % test error",
     reported=0.9752,
     dataset="mnist",
-    network=Microcircuit(hidden=(1000,), mixing=(0.3, 0.8), interneuron=0.1, leak=0.0, bias=True),
+    network=Microcircuit(hidden=(1000,), mixing=(0.3, 0.8), interneuron_mixing=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
     rule=TwoSweep(
         rate=3e-2,

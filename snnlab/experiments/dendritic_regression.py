@@ -26,7 +26,7 @@ EXPERIMENT = Experiment(
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393, figure 2",
     reported=None,
     dataset="noise",
-    network=Microcircuit(hidden=(50,), transfer="soft_rectifier", noise=0.3, outputs=10),
+    network=Microcircuit(hidden=(50,), activation="soft_rectifier", noise=0.3, outputs=10),
     encoder=Intensity(low=-1.0, high=1.0),
     rule=_RULE,
     epochs=10,

@@ -15,7 +15,7 @@ EXPERIMENT = Experiment(
     reference="Kriener, Göltz, Petrovici, NICE 2022, arXiv:2102.08211",
     reported=None,
     dataset="yin-yang",
-    network=Microcircuit(hidden=(120,), mixing=(0.5, 0.3), interneuron=0.3, latent=True, bias=True),
+    network=Microcircuit(hidden=(120,), mixing=(0.5, 0.3), interneuron_mixing=0.3, latent=True, bias=True),
     encoder=Intensity(),
     rule=Dendritic(
         bottom_up=(50000.0, 166.7), to_interneuron=333.0, from_interneuron=0.0, smoothed=1e-4,

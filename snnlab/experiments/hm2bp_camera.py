@@ -8,7 +8,7 @@ session of recording to another the digits of N-MNIST lie elsewhere on the senso
 from snnlab.encoders import Filmed, Sensor
 from snnlab.encoders.camera_model import Camera
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
     reported=None,
     dataset="mnist",
     tested_on="nmnist",
-    network=Layers(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
     encoder=Filmed(camera=Camera(play=0.4), sensor=Sensor(steps=540, dt=600e-6)),
     rule=HM2BP(learning_rate=1.2e-2, decay="cosine"),
     epochs=5,

@@ -6,7 +6,7 @@ lower targets for its shorter samples. There is no published number for it.
 
 from snnlab.encoders import Poisson
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -15,7 +15,7 @@ EXPERIMENT = Experiment(
     reference="the rule is that of Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866",
     reported=None,
     dataset="digits",
-    network=Layers(cell="lif_exp_euler", hidden=("100",), v_th=(10.0, 8.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("100",), v_th=(10.0, 8.0)),
     encoder=Poisson(steps=200, dt=1e-3, brightest=1 / 5.5, fresh=True),
     rule=HM2BP(learning_rate=1e-2, target=20, other=3, margin=3),
     epochs=20,

@@ -8,7 +8,7 @@ test part. There is no published number for it.
 
 from snnlab.encoders import Ear
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     reference="the rule and the front end are those of Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866",
     reported=None,
     dataset="fsdd",
-    network=Layers(cell="lif_exp_euler", hidden=("400",), v_th=(10.0, 8.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("400",), v_th=(10.0, 8.0)),
     encoder=Ear(steps=700, dt=1.6e-3, rate=8000, decimation=128),
     rule=HM2BP(learning_rate=8e-3, decay="cosine", target=20, other=3, margin=3),
     epochs=12,

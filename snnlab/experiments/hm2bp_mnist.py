@@ -9,7 +9,7 @@ boosting are options: network.inhibition, rule.regularisation, boosting.
 
 from snnlab.encoders import Poisson
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
     reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: mean of 5 runs, each the best of 200 epochs on test",
     reported=0.9884,
     dataset="mnist",
-    network=Layers(cell="lif_exp_euler", hidden=("800",), v_th=(20.0, 8.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(20.0, 8.0)),
     encoder=Poisson(steps=400, dt=1e-3, brightest=1 / 5.5, fresh=True),
     rule=HM2BP(learning_rate=1.5e-2, decay="cosine"),
     epochs=20,

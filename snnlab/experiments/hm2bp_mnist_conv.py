@@ -11,7 +11,7 @@ lowest accuracy in the end, 99.19 %.
 
 from snnlab.encoders import Poisson
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training.augmentation import Elastic
 
@@ -21,7 +21,7 @@ EXPERIMENT = Experiment(
     reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: mean of 5 runs, each the best of 200 epochs on test",
     reported=0.9942,
     dataset="mnist",
-    network=Layers(
+    network=FeedForward(
         cell="lif_exp_euler",
         hidden=("15C5", "P2", "40C5", "P2", "300"),
         v_th=(5.0, 2.0, 12.0, 4.0, 10.0, 10.0),

@@ -17,7 +17,7 @@ recordings of the training part that was held out, and not on the test part: wit
 
 from snnlab.encoders import Sensor
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -26,7 +26,7 @@ EXPERIMENT = Experiment(
     reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: the best of 5 runs and of 200 epochs on test",
     reported=0.9888,
     dataset="nmnist",
-    network=Layers(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
     encoder=Sensor(steps=540, dt=600e-6, centre=True),
     rule=HM2BP(learning_rate=3e-2, decay="cosine"),
     epochs=12,

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from snnlab.encoders import Ear
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 LETTERS = Experiment(
@@ -21,7 +21,7 @@ LETTERS = Experiment(
     reference="Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866: mean of 5 runs, each the best of all epochs on test",
     reported=0.9050,
     dataset="ti46-letters",
-    network=Layers(cell="lif_exp_euler", hidden=("800", "800"), v_th=(10.0, 8.0, 8.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("800", "800"), v_th=(10.0, 8.0, 8.0)),
     encoder=Ear(steps=700, rate=12500, decimation=200),
     rule=HM2BP(learning_rate=5e-3, decay="sqrt"),
     epochs=50,
@@ -35,5 +35,5 @@ DIGITS = replace(
     reference="none for this rule; ST-RSBP, recurrent, has 0.9939: Zhang, Li, NeurIPS 2019, arXiv:1908.06378, its code",
     reported=None,
     dataset="ti46-digits",
-    network=Layers(cell="lif_exp_euler", hidden=("400", "400"), v_th=(10.0, 8.0, 8.0)),
+    network=FeedForward(cell="lif_exp_euler", hidden=("400", "400"), v_th=(10.0, 8.0, 8.0)),
 )

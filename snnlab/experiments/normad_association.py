@@ -15,13 +15,13 @@ from dataclasses import replace
 
 from snnlab.encoders import Patterns
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.resume import ReSuMe
 from snnlab.rules.spike_time.span import SPAN
 from snnlab.rules.spike_time.target_trains import Drawn
 
-_NETWORK = Layers("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1)
+_NETWORK = FeedForward("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1)
 _SINGLE = NormAD(desired=Drawn(), rate=1e-9, enough=0.95)
 
 SINGLE = Experiment(

@@ -9,7 +9,7 @@ one another by 5 nA instead of the published 1 nA.
 
 from snnlab.encoders import Features
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import Paced
 
@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     reference="Kulkarni, Rajendran, Neural Networks 103:118, 2018, doi:10.1016/j.neunet.2018.03.019",
     reported=0.9817,
     dataset="mnist",
-    network=Layers("lif_normad", hidden=(), v_th=(20e-3,), inhibition=5e-9, synapse="double_exponential_current"),
+    network=FeedForward("lif_normad", hidden=(), v_th=(20e-3,), inhibition=5e-9, synapse="double_exponential_current"),
     encoder=Features(),
     rule=NormAD(desired=Paced(), rate=8e-10, halve_every=3, decision="count", precision="float32"),
     epochs=20,

@@ -8,7 +8,7 @@ case. An answer is right where the correlation with the desired train is 0.8 or 
 
 from snnlab.encoders import Patterns
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import Marked
 
@@ -18,7 +18,9 @@ EXPERIMENT = Experiment(
     reference="Anwani, Rajendran, Neurocomputing 380:67, 2020, arXiv:1811.10678; sizes and times are ours",
     reported=None,
     dataset="xor",
-    network=Layers("lif_normad", hidden=("40",), v_th=(20e-3, 20e-3), synapse="double_exponential_current", outputs=1),
+    network=FeedForward(
+        "lif_normad", hidden=("40",), v_th=(20e-3, 20e-3), synapse="double_exponential_current", outputs=1
+    ),
     encoder=Patterns(steps=1000, dt=1e-4, neurons=30, rate=40.0, bias=1),
     rule=NormAD(Marked(at=80e-3), 4e-9, hidden_rate=2e-9, ease=2.0, spread=0.3e-9, hidden_spread=14e-9, enough=0.8),
     epochs=500,

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.networks.mlp import RateLayers
-from snnlab.networks.two_stream import TwoStreams
+from snnlab.networks.mlp import MLP
+from snnlab.networks.two_stream import TwoStream
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.self_assembly import SelfAssembly
 
@@ -22,7 +22,7 @@ EXPERIMENT = Experiment(
     reference="After Liao, Ziyin, Gan, Cheung, Harnett, Poggio, arXiv:2412.20018, 2024, a reconstruction: no number",
     reported=None,
     dataset="mnist",
-    network=TwoStreams(hidden=(128,), descending=(256,)),
+    network=TwoStream(hidden=(128,), descending=(256,)),
     encoder=Intensity(),
     rule=SelfAssembly(
         rate=0.05, decay="late", weight_decay=1e-3, initial="he", low=0.0, high=1.0, mirror=2e-3, lateral=1e-4, draws=8
@@ -36,6 +36,6 @@ CONTROL = replace(
     name="sal-mnist-backprop",
     summary="MNIST, 784-128-10, backpropagation with the rate and the decay of sal-mnist: the control",
     reference="Rumelhart, Hinton, Williams, Nature 323:533, 1986: the control of a reconstruction, no number",
-    network=RateLayers(hidden=(128,)),
+    network=MLP(hidden=(128,)),
     rule=Backprop(rate=0.05, decay="late", weight_decay=1e-3, initial="he", low=0.0, high=1.0),
 )

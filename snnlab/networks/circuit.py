@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from snnlab.cards import METHODS, Cell, Plasticity, Synapse
 from snnlab.cards.grammar import UNITS, GrammarError, at_once, check_name, names_in
 from snnlab.errors import InputError, one_of
-from snnlab.networks.weights import Weights, learned, with_learned
+from snnlab.networks.weights import Weights, trainable_parameters, with_parameters
 
 Number = float | str
 """An SI float, or text with a unit such as "20 ms"."""
 
 
-RATE = "r"
+SOURCE_VARIABLE = "r"
 """What a plastic connection calls the rate of a source."""
 
 
@@ -47,10 +47,10 @@ class Population:
     """Cells of one card, with parameters of their own where they differ from the card's.
 
     receptors  name -> Receptor, beside those that the card itself has
-    start      state variable -> value (size,) or one number, where it differs from the card's
+    initial    state variable -> value (size,) or one number, where it differs from the card's
     method     integration scheme, where the card's cannot take the receptors ("" for the card's)
 
-    Raises InputError for names that are not on the cards, and for a start of another shape.
+    Raises InputError for names that are not on the cards, and for an initial value of another shape.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Population:
     size: int
     parameters: Mapping[str, Number] = field(default_factory=dict)
     receptors: Mapping[str, Receptor] = field(default_factory=dict)
-    start: Mapping[str, Number | NDArray[np.floating]] = field(default_factory=dict)
+    initial: Mapping[str, Number | NDArray[np.floating]] = field(default_factory=dict)
     method: str = ""
 
     def __post_init__(self) -> None:
@@ -72,14 +72,14 @@ class Population:
             self._check(name, receptor, f"{where}: receptor {name!r}")
         if self.method and self.method not in METHODS:
             raise InputError(where, f"method {self.method!r}", one_of(self.method, METHODS))
-        for name, value in self.start.items():
+        for name, value in self.initial.items():
             if name not in self.cell.states:
                 raise InputError(
                     where, f"no state variable {name!r} on {self.cell.path}", one_of(name, self.cell.states)
                 )
             if np.shape(value) not in ((), (self.size,)):
                 raise InputError(
-                    f"{where}: start.{name}", f"shape {np.shape(value)}", f"needs one value or {self.size}"
+                    f"{where}: initial.{name}", f"shape {np.shape(value)}", f"needs one value or {self.size}"
                 )
 
     def _check(self, name: str, receptor: Receptor, where: str) -> None:
@@ -115,7 +115,7 @@ class Projection:
     A receptor that is an input of the cell holds in every step the sum over what `pre` says, times the weights.
 
     delay       of spikes: added to the arrival after the end of the step in which the spike was fired
-    reads       of a receptor that is an input: the variable of `pre` that is heard, "" for its rate
+    variable       of a receptor that is an input: the variable of `pre` that is transmitted, "" for its rate
     plasticity  how the weights change while the circuit runs; None for fixed ones, and for those that a rule learns
     """
 
@@ -124,7 +124,7 @@ class Projection:
     receptor: str
     weights: Weights
     delay: Number = 0.0
-    reads: str = ""
+    variable: str = ""
     plasticity: Plastic | None = None
 
     @property
@@ -181,7 +181,7 @@ class Circuit:
     def populations(self) -> tuple[Population, ...]:
         return tuple(node for node in self.nodes if isinstance(node, Population))
 
-    def into(self, name: str) -> tuple[Projection, ...]:
+    def incoming(self, name: str) -> tuple[Projection, ...]:
         """The projections that arrive at this population, in the circuit's order."""
         return tuple(projection for projection in self.projections if projection.post == name)
 
@@ -195,15 +195,15 @@ class Circuit:
         equations = receptor.synapse.equations if receptor else post.cell.equations
         return next(equation.unit for equation in equations if equation.name == raised)
 
-    def hears(self, projection: Projection) -> bool:
+    def is_continuous(self, projection: Projection) -> bool:
         """Whether a projection arrives at an input, in every step, and not by spikes."""
         post = self[projection.post]
         return isinstance(post, Population) and post.cell.receptors.get(projection.receptor) in post.cell.inputs
 
-    def heard(self, projection: Projection) -> str:
+    def transmitted_variable(self, projection: Projection) -> str:
         """The variable of `pre` that crosses a projection onto an input."""
         pre = self[projection.pre]
-        return projection.reads or (pre.cell.rate if isinstance(pre, Population) else RATE)
+        return projection.variable or (pre.cell.rate if isinstance(pre, Population) else SOURCE_VARIABLE)
 
     def with_weights(self, weights: Mapping[str, Weights]) -> Circuit:
         """The same circuit with other weights, by name of projection. Raises InputError for one that it has not."""
@@ -212,13 +212,13 @@ class Circuit:
             if name not in known:
                 raise InputError("circuit", f"no projection {name!r}", one_of(name, known))
         changed = (
-            replace(one, weights=with_learned(one.weights, weights.get(one.name, one.weights)))
+            replace(one, weights=with_parameters(one.weights, weights.get(one.name, one.weights)))
             for one in self.projections
         )
         return replace(self, projections=tuple(changed))
 
-    def along(self, names: Collection[str]) -> Circuit:
-        """The projections of these names alone, and the nodes at their ends."""
+    def subcircuit(self, names: Collection[str]) -> Circuit:
+        """The projections of these names only, and the nodes at their ends."""
         kept = tuple(projection for projection in self.projections if projection.name in names)
         ends = {end for projection in kept for end in (projection.pre, projection.post)}
         return replace(self, nodes=tuple(node for node in self.nodes if node.name in ends), projections=kept)
@@ -233,13 +233,13 @@ class Circuit:
             raise InputError(where, f"no receptor {projection.receptor!r}", one_of(projection.receptor, receptors))
         if projection.weights.shape != (pre.size, post.size):
             raise InputError(where, f"weights of shape {projection.weights.shape}", f"needs {(pre.size, post.size)}")
-        if self.hears(projection):
+        if self.is_continuous(projection):
             self._check_heard(projection, where)
-        elif projection.reads or projection.plasticity:
+        elif projection.variable or projection.plasticity:
             right = f"{post.cell.path} has the inputs {', '.join(post.cell.inputs)}" if post.cell.inputs else ""
             found = f"receptor {projection.receptor!r} is raised by spikes"
             raise InputError(where, found, f"only inputs hear a variable and learn; {right or 'this cell has none'}")
-        values = learned(projection.weights)
+        values = trainable_parameters(projection.weights)
         if values is None:
             return
         if values.dtype.kind not in "biuf":
@@ -248,10 +248,10 @@ class Circuit:
             raise InputError(where, "weights that are not finite", "NaN and infinity cannot be simulated")
 
     def _check_heard(self, projection: Projection, where: str) -> None:
-        """Refuse what an input cannot hear, and a plastic connection between cells that do not say what it reads."""
-        heard, spoken = self.heard(projection), self._variables(projection.pre)
+        """Refuse what an input cannot hear, and a plastic connection between cells that lack a variable it reads."""
+        heard, spoken = self.transmitted_variable(projection), self._variables(projection.pre)
         if not heard:
-            raise InputError(where, f"{projection.pre!r} has no rate", "name the variable that is heard with `reads`")
+            raise InputError(where, f"{projection.pre!r} has no rate", "name the transmitted variable with `variable`")
         if heard not in spoken:
             raise InputError(where, f"{projection.pre!r} has no variable {heard!r}", one_of(heard, spoken))
         pre = self[projection.pre]
@@ -280,17 +280,19 @@ class Circuit:
     def _variables(self, name: str) -> list[str]:
         """What can be read of a population, or of a source."""
         node = self[name]
-        return [equation.name for equation in node.cell.equations] if isinstance(node, Population) else [RATE]
+        return (
+            [equation.name for equation in node.cell.equations] if isinstance(node, Population) else [SOURCE_VARIABLE]
+        )
 
 
-def alone(
+def unconnected(
     cell: Cell, *, size: int = 1, dt: Number | None = None, parameters: Mapping[str, Number] | None = None
 ) -> Circuit:
     """Unconnected cells of one card as the population "cell", on the card's own clock unless `dt` says otherwise."""
     return Circuit((Population("cell", cell, size, parameters or {}),), (), cell.dt if dt is None else dt)
 
 
-def layered(source: Source, layers: Iterable[Population], receptor: str, dt: Number) -> Circuit:
+def feedforward(source: Source, layers: Iterable[Population], receptor: str, dt: Number) -> Circuit:
     """A chain, each layer fully connected to the next through `receptor`, with weights of zero."""
     nodes: tuple[Source | Population, ...] = (source, *layers)
     projections = tuple(
@@ -300,7 +302,7 @@ def layered(source: Source, layers: Iterable[Population], receptor: str, dt: Num
     return Circuit(nodes, projections, dt)
 
 
-def random_wiring(
+def random_connections(
     pre: int, post: int, probability: float, weight: float, rng: np.random.Generator, *, autapses: bool = True
 ) -> scipy.sparse.coo_array:
     """Synapses of one weight, each pair connected with `probability` (pre, post), sparse.
@@ -311,7 +313,7 @@ def random_wiring(
     Raises InputError for anything but a probability.
     """
     if not 0 <= probability <= 1:
-        raise InputError("random_wiring", f"probability {probability}", "needs 0 to 1")
+        raise InputError("random_connections", f"probability {probability}", "needs 0 to 1")
     # row by row, so that a large network never needs its dense matrix of draws
     rows = [np.flatnonzero(rng.random(post) < probability) for _ in range(pre)]
     source = np.repeat(np.arange(pre), [len(row) for row in rows])

@@ -30,19 +30,20 @@ _HEAD = "phi(x)"
 
 
 @dataclass(frozen=True)
-class InfoMax:
+class CorInfoMaxNetwork:
     """Hidden layers that hear one another in both directions, and an output with a teacher.
 
-    hidden      cells of each hidden layer
-    mu          length of a step over the time constant of somata
-    slowing     how much longer the time constant gets from one step of a phase to the next, as a share of the first's
-    epsilon     noise that predictions are granted: dendrites pull at the soma with 1/epsilon
-    leak        conductance of every soma
-    forgetting  factor, below 1, by which a sample counts less for the correlations of a layer with every one that comes
-    lateral     whether cells of a layer hear one another
-    sparse      whether rates of a layer are to sum to 1, rather than each to stay below 1
-    multiplier  speed of what sees to that, in a step: of each layer, the output's last; one number for all alike
-    outputs     cells of the output, 0 for one for each class
+    hidden           cells of each hidden layer
+    mu               time step divided by the time constant of the somata
+    slowing          increase of that time constant per step of a phase, as a fraction of its initial value
+    epsilon          variance of the prediction error; dendritic conductances are 1/epsilon
+    leak             leak conductance of every soma
+    forgetting       forgetting factor of the layer correlation matrices, below 1
+    lateral          whether cells of a layer are connected with each other
+    sparse           whether the rates of a layer sum to at most 1, rather than each rate being at most 1
+    multiplier_rate  step size of the Lagrange multiplier that limits that sum: one for each layer, the output last, or
+                     one number for all layers
+    outputs          cells of the output, 0 for one per class
     """
 
     hidden: tuple[int, ...] = (500,)
@@ -53,7 +54,7 @@ class InfoMax:
     forgetting: float = 0.99999
     lateral: bool = True
     sparse: bool = False
-    multiplier: tuple[float, ...] = (1e-6, 0.01)
+    multiplier_rate: tuple[float, ...] = (1e-6, 0.01)
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -68,12 +69,12 @@ class InfoMax:
         if not 0 < self.forgetting < 1:
             right = "needs a factor above 0 and below 1"
             raise InputError("network.forgetting", f"found {self.forgetting}", right)
-        if self.sparse and len(self.multiplier) not in (1, len(self.hidden) + 1):
+        if self.sparse and len(self.multiplier_rate) not in (1, len(self.hidden) + 1):
             right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
-            raise InputError("network.multiplier", f"found {len(self.multiplier)} numbers", right)
-        if not all(0 < speed < 2 for speed in self.multiplier):
+            raise InputError("network.multiplier_rate", f"found {len(self.multiplier_rate)} numbers", right)
+        if not all(0 < speed < 2 for speed in self.multiplier_rate):
             right = "needs speeds above 0 and below 2, from which on the multiplier is unstable"
-            raise InputError("network.multiplier", f"found {self.multiplier}", right)
+            raise InputError("network.multiplier_rate", f"found {self.multiplier_rate}", right)
         if self.outputs < 0:
             raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
@@ -115,7 +116,7 @@ class InfoMax:
         if not self.sparse:
             return []
         card = self.cards()[-1]
-        speeds = self.multiplier * len(layers) if len(self.multiplier) == 1 else self.multiplier
+        speeds = self.multiplier_rate * len(layers) if len(self.multiplier_rate) == 1 else self.multiplier_rate
         return [Population(f"multiplier{k}", card, 1, {"tau": dt / speed}) for k, speed in enumerate(speeds, start=1)]
 
 

@@ -22,7 +22,7 @@ _WIDEST = 9_999_999  # as many as seven digits say
 
 
 @dataclass(frozen=True)
-class Layers:
+class FeedForward:
     """A chain of layers of one cell card.
 
     cell        card of all cells, of `snnlab models`

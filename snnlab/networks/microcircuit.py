@@ -57,25 +57,25 @@ _PUBLISHED = 0.8 / 1.9  # conductances of 0.1, 1 and 0.8
 class Microcircuit:
     """Hidden layers of pyramidal cells with their interneurons, and an output with a teacher.
 
-    hidden         pyramidal cells of each hidden layer
-    mixing         how much of a soma's potential comes from above, 0 to 1: of each hidden layer's from its apical
-                   dendrites, of the output's from its teacher; one number for all alike
-    interneuron    how much of an interneuron's potential comes from the cell above, its target, 0 to 1
-    leak           conductance of every soma, in 1/ms, where that of the basal dendrite is 1
-    transfer       rate of a potential: logistic, soft_rectifier or softplus
-    noise          strength of white noise in every soma, in 1/sqrt(ms)
-    latent         whether cells are heard by where their potential is going (latent equilibrium)
-    bias           whether basal dendrites and interneurons hear one more source, of rate 1
-    outputs        cells of the output, 0 for one for each class
-    spikes_per_ms  how often a cell fires in a millisecond at a rate of 1, where cells are heard by their spikes and
-                   latent; 0 for cells that are heard by their rates
+    hidden              pyramidal cells of each hidden layer
+    mixing              weight of the top-down input in a soma's steady-state potential, between 0 and 1: the apical
+                        dendrite's for each hidden layer, the teacher's for the output; one number for all layers
+    interneuron_mixing  weight of the target cell in an interneuron's steady-state potential, between 0 and 1
+    leak                leak conductance of every soma, relative to that of the basal dendrite
+    activation          firing rate as a function of the potential: logistic, soft_rectifier or softplus
+    noise               standard deviation of the white noise in every soma, in 1/sqrt(ms)
+    latent              whether cells transmit their prospective potential (latent equilibrium)
+    bias                whether basal dendrites and interneurons receive a constant input of 1
+    outputs             cells of the output, 0 for one per class
+    spikes_per_ms       spikes per millisecond at a rate of 1, of Poisson-spiking cells that are latent; 0 for
+                        continuous rates
     """
 
     hidden: tuple[int, ...] = (30,)
     mixing: tuple[float, ...] = (_PUBLISHED,)
-    interneuron: float = _PUBLISHED
+    interneuron_mixing: float = _PUBLISHED
     leak: float = 0.1
-    transfer: str = "logistic"
+    activation: str = "logistic"
     noise: float = 0.0
     latent: bool = False
     bias: bool = False
@@ -88,11 +88,11 @@ class Microcircuit:
         if len(self.mixing) not in (1, len(self.hidden) + 1):
             right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
             raise InputError("network.mixing", f"found {len(self.mixing)} numbers", right)
-        for name, parts in (("mixing", self.mixing), ("interneuron", (self.interneuron,))):
+        for name, parts in (("mixing", self.mixing), ("interneuron_mixing", (self.interneuron_mixing,))):
             if not all(0 < part < 1 for part in parts):
                 raise InputError(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
-        if self.transfer not in TRANSFERS:
-            raise InputError("network.transfer", f"found {self.transfer!r}", f"needs one of {', '.join(TRANSFERS)}")
+        if self.activation not in TRANSFERS:
+            raise InputError("network.activation", f"found {self.activation!r}", f"needs one of {', '.join(TRANSFERS)}")
         if self.outputs < 0:
             raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
         for name in ("leak", "noise", "spikes_per_ms"):
@@ -110,7 +110,7 @@ class Microcircuit:
     def cards(self) -> tuple[Cell, ...]:
         """Of the hidden pyramidal cells, the interneurons and the output."""
         end = "_poisson" if self.spikes_per_ms else "_latent" if self.latent else ""
-        transfer = {_HEAD: TRANSFERS[self.transfer]}
+        transfer = {_HEAD: TRANSFERS[self.activation]}
         return tuple(
             cards.cell(f"{name}{end}", transfer) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
         )
@@ -136,7 +136,7 @@ class Microcircuit:
         outputs = self.outputs or classes
         layers.append(Population(OUTPUT, output, outputs, common | {"g_som": self._pull(self.lambdas[-1])}))
         inter = [
-            Population(f"inter{k}", interneuron, above.size, common | {"g_som": self._pull(self.interneuron)})
+            Population(f"inter{k}", interneuron, above.size, common | {"g_som": self._pull(self.interneuron_mixing)})
             for k, above in enumerate(layers[1:], start=1)
         ]
         sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, outputs), Source(NUDGE, 1)]
@@ -162,7 +162,7 @@ class Microcircuit:
         for own, between, above in zip(layers, inter, layers[1:], strict=False):
             made += [self._full(own, between, "dendrite"), self._full(between, own, "inhibition")]
             made.append(self._full(above, own, "apical"))
-            made.append(replace(_one_to_one(above, between, "target"), reads=heard))
+            made.append(replace(_one_to_one(above, between, "target"), variable=heard))
         teacher = Source(TARGET, layers[-1].size)
         made.append(_one_to_one(teacher, layers[-1], "target"))
         made.append(Projection(NUDGE, OUTPUT, "nudge", np.ones((1, layers[-1].size))))

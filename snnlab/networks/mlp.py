@@ -30,45 +30,45 @@ _HEAD = "phi(x)"
 
 
 @dataclass(frozen=True)
-class RateLayers:
+class MLP:
     """Hidden layers and an output of leaky cells with a rate.
 
-    hidden    cells of each hidden layer
-    transfer  rate of a potential of a hidden layer: relu, tanh, logistic, softplus, soft_rectifier or linear
-    answer    and of the output, one of the same
-    bias      whether every layer hears one more source, of rate 1
-    outputs   cells of the output, 0 for one for each class
+    hidden             cells of each hidden layer
+    activation         of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear
+    output_activation  of the output, one of the same
+    bias               whether every layer receives a constant input of 1
+    outputs            cells of the output, 0 for one per class
     """
 
     hidden: tuple[int, ...] = (500,)
-    transfer: str = "relu"
-    answer: str = "linear"
+    activation: str = "relu"
+    output_activation: str = "linear"
     bias: bool = True
     outputs: int = 0
 
     def __post_init__(self) -> None:
         if any(size < 1 for size in self.hidden):
             raise InputError("network.hidden", f"found {self.hidden}", "needs layers of at least one cell")
-        for name in ("transfer", "answer"):
+        for name in ("activation", "output_activation"):
             if (found := getattr(self, name)) not in FUNCTIONS:
                 raise InputError(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
         if self.outputs < 0:
             raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
-    def cell(self, transfer: str) -> Cell:
-        return cards.cell(CARD, {_HEAD: FUNCTIONS[transfer]})
+    def cell(self, activation: str) -> Cell:
+        return cards.cell(CARD, {_HEAD: FUNCTIONS[activation]})
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the card of its cells."""
-        card = self.cell(self.transfer)
+        card = self.cell(self.activation)
         return {card.path: card.digest}
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
         """The circuit for samples of `shape`, with weights of zero."""
         layers = [
-            Population(f"hidden{k}", self.cell(self.transfer), size) for k, size in enumerate(self.hidden, start=1)
+            Population(f"hidden{k}", self.cell(self.activation), size) for k, size in enumerate(self.hidden, start=1)
         ]
-        layers.append(Population(OUTPUT, self.cell(self.answer), self.outputs or classes))
+        layers.append(Population(OUTPUT, self.cell(self.output_activation), self.outputs or classes))
         source, one = Source(INPUT, int(np.prod(shape))), Source(BIAS, 1)
         below: list[Source | Population] = [source, *layers]
         wiring = [full(pre, post, BASAL) for pre, post in zip(below, layers, strict=False)]

@@ -48,22 +48,22 @@ SLOPES = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class TwoStreams:
+class TwoStream:
     """Hidden layers and an output of an ascending stream, and a descending one beside the hidden layers.
 
-    hidden      cells of each hidden layer
-    descending  cells of the descending stream beside each; one number for all alike
-    transfer    rate of a potential of a hidden layer: relu, tanh, logistic, softplus, soft_rectifier or linear
-    answer      and of the output, one of the same
-    bias        whether every layer hears one more source, of rate 1
-    outputs     cells of the output, 0 for one for each class
-    spiking     whether cells fire; how fast is then for their equations to say, and not for `transfer` and `answer`
+    hidden             cells of each hidden layer
+    descending         cells of the descending stream at each hidden layer; one number for all layers
+    activation         of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear
+    output_activation  of the output, one of the same
+    bias               whether every layer receives a constant input of 1
+    outputs            cells of the output, 0 for one per class
+    spiking            whether cells spike; their card then defines the firing rate, not the activations
     """
 
     hidden: tuple[int, ...] = (128,)
     descending: tuple[int, ...] = (256,)
-    transfer: str = "relu"
-    answer: str = "linear"
+    activation: str = "relu"
+    output_activation: str = "linear"
     bias: bool = True
     outputs: int = 0
     spiking: bool = False
@@ -75,7 +75,7 @@ class TwoStreams:
         if len(self.descending) not in (1, len(self.hidden)):
             right = f"needs one number, or one for each of {len(self.hidden)} hidden layers"
             raise InputError("network.descending", f"found {len(self.descending)} numbers", right)
-        for name in ("transfer", "answer"):
+        for name in ("activation", "output_activation"):
             if (found := getattr(self, name)) not in FUNCTIONS:
                 raise InputError(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
         if self.outputs < 0:
@@ -92,7 +92,7 @@ class TwoStreams:
             return (cards.cell(FIRING),) * 3
         hidden, output = (
             cards.cell(ASCENDING, {"phi(x)": FUNCTIONS[name], "slope(x)": SLOPES[name]})
-            for name in (self.transfer, self.answer)
+            for name in (self.activation, self.output_activation)
         )
         return hidden, output, cards.cell(DESCENDING)
 
@@ -127,7 +127,7 @@ def _ascending(source: Source, up: list[Population]) -> list[Projection]:
     plastic = Plastic(cards.plasticity(PLASTIC[BASAL]))
     below: list[Source | Population] = [source, *up]
     return [
-        replace(full(pre, post, BASAL), reads="" if pre is source else "r", plasticity=plastic)
+        replace(full(pre, post, BASAL), variable="" if pre is source else "r", plasticity=plastic)
         for pre, post in zip(below, up, strict=False)
     ]
 
@@ -136,9 +136,9 @@ def _between(own: Population, beside: Population, above: Population) -> list[Pro
     """V, P and Q of one hidden layer."""
     plastic = Plastic(cards.plasticity(PLASTIC[APICAL]))
     return [
-        replace(full(above, beside, APICAL), reads="delta", plasticity=plastic),
-        replace(full(own, beside, LATERAL), reads="r"),
-        replace(full(beside, own, TEACHING), reads="delta"),
+        replace(full(above, beside, APICAL), variable="delta", plasticity=plastic),
+        replace(full(own, beside, LATERAL), variable="r"),
+        replace(full(beside, own, TEACHING), variable="delta"),
     ]
 
 

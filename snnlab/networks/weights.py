@@ -163,7 +163,7 @@ Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray | Convolution |
 """Synaptic weights (pre, post) in SI units of the receptor; in a sparse array only stored entries are synapses."""
 
 
-def learned(weights: Weights) -> NDArray[np.floating] | None:
+def trainable_parameters(weights: Weights) -> NDArray[np.floating] | None:
     """The numbers that learning may change, or None for weights that are fixed."""
     if isinstance(weights, Convolution):
         return weights.kernels
@@ -172,7 +172,7 @@ def learned(weights: Weights) -> NDArray[np.floating] | None:
     return np.asarray(weights.data if scipy.sparse.issparse(weights) else weights)
 
 
-def with_learned(weights: Weights, values: Weights) -> Weights:
+def with_parameters(weights: Weights, values: Weights) -> Weights:
     """The same connection with other numbers; an array given for kernels becomes the kernels."""
     if isinstance(weights, Convolution) and isinstance(values, np.ndarray):
         return replace(weights, kernels=values)
@@ -184,7 +184,7 @@ def sparse(weights: Weights) -> scipy.sparse.coo_array:
     return weights.sparse() if isinstance(weights, Convolution | Pooling) else scipy.sparse.coo_array(weights)
 
 
-def listed(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating]]:
+def synapse_list(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating]]:
     """Source, target and weight of every synapse, by source and then by target; without full weights of zero."""
     if isinstance(weights, np.ndarray):
         source, target = np.nonzero(weights)  # a weight of zero moves nothing
@@ -210,7 +210,7 @@ def backward(weights: Weights, values: NDArray[np.floating]) -> NDArray[np.float
 
 
 def outer(weights: Weights, before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Derivative of sum(after * forward(before)) by the numbers in `learned`, of their shape.
+    """Derivative of sum(after * forward(before)) by the numbers in `trainable_parameters`, of their shape.
 
     Raises InputError for weights that have none of their own for each pair.
     """

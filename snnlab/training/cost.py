@@ -19,7 +19,7 @@ from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
-from snnlab.networks.weights import Convolution, Pooling, Weights, fan_out, learned, sparse
+from snnlab.networks.weights import Convolution, Pooling, Weights, fan_out, sparse, trainable_parameters
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ def cost(
                  for said in (counts, other))  # fmt: skip
     cells = sum(one.size for one in circuit.populations)
     zeros, pairs = (sum(part) for part in zip(*map(_zeros, weights), strict=True)) if weights else (0, 0)
-    numbers = [(one.name, values) for one in circuit.projections if (values := learned(one.weights)) is not None]
+    numbers = [
+        (one.name, values) for one in circuit.projections if (values := trainable_parameters(one.weights)) is not None
+    ]
     return Cost(
         spikes={one.name: fired[one.name] / samples for one in circuit.populations},
         input_spikes=sum(fired[one.name] for one in circuit.sources) / samples,

@@ -246,7 +246,7 @@ def evaluate(trial: TrainingConfig, state: State) -> Evaluation:
     speed = number / (time.monotonic() - began)
     circuit = trial.circuit.with_weights(state.weights)
     if answer.crossed is not None:
-        circuit = circuit.along(answer.crossed)
+        circuit = circuit.subcircuit(answer.crossed)
     paid = tally.cost(circuit, samples=number, trained=state.weights, settling=answer.settling)
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 

@@ -136,11 +136,11 @@ def test_a_populations_own_parameters_win_over_the_cards_and_keep_its_dimension(
 
 
 def test_start_values_of_each_kind_reach_the_group() -> None:
-    population = Population("cells", LIF, 3, start={"v": np.array([-0.07, -0.06, -0.05])})
+    population = Population("cells", LIF, 3, initial={"v": np.array([-0.07, -0.06, -0.05])})
     with equations.code_target("numpy"):
-        for start, expected in [(population.start, [-0.07, -0.06, -0.05]), ({"v": "E_L - 1*mV"}, [-0.061] * 3),
+        for start, expected in [(population.initial, [-0.07, -0.06, -0.05]), ({"v": "E_L - 1*mV"}, [-0.061] * 3),
                                 ({"v": "-55 mV"}, [-0.055] * 3), ({"v": -0.05}, [-0.05] * 3)]:  # fmt: skip
-            group = equations.compose(replace(population, start=start)).group(3, dt=0.1 * brian2.ms)
+            group = equations.compose(replace(population, initial=start)).group(3, dt=0.1 * brian2.ms)
             np.testing.assert_allclose(group.v_[:], expected, rtol=1e-15)
             brian2.Network(group).run(0 * brian2.second, namespace={})
 
@@ -150,7 +150,7 @@ def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
     )
-    model = equations.compose(Population("cells", cell, 2, start={"start": 0.5, "name": np.array([1.0, 2.0])}))
+    model = equations.compose(Population("cells", cell, 2, initial={"start": 0.5, "name": np.array([1.0, 2.0])}))
     with equations.code_target("numpy"):
         group = model.group(2, dt=0.1 * brian2.ms)
         brian2.Network(group).run(0 * brian2.second, namespace={})
@@ -187,7 +187,7 @@ def test_exprel_is_filled_at_zero() -> None:
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
     )
     model = equations.compose(
-        replace(Population("cells", cell, 3), start={"v": np.array([1.0, 2.0, 1.0 + 1e-9])}, method="euler")
+        replace(Population("cells", cell, 3), initial={"v": np.array([1.0, 2.0, 1.0 + 1e-9])}, method="euler")
     )
     with equations.code_target("numpy"):
         group = model.group(3, dt=1 * brian2.ms)

@@ -16,7 +16,7 @@ from snnlab import cards
 from snnlab.brian import Pulse, simulate, simulate_each
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains, stack
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, feedforward, unconnected
 
 LIF = cards.cell("lif")
 TAU, RESISTANCE, REST, THRESHOLD, REFRACTORY = 20e-3, 1e8, -60e-3, -50e-3, 5e-3  # of the card lif
@@ -43,7 +43,7 @@ def relay(weights: NDArray[np.float64], *, delay: float = 0.0, dt: float = 1e-3)
 
 def test_a_membrane_below_threshold_follows_the_exponential() -> None:
     current = 90e-12
-    recording = simulate(alone(LIF), {"cell.soma": Pulse(current)}, "100 ms", record={"cell": ["v"]})
+    recording = simulate(unconnected(LIF), {"cell.soma": Pulse(current)}, "100 ms", record={"cell": ["v"]})
     trace = recording.trace("cell", "v")
     expected = REST + RESISTANCE * current * (1 - np.exp(-trace.times / TAU))
     assert trace.unit == "V"
@@ -55,7 +55,7 @@ def test_the_rate_follows_the_formula_of_the_current() -> None:
     currents = np.array([90, 99, 101, 110, 150, 300, 1000]) * 1e-12
     dt, steps = 1e-5, 50_000
     recording = simulate(
-        alone(LIF, size=len(currents), dt=dt), {"cell.soma": np.tile(currents, (steps, 1))}, steps * dt
+        unconnected(LIF, size=len(currents), dt=dt), {"cell.soma": np.tile(currents, (steps, 1))}, steps * dt
     )
     for neuron, current in enumerate(currents):
         train = recording.spikes["cell"].train(neuron)
@@ -122,7 +122,7 @@ def test_weights_that_arrive_together_are_added_projection_by_projection(order: 
 
 def test_a_pulse_is_on_from_its_first_step_up_to_its_last() -> None:
     recording = simulate(
-        alone(LIF, dt="0.1 ms"), {"cell.soma": Pulse("50 pA", "2 ms", "3.5 ms")}, "6 ms", record={"cell": ["v"]}
+        unconnected(LIF, dt="0.1 ms"), {"cell.soma": Pulse("50 pA", "2 ms", "3.5 ms")}, "6 ms", record={"cell": ["v"]}
     )
     moving = np.flatnonzero(np.diff(recording.trace("cell", "v").values[:, 0]) > 1e-9)
     assert (moving[0], moving[-1]) == (20, 34)
@@ -131,7 +131,9 @@ def test_a_pulse_is_on_from_its_first_step_up_to_its_last() -> None:
 def test_each_neuron_gets_the_current_of_its_own_column() -> None:
     currents = np.zeros((100, 3))  # 10 ms of 0.1 ms
     currents[:, 1] = 50e-12
-    recording = simulate(alone(LIF, size=3, dt="0.1 ms"), {"cell.soma": currents}, "10 ms", record={"cell": ["v"]})
+    recording = simulate(
+        unconnected(LIF, size=3, dt="0.1 ms"), {"cell.soma": currents}, "10 ms", record={"cell": ["v"]}
+    )
     np.testing.assert_array_equal(recording.trace("cell", "v").values[-1] > REST + 1e-4, [False, True, False])
 
 
@@ -175,7 +177,7 @@ def test_two_layers_spike_where_plain_python_spikes(
     rng = np.random.default_rng(seed)
     own = {"tau_m": tau_m * 1e-3, "tau_s": tau_s * 1e-3, "v_th": v_th, "t_ref": (rest + 1) * 1e-3}
     layers = [Population(name, cards.cell(card), size, own) for name, size in zip("ab", sizes[1:], strict=True)]
-    circuit = layered(Source("eye", sizes[0]), layers, "synapse", "1 ms")
+    circuit = feedforward(Source("eye", sizes[0]), layers, "synapse", "1 ms")
     weights = [rng.normal(1.0, 3.0, one.weights.shape) for one in circuit.projections]
     circuit = circuit.with_weights({one.name: w for one, w in zip(circuit.projections, weights, strict=True)})
     seen = rng.random((80, sizes[0])) < 0.15
@@ -190,7 +192,7 @@ def test_the_stepping_in_plain_python_notices_a_spike_that_comes_a_step_early() 
     seen[[5, 20, 40], [0, 1, 2]] = True
     weights = np.full((3, 1), 100.0)
     outputs = [stepped(np.roll(seen, -k, axis=0), weights, 64, 8, 20, 2, exact=True) for k in (0, 1)]
-    circuit = layered(Source("eye", 3), [Population("cells", cards.cell("lif_exp"), 1)], "synapse", "1 ms")
+    circuit = feedforward(Source("eye", 3), [Population("cells", cards.cell("lif_exp"), 1)], "synapse", "1 ms")
     circuit = circuit.with_weights({"eye->cells.synapse": weights})
     recording = simulate(circuit, {"eye": SpikeTrains.from_dense(seen[None], 1e-3)}, "80 ms")
     assert len(recording.spikes["cells"]) > 3
@@ -209,7 +211,7 @@ def wired(rng: np.random.Generator) -> tuple[Circuit, dict[str, Pulse], dict[str
         "gaba": Receptor(conductance, "soma", {"tau_syn": "10 ms", "E_syn": "-80 mV"}),
     }
     start = {"v": rng.uniform(-60e-3, -50e-3, 40)}
-    nodes = [Population(name, LIF, 40, receptors=receptors, start=start) for name in ("pyramids", "baskets")]
+    nodes = [Population(name, LIF, 40, receptors=receptors, initial=start) for name in ("pyramids", "baskets")]
     weights = {name: rng.random((40, 40)) * (rng.random((40, 40)) < 0.3) for name in ("pp", "pb", "bp")}
     places = {
         "pp": ("pyramids", "pyramids", "ampa"),
@@ -235,7 +237,7 @@ def by_hand(
     for name in ("pyramids", "baskets"):
         groups[name] = brian2.NeuronGroup(40, equations, threshold="v > -50*mV", reset="v = -60*mV",
                                           refractory=5e-3 * second, method=LIF.method, dt=1e-4 * second)  # fmt: skip
-        groups[name].v_ = circuit[name].start["v"]
+        groups[name].v_ = circuit[name].initial["v"]
     groups["pyramids"].I = 0.2e-9 * amp
     synapses = []
     for name, (pre, post, variable, unit) in {
@@ -273,7 +275,7 @@ def test_brian_is_left_as_it_was_found() -> None:
     expected = np.random.random(3)  # noqa: NPY002 - the state that Brian2 shares with everybody
     before = (dict(brian2.prefs), brian2.get_device(), float(brian2.defaultclock.dt))
     brian2.seed(3)
-    simulate(alone(LIF), {}, "5 ms", target="numpy")
+    simulate(unconnected(LIF), {}, "5 ms", target="numpy")
     np.testing.assert_array_equal(np.random.random(3), expected)  # noqa: NPY002
     assert before == (dict(brian2.prefs), brian2.get_device(), float(brian2.defaultclock.dt))
     brian2.prefs.codegen.target = "numpy"
@@ -297,7 +299,7 @@ def noisy(folder: Path, size: int = 20) -> Circuit:
         tau = "10 ms"
         """
     )
-    return alone(cards.cell(card), size=size)
+    return unconnected(cards.cell(card), size=size)
 
 
 def test_the_same_seed_gives_the_same_noise_and_another_seed_another(tmp_path: Path) -> None:
@@ -312,7 +314,7 @@ def test_the_same_seed_gives_the_same_noise_and_another_seed_another(tmp_path: P
 def test_a_batch_gives_each_sample_what_it_gives_alone() -> None:
     rng = np.random.default_rng(2)
     batch = stack([SpikeTrains.from_dense(rng.random((1, 60, 8)) < p, 1e-3) for p in (0.3, 0.0, 0.1)])
-    circuit = layered(
+    circuit = feedforward(
         Source("eye", 8), [Population(name, cards.cell("lif_exp"), 5) for name in "ab"], "synapse", "1 ms"
     )
     weights = {one.name: rng.normal(8, 5, one.weights.shape) for one in circuit.projections}
@@ -339,7 +341,7 @@ def test_each_sample_of_a_batch_has_noise_of_its_own(tmp_path: Path) -> None:
 
 def test_the_first_ten_neurons_are_traced_unless_others_are_named() -> None:
     recordings: list[Recording] = [
-        simulate(alone(LIF, size=30, dt="0.1 ms"), {}, "1 ms", record={"cell": ["v"]}, neurons=chosen)
+        simulate(unconnected(LIF, size=30, dt="0.1 ms"), {}, "1 ms", record={"cell": ["v"]}, neurons=chosen)
         for chosen in ({}, {"cell": [29, 3]})
     ]
     assert [one.trace("cell", "v").neurons.tolist() for one in recordings] == [list(range(10)), [3, 29]]
@@ -347,6 +349,6 @@ def test_the_first_ten_neurons_are_traced_unless_others_are_named() -> None:
 
 
 def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    simulate(alone(LIF), {}, "5 ms", progress=True)
+    simulate(unconnected(LIF), {}, "5 ms", progress=True)
     told = capsys.readouterr()
     assert told.out == ""

@@ -170,10 +170,10 @@ def test_a_spike_runs_along_the_squids_axon_as_fast_as_hodgkin_and_huxley_calcul
 def test_a_sphere_with_a_cards_membrane_fires_as_the_card_alone() -> None:
     """One compartment of 1000 um2 under 10 uA/cm2: as many spikes, each at the time, to what the steps allow."""
     from snnlab.brian import simulate
-    from snnlab.networks.circuit import alone
+    from snnlab.networks.circuit import unconnected
 
     card = cards.cell("hodgkin_huxley")
-    point = simulate(alone(card, dt="0.005 ms"), {"cell.membrane": Pulse("10 uA/cm**2")}, "60 ms")
+    point = simulate(unconnected(card, dt="0.005 ms"), {"cell.membrane": Pulse("10 uA/cm**2")}, "60 ms")
     radius = np.sqrt(1000 / (4 * np.pi))
     found = run(f"1 1 0 0 0 {radius:.9f} -1\n", {"soma": Pulse("0.1 nA")}, "60 ms", cell=card, dt="0.005 ms")
     mine, theirs = found.spikes["cell"].train(0), point.spikes["cell"].train(0)

@@ -265,9 +265,9 @@ def test_every_kind_of_weights_is_heard(weights: Any) -> None:
 
 
 def test_a_projection_may_read_another_variable_than_the_rate() -> None:
-    nodes = (Population("below", PYRAMID, 1, start={"u": 0.7}), Population("cells", PYRAMID, 1))
+    nodes = (Population("below", PYRAMID, 1, initial={"u": 0.7}), Population("cells", PYRAMID, 1))
     for reads, expected in (("", phi(np.array(0.7))), ("u", 0.7)):
-        wire = Projection("below", "cells", "basal", np.full((1, 1), 2.0), reads=reads)
+        wire = Projection("below", "cells", "basal", np.full((1, 1), 2.0), variable=reads)
         found = run(Circuit(nodes, (wire,), "0.1 ms"), {}, 1, record={"cells": ["v_B"]})
         assert found.trace("cells", "v_B").values[0, 0] == pytest.approx(2 * expected, rel=1e-12)
 

@@ -16,7 +16,7 @@ from snnlab import cards
 from snnlab.brian import Pulse, simulate, simulate_each
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
 
 LIF = cards.cell("lif")
 
@@ -131,11 +131,11 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "delay backwards": (lambda: run(eye(delay="-1 ms")), r"^projection 'eye->cells.synapse': delay: found '-1 ms'"),
     "delay without end": (lambda: run(eye(delay=np.inf)), r"^projection 'eye->cells.synapse': delay: found inf"),
     "start of another size": (
-        lambda: run(Circuit((Population("cells", LIF, 3, start={"v": np.zeros(2)}),), (), "1 ms"), {}),
+        lambda: run(Circuit((Population("cells", LIF, 3, initial={"v": np.zeros(2)}),), (), "1 ms"), {}),
         r"^population 'cells': ",
     ),
     "start in amperes": (
-        lambda: run(Circuit((Population("cells", LIF, 3, start={"v": "1 nA"}),), (), "1 ms"), {}),
+        lambda: run(Circuit((Population("cells", LIF, 3, initial={"v": "1 nA"}),), (), "1 ms"), {}),
         r"^population 'cells': ",
     ),
     "parameter in volts": (
@@ -181,7 +181,7 @@ def test_a_missing_parameter_is_not_taken_from_the_callers_variables() -> None:
     g_L = 10e-9 * brian2.siemens  # noqa: N806 - the trap: the card's own name in the caller's frame
     lost = replace(LIF, parameters={name: text for name, text in LIF.parameters.items() if name != "g_L"})
     with pytest.raises(InputError, match="g_L"):
-        simulate(alone(lost), {}, "1 ms")
+        simulate(unconnected(lost), {}, "1 ms")
     # the same trap, without the guard
     group = brian2.NeuronGroup(1, "dv/dt = -g_L*v/(200*pF) : volt", method="euler")
     brian2.Network(group).run(0 * brian2.second)
@@ -210,7 +210,7 @@ def runaway(folder: Path) -> Circuit:
         unit = "hertz"
         """
     )
-    return alone(cards.cell(card), size=2)
+    return unconnected(cards.cell(card), size=2)
 
 
 def test_a_variable_that_stops_being_a_number_is_named_with_its_time(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_variable_that_stops_being_a_number_is_named_with_its_time(tmp_path: P
 def test_in_a_batch_the_samples_before_the_lost_one_are_handed_out(tmp_path: Path) -> None:
     cell = runaway(tmp_path)["cell"]
     assert isinstance(cell, Population)
-    cell = replace(cell, cell=replace(cell.cell, receptors={"x": "x"}), start={"x": 0.0})
+    cell = replace(cell, cell=replace(cell.cell, receptors={"x": "x"}), initial={"x": 0.0})
     circuit = Circuit((Source("eye", 1), cell), (Projection("eye", "cell", "x", np.full((1, 2), 50.0)),), "1 ms")
     fires = np.zeros((3, 100, 1), dtype=bool)
     fires[1, 5] = True

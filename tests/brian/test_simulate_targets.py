@@ -16,7 +16,7 @@ from snnlab.brian import Pulse, run, simulate
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, random_wiring
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, random_connections, unconnected
 
 
 def network(seed: int) -> tuple[Circuit, dict[str, SpikeTrains | Pulse | np.ndarray]]:
@@ -28,14 +28,14 @@ def network(seed: int) -> tuple[Circuit, dict[str, SpikeTrains | Pulse | np.ndar
         "gaba": Receptor(conductance, "soma", {"tau_syn": "10 ms", "E_syn": "-80 mV"}),
     }
     pyramids = Population(
-        "pyramids", cards.cell("lif"), 80, receptors=receptors, start={"v": rng.uniform(-0.06, -0.05, 80)}
+        "pyramids", cards.cell("lif"), 80, receptors=receptors, initial={"v": rng.uniform(-0.06, -0.05, 80)}
     )
     baskets = Population("baskets", cards.cell("wang_buzsaki"), 5)
     layer = Population("layer", cards.cell("lif_exp"), 30)
     wires = (
-        Projection("eye", "pyramids", "ampa", random_wiring(20, 80, 0.3, 6e-9, rng), "0.4 ms"),
-        Projection("pyramids", "pyramids", "ampa", random_wiring(80, 80, 0.1, 3e-9, rng)),
-        Projection("layer", "pyramids", "gaba", random_wiring(30, 80, 0.5, 9e-9, rng), "1 ms"),
+        Projection("eye", "pyramids", "ampa", random_connections(20, 80, 0.3, 6e-9, rng), "0.4 ms"),
+        Projection("pyramids", "pyramids", "ampa", random_connections(80, 80, 0.1, 3e-9, rng)),
+        Projection("layer", "pyramids", "gaba", random_connections(30, 80, 0.5, 9e-9, rng), "1 ms"),
         Projection("pyramids", "layer", "synapse", rng.normal(3, 5, (80, 30))),
         Projection("baskets", "layer", "synapse", rng.normal(0, 90, (5, 30))),
     )
@@ -73,7 +73,7 @@ def test_compiled_programs_and_numpy_agree_in_any_order(tmp_path: Path, monkeypa
     other = recorded(*second, "numpy")
     assert other.spikes != expected.spikes
     step = {"cell.soma": Pulse("1 nA")}
-    alone_ = [simulate(alone(cards.cell("lif")), step, "50 ms", target=one) for one in ("cpp", "numpy")]
+    alone_ = [simulate(unconnected(cards.cell("lif")), step, "50 ms", target=one) for one in ("cpp", "numpy")]
     assert alone_[0].spikes == alone_[1].spikes
     assert len(alone_[0].spikes["cell"]) > 3
     assert_same(recorded(*second, "numpy"), other)
@@ -85,7 +85,7 @@ def test_compiled_programs_and_numpy_agree_in_any_order(tmp_path: Path, monkeypa
 def test_a_compiled_program_reports_progress_on_stderr_and_leaves_stdout_alone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    simulate(alone(cards.cell("lif")), {}, "5 ms", target="cpp", progress=True)
+    simulate(unconnected(cards.cell("lif")), {}, "5 ms", target="cpp", progress=True)
     told = capfd.readouterr()
     assert told.out == ""
     assert "simulated 100 %" in told.err
@@ -93,7 +93,7 @@ def test_a_compiled_program_reports_progress_on_stderr_and_leaves_stdout_alone(
 
 @pytest.mark.slow
 def test_a_variable_lost_in_a_compiled_program_is_named_with_its_time() -> None:
-    circuit = alone(cards.cell("hodgkin_huxley"), dt="1 ms")  # far too long a step for its sodium channels
+    circuit = unconnected(cards.cell("hodgkin_huxley"), dt="1 ms")  # far too long a step for its sodium channels
     said = []
     for target in ("numpy", "cpp"):
         with pytest.raises(
@@ -108,9 +108,9 @@ def test_without_a_compiler_cpp_is_refused_and_numpy_is_not(monkeypatch: pytest.
     monkeypatch.setenv("CXX", "/nonexistent")
     before = (dict(brian2.prefs), get_device())
     with pytest.raises(InputError, match=r"^CXX: no program '/nonexistent'"):
-        simulate(alone(cards.cell("lif")), {}, "5 ms", target="cpp")
+        simulate(unconnected(cards.cell("lif")), {}, "5 ms", target="cpp")
     assert before == (dict(brian2.prefs), get_device())
-    simulate(alone(cards.cell("lif")), {}, "5 ms")
+    simulate(unconnected(cards.cell("lif")), {}, "5 ms")
 
 
 def test_a_person_in_the_midst_of_their_own_standalone_simulation_keeps_it() -> None:
@@ -118,8 +118,8 @@ def test_a_person_in_the_midst_of_their_own_standalone_simulation_keeps_it() -> 
     try:
         mine = brian2.NeuronGroup(1, "x : 1")
         with pytest.raises(InputError, match=r"^target: Brian2's C\+\+ device is in use"):
-            simulate(alone(cards.cell("lif")), {}, "5 ms", target="cpp")
-        found = simulate(alone(cards.cell("lif")), {"cell.soma": Pulse("0.5 nA")}, "50 ms")
+            simulate(unconnected(cards.cell("lif")), {}, "5 ms", target="cpp")
+        found = simulate(unconnected(cards.cell("lif")), {"cell.soma": Pulse("0.5 nA")}, "50 ms")
         assert len(found.spikes["cell"]) > 0
         assert get_device() is brian2.all_devices["cpp_standalone"]
         assert mine.variables["x"].device is get_device()
@@ -153,5 +153,5 @@ def test_auto_compiles_what_would_take_numpy_long(
     monkeypatch.setattr(run.native, "has_compiler", lambda: compiler)
     monkeypatch.setattr(run, "_run_compiled", instead("cpp"))
     monkeypatch.setattr(run, "_run_here", instead("numpy"))
-    simulate(alone(cards.cell(card), size=size), {}, duration)
+    simulate(unconnected(cards.cell(card), size=size), {}, duration)
     assert asked == [chosen]

@@ -15,7 +15,7 @@ from snnlab.brian import simulate
 from snnlab.brian.stability import check_stable
 from snnlab.cards import Cell
 from snnlab.errors import InputError
-from snnlab.networks.circuit import Population, alone
+from snnlab.networks.circuit import Population, unconnected
 
 
 def card(folder: Path, equations: str, **more: str) -> Cell:
@@ -91,9 +91,9 @@ def test_it_is_looked_at_from_the_start(tmp_path: Path) -> None:
     cell = card(tmp_path, "dx/dt = (x - x**3)*kHz : 1")
     assert "does not decay by itself" in stable(cell, 1e-4)
     for start in (1.0, "1", np.array([1.0, 0.0, 0.0])):
-        check_stable(Population("cells", cell, 3, start={"x": start}), 0.99e-3)
+        check_stable(Population("cells", cell, 3, initial={"x": start}), 0.99e-3)
     with pytest.raises(InputError, match=r"the largest stable step is 1 ms$"):
-        check_stable(Population("cells", cell, 3, start={"x": 1.0}), 1.01e-3)
+        check_stable(Population("cells", cell, 3, initial={"x": 1.0}), 1.01e-3)
 
 
 def test_a_cell_that_is_not_heard_and_another_method_are_let_pass(tmp_path: Path) -> None:
@@ -105,5 +105,5 @@ def test_a_cell_that_is_not_heard_and_another_method_are_let_pass(tmp_path: Path
 
 def test_simulate_refuses_before_it_runs() -> None:
     with pytest.raises(InputError, match=r"^population 'cell' .*interneuron.toml\): unstable .* step is 0.01978 ms$"):
-        simulate(alone(cards.cell("interneuron"), parameters={"g_som": "100 kHz"}), {}, "1 ms")
-    simulate(alone(cards.cell("interneuron"), parameters={"g_som": "10 kHz"}), {}, "1 ms")
+        simulate(unconnected(cards.cell("interneuron"), parameters={"g_som": "100 kHz"}), {}, "1 ms")
+    simulate(unconnected(cards.cell("interneuron"), parameters={"g_som": "10 kHz"}), {}, "1 ms")

@@ -17,7 +17,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Poisson
 from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
-from snnlab.networks.circuit import Circuit, Population, Projection, Source, layered
+from snnlab.networks.circuit import Circuit, Population, Projection, Source, feedforward
 from snnlab.networks.weights import Convolution, Pooling
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
@@ -39,7 +39,7 @@ def refused(work: Callable[[], Any], *words: str) -> None:
 
 def chain(inputs: int = 4, classes: int = CLASSES) -> Circuit:
     layers = [Population(name, CARD, size, {"v_th": 1.0}) for name, size in (("hidden1", 5), ("output", classes))]
-    return layered(Source("input", inputs), layers, "synapse", "1 ms")
+    return feedforward(Source("input", inputs), layers, "synapse", "1 ms")
 
 
 def noise(samples: int, neurons: int = 4) -> SpikeTrains:

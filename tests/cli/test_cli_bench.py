@@ -17,7 +17,7 @@ from snnlab.benchmark import suites
 from snnlab.benchmark.records import read
 from snnlab.cli import progress_bars
 from snnlab.experiments import EXPERIMENTS
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 
 WORDS = ["--experiments", "hm2bp-digits", "--threads", 1, *(f"--set={key}={value}" for key, value in OPTIONS.items())]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -183,7 +183,7 @@ def small_suite(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
         EXPERIMENTS["feedback-alignment-mnist"],
         name="fa-digits",
         dataset="digits",
-        network=RateLayers((20,)),
+        network=MLP((20,)),
         batch=100,
     )
     monkeypatch.setitem(EXPERIMENTS, aligned.name, aligned)

@@ -13,7 +13,7 @@ from snnlab.brian import simulate
 from snnlab.encoders import Current, Features
 from snnlab.encoders.features import kernels
 from snnlab.errors import InputError
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import Paced
 from snnlab.training.augmentation import Elastic
@@ -89,7 +89,7 @@ def test_single_precision_moves_few_spikes() -> None:
 def test_images_distorted_anew_are_distorted_as_images() -> None:
     """And not as the features that will stand for them."""
     batch = grey(np.random.default_rng(5).integers(0, 256, (2, 8, 9)))
-    layers = Layers("lif_normad", (), (20e-3,), synapse="double_exponential_current")
+    layers = FeedForward("lif_normad", (), (20e-3,), synapse="double_exponential_current")
     trial = TrainingConfig(
         NormAD(Paced()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepared(batch), SHORT.prepared(batch), 1, 1, 0,
         augment=Elastic(scale=0.2, rotation=20.0),

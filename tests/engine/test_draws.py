@@ -29,7 +29,7 @@ SAMPLES, STEPS, NEURONS = 4, 250, 40
 def firing(mean: float, neurons: int = NEURONS) -> Circuit:
     """Cells that fire with this mean in every step from the first on."""
     cells = Population("cells", cards.cell("poisson_input"), neurons, {"psi": f"{mean} kHz", "tau_r": "0.1 ms"},
-                       start={"r": 10.0})  # fmt: skip
+                       initial={"r": 10.0})  # fmt: skip
     return Circuit(
         (Source("source", neurons), cells),
         (Projection("source", "cells", "given", scipy.sparse.identity(neurons, format="coo")),),

@@ -15,7 +15,7 @@ from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
 
-DEEP = {"hidden": (7, 5), "mixing": (0.3, 0.3, 0.1), "interneuron": 0.1}
+DEEP = {"hidden": (7, 5), "mixing": (0.3, 0.3, 0.1), "interneuron_mixing": 0.1}
 
 
 def faster(circuit, factor):
@@ -38,9 +38,9 @@ def largest_difference(running, weights, potentials):
 
 
 @pytest.mark.parametrize("latent", [False, True])
-@pytest.mark.parametrize("transfer", ["logistic", "soft_rectifier"])
-def test_a_thousand_steps_are_those_of_the_definition(latent, transfer):
-    network = Microcircuit(**DEEP, transfer=transfer, latent=latent, bias=True)
+@pytest.mark.parametrize("activation", ["logistic", "soft_rectifier"])
+def test_a_thousand_steps_are_those_of_the_definition(latent, activation):
+    network = Microcircuit(**DEEP, activation=activation, latent=latent, bias=True)
     circuit = faster(drawn(network, 9, 4), 100)
     rates = rates_for(circuit, 3, 10)
     now, seen = by_hand(network, circuit, rates, 1000, factor=100)
@@ -103,7 +103,7 @@ def same(one, other):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_going_on_is_one_long_run_to_the_last_bit(precision, samples):
-    circuit = drawn(Microcircuit(**DEEP, noise=0.3, latent=True, transfer="soft_rectifier"), 9, 4)
+    circuit = drawn(Microcircuit(**DEEP, noise=0.3, latent=True, activation="soft_rectifier"), 9, 4)
     rates = rates_for(circuit, samples, 4)
     learn = np.arange(300) % 7 > 0
     learn[74] = learn[75] = True  # across the seam
@@ -155,7 +155,7 @@ def test_samples_do_not_hear_one_another():
 
 
 def test_float32_strays_little_from_float64():
-    circuit = faster(drawn(Microcircuit(**DEEP, transfer="soft_rectifier"), 9, 4), 10)
+    circuit = faster(drawn(Microcircuit(**DEEP, activation="soft_rectifier"), 9, 4), 10)
     rates = rates_for(circuit, 3, 10)
     short, long = (run_rates(circuit, rates, 1000, precision=precision).running for precision in ("float32", "float64"))
     weights = {name: kept["w"] for name, kept in long.synapses.items()}
@@ -252,7 +252,7 @@ def test_noise_is_nearly_the_same_in_both_precisions_and_silent_where_it_has_no_
 
 
 def test_weights_that_explode_stop_the_run_with_their_name_and_the_step():
-    circuit = drawn(Microcircuit(hidden=(6,), transfer="softplus"), 5, 3)
+    circuit = drawn(Microcircuit(hidden=(6,), activation="softplus"), 5, 3)
     one = next(one for one in circuit.projections if one.name == "hidden1->output.basal")
     wild = replace(one, plasticity=Plastic(one.plasticity.card, {"eta": "-1e6 kHz"}))
     changed = replace(circuit, projections=tuple(wild if each is one else each for each in circuit.projections))
@@ -345,6 +345,6 @@ def test_spikes_and_rates_are_not_mixed_and_each_runner_names_the_other():
 def test_what_depends_on_an_input_of_the_same_step_cannot_be_heard():
     circuit, rates = small()
     one = next(one for one in circuit.projections if one.name == "hidden1->output.basal")
-    looped = replace(one, reads="v_A", plasticity=None)
+    looped = replace(one, variable="v_A", plasticity=None)
     with pytest.raises(InputError, match="'v_A' of 'hidden1' follows its input 'v_TD' within the step"):
         replace(circuit, projections=tuple(looped if each is one else each for each in circuit.projections))

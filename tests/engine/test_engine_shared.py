@@ -169,7 +169,7 @@ def test_a_tile_that_does_not_begin_at_rest_is_not_passed_over() -> None:
 
     def fired(**start: np.ndarray) -> tuple[SpikeTrains, SpikeTrains]:
         receptors = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma")}
-        cells = Population("edges", cards.cell("lif_normad"), wired.shape[1], receptors=receptors, start=start)
+        cells = Population("edges", cards.cell("lif_normad"), wired.shape[1], receptors=receptors, initial=start)
         circuit = Circuit((Source("eye", 49), cells), (Projection("eye", "edges", "synapse", wired),), DT)
         return engine.run(circuit, silence, precision="float64")["edges"].spikes, in_brian(circuit, silence["eye"])[0][
             "edges"

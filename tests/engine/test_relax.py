@@ -12,7 +12,7 @@ from small_infomax import drawn, phase
 
 from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
 from snnlab.errors import InputError
-from snnlab.networks.corinfomax import InfoMax
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.rules.corinfomax import relaxation
 
 ONE = Constants(0.5, 1 / 0.15, 1.0)
@@ -30,7 +30,7 @@ def test_every_sample_goes_where_its_equations_lead(
     samples: int, hidden: list[int], sparse: bool, lateral: bool, seed: int
 ) -> None:
     """Two phases of 7 and 5 steps in float64, somata and multipliers, to 1e-12 of the largest."""
-    network = InfoMax(tuple(hidden), 0.05, 0.02, 0.15, 0.5, 0.95, lateral, sparse, (0.1,))
+    network = CorInfoMaxNetwork(tuple(hidden), 0.05, 0.02, 0.15, 0.5, 0.95, lateral, sparse, (0.1,))
     circuit, weights = drawn(network, 6, 3, seed)
     body, rng = relaxation.body(circuit, "a test"), np.random.default_rng(seed)
     seen, wanted = rng.random((samples, 6)), rng.random((samples, 3))
@@ -54,7 +54,7 @@ def same(found: Rest, b: int, u: list, r: list, q: list) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_neither_threads_nor_the_other_samples_change_a_bit_of_where_cells_come_to(precision: str) -> None:
-    circuit, weights = drawn(InfoMax((70, 33), forgetting=0.9), 12, 5)
+    circuit, weights = drawn(CorInfoMaxNetwork((70, 33), forgetting=0.9), 12, 5)
     weights = {name: values.astype(precision) for name, values in weights.items()}
     body = relaxation.body(circuit, "a test")
     seen = np.random.default_rng(1).random((37, 12)).astype(precision)
@@ -104,7 +104,7 @@ def test_layers_that_do_not_fit_are_refused() -> None:
 
 
 def test_cells_of_several_time_constants_are_refused() -> None:
-    circuit, _ = drawn(InfoMax((4,)), 3, 2)
+    circuit, _ = drawn(CorInfoMaxNetwork((4,)), 3, 2)
     nodes = tuple(replace(one, parameters={**one.parameters, "g_L": 0.1}) if one.name == "hidden1" else one
                   for one in circuit.nodes)  # fmt: skip
     with pytest.raises(InputError, match=r"^circuit: g_L: found hidden1 0.1, output 0.5; needs one for all layers$"):

@@ -18,11 +18,11 @@ from snnlab.encoders import ENCODERS, Latency
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run, check_same
-from snnlab.networks.corinfomax import InfoMax
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
+from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import RateLayers
-from snnlab.networks.two_stream import TwoStreams
+from snnlab.networks.mlp import MLP
+from snnlab.networks.two_stream import TwoStream
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training.loop import train
 
@@ -79,11 +79,11 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         kind = "spiking_" if network.spikes_per_ms else "plastic_"
         models |= {one for one in shelf if one.startswith(kind) and not one.endswith("scending")}
         assert len(models) == (8 if network.spikes_per_ms else 7)
-    elif isinstance(experiment.network, TwoStreams):
+    elif isinstance(experiment.network, TwoStream):
         models = {f"{kind}_{one}" for one in ("ascending", "descending") for kind in ("stream", "plastic")}
-    elif isinstance(experiment.network, RateLayers):
+    elif isinstance(experiment.network, MLP):
         models = {"rate_unit"}
-    elif isinstance(experiment.network, InfoMax):
+    elif isinstance(experiment.network, CorInfoMaxNetwork):
         models = {"corinfomax_hidden", "corinfomax_output"}
         models |= {"corinfomax_multiplier"} if experiment.network.sparse else set()
     else:
@@ -92,7 +92,7 @@ def test_the_digests_are_those_of_the_cards(name: str) -> None:
         text = (cards.library_folder("models") / f"{name_of}.toml").read_bytes()
         expected[f"models/{name_of}.toml"] = hashlib.sha256(text).hexdigest()
     assert experiment.digests() == expected
-    if isinstance(experiment.network, Layers):
+    if isinstance(experiment.network, FeedForward):
         assert len(expected) == (3 if name.startswith(("normad", "resume", "span")) or experiment.tested_on else 2)
 
 

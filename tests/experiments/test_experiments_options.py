@@ -18,10 +18,10 @@ from snnlab.engine import Precision
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.options import explained, option_of, read
-from snnlab.networks.corinfomax import InfoMax
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
+from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 from snnlab.rules.corinfomax.rule import CorInfoMax
 from snnlab.rules.dendritic.continuous import Dendritic
 from snnlab.rules.dendritic.two_pass import Start, TwoSweep
@@ -80,13 +80,13 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
     if isinstance(experiment.network, Microcircuit):
-        assert told["network.mixing"].endswith("of the output's from its teacher; one number for all alike")
+        assert told["network.mixing"].endswith("the teacher's for the output; one number for all layers")
         return
-    if isinstance(experiment.network, RateLayers):
-        assert told["network.answer"] == "and of the output, one of the same"
-    if isinstance(experiment.network, InfoMax):
-        assert told["network.forgetting"].endswith("for the correlations of a layer with every one that comes")
-    if not isinstance(experiment.network, Layers):
+    if isinstance(experiment.network, MLP):
+        assert told["network.output_activation"] == "of the output, one of the same"
+    if isinstance(experiment.network, CorInfoMaxNetwork):
+        assert told["network.forgetting"].startswith("forgetting factor of the layer correlation")
+    if not isinstance(experiment.network, FeedForward):
         assert told["network.hidden"] == "cells of each hidden layer"
         return
     assert told["network.hidden"].endswith('"15C5-P2" is two layers')

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from snnlab import cards
 from snnlab.errors import InputError
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, alone, layered, random_wiring
+from snnlab.networks.circuit import (
+    Circuit,
+    Population,
+    Projection,
+    Receptor,
+    Source,
+    feedforward,
+    random_connections,
+    unconnected,
+)
 
 LIF, HM2BP, SYNAPSE = cards.cell("lif"), cards.cell("lif_exp"), cards.synapse("exponential_conductance")
 
@@ -60,8 +69,8 @@ CASES: list[tuple[Callable[[], object], str]] = [
         lambda: layer(parameters={"tau": 1.0}),
         "^population 'layer': no parameter 'tau' on models/lif_exp.toml; did you mean",
     ),
-    (lambda: layer(start={"u": 0.0}), "no state variable 'u' on models/lif_exp.toml; known: q, v"),
-    (lambda: layer(start={"v": np.zeros(2)}), r"start.v: shape \(2,\); needs one value or 3"),
+    (lambda: layer(initial={"u": 0.0}), "no state variable 'u' on models/lif_exp.toml; known: q, v"),
+    (lambda: layer(initial={"v": np.zeros(2)}), r"initial.v: shape \(2,\); needs one value or 3"),
     (lambda: layer(method="magic"), "method 'magic'; .*known: euler, exact"),
     (
         lambda: layer(receptors={"synapse": Receptor(SYNAPSE, "soma")}),
@@ -78,7 +87,10 @@ CASES: list[tuple[Callable[[], object], str]] = [
         lambda: wired().with_weights({"eye->layer.synapse": np.ones((2, 3))}),
         "no projection 'eye->layer.synapse'; known: none",
     ),
-    (lambda: random_wiring(2, 3, 1.5, 1.0, np.random.default_rng(0)), "^random_wiring: probability 1.5; needs 0 to 1"),
+    (
+        lambda: random_connections(2, 3, 1.5, 1.0, np.random.default_rng(0)),
+        "^random_connections: probability 1.5; needs 0 to 1",
+    ),
 ]
 
 
@@ -90,23 +102,27 @@ def test_what_cannot_be_wired_is_refused(attempt: Callable[[], object], said: st
 
 
 def test_a_chain_of_layers_is_connected_one_to_the_next() -> None:
-    circuit = layered(Source("eye", 4), [layer("a", 3), layer("b", 2)], "synapse", "1 ms")
+    circuit = feedforward(Source("eye", 4), [layer("a", 3), layer("b", 2)], "synapse", "1 ms")
     assert [one.name for one in circuit.projections] == ["eye->a.synapse", "a->b.synapse"]
     assert [one.weights.shape for one in circuit.projections] == [(4, 3), (3, 2)]
     assert circuit["a"].size == 3 and circuit.sources == (Source("eye", 4),)
     assert [one.name for one in circuit.populations] == ["a", "b"]
-    assert [one.name for one in circuit.into("b")] == ["a->b.synapse"]
+    assert [one.name for one in circuit.incoming("b")] == ["a->b.synapse"]
 
 
 def test_other_weights_leave_the_circuit_as_it_was() -> None:
-    circuit = layered(Source("eye", 2), [layer("a", 3), layer("b", 1)], "synapse", "1 ms")
+    circuit = feedforward(Source("eye", 2), [layer("a", 3), layer("b", 1)], "synapse", "1 ms")
     changed = circuit.with_weights({"a->b.synapse": np.full((3, 1), 7.0)})
     assert [float(one.weights.sum()) for one in circuit.projections] == [0.0, 0.0]
     assert [float(one.weights.sum()) for one in changed.projections] == [0.0, 21.0]
 
 
 def test_a_cell_alone_runs_on_the_clock_of_its_card_unless_told_otherwise() -> None:
-    assert (alone(LIF).dt, alone(LIF, dt=1e-5).dt, alone(LIF, size=7)["cell"].size) == (LIF.dt, 1e-5, 7)
+    assert (unconnected(LIF).dt, unconnected(LIF, dt=1e-5).dt, unconnected(LIF, size=7)["cell"].size) == (
+        LIF.dt,
+        1e-5,
+        7,
+    )
 
 
 @given(
@@ -119,7 +135,7 @@ def test_a_cell_alone_runs_on_the_clock_of_its_card_unless_told_otherwise() -> N
 def test_random_wiring_draws_pairs_of_the_two_populations_once_each(
     pre: int, post: int, probability: float, seed: int, own: bool
 ) -> None:
-    wiring = random_wiring(pre, post, probability, 2.5, np.random.default_rng(seed), autapses=own)
+    wiring = random_connections(pre, post, probability, 2.5, np.random.default_rng(seed), autapses=own)
     source, target = wiring.coords
     assert wiring.shape == (pre, post)
     assert len(set(zip(source.tolist(), target.tolist(), strict=True))) == wiring.nnz
@@ -129,10 +145,10 @@ def test_random_wiring_draws_pairs_of_the_two_populations_once_each(
 
 def test_random_wiring_has_binomial_numbers() -> None:
     """Mean n p, standard deviation sqrt(n p (1 - p)), in total and for every target (1 in 16,000 beyond 4)."""
-    wiring = random_wiring(500, 400, 0.1, 1.0, np.random.default_rng(0))
+    wiring = random_connections(500, 400, 0.1, 1.0, np.random.default_rng(0))
     assert abs(wiring.nnz - 20_000) < 4 * np.sqrt(200_000 * 0.1 * 0.9)
     arriving = np.bincount(wiring.coords[1], minlength=400)
     assert arriving.std() == pytest.approx(np.sqrt(500 * 0.1 * 0.9), rel=0.15)
-    assert random_wiring(50, 50, 0.0, 1.0, np.random.default_rng(0)).nnz == 0
-    assert random_wiring(50, 50, 1.0, 1.0, np.random.default_rng(0)).nnz == 2500
-    assert random_wiring(50, 50, 1.0, 1.0, np.random.default_rng(0), autapses=False).nnz == 2450
+    assert random_connections(50, 50, 0.0, 1.0, np.random.default_rng(0)).nnz == 0
+    assert random_connections(50, 50, 1.0, 1.0, np.random.default_rng(0)).nnz == 2500
+    assert random_connections(50, 50, 1.0, 1.0, np.random.default_rng(0), autapses=False).nnz == 2450

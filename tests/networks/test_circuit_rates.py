@@ -27,11 +27,11 @@ def wired(pre: str = "below", post: str = "cells", receptor: str = "basal", weig
 
 
 def test_what_is_heard_is_the_rate_unless_a_variable_is_named() -> None:
-    for circuit, heard in ((wired(), "r"), (wired(reads="u"), "u"), (wired("eye"), "r")):
+    for circuit, heard in ((wired(), "r"), (wired(variable="u"), "u"), (wired("eye"), "r")):
         (projection,) = circuit.projections
-        assert (circuit.hears(projection), circuit.heard(projection)) == (True, heard)
+        assert (circuit.is_continuous(projection), circuit.transmitted_variable(projection)) == (True, heard)
     circuit = wired("eye", "lif", "synapse")
-    assert not circuit.hears(circuit.projections[0])
+    assert not circuit.is_continuous(circuit.projections[0])
 
 
 def test_only_a_population_has_cells() -> None:
@@ -46,17 +46,20 @@ def rule(**changed: str) -> Plastic:
 
 CASES: dict[str, tuple[Callable[[], object], str]] = {
     "no rate": (lambda: wired("lif", weights=np.ones((3, 3))), r"'lif' has no rate; name the variable .*`reads`"),
-    "no variable": (lambda: wired(reads="v"), r"'below' has no variable 'v'; .*known: r, r_B"),
-    "no variable of a source": (lambda: wired("eye", reads="u"), r"'eye' has no variable 'u'; known: r"),
+    "no variable": (lambda: wired(variable="v"), r"'below' has no variable 'v'; .*known: r, r_B"),
+    "no variable of a source": (lambda: wired("eye", variable="u"), r"'eye' has no variable 'u'; known: r"),
     "an input heard": (
-        lambda: wired(reads="v_TD"),
+        lambda: wired(variable="v_TD"),
         r"'v_TD' of 'below' follows its input 'v_TD' within the step; only",
     ),
-    "what rests on an input": (lambda: wired(reads="r_B"), r"'r_B' of 'below' follows its input 'v_B' within the step"),
-    "what rests on two": (lambda: wired(reads="v_A"), r"'v_A' of 'below' follows its input 'v_TD' within the step"),
+    "what rests on an input": (
+        lambda: wired(variable="r_B"),
+        r"'r_B' of 'below' follows its input 'v_B' within the step",
+    ),
+    "what rests on two": (lambda: wired(variable="v_A"), r"'v_A' of 'below' follows its input 'v_TD' within the step"),
     "a delay": (lambda: wired(delay="1 ms"), r"a delay of '1 ms'; what is heard in every step has none"),
     "a spiking receptor that reads": (
-        lambda: wired("eye", "lif", "synapse", reads="r"),
+        lambda: wired("eye", "lif", "synapse", variable="r"),
         r"receptor 'synapse' is raised by spikes; only inputs hear a variable and learn; this cell has none",
     ),
     "a spiking receptor that learns": (
@@ -99,6 +102,6 @@ def test_two_plastic_projections_of_one_name_are_refused_and_fixed_ones_are_not(
 
 
 def test_the_same_wiring_without_the_mistakes_is_a_circuit() -> None:
-    wired(delay="0 ms", reads="u", plasticity=RULE)
+    wired(delay="0 ms", variable="u", plasticity=RULE)
     wired("eye", weights=scipy.sparse.coo_array(WEIGHTS))
     wired("eye", plasticity=Plastic(RULE.card, {"eta": "1 kHz"}))

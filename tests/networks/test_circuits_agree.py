@@ -31,7 +31,8 @@ def drawn(**options: object) -> tuple[Circuit, dict[str, RateInput]]:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"latent": True}, {"transfer": "soft_rectifier", "mixing": (0.3, 0.3, 0.1), "interneuron": 0.1}]
+    "options",
+    [{}, {"latent": True}, {"activation": "soft_rectifier", "mixing": (0.3, 0.3, 0.1), "interneuron_mixing": 0.1}],
 )
 def test_a_learning_microcircuit_is_the_same_in_brian2_and_in_the_engine(options: dict[str, object]) -> None:
     """Every potential and weight within 1e-9 over 1,000 steps in float64."""

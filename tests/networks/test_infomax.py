@@ -12,7 +12,7 @@ from snnlab.brian import simulate
 from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.corinfomax import InfoMax
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.corinfomax.rule import CorInfoMax
 
@@ -20,7 +20,7 @@ DT = 1e-4
 
 
 def made(**options: Any) -> Circuit:
-    return InfoMax(**{"hidden": (5, 4), "multiplier": (0.1,)} | options).circuit((2, 3), 3, DT)
+    return CorInfoMaxNetwork(**{"hidden": (5, 4), "multiplier_rate": (0.1,)} | options).circuit((2, 3), 3, DT)
 
 
 def test_layers_hear_below_above_and_themselves() -> None:
@@ -52,13 +52,13 @@ def test_options_add_and_take_away_what_they_say_and_nothing_else() -> None:
 
 def test_a_rule_reads_the_published_constants_back() -> None:
     """mu, g, epsilon, gamma = (1 - lambda)/lambda of the authors' MNIST; mu 0.07/(1 + 0.01 i) of Fashion-MNIST."""
-    body = relaxation.body(InfoMax().circuit((28, 28), 10, DT), "a test")
+    body = relaxation.body(CorInfoMaxNetwork().circuit((28, 28), 10, DT), "a test")
     assert (body.mu, body.leak, body.epsilon) == pytest.approx((0.05, 0.5, 0.15), rel=1e-12)
     assert body.forgetting == pytest.approx(0.99999, rel=1e-12) and body.gamma == pytest.approx(1e-5, rel=1e-4)
     assert (body.highest, body.speeds) == (1.0, ())
-    slower = InfoMax(mu=0.07, slowing=0.01).circuit((28, 28), 10, DT)
+    slower = CorInfoMaxNetwork(mu=0.07, slowing=0.01).circuit((28, 28), 10, DT)
     assert relaxation.body(slower, "a test").steps(3) == pytest.approx([0.07, 0.07 / 1.01, 0.07 / 1.02], rel=1e-12)
-    sparse = relaxation.body(InfoMax(sparse=True).circuit((28, 28), 10, DT), "a test")
+    sparse = relaxation.body(CorInfoMaxNetwork(sparse=True).circuit((28, 28), 10, DT), "a test")
     assert sparse.highest == np.inf and sparse.speeds == pytest.approx((1e-6, 0.01), rel=1e-12)
 
 
@@ -70,7 +70,7 @@ def test_steps_longer_than_the_largest_stable_one_are_refused_with_it(epsilon: f
     """
     largest = 2 / (leak + max(2 / epsilon, 1 / epsilon + 1))
     for factor, stable in ((0.99, True), (1.01, False)):
-        circuit = InfoMax((5,), mu=factor * largest, epsilon=epsilon, leak=leak).circuit((4,), 3, DT)
+        circuit = CorInfoMaxNetwork((5,), mu=factor * largest, epsilon=epsilon, leak=leak).circuit((4,), 3, DT)
         if stable:
             CorInfoMax().check(circuit, 3)
             continue
@@ -103,8 +103,8 @@ def test_a_step_of_0_15_is_refused_in_brian2_too() -> None:
         ({"slowing": -0.01}, "^network.slowing"),
         ({"forgetting": 1.0}, "^network.forgetting: found 1.0; needs a factor above 0 and below 1"),
         ({"forgetting": 0.0}, "^network.forgetting"),
-        ({"sparse": True, "multiplier": (0.1, 0.2)}, "^network.multiplier: found 2 numbers; needs one, or 3"),
-        ({"multiplier": (2.0,)}, "^network.multiplier: .* needs speeds above 0 and below 2"),
+        ({"sparse": True, "multiplier_rate": (0.1, 0.2)}, "^network.multiplier_rate: found 2 numbers; needs one, or 3"),
+        ({"multiplier_rate": (2.0,)}, "^network.multiplier_rate: .* needs speeds above 0 and below 2"),
         ({"outputs": -1}, "^network.outputs: found -1"),
     ],
 )
@@ -114,5 +114,5 @@ def test_numbers_that_make_no_circuit_are_refused(options: dict[str, Any], says:
 
 
 def test_the_output_is_the_last_of_the_circuit_beside_multipliers_too() -> None:
-    network = InfoMax((4, 3), sparse=True, multiplier=(0.1,))
+    network = CorInfoMaxNetwork((4, 3), sparse=True, multiplier_rate=(0.1,))
     assert network.circuit((6,), 2, 1e-3).nodes[-1].name == "output"

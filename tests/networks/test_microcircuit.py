@@ -52,8 +52,8 @@ def test_each_interneuron_is_pulled_by_the_potential_of_its_own_cell_above(laten
     for name in ("hidden2->inter1.target", "output->inter2.target"):
         weights = scipy.sparse.coo_array(pulls[name].weights).toarray()
         np.testing.assert_array_equal(weights, np.eye(len(weights)))
-        assert circuit.heard(pulls[name]) == heard
-    assert circuit.heard(pulls["target->output.target"]) == "r"
+        assert circuit.transmitted_variable(pulls[name]) == heard
+    assert circuit.transmitted_variable(pulls["target->output.target"]) == "r"
     # what is heard of a latent cell is a time step old, whatever the time step is
     namespace = compose(circuit.population("hidden1")).namespace
     assert [float(np.asarray(namespace[key])) for key in namespace if key == "tau_r"] == ([0.25e-3] if latent else [])
@@ -106,16 +106,16 @@ def test_one_mixing_factor_is_for_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("transfer", "at_2"),
+    ("activation", "at_2"),
     [("logistic", 0.8807970779778823), ("soft_rectifier", 0.03132616875182229), ("softplus", 2.126928011042973)],
 )
-def test_the_rate_is_the_function_of_the_potential_that_is_asked_for(transfer: str, at_2: float) -> None:
+def test_the_rate_is_the_function_of_the_potential_that_is_asked_for(activation: str, at_2: float) -> None:
     """1/(1 + e^-2), 0.1 ln(1 + e^-1), ln(1 + e^2)."""
-    assert transfer in TRANSFERS
-    circuit = Microcircuit((1,), transfer=transfer).circuit((1,), 1, "0.1 ms")
+    assert activation in TRANSFERS
+    circuit = Microcircuit((1,), activation=activation).circuit((1,), 1, "0.1 ms")
     for name in ("hidden1", "inter1", "output"):
         one = circuit.population(name)
-        group = compose(Population("cell", one.cell, 1, one.parameters, start={"u": 2.0})).group(1, dt=1e-4 * second)
+        group = compose(Population("cell", one.cell, 1, one.parameters, initial={"u": 2.0})).group(1, dt=1e-4 * second)
         assert group.r_[0] == pytest.approx(at_2, rel=1e-12)
 
 
@@ -127,10 +127,10 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: Microcircuit((3,), (0.0,)), r"^network.mixing: found \(0.0,\); needs parts above 0 and below 1"),
     (lambda: Microcircuit((3,), (0.5, 1.0)), r"^network.mixing: found \(0.5, 1.0\)"),
     (lambda: Microcircuit((3,), (float("nan"),)), r"^network.mixing: found \(nan,\)"),
-    (lambda: Microcircuit((3,), interneuron=1.5), r"^network.interneuron: found \(1.5,\)"),
+    (lambda: Microcircuit((3,), interneuron_mixing=1.5), r"^network.interneuron_mixing: found \(1.5,\)"),
     (lambda: Microcircuit((3,), leak=-0.1), r"^network.leak: found -0.1; needs a number, at least 0"),
     (lambda: Microcircuit((3,), noise=float("inf")), r"^network.noise: found inf"),
-    (lambda: Microcircuit((3,), transfer="relu"), r"^network.transfer: found 'relu'; needs one of logistic, soft"),
+    (lambda: Microcircuit((3,), activation="relu"), r"^network.activation: found 'relu'; needs one of logistic, soft"),
 ]
 
 

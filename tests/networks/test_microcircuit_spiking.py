@@ -21,7 +21,7 @@ INPUTS, HIDDEN, CLASSES = 6, 8, 3
 
 def circuit(psi: float, speed: float = 0.0) -> Circuit:
     """A circuit with the same random weights for every psi, whose four families learn with this speed, in 1/s."""
-    made = Microcircuit((HIDDEN,), mixing=(0.3,), interneuron=0.3, latent=True, spikes_per_ms=psi).circuit(
+    made = Microcircuit((HIDDEN,), mixing=(0.3,), interneuron_mixing=0.3, latent=True, spikes_per_ms=psi).circuit(
         (INPUTS,), CLASSES, DT
     )
     rng = np.random.default_rng(9)

@@ -16,7 +16,7 @@ from snnlab.data.recording import Recording
 from snnlab.engine.rate.run import run_rates
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic
-from snnlab.networks.two_stream import TwoStreams
+from snnlab.networks.two_stream import TwoStream
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.forward import way_up
 from snnlab.rules.rate.self_assembly import SelfAssembly
@@ -42,7 +42,7 @@ def weights(circuit: Circuit) -> dict[str, NDArray[np.float64]]:
 
 
 def test_streams_are_wired_as_the_notes_of_the_network_say() -> None:
-    circuit = TwoStreams((6, 4), (8, 9), outputs=2).circuit((5,), 3, 1e-4)
+    circuit = TwoStream((6, 4), (8, 9), outputs=2).circuit((5,), 3, 1e-4)
     shapes = {one.name: one.weights.shape for one in circuit.projections if "bias" not in one.name}
     assert shapes == {
         "input->hidden1.basal": (5, 6), "hidden1->hidden2.basal": (6, 4), "hidden2->output.basal": (4, 2),
@@ -55,10 +55,10 @@ def test_streams_are_wired_as_the_notes_of_the_network_say() -> None:
     assert learning == {"basal", "apical"}
 
 
-@pytest.mark.parametrize("transfer", ["relu", "tanh"])
-def test_the_running_circuit_comes_to_the_errors_that_the_rule_works_out(transfer: str) -> None:
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_running_circuit_comes_to_the_errors_that_the_rule_works_out(activation: str) -> None:
     """In the engine, after 60 time constants: rates and errors of all layers, what W and V are to learn from."""
-    network = TwoStreams((7, 5), (6, 8), transfer, transfer)
+    network = TwoStream((7, 5), (6, 8), activation, activation)
     circuit = network.circuit((4,), 3, 1e-4)
     state = RULE.init(circuit, np.random.default_rng(0))
     seen, wanted = np.random.default_rng(1).uniform(-1, 1, (5, 4)), np.random.default_rng(2).uniform(0, 1, (5, 3))
@@ -93,7 +93,7 @@ def misalignment(found: dict[str, NDArray[np.float64]], lateral: NDArray[np.floa
 
 def test_the_law_of_alignment_holds_in_the_engine_for_a_batch() -> None:
     """300 steps of 0.1 ms at eta gamma = 20 Hz, on samples that change every 5 ms: 0.998^300 of what it was."""
-    circuit = learning(weighted(TwoStreams((9,), (7,)).circuit((6,), 4, "0.1 ms")), eta=10.0, gamma=2.0)
+    circuit = learning(weighted(TwoStream((9,), (7,)).circuit((6,), 4, "0.1 ms")), eta=10.0, gamma=2.0)
     rng = np.random.default_rng(3)
     told = {name: RateInput(rng.uniform(0, 1, (5, 6, size))) for name, size in (("input", 6), ("target", 4))}
     told |= {name: RateInput.constant(np.ones((5, 1))) for name in ("nudge", "bias")}
@@ -131,7 +131,7 @@ def fired(circuit: Circuit) -> Recording:
 
 def spiking() -> Circuit:
     """100 cells that fire: 45 and 45 in pairs, and 10 of the output; eta gamma = 10 Hz."""
-    network = TwoStreams((45,), (45,), bias=False, spiking=True)
+    network = TwoStream((45,), (45,), bias=False, spiking=True)
     return learning(weighted(network.circuit((10,), 10, "1 ms")), eta=5.0, gamma=2.0)
 
 
@@ -179,22 +179,22 @@ def test_it_is_not_where_descending_synapses_read_what_their_own_cell_fires(tmp_
             {"hidden": (5, 4, 3), "descending": (6, 7)},
             "^network.descending: found 2 numbers; needs one number, or one for",
         ),
-        ({"transfer": "step"}, "^network.transfer: found 'step'"),
-        ({"answer": "step"}, "^network.answer: found 'step'"),
+        ({"activation": "step"}, "^network.activation: found 'step'"),
+        ({"output_activation": "step"}, "^network.output_activation: found 'step'"),
         ({"outputs": -2}, "^network.outputs: found -2"),
     ],
 )
 def test_streams_that_do_not_match_are_refused(options: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        TwoStreams(**options)
+        TwoStream(**options)
 
 
 def test_weights_of_another_size_are_refused() -> None:
-    circuit = TwoStreams((5,), (7,)).circuit((4,), 3, 1e-4)
+    circuit = TwoStream((5,), (7,)).circuit((4,), 3, 1e-4)
     with pytest.raises(InputError, match=r"output->down1.apical.*\(3, 5\).*needs \(3, 7\)"):
         circuit.with_weights({V: np.zeros((3, 5))})
 
 
 def test_the_output_is_the_last_of_the_circuit_as_in_every_network() -> None:
     """Tables, certificates and figures take it for that."""
-    assert TwoStreams((4, 3), (5,)).circuit((6,), 2, 1e-3).nodes[-1].name == "output"
+    assert TwoStream((4, 3), (5,)).circuit((6,), 2, 1e-3).nodes[-1].name == "output"

@@ -86,8 +86,8 @@ def test_full_weights_are_matrix_products() -> None:
 
 def test_only_kernels_are_replaced_by_an_array() -> None:
     one = Convolution(np.zeros((2, 2, 1, 1)), (4, 4))
-    assert weights.learned(Pooling((4, 4, 1))) is None
-    moved = weights.with_learned(one, np.ones((2, 2, 1, 1)))
+    assert weights.trainable_parameters(Pooling((4, 4, 1))) is None
+    moved = weights.with_parameters(one, np.ones((2, 2, 1, 1)))
     assert isinstance(moved, Convolution)
     assert moved.image == one.image
     assert moved.kernels.sum() == 4

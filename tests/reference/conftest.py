@@ -34,7 +34,7 @@ def _alone(
     dt = card.dt if dt is None else dt
     steps = round(duration / seconds(dt, "dt"))
     (size,) = {len(values) for values in currents.values()}
-    cell = Population("cell", card, size, parameters=parameters or {}, start=start or {})
+    cell = Population("cell", card, size, parameters=parameters or {}, initial=start or {})
     return simulate(
         Circuit((cell,), (), dt),
         {f"cell.{place}": np.tile(np.asarray(values, dtype=float), (steps, 1)) for place, values in currents.items()},

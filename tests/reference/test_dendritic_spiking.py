@@ -119,7 +119,7 @@ def test_spikes_alone_teach_a_basal_dendrite_nothing_but_would_at_the_rate_said_
     """Without anything from above r is r_B in every step, however the spikes fall. The control: phi(U), which does not
     hold the last step's spikes yet, anticorrelates with their trace, by more than 10 standard errors over 400 cells."""
     cells = 400
-    given = Population("given", cards.cell("poisson_input"), cells, {"psi": "3 kHz"}, start={"r": 0.5})
+    given = Population("given", cards.cell("poisson_input"), cells, {"psi": "3 kHz"}, initial={"r": 0.5})
     after = Population("after", cards.cell(name), cells)
     single = scipy.sparse.identity(cells, format="coo")
     wiring = (Projection("source", "given", "given", single), Projection("given", "after", "basal", 2 * single))

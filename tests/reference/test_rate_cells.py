@@ -45,7 +45,7 @@ def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, wei
 def test_the_error_of_an_ascending_cell_is_what_arrives_times_the_slope_of_its_rate(name: str, weight: float) -> None:
     """The slope is a central difference; the output's error is what is wanted less what is said, while it is taught."""
     card = cards.cell("stream_ascending", {"phi(x)": FUNCTIONS[name], "slope(x)": SLOPES[name]})
-    cell = Population("cell", card, 1, start={"u": weight})
+    cell = Population("cell", card, 1, initial={"u": weight})
     arriving = {"basal": ("eye", weight), "teaching": ("eye", 0.7), "target": ("eye", 0.4), "nudge": ("teacher", 1.0)}
     wires = [Projection(pre, "cell", receptor, np.array([[one]])) for receptor, (pre, one) in arriving.items()]
     circuit = Circuit((Source("eye", 1), Source("teacher", 1), cell), tuple(wires), "0.1 ms")
@@ -65,13 +65,13 @@ def test_a_synapse_of_two_streams_comes_to_the_product_over_gamma(name: str) -> 
     plastic = Plastic(cards.plasticity(name), {"eta": 40.0, "gamma": 0.25})
     # what is learned onto says delta, or hears v, whatever it learns
     said = {"stream_ascending": "delta", "stream_descending": "v"}[card]
-    after = Population("after", cards.cell(card), 1, start={"delta": 0.5} if said == "delta" else {})
+    after = Population("after", cards.cell(card), 1, initial={"delta": 0.5} if said == "delta" else {})
     wires = [Projection("before", "after", "basal" if said == "delta" else "apical", np.array([[0.3]]),
-                        plasticity=plastic, reads="r" if said == "delta" else "delta")]  # fmt: skip
+                        plasticity=plastic, variable="r" if said == "delta" else "delta")]  # fmt: skip
     cell = "stream_descending" if said == "v" else "stream_ascending"
     start = {"delta": 0.8} if said == "v" else {"u": 0.8}
-    before = Population("before", cards.cell(cell), 1, {"tau": "1000 second"}, start=start)
-    after = Population("after", after.cell, 1, {"tau": "1000 second"}, start=after.start)
+    before = Population("before", cards.cell(cell), 1, {"tau": "1000 second"}, initial=start)
+    after = Population("after", after.cell, 1, {"tau": "1000 second"}, initial=after.initial)
     nodes = (Source("eye", 1), before, after)
     if said == "v":
         wires.append(Projection("eye", "after", drives, np.array([[0.5]])))

@@ -15,7 +15,7 @@ from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 from snnlab.rules.common.gradient_angle import angle, angles
 from snnlab.rules.dendritic.two_pass import TwoSweep
 from snnlab.rules.rate import forward
@@ -46,10 +46,10 @@ def test_the_angle_is_exact_however_small_and_long_the_vectors(turned: float, lo
     assert angle(one, two) == pytest.approx(np.degrees(turned), rel=1e-6)
 
 
-@pytest.mark.parametrize("network", [RateLayers((7, 6), "tanh"), Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.2)])
+@pytest.mark.parametrize("network", [MLP((7, 6), "tanh"), Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.2)])
 @pytest.mark.parametrize("kind", [Backprop, FeedbackAlignment, ZIL])
 def test_the_gradient_is_that_of_the_oracle_whatever_the_rule(
-    kind: type[Backprop | FeedbackAlignment | ZIL], network: RateLayers | Microcircuit
+    kind: type[Backprop | FeedbackAlignment | ZIL], network: MLP | Microcircuit
 ) -> None:
     circuit = network.circuit((12,), 5, 1e-4)
     rule = kind(spread=(0.8,), low=0.2, high=0.7, **EXACT)
@@ -64,7 +64,7 @@ def test_so_is_that_of_the_two_sweep_rule() -> None:
     check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
 
 
-def check(network: RateLayers | Microcircuit, rule: Backprop | TwoSweep, found: dict, weights: dict) -> None:
+def check(network: MLP | Microcircuit, rule: Backprop | TwoSweep, found: dict, weights: dict) -> None:
     graph = oracle.as_graph(network, network.circuit((12,), 5, 1e-4))
     seen = BATCH.inputs.values[:, 0]
     wanted = forward.targets(BATCH.labels, (8, 5), rule.low, rule.high)
@@ -77,7 +77,7 @@ def check(network: RateLayers | Microcircuit, rule: Backprop | TwoSweep, found: 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_backpropagation_and_z_il_go_down_the_gradient_and_random_feedback_does_not(seed: int) -> None:
-    circuit = RateLayers((9, 8), "tanh").circuit((12,), 5, 1e-4)
+    circuit = MLP((9, 8), "tanh").circuit((12,), 5, 1e-4)
     for kind in (Backprop, ZIL):
         rule = kind(spread=(0.8,), **EXACT)
         found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(seed)), BATCH)
@@ -89,14 +89,14 @@ def test_backpropagation_and_z_il_go_down_the_gradient_and_random_feedback_does_
 
 
 def test_one_cell_has_an_angle_and_a_bias_has_none() -> None:
-    circuit = RateLayers((1,), "tanh").circuit((12,), 5, 1e-4)
+    circuit = MLP((1,), "tanh").circuit((12,), 5, 1e-4)
     rule = Backprop(spread=(0.8,), **EXACT)
     found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(0)), BATCH)
     assert found.keys() == {FIRST, "hidden1->output.basal"}
 
 
 def test_a_network_that_has_come_apart_has_no_angles() -> None:
-    circuit = RateLayers((6,), "tanh").circuit((12,), 5, 1e-4)
+    circuit = MLP((6,), "tanh").circuit((12,), 5, 1e-4)
     rule = Backprop(spread=(0.8,), **EXACT)
     state = rule.init(circuit, np.random.default_rng(0))
     state.weights[FIRST][0, 0] = np.nan
@@ -108,7 +108,7 @@ def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_n
     """Digits are read from a package; the angle of the first layer falls while random feedback aligns."""
     experiment = replace(
         EXPERIMENTS["feedback-alignment-mnist"],
-        name="x", dataset="digits", network=RateLayers((50,)), epochs=4,
+        name="x", dataset="digits", network=MLP((50,)), epochs=4,
         rule=FeedbackAlignment(rate=0.1, initial="he", low=0.0, high=1.0),
     )  # fmt: skip
     trial = experiment.trial(seed=0, threads=1)

@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 from snnlab.rules.dendritic.two_pass import TwoSweep
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.descent import Descent
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rule import Batch, CreditRule, State
 
-MICRO = Microcircuit(hidden=(6, 5), mixing=(0.3, 0.2, 0.1), interneuron=0.1, leak=0.0, bias=True)
+MICRO = Microcircuit(hidden=(6, 5), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.1, leak=0.0, bias=True)
 RULE = Backprop(rate=0.7, precision="float64", threads=1)
 LOGISTIC, LINEAR = lambda u: 1 / (1 + np.exp(-u)), lambda u: u
 
 # hidden potentials of a microcircuit are 1 - mixing of the basal ones
 NETWORKS = {
     "microcircuit": (MICRO, LOGISTIC, LOGISTIC, (0.7, 0.8, 1.0)),
-    "relu": (RateLayers((6, 5)), lambda u: u * (u.real > 0), LINEAR, (1.0, 1.0, 1.0)),
-    "tanh": (RateLayers((6, 5), "tanh", "softplus"), np.tanh, lambda u: np.log(1 + np.exp(u)), (1.0, 1.0, 1.0)),
+    "relu": (MLP((6, 5)), lambda u: u * (u.real > 0), LINEAR, (1.0, 1.0, 1.0)),
+    "tanh": (MLP((6, 5), "tanh", "softplus"), np.tanh, lambda u: np.log(1 + np.exp(u)), (1.0, 1.0, 1.0)),
 }
 
 
@@ -102,7 +102,7 @@ def test_feedback_alignment_is_the_gradient_where_feedback_is_symmetric_and_not_
 
 def test_feedback_stays_as_it_was_drawn_and_weights_turn_towards_it() -> None:
     """Ten noisy patterns; the cosine between hidden2->output and its feedback begins near 0."""
-    circuit = RateLayers((40, 40)).circuit((20,), 10, 1e-4)
+    circuit = MLP((40, 40)).circuit((20,), 10, 1e-4)
     rule = FeedbackAlignment(rate=0.1, initial="glorot", low=0.0, high=1.0, precision="float64", threads=1)
     state, rng = rule.init(circuit, np.random.default_rng(3)), np.random.default_rng(4)
     down, centres = state.memory["feedback"].copy(), rng.random((10, 20))
@@ -133,7 +133,7 @@ def test_weights_decay_and_those_of_a_bias_do_not() -> None:
 
 def test_weights_begin_with_the_variance_that_is_asked_for() -> None:
     """Glorot and Bengio 2010: 2/(pre + post); He and others 2015: 2/pre. Over 12,000 numbers, to 5 %."""
-    circuit = RateLayers((120,)).circuit((100,), 10, 1e-4)
+    circuit = MLP((120,)).circuit((100,), 10, 1e-4)
     for initial, variance in (("glorot", 2 / 220), ("he", 2 / 100), ("uniform", 0.3**2 / 3)):
         weights = Backprop(initial=initial, spread=(0.3,)).init(circuit, np.random.default_rng(0)).weights  # type: ignore[arg-type]
         assert weights["input->hidden1.basal"].var() == pytest.approx(variance, rel=0.05)
@@ -156,7 +156,7 @@ def test_rules_that_can_be_held_against_the_gradient_say_so() -> None:
 
 
 def test_each_layer_begins_with_its_own_spread() -> None:
-    circuit = RateLayers(hidden=(300, 200)).circuit((400,), 10, 1e-3)
+    circuit = MLP(hidden=(300, 200)).circuit((400,), 10, 1e-3)
     weights = Backprop(spread=(0.5, 0.3, 0.1)).init(circuit, np.random.default_rng(0)).weights
     for name, spread in {"input->hidden1.basal": 0.5, "bias->hidden1.basal": 0.5, "hidden1->hidden2.basal": 0.3,
                          "bias->hidden2.basal": 0.3, "hidden2->output.basal": 0.1}.items():  # fmt: skip
@@ -189,7 +189,7 @@ def test_feedback_of_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("rule", [RULE, FeedbackAlignment()])
 def test_a_network_that_fires_is_refused(rule: Descent) -> None:
-    circuit = Layers(hidden=("5",)).circuit((4,), 3, 1e-3)
+    circuit = FeedForward(hidden=("5",)).circuit((4,), 3, 1e-3)
     with pytest.raises(InputError, match=rf"^{rule.title}: circuit: of hidden1, input, output; needs layers of"):
         rule.init(circuit, np.random.default_rng(0))
 

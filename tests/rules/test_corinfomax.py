@@ -19,8 +19,8 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Intensity
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.corinfomax import InfoMax
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.corinfomax import CorInfoMaxNetwork
+from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.corinfomax.rule import CorInfoMax, feedback_angles
@@ -30,7 +30,7 @@ from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 # lateral weights that are seen
-DEEP = InfoMax(hidden=(6, 4), forgetting=0.9, multiplier=(0.1, 0.2, 0.05))
+DEEP = CorInfoMaxNetwork(hidden=(6, 4), forgetting=0.9, multiplier_rate=(0.1, 0.2, 0.05))
 EXACT = CorInfoMax(forward=(0.5, 0.4, 0.3), backward=(0.2, 0.1), precision="float64", threads=1)
 VARIANTS: dict[str, dict[str, Any]] = {
     "antisparse": {},
@@ -38,7 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "slower": {"slowing": 0.05},
     "sparse and slower": {"sparse": True, "slowing": 0.05},
     "no lateral weights": {"lateral": False},
-    "one hidden layer": {"hidden": (6,), "multiplier": (0.1,), "sparse": True},
+    "one hidden layer": {"hidden": (6,), "multiplier_rate": (0.1,), "sparse": True},
 }
 INPUTS, CLASSES = 7, 3
 
@@ -52,7 +52,7 @@ def batch_of(samples: int, seed: int = 0, **more: Any) -> Batch:
     return Batch(RateInput.constant(some(samples, seed)), labels, **more)
 
 
-def begun(network: InfoMax = DEEP, seed: int = 0) -> tuple[Circuit, State]:
+def begun(network: CorInfoMaxNetwork = DEEP, seed: int = 0) -> tuple[Circuit, State]:
     """Random weights of either sign, with lateral ones that are seen."""
     circuit, weights = drawn(network, INPUTS, CLASSES, seed)
     return circuit, State(weights, EXACT.init(circuit, np.random.default_rng(seed)).memory)
@@ -65,7 +65,7 @@ def in_brian(
     circuit: Circuit, seen: NDArray, steps: int, beta: float, wanted: NDArray, begin: dict[str, Any]
 ) -> dict[str, NDArray]:
     """Somata, and multipliers, in every step of a phase and after it; `begin` says where they begin."""
-    nodes = tuple(replace(one, start={("q" if one.name.startswith("mult") else "u"): begin[one.name]})
+    nodes = tuple(replace(one, initial={("q" if one.name.startswith("mult") else "u"): begin[one.name]})
                   if one.name in begin else one for one in circuit.nodes)  # fmt: skip
     inputs = {"input": RateInput.constant(seen[None]), "target": RateInput.constant(wanted[None]),
               "nudge": RateInput.constant(np.array([[beta]])),
@@ -109,7 +109,9 @@ def same(found: relaxation.Rest, b: int, traces: dict[str, NDArray], step: int, 
 # Where it comes to rest -----------------------------------------------------------------------------------------------
 
 
-def gradients(network: InfoMax, weights: dict[str, NDArray], x: NDArray, rates: list[NDArray]) -> list[NDArray]:
+def gradients(
+    network: CorInfoMaxNetwork, weights: dict[str, NDArray], x: NDArray, rates: list[NDArray]
+) -> list[NDArray]:
     """Of the information, by the rates of each layer, for one sample: what the derivation wants to be 0 (section 3).
 
     The output's has a leak of its own besides, -r, which is in the cells and not in the derivation.
@@ -155,7 +157,9 @@ def test_what_cells_come_to_makes_the_information_stationary() -> None:
 # What it learns -------------------------------------------------------------------------------------------------------
 
 
-def by_hand(network: InfoMax, weights: dict[str, NDArray], batch: Batch, rule: CorInfoMax, beta: float, ease: float):
+def by_hand(
+    network: CorInfoMaxNetwork, weights: dict[str, NDArray], batch: Batch, rule: CorInfoMax, beta: float, ease: float
+):
     """All weights after one batch, sample by sample and cell by cell."""
     seen, layers = batch.inputs.values[:, 0], len(network.hidden) + 1
     forward, backward, beside = families(network, weights)
@@ -212,7 +216,7 @@ def test_lateral_weights_are_the_inverse_of_remembered_correlations() -> None:
     """
     errors = []
     for forgetting in (0.999, 0.9999):
-        network = replace(DEEP, hidden=(5,), forgetting=forgetting, multiplier=(0.1,))
+        network = replace(DEEP, hidden=(5,), forgetting=forgetting, multiplier_rate=(0.1,))
         circuit, state = begun(network)
         name = "hidden1->hidden1.lateral"
         start = state.weights[name] + np.eye(5)
@@ -280,7 +284,7 @@ def test_a_rate_of_zero_leaves_backward_weights_as_they_are_and_no_others() -> N
 
 
 def test_weights_begin_as_glorot_and_bengio_have_them_and_lateral_ones_symmetric() -> None:
-    circuit = InfoMax((300,)).circuit((200,), 10, DT)
+    circuit = CorInfoMaxNetwork((300,)).circuit((200,), 10, DT)
     state = CorInfoMax().init(circuit, np.random.default_rng(0))
     for name, shape in (("input->hidden1.basal", (200, 300)), ("output->hidden1.apical", (10, 300))):
         values = state.weights[name]
@@ -292,7 +296,7 @@ def test_weights_begin_as_glorot_and_bengio_have_them_and_lateral_ones_symmetric
 
 
 def test_the_angle_is_0_for_transposes_180_for_their_negatives_and_90_for_strangers() -> None:
-    circuit, state = begun(replace(DEEP, hidden=(400,), multiplier=(0.1,)))
+    circuit, state = begun(replace(DEEP, hidden=(400,), multiplier_rate=(0.1,)))
     up = state.weights["hidden1->output.basal"]
     down = state.weights["output->hidden1.apical"]
     down[:] = np.random.default_rng(1).normal(size=down.shape)
@@ -303,7 +307,7 @@ def test_the_angle_is_0_for_transposes_180_for_their_negatives_and_90_for_strang
     assert len(feedback_angles(*begun())) == 2
 
 
-def trained(network: InfoMax, rule: CorInfoMax, epochs: int) -> tuple[float, float]:
+def trained(network: CorInfoMaxNetwork, rule: CorInfoMax, epochs: int) -> tuple[float, float]:
     """Accuracy on digits that were not learned from, and the angle of forward and backward weights."""
     train, test = (datasets.load("digits", part) for part in ("train", "test"))
     circuit, encoder = network.circuit(train.shape, 10, DT), Intensity()
@@ -320,9 +324,9 @@ def trained(network: InfoMax, rule: CorInfoMax, epochs: int) -> tuple[float, flo
 def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() -> None:
     """mu = 0.15 is what the authors' code falls to chance with: see the largest stable step in test_infomax."""
     rule = CorInfoMax(threads=1)
-    accuracy, angle = trained(InfoMax((60,)), rule, 20)
+    accuracy, angle = trained(CorInfoMaxNetwork((60,)), rule, 20)
     assert accuracy > 0.75 and angle < 75
-    assert trained(InfoMax((60,), mu=0.15), rule, 20)[0] < 0.2
+    assert trained(CorInfoMaxNetwork((60,), mu=0.15), rule, 20)[0] < 0.2
 
 
 # What cannot be -------------------------------------------------------------------------------------------------------
@@ -352,11 +356,11 @@ def test_options_of_corinfomax_that_mean_nothing_are_refused(changes: dict[str, 
 def test_a_circuit_that_is_none_of_its_own_is_refused_and_so_is_its_own_by_others() -> None:
     rng = np.random.default_rng(0)
     circuit = DEEP.circuit((INPUTS,), CLASSES, DT)
-    others = {"lif": Layers(hidden=("6",), v_th=(1.0, 1.0)).circuit((INPUTS,), CLASSES, 1e-3),
+    others = {"lif": FeedForward(hidden=("6",), v_th=(1.0, 1.0)).circuit((INPUTS,), CLASSES, 1e-3),
               "pyramidal": Microcircuit((6, 4)).circuit((INPUTS,), CLASSES, DT)}  # fmt: skip
     for cell, other in others.items():
         with pytest.raises(
-            InputError, match=rf"^CorInfoMax: circuit: of .*{cell}.*; needs the rate cells of .* InfoMax$"
+            InputError, match=rf"^CorInfoMax: circuit: of .*{cell}.*; needs the rate cells of a CorInfoMaxNetwork$"
         ):
             EXACT.init(other, rng)
         with pytest.raises(InputError, match="^CorInfoMax: circuit"):

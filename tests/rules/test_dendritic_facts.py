@@ -33,7 +33,7 @@ from snnlab.networks.circuit import Circuit, Projection
 from snnlab.networks.microcircuit import Microcircuit, _one_to_one
 
 INPUTS, OUTPUTS = 12, 5
-WEAK = Microcircuit(hidden=(10, 8), mixing=(0.3, 0.3, 0.1), interneuron=0.1)
+WEAK = Microcircuit(hidden=(10, 8), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1)
 
 
 def hidden(network: Microcircuit) -> list[str]:
@@ -280,7 +280,7 @@ def test_the_lag_keeps_what_a_switch_leads_to_out_of_the_weights(latent: bool, l
 
 def test_absurd_speeds_are_stopped_with_the_name_of_what_they_drove_apart() -> None:
     rng = np.random.default_rng(0)
-    circuit = built(Microcircuit((6,), transfer="softplus"), INPUTS, OUTPUTS, {"inhibition": 1e9, "dendrite": 1e9})
+    circuit = built(Microcircuit((6,), activation="softplus"), INPUTS, OUTPUTS, {"inhibition": 1e9, "dendrite": 1e9})
     inputs = told(rng.uniform(0, 1, (3, INPUTS)), OUTPUTS)
     with pytest.raises(InputError, match=r"^(weights|states) of '[^']*inter1.*': .*learn more slowly"):
         run_rates(circuit, inputs, 3000, state=begun(drawn(circuit, rng)), precision="float64")
@@ -301,4 +301,4 @@ def test_a_pairing_of_another_shape_than_the_two_populations_is_refused() -> Non
     eye = scipy.sparse.identity(5, format="coo")
     others = [one for one in circuit.projections if one.name != "hidden2->inter1.target"]
     with pytest.raises(InputError, match=r"hidden2->inter1\.target"):
-        Circuit(circuit.nodes, (*others, Projection("hidden2", "inter1", "target", eye, reads="u")), circuit.dt)
+        Circuit(circuit.nodes, (*others, Projection("hidden2", "inter1", "target", eye, variable="u")), circuit.dt)

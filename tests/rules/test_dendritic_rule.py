@@ -27,7 +27,7 @@ from snnlab.rules.rule import Batch, State
 from snnlab.training.loop import evaluate, learn, start, train
 
 INPUTS, CLASSES = 5, 3
-NETWORK = Microcircuit((6, 4), mixing=(0.3, 0.2, 0.1), interneuron=0.15, leak=0.2)
+NETWORK = Microcircuit((6, 4), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.15, leak=0.2)
 SPEEDS = {"hidden1": 300.0, "hidden2": 200.0, "output": 100.0}
 RULE = Dendritic(
     bottom_up=(300.0, 200.0, 100.0), to_interneuron=50.0, from_interneuron=40.0, top_down=30.0, smoothed=2e-3,
@@ -278,7 +278,7 @@ def test_looking_teaches_nothing() -> None:
 
 # Divergence -----------------------------------------------------------------------------------------------------------
 
-WILD = {"network.transfer": "softplus", "rule.bottom_up": "6000,20000"}
+WILD = {"network.activation": "softplus", "rule.bottom_up": "6000,20000"}
 
 
 def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_taken_up(

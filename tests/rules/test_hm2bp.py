@@ -10,7 +10,7 @@ from snnlab import cards, engine
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, layered
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, feedforward
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_count.hm2bp import HM2BP
@@ -27,7 +27,7 @@ def network(
         Population(f"layer{k}", cards.cell(card), size, {"v_th": v_th[k], "t_ref": t_ref * 1e-3})
         for k, size in enumerate(sizes[1:])
     ]
-    circuit = layered(Source("input", sizes[0]), layers, "synapse", 1e-3)
+    circuit = feedforward(Source("input", sizes[0]), layers, "synapse", 1e-3)
     weights = {one.name: rng.uniform(-0.6, 1, one.weights.shape) for one in circuit.projections}
     spikes = SpikeTrains.from_dense(rng.random((samples, steps, sizes[0])) < rate, 1e-3)
     return circuit.with_weights(weights), spikes
@@ -312,7 +312,7 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     current = Receptor(cards.synapse("exponential_current"), "soma")
     leaky = Population("layer0", cards.cell("lif"), 3, receptors={"synapse": current})
     with pytest.raises(InputError, match="models/lif.toml: not linear about zero"):
-        HM2BP().init(layered(Source("input", 2), [leaky], "synapse", 1e-3), rng)
+        HM2BP().init(feedforward(Source("input", 2), [leaky], "synapse", 1e-3), rng)
     first = circuit.projections[0]
     few = circuit.with_weights({first.name: scipy.sparse.coo_array(first.weights)})
     with pytest.raises(InputError, match="sparse weights; HM2-BP learns full"):

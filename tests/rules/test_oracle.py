@@ -19,7 +19,7 @@ from snnlab.engine.rate.run import run_rates
 from snnlab.graph import nets
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import FUNCTIONS, RateLayers
+from snnlab.networks.mlp import FUNCTIONS, MLP
 from snnlab.rules.dendritic.two_pass import TwoSweep
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
@@ -27,7 +27,7 @@ from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rate.predictive import z_il
 from snnlab.rules.rule import Batch, State
 
-MICRO = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron=0.1, leak=0.2, bias=True)
+MICRO = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.2, bias=True)
 SEEN, LABELS = np.random.default_rng(1).random((6, 12)), np.array([0, 4, 1, 2, 3, 3])
 
 
@@ -44,15 +44,15 @@ def wanted_of(low: float, high: float) -> NDArray[np.float64]:
 @settings(max_examples=25, deadline=None)
 @given(
     hidden=st.lists(st.integers(1, 6), max_size=3).map(tuple),
-    transfer=st.sampled_from(sorted(FUNCTIONS)),
-    answer=st.sampled_from(sorted(FUNCTIONS)),
+    activation=st.sampled_from(sorted(FUNCTIONS)),
+    output_activation=st.sampled_from(sorted(FUNCTIONS)),
     bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_backpropagation_learns_what_the_oracle_says_on_all_layers(
-    hidden: tuple[int, ...], transfer: str, answer: str, bias: bool, seed: int
+    hidden: tuple[int, ...], activation: str, output_activation: str, bias: bool, seed: int
 ) -> None:
-    network = RateLayers(hidden, transfer, answer, bias)
+    network = MLP(hidden, activation, output_activation, bias)
     check_backprop(network, network.circuit((12,), 5, 1e-4), seed)
 
 
@@ -60,18 +60,18 @@ def test_backpropagation_learns_what_the_oracle_says_on_all_layers(
 @given(
     mixing=st.lists(st.floats(0.05, 0.6), min_size=3, max_size=3).map(tuple),
     leak=st.floats(0, 0.5),
-    transfer=st.sampled_from(["logistic", "soft_rectifier", "softplus"]),
+    activation=st.sampled_from(["logistic", "soft_rectifier", "softplus"]),
     bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_backpropagation_learns_what_the_oracle_says_on_all_microcircuits(
-    mixing: tuple[float, ...], leak: float, transfer: str, bias: bool, seed: int
+    mixing: tuple[float, ...], leak: float, activation: str, bias: bool, seed: int
 ) -> None:
-    network = replace(MICRO, hidden=(6, 5), mixing=mixing, leak=leak, transfer=transfer, bias=bias)
+    network = replace(MICRO, hidden=(6, 5), mixing=mixing, leak=leak, activation=activation, bias=bias)
     check_backprop(network, network.circuit((12,), 5, 1e-4), seed)
 
 
-def check_backprop(network: RateLayers | Microcircuit, circuit: Circuit, seed: int) -> None:
+def check_backprop(network: MLP | Microcircuit, circuit: Circuit, seed: int) -> None:
     rule = Backprop(spread=(1.0,), precision="float64", threads=1)
     state = rule.init(circuit, np.random.default_rng(seed))
     graph = oracle.as_graph(network, circuit)
@@ -86,8 +86,8 @@ def check_backprop(network: RateLayers | Microcircuit, circuit: Circuit, seed: i
         assert np.abs(found[name] + one).max() <= 1e-10 * largest, name
 
 
-@pytest.mark.parametrize("network", [RateLayers((7, 6)), RateLayers((7, 6), "tanh", "tanh", bias=False)])
-def test_random_feedback_is_far_from_what_the_oracle_says(network: RateLayers) -> None:
+@pytest.mark.parametrize("network", [MLP((7, 6)), MLP((7, 6), "tanh", "tanh", bias=False)])
+def test_random_feedback_is_far_from_what_the_oracle_says(network: MLP) -> None:
     """The negative control, in the first layer; the output's weights are as they should be."""
     circuit = network.circuit((12,), 5, 1e-4)
     rule = FeedbackAlignment(initial="he", precision="float64", threads=1)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import RateLayers
-from snnlab.networks.two_stream import TwoStreams
+from snnlab.networks.mlp import MLP
+from snnlab.networks.two_stream import TwoStream
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.descent import Asked
@@ -24,10 +24,10 @@ from snnlab.rules.rule import Batch, CreditRule, State
 
 RULE = SelfAssembly(rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
 EXACT = Backprop(precision="float64", threads=1)
-NETWORK = TwoStreams((9, 8), (12, 5), "tanh", "logistic")
+NETWORK = TwoStream((9, 8), (12, 5), "tanh", "logistic")
 
 
-def begun(network: TwoStreams = NETWORK, rule: SelfAssembly = RULE, seed: int = 0) -> tuple[Circuit, State]:
+def begun(network: TwoStream = NETWORK, rule: SelfAssembly = RULE, seed: int = 0) -> tuple[Circuit, State]:
     circuit = network.circuit((6,), 4, 1e-4)
     return circuit, rule.init(circuit, np.random.default_rng(seed))
 
@@ -121,7 +121,7 @@ def test_synapses_back_become_the_mirror_of_those_there_by_spontaneous_activity_
     """cos(Q, P^T) begins near 0 and ends above 0.99, with nothing else learned; where they are frozen it stays."""
     rule = replace(RULE, rate=0.0)
     for one, turned in ((rule, True), (replace(rule, mirror=0.0), False)):
-        circuit, state = begun(TwoStreams((30,), (60,)), one)
+        circuit, state = begun(TwoStream((30,), (60,)), one)
         lateral = state.weights["hidden1->down1.lateral"].copy()
 
         assert abs(mirrored(state)) < 0.1
@@ -137,7 +137,7 @@ def test_both_lateral_families_go_to_what_their_rates_weigh_them_by() -> None:
     1,000 steps leave e^-7.5 of the difference. Entries are held to 0.03; what draws leave was below 0.01 in 20 seeds.
     """
     rule = replace(RULE, rate=0.0, mirror=0.005, lateral=0.0025, draws=512)
-    circuit, state = begun(TwoStreams((10,), (20,)), rule)
+    circuit, state = begun(TwoStream((10,), (20,)), rule)
     back, there = "down1->hidden1.teaching", "hidden1->down1.lateral"
     ends = (0.0025 * state.weights[back] + 0.005 * state.weights[there].T) / 0.0075
     apart = np.abs(state.weights[back] - state.weights[there].T).max()
@@ -153,7 +153,7 @@ def test_both_lateral_families_go_to_what_their_rates_weigh_them_by() -> None:
 
 def test_an_aligned_circuit_whose_lateral_weights_keep_angles_learns_by_backpropagation() -> None:
     """V = W^T P, Q = P^T and P P^T = 1: exactly. test_backprop.py holds that against complex steps."""
-    circuit, state = begun(TwoStreams((9, 8), (12, 8), "tanh", "logistic"))
+    circuit, state = begun(TwoStream((9, 8), (12, 8), "tanh", "logistic"))
     asked = batch(1)
     for aligned in (False, True):
         for k, above in ((1, "hidden2"), (2, "output")) if aligned else ():
@@ -175,7 +175,7 @@ def turned(seed: int, mirror: float, lateral: float) -> tuple[list[float], list[
 
     A rectifying student learns from such a teacher, by the squared error; 128 cells beside each hidden layer.
     """
-    circuit = TwoStreams((32, 32), (128,), bias=False).circuit((20,), 5, 1e-4)
+    circuit = TwoStream((32, 32), (128,), bias=False).circuit((20,), 5, 1e-4)
     rule = replace(RULE, rate=0.02, weight_decay=0.03, mirror=mirror, lateral=lateral)
     rng, way = np.random.default_rng(seed), way_up(circuit, "a test")
     state = rule.init(circuit, rng)
@@ -266,17 +266,17 @@ def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None
 @pytest.mark.parametrize(
     ("network", "says"),
     [
-        (RateLayers((5,)), "^self-assembly: circuit: of bias, hidden1, input, output; needs two streams: TwoStreams"),
+        (MLP((5,)), "^self-assembly: circuit: of bias, hidden1, input, output; needs two streams: TwoStream"),
         (Microcircuit((5,)), "^self-assembly: circuit: of hidden1, input, inter1, .*; needs two streams"),
-        (Layers(hidden=("5",)), "^self-assembly: circuit: of hidden1, input, output; needs layers of rate cells"),
+        (FeedForward(hidden=("5",)), "^self-assembly: circuit: of hidden1, input, output; needs layers of rate cells"),
         (
-            TwoStreams((5,), (6,), spiking=True),
+            TwoStream((5,), (6,), spiking=True),
             "^self-assembly: 'hidden1': cells that fire; needs cells that are heard",
         ),
     ],
 )
-def test_other_networks_are_refused(network: RateLayers, says: str) -> None:
-    circuit = network.circuit((6,), 4, 1e-3 if isinstance(network, Layers) else 1e-4)
+def test_other_networks_are_refused(network: MLP, says: str) -> None:
+    circuit = network.circuit((6,), 4, 1e-3 if isinstance(network, FeedForward) else 1e-4)
     for refused in (lambda: RULE.init(circuit, np.random.default_rng(0)), lambda: RULE.check(circuit, 4)):
         with pytest.raises(InputError, match=says):
             refused()

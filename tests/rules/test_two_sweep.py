@@ -22,7 +22,7 @@ from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.forward import up, way_up
 from snnlab.rules.rule import Batch, State
 
-DEEP = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron=0.1, leak=0.0, bias=True)
+DEEP = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.0, bias=True)
 EXACT = TwoSweep(precision="float64", threads=1)
 CLASSES = 10
 
@@ -166,7 +166,7 @@ def test_random_feedback_is_at_right_angles_at_first_and_learning_turns_weights_
 
 def test_one_step_by_hand() -> None:
     """Two inputs, two hidden cells, one output; every number worked out with plain arithmetic."""
-    circuit = Microcircuit(hidden=(2,), mixing=(0.2, 0.5), interneuron=0.4, leak=0.0).circuit((2,), 1, 1e-4)
+    circuit = Microcircuit(hidden=(2,), mixing=(0.2, 0.5), interneuron_mixing=0.4, leak=0.0).circuit((2,), 1, 1e-4)
     w = {
         "input->hidden1.basal": [[0.5, -0.25], [1.0, 0.75]],
         "hidden1->output.basal": [[0.3], [-0.6]],
@@ -238,13 +238,13 @@ def test_what_a_batch_asks_for_is_what_a_step_changes_before_rates_ease() -> Non
     seed=st.integers(0, 2**32 - 1),
     mixing=st.lists(st.floats(0.05, 0.6), min_size=3, max_size=3).map(tuple),
     leak=st.floats(0, 0.5),
-    transfer=st.sampled_from(["logistic", "soft_rectifier", "softplus"]),
+    activation=st.sampled_from(["logistic", "soft_rectifier", "softplus"]),
 )
 def test_without_a_teacher_apical_dendrites_are_at_rest(
-    seed: int, mixing: tuple[float, ...], leak: float, transfer: str
+    seed: int, mixing: tuple[float, ...], leak: float, activation: str
 ) -> None:
     """Whatever the conductances: in two hidden layers, to rounding. And the sweep down leaves what that up found."""
-    network = replace(DEEP, mixing=mixing, leak=leak, transfer=transfer)
+    network = replace(DEEP, mixing=mixing, leak=leak, activation=activation)
     circuit = circuit_of(network)
     found = swept(circuit, begun(circuit, seed=seed), some(4, seed=seed), None)
     for apical in found.apical:
@@ -338,7 +338,9 @@ def test_a_rate_that_no_cell_can_have_is_refused() -> None:
 
 
 def test_each_layer_begins_with_its_own_spread_and_its_interneurons_as_it_does() -> None:
-    circuit = circuit_of(Microcircuit(hidden=(300, 200), mixing=(0.3, 0.3, 0.1), interneuron=0.1, leak=0.0, bias=True))
+    circuit = circuit_of(
+        Microcircuit(hidden=(300, 200), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.0, bias=True)
+    )
     weights = begun(circuit, replace(EXACT, spread=(0.5, 0.3, 0.1), top_down_spread=0.7)).weights
     expected = {"input->hidden1.basal": 0.5, "hidden1->hidden2.basal": 0.3, "hidden2->output.basal": 0.1,
                 "bias->hidden1.basal": 0.5, "hidden1->inter1.dendrite": 0.7 * 0.3, "hidden2->inter2.dendrite": 0.1,

@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_the_phase_as_it_is_run(name: str) -> None:
 
 def test_a_rule_of_corinfomax_goes_down_though_not_the_steepest_way() -> None:
     """With backward weights that are each other's transpose, a small nudge, and no lateral ones."""
-    network = replace(DEEP, hidden=(6,), multiplier=(0.1,), lateral=False)
+    network = replace(DEEP, hidden=(6,), multiplier_rate=(0.1,), lateral=False)
     circuit, state = begun(network)
     up, down = "hidden1->output.basal", "output->hidden1.apical"
     rule, batch = replace(EXACT, forward=(0.5,), backward=(0.1,), free=200, nudged=50, nudge=0.05), batch_of(20)

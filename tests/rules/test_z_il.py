@@ -11,9 +11,9 @@ from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.feedforward import Layers
+from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import RateLayers
+from snnlab.networks.mlp import MLP
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.forward import way_up
 from snnlab.rules.rate.predictive import z_il
@@ -21,10 +21,10 @@ from snnlab.rules.rate.z_il import ZIL, graph_of
 from snnlab.rules.rule import Batch, CreditRule, State
 
 NETWORKS = {
-    "relu": RateLayers((9, 8)),
-    "tanh, no bias": RateLayers((9, 8, 7), "tanh", "logistic", bias=False),
-    "no hidden layer": RateLayers(()),
-    "microcircuit": Microcircuit(hidden=(9, 8), mixing=(0.3, 0.2, 0.1), interneuron=0.1, leak=0.1, bias=True),
+    "relu": MLP((9, 8)),
+    "tanh, no bias": MLP((9, 8, 7), "tanh", "logistic", bias=False),
+    "no hidden layer": MLP(()),
+    "microcircuit": Microcircuit(hidden=(9, 8), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.1, leak=0.1, bias=True),
 }
 OPTIONS = {"rate": 0.2, "initial": "glorot", "decay": "sqrt", "weight_decay": 0.01, "precision": "float64"}
 
@@ -129,6 +129,6 @@ def test_a_step_that_is_none_is_refused(gamma: float) -> None:
 def test_options_and_networks_are_refused_by_its_own_name() -> None:
     with pytest.raises(InputError, match=r"^ZIL.rate: found -1.0"):
         ZIL(rate=-1.0)
-    circuit = Layers(hidden=("5",)).circuit((4,), 3, 1e-3)
+    circuit = FeedForward(hidden=("5",)).circuit((4,), 3, 1e-3)
     with pytest.raises(InputError, match=r"^Z-IL: circuit: of hidden1, input, output; needs layers of rate cells"):
         ZIL().init(circuit, np.random.default_rng(0))

@@ -26,7 +26,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TRAIN, Poisson
 from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
-from snnlab.networks.circuit import Population, Source, layered
+from snnlab.networks.circuit import Population, Source, feedforward
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
@@ -139,7 +139,7 @@ def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any],
     sizes = {"hidden1": (30, 4.0), "output": (10, 6.0)}
     card = cards.cell("lif_exp_euler")
     layers = [Population(name, card, size, {"v_th": v_th}) for name, (size, v_th) in sizes.items()]
-    circuit = layered(Source("input", 64), layers, "synapse", 1e-3)
+    circuit = feedforward(Source("input", 64), layers, "synapse", 1e-3)
     levels = np.rint(X / 16 * 255).astype(np.uint8)
     numbers = np.arange(1, 49)
     images = Images(

@@ -15,8 +15,8 @@ from snnlab.data.rates import RateInput
 from snnlab.engine.rate.codegen import PlasticCode, RateCode, generate_rates, named, plasticity_code
 from snnlab.engine.spiking.run import HEADERS, REAL, Precision, address
 from snnlab.errors import InputError
-from snnlab.networks.circuit import RATE, Circuit, Population, Projection, Source
-from snnlab.networks.weights import listed
+from snnlab.networks.circuit import SOURCE_VARIABLE, Circuit, Population, Projection, Source
+from snnlab.networks.weights import synapse_list
 
 _BYTES = 64  # of a tile's row, see vector.hpp
 _STILL, _SPARSE = -1, -2
@@ -82,12 +82,12 @@ def order_of(circuit: Circuit, dt: float) -> Order:
     codes, tells, posts = {}, {}, {}
     for population in circuit.populations:
         leaving = [one for one in circuit.projections if one.pre == population.name]
-        says = _once((*(circuit.heard(one) for one in leaving), *population.cell.poisson_means))
+        says = _once((*(circuit.transmitted_variable(one) for one in leaving), *population.cell.poisson_means))
         tells[population.name] = _once(
             one.plasticity.card.pre for one in leaving if one.plasticity and one.plasticity.card.pre not in says
         )
         posts[population.name] = _once(
-            one.plasticity.card.post for one in circuit.into(population.name) if one.plasticity
+            one.plasticity.card.post for one in circuit.incoming(population.name) if one.plasticity
         )
         codes[population.name] = generate_rates(population, dt, says, tells[population.name], posts[population.name])
     for projection in circuit.projections:
@@ -103,9 +103,9 @@ def _once(given: Iterable[str]) -> tuple[str, ...]:
 
 def _check_source(circuit: Circuit, projection: Projection) -> None:
     plastic = projection.plasticity
-    if plastic and isinstance(circuit[projection.pre], Source) and plastic.card.pre != RATE:
+    if plastic and isinstance(circuit[projection.pre], Source) and plastic.card.pre != SOURCE_VARIABLE:
         found = f"{plastic.card.path} reads {plastic.card.pre!r} of the source {projection.pre!r}"
-        raise InputError(f"projection {projection.name!r}", found, f"the engine reads {RATE!r} of a source")
+        raise InputError(f"projection {projection.name!r}", found, f"the engine reads {SOURCE_VARIABLE!r} of a source")
 
 
 class Plan:
@@ -147,7 +147,7 @@ class Plan:
             padded[:, :, : rates.size] = rates.values
             # (samples, stretches, tiles, width) -> (stretches, tiles, samples, width)
             values = np.ascontiguousarray(padded.reshape(*shape[:2], -1, width).transpose(1, 2, 0, 3))
-            self._channel(name, RATE, values, rates.steps_per_segment(steps))
+            self._channel(name, SOURCE_VARIABLE, values, rates.steps_per_segment(steps))
 
     def set_cells(self, name: str, given: Mapping[str, NDArray[np.floating]]) -> None:
         """The states of a population, each (samples, neurons)."""
@@ -226,7 +226,7 @@ class Plan:
         code, order = self._code(population), self._order
         tiles, samples, lanes = self._tiles(population), self._samples, self._lanes
         posts = order.posts[population.name]
-        into = [self._projection(one, code, posts) for one in order.circuit.into(population.name)]
+        into = [self._projection(one, code, posts) for one in order.circuit.incoming(population.name)]
         said = [self._channels[population.name, one] for one in (*code.says, *order.tells[population.name])]
         watched = self._watched.get(population.name, [])
         arrays = [
@@ -249,7 +249,7 @@ class Plan:
         post = order.circuit[projection.post]
         entry = _Projection(rows=projection.weights.shape[0], name=order.circuit.projections.index(projection))
         entry.input = code.inputs.index(post.cell.receptors[projection.receptor])  # type: ignore[union-attr]
-        entry.heard = self._channels[projection.pre, order.circuit.heard(projection)]
+        entry.heard = self._channels[projection.pre, order.circuit.transmitted_variable(projection)]
         if projection.plasticity:
             plastic = order.plastic[projection.name]
             card = projection.plasticity.card
@@ -264,7 +264,7 @@ class Plan:
 
     def _sparse(self, entry: _Projection, projection: Projection) -> None:
         """Synapses one by one, those of a tile side by side."""
-        pre, post, values = listed(projection.weights)
+        pre, post, values = synapse_list(projection.weights)
         tile = post // self._lanes
         order = np.argsort(tile, kind="stable")
         tiles = -(-projection.weights.shape[1] // self._lanes)

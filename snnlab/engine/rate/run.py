@@ -138,7 +138,7 @@ def _ends(circuit: Circuit) -> list[tuple[Source | Population, Source | Populati
 
 def _check_circuit(circuit: Circuit) -> None:
     for projection in circuit.projections:
-        if not circuit.hears(projection):
+        if not circuit.is_continuous(projection):
             found = f"receptor {projection.receptor!r} of {projection.post!r} is raised by spikes"
             right = "run_rates takes circuits that are heard in every step; run takes spikes, simulate both"
             raise InputError(f"projection {projection.name!r}", found, right)

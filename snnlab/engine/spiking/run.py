@@ -19,7 +19,7 @@ from snnlab.engine.spiking.codegen import CellCode, generate
 from snnlab.errors import InputError, one_of
 from snnlab.native import cores
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
-from snnlab.networks.weights import Convolution, listed
+from snnlab.networks.weights import Convolution, synapse_list
 
 Precision = Literal["float32", "float64"]
 """float64 spikes where Brian2 spikes; float32 is the fast one."""
@@ -95,7 +95,7 @@ def run(
     samples, steps = next((one.samples, one.steps) for one in known.values())
     responses: dict[str, Response] = {}
     for population in feed_forward(circuit):
-        into = circuit.into(population.name)
+        into = circuit.incoming(population.name)
         code = generate(population, dt)
         response = _run_layer(population, code, into, known, (samples, steps, dt), precision, threads or cores())
         known[population.name] = response.spikes
@@ -109,7 +109,7 @@ def feed_forward(circuit: Circuit) -> list[Population]:
     order: list[Population] = []
     waiting = list(circuit.populations)
     while waiting:
-        ready = [one for one in waiting if {other.pre for other in circuit.into(one.name)} <= done | {one.name}]
+        ready = [one for one in waiting if {other.pre for other in circuit.incoming(one.name)} <= done | {one.name}]
         if not ready:
             names = ", ".join(one.name for one in waiting)
             raise InputError(
@@ -240,7 +240,7 @@ def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray
         padded[:, :, :-_ZEROS] = reversed_
         shape = np.array([weights.image[1], *weights.kernels.shape, *weights.out[:2], padded.shape[2]], dtype=np.int32)
         return _CONVOLUTION, padded, shape
-    source, target, values = listed(weights)
+    source, target, values = synapse_list(weights)
     if len(values) > _MOST:
         raise InputError(
             f"projection {projection.name!r}", f"{len(values)} synapses", f"the engine takes up to {_MOST}"

@@ -23,7 +23,7 @@ _TOLD_APART = ("name", "summary", "reference", "reported", "dataset", "tested_on
 
 
 class Network(Protocol):
-    """What an experiment needs to know of its network: Layers, RateLayers, a Microcircuit, an InfoMax or TwoStreams."""
+    """Network of an experiment: FeedForward, MLP, Microcircuit, CorInfoMaxNetwork or TwoStream."""
 
     @property
     def hidden(self) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from snnlab.engine.rate.dense import heard
 from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
-from snnlab.networks.corinfomax import RATES, SLOWING, InfoMax
+from snnlab.networks.corinfomax import RATES, SLOWING
 from snnlab.networks.microcircuit import INPUT
 from snnlab.rules.common.transfer import Values
 from snnlab.rules.rate.forward import layers_up
@@ -89,14 +89,14 @@ class Body:
 
 @lru_cache(maxsize=8)
 def body(circuit: Circuit, rule: str) -> Body:
-    """What `rule` needs to know of the circuit. Raises InputError for one that is no InfoMax."""
+    """What `rule` needs to know of the circuit. Raises InputError for one that is no CorInfoMaxNetwork."""
     names = [node.name for node in circuit.nodes]
     layers = tuple(layers_up(circuit)[1])
     kinds = ["corinfomax_hidden"] * (len(layers) - 1) + ["corinfomax_output"]
     cells = {one.name: one.cell.id for one in circuit.populations}
     if len(layers) < 2 or INPUT not in names or [cells.get(name) for name in layers] != kinds:
         found = ", ".join(f"{name} ({cells[name]})" if name in cells else name for name in names)
-        raise InputError(f"{rule}: circuit", f"of {found}", f"needs the rate cells of a network of {InfoMax.__name__}")
+        raise InputError(f"{rule}: circuit", f"of {found}", "needs the rate cells of a CorInfoMaxNetwork")
     populations = [circuit.population(name) for name in layers]
     dt = seconds(circuit.dt, "circuit: dt")
     multipliers = [f"multiplier{k}" for k in range(1, len(layers) + 1) if f"multiplier{k}" in names]

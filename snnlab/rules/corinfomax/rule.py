@@ -49,7 +49,7 @@ _SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of th
 
 @dataclass(frozen=True)
 class CorInfoMax:
-    """The rule for networks of InfoMax, with as many outputs as classes.
+    """The rule for networks of CorInfoMaxNetwork, with as many outputs as classes.
 
     forward    rates of forward weights onto each layer, the output's last; one number for all alike
     backward   rates of backward weights onto each hidden layer, one number for all alike; 0 for weights that stay

@@ -134,7 +134,7 @@ class SelfAssembly(LayerByLayer):
                    for name in (_lateral(k), _teaching(k), _apical(k, above))]  # fmt: skip
         if not between or not set(between) <= known:
             found = f"of {', '.join(sorted(node.name for node in circuit.nodes))}"
-            raise InputError(f"{self.title}: circuit", found, "needs two streams: TwoStreams makes them")
+            raise InputError(f"{self.title}: circuit", found, "needs two streams: TwoStream makes them")
         return way
 
 

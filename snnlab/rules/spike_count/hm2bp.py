@@ -33,7 +33,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Precision, Response
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Projection
-from snnlab.networks.weights import Convolution, Weights, backward, forward, learned
+from snnlab.networks.weights import Convolution, Weights, backward, forward, trainable_parameters
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.common.chain import chain, lateral, layer, threshold
 from snnlab.rules.common.schedule import Decay, decayed
@@ -108,7 +108,7 @@ class HM2BP:
         for projection in chain(circuit):
             engine.transition(layer(circuit, projection.post), circuit.dt)
             threshold(circuit, projection.post)
-            values = learned(projection.weights)
+            values = trainable_parameters(projection.weights)
             if values is not None:
                 spread = self.kernel_spread if isinstance(projection.weights, Convolution) else self.spread
                 weights[projection.name] = rng.uniform(-spread, spread, values.shape).astype(self.precision)
