@@ -18,7 +18,7 @@ from snnlab.cli.script import script_parser
 from snnlab.encoders.camera_model import Camera
 from snnlab.experiments.core.run import Run
 from snnlab.plots import save
-from snnlab.plots.camera import agreement, beside
+from snnlab.plots.comparison import agreement, overlay
 from snnlab.plots.events import event_frames
 from snnlab.plots.style import panels
 from snnlab.training.loop import evaluate
@@ -149,14 +149,14 @@ def picture(real, made, path):
                 ax.set_xlabel("")
     kinds = {"recordings": real, "model": made}
     edges = 1e3 * BIN * np.arange(real.course.shape[1] + 1)
-    ax = beside(edges, {name: part.course.sum(axis=0) for name, part in kinds.items()}, axes["course"])
+    ax = overlay(edges, {name: part.course.sum(axis=0) for name, part in kinds.items()}, axes["course"])
     ax.set(xlabel="time (ms)", ylabel="events per ms")
-    ax = beside(np.arange(1, 10), {name: part.crossings[1:] for name, part in kinds.items()}, axes["crossings"])
+    ax = overlay(np.arange(1, 10), {name: part.crossings[1:] for name, part in kinds.items()}, axes["crossings"])
     ax.set(xlabel="events of a sign and saccade", ylabel="pixels of a recording")
     for k, kind in enumerate(("same", "other")):
         width = np.diff(np.log10(INTERVALS)) * len(real.recordings)
         shares = {name: np.histogram(part.intervals[k], INTERVALS)[0] / width for name, part in kinds.items()}
-        ax = beside(INTERVALS, shares, axes[kind])
+        ax = overlay(INTERVALS, shares, axes[kind])
         ax.set_xscale("log")
         ax.set(xlabel=f"time to the next event, {kind} sign (ms)", ylabel="events per decade")
     ax = agreement(real.counts, made.counts, axes["counts"])

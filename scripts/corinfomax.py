@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from snnlab.cli.script import count, script_parser
+from snnlab.cli.script import positive_int, script_parser
 from snnlab.experiments import EXPERIMENTS
-from snnlab.plots import Course, courses, figure, save
+from snnlab.plots import Curve, figure, save
 from snnlab.rules.corinfomax.rule import feedback_angles
 from snnlab.training.loop import evaluate, learn, start
 
@@ -30,8 +30,8 @@ def trained(experiment, seed, every):
 
 parser = script_parser(__doc__, "corinfomax.png")
 parser.add_argument("--dataset", default="mnist", help="of images (%(default)s)")
-parser.add_argument("--epochs", type=count, default=3, help="of training (%(default)s)")
-parser.add_argument("--every", type=count, default=500, help="updates from one test to the next (%(default)s)")
+parser.add_argument("--epochs", type=positive_int, default=3, help="of training (%(default)s)")
+parser.add_argument("--every", type=positive_int, default=500, help="updates from one test to the next (%(default)s)")
 parser.add_argument("--seed", type=int, default=0)
 options = parser.parse_args()
 experiment = replace(EXPERIMENTS["corinfomax-mnist"], dataset=options.dataset, epochs=options.epochs)
@@ -42,7 +42,7 @@ for name, (_, accuracy, degrees) in found.items():
 picture, axes = figure(1, 2, size=(8, 3.4))
 for k, (ax, label) in enumerate(zip(axes[0], LABELS, strict=True)):
     begin = 1 - k  # accuracy without the chance that it begins at
-    lines = {name: Course(one[0, begin:] / 1000, one[None, k + 1, begin:]) for name, one in found.items()}
-    courses(lines, ax, names=list(found)).set(xlabel="updates (thousands)", ylabel=label)
+    lines = {name: Curve(one[0, begin:] / 1000, one[None, k + 1, begin:]) for name, one in found.items()}
+    curves(lines, ax, names=list(found)).set(xlabel="updates (thousands)", ylabel=label)
 axes[0, 0].legend(loc="lower right")
 print(save(picture, options.plot))

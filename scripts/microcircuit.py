@@ -7,7 +7,7 @@ from snnlab.brian import simulate
 from snnlab.cli.script import script_parser
 from snnlab.data.rates import RateInput
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.plots import figure, neurons, save
+from snnlab.plots import figure, neuron_traces, save
 
 ROWS = {"output rate": ("output", "r"), "output soma": ("output", "u"), "hidden soma": ("hidden1", "u"),
         "basal dendrite": ("hidden1", "v_B"), "apical dendrite": ("hidden1", "v_A")}  # fmt: skip
@@ -35,7 +35,9 @@ def main():
     picture, axes = figure(len(ROWS), size=(8, 10), shared_time=True)
     for ax, (label, (population, variable)) in zip(axes[:, 0], ROWS.items(), strict=True):
         aims = wanted[:4].tolist() if variable == "r" else None
-        neurons(run, ax, population, variable, range(4), label=label, wanted=aims, since=1, until=options.seconds - 1)
+        neuron_traces(
+            run, ax, population, variable, range(4), label=label, targets=aims, shaded=(1, options.seconds - 1)
+        )
     said = run.trace("output", "r").values[:, :10]
     for when, part in (("before", said[5000:10000]), ("after", said[-5000:])):
         print(f"without the teacher, {when}: mean error of a rate {np.abs(part.mean(axis=0) - wanted).mean():.3f}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnlab.brian import simulate
-from snnlab.cli.script import count, script_parser
+from snnlab.cli.script import positive_int, script_parser
 from snnlab.data.rates import RateInput
 from snnlab.networks.circuit import Plastic
 from snnlab.networks.two_stream import TwoStream
@@ -20,7 +20,7 @@ SPEED = {"eta": 0.3, "gamma": 0.5}  # in 1/s; the wiring of the start is forgott
 
 def main():
     parser = script_parser(__doc__, "self_assembly.png")
-    parser.add_argument("--seconds", type=count, default=40, help="half of which a teacher speaks (%(default)s)")
+    parser.add_argument("--seconds", type=positive_int, default=40, help="half of which a teacher speaks (%(default)s)")
     options = parser.parse_args()
     rng, phases = np.random.default_rng(1), round(options.seconds / DT / EACH)
     circuit = TwoStream((40,), (40,), bias=False, spiking=True).circuit((15,), 5, "1 ms")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnlab.cli import printing, progress_bars
+from snnlab.cli import output, progress_bars
 from snnlab.cli.signals import interruptible
 from snnlab.cli.training import Data, at_least, changes_of, named
 from snnlab.errors import InputError, one_of
@@ -178,9 +178,9 @@ def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | N
         return
     _print(lines)
     if plot is not None:
-        from snnlab.report.run_figures import draw_results
+        from snnlab.report.run_figures import plot_results
 
-        print(f"drawn to {draw_results(lines, plot)}")
+        print(f"drawn to {plot_results(lines, plot)}")
     if markdown is not None:
         print(f"written to {_write(markdown, lines, plot)}")
 
@@ -199,7 +199,7 @@ def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path 
     if missing := [entry.label for entry in suite.entries if entry.label not in found]:
         print(f"no results yet with these options: {', '.join(missing)}")
     if plot is not None:
-        print(f"drawn to {comparison.draw_suite(suite, found, plot)}")
+        print(f"drawn to {comparison.plot_suite(suite, found, plot)}")
     if markdown is not None:
         print(f"written to {_write(markdown, lines, plot)}")
 
@@ -209,10 +209,10 @@ def _print(lines: Sequence[Line]) -> None:
 
     rows = tables.table(lines)
     # what the paper's number is, the last of each row, is long and the same for all rows of an experiment
-    printing.table(tables.HEAD[:-1], [row[:-1] for row in rows])
+    output.table(tables.HEAD[:-1], [row[:-1] for row in rows])
     for name, source in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
         if source:
-            printing.prose(f"paper of {name}: ", source, 4)
+            output.prose(f"paper of {name}: ", source, 4)
 
 
 def _write(path: Path, lines: Sequence[Line], plot: Path | None) -> Path:

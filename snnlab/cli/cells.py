@@ -12,7 +12,7 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Card, Cell
-from snnlab.cli import injections, printing
+from snnlab.cli import injections, output
 from snnlab.cli.injections import Injection
 from snnlab.errors import InputError, one_of
 
@@ -42,9 +42,9 @@ def models(
     elif as_json:
         print(json.dumps([_told(one) for one in known.values()], indent=2, ensure_ascii=False))
     else:
-        printing.table(
+        output.table(
             ["id", "kind", "name", "source"],
-            [[one.id, cards.kind(one), one.name, printing.short(one.reference)] for one in known.values()],
+            [[one.id, cards.kind(one), one.name, output.short(one.reference)] for one in known.values()],
         )
 
 
@@ -97,12 +97,12 @@ def simulate(
     snnlab simulate lif --inject "soma=0.2*nA@50*ms:150*ms" --for "200 ms" --record I
     snnlab simulate --morphology cell.swc --inject "soma=0.2*nA" --record 117 --plot cell.png
     """
-    from snnlab.cli import cell_shapes  # with NumPy, which a list of cards need not wait for
+    from snnlab.cli import morphology as on_morphology  # imports NumPy, which listing the cards must not wait for
 
-    parameters = cell_shapes.changes(sets or [])
+    parameters = on_morphology.changes(sets or [])
     if morphology is not None:
         options = {"duration": duration, "dt": dt, "resistivity": resistivity, "longest": compartment}
-        cell_shapes.simulate(morphology, card, inject, record or [], parameters, plot, options, seed)
+        on_morphology.simulate(morphology, card, inject, record or [], parameters, plot, options, seed)
         return
     for option, value in (("--resistivity", resistivity), ("--compartment", compartment)):
         if value is not None:
@@ -134,7 +134,7 @@ def _simulate(
 
     if plot is not None:
         from snnlab.plots import check_path
-        from snnlab.report.run_figures import draw_cell
+        from snnlab.report.run_figures import plot_cell
 
         check_path(plot)
     if card.endswith(".toml"):
@@ -155,8 +155,8 @@ def _simulate(
     rows = [("cell", f"{cell.name} ({cell.id}), {1e3 * recording.duration:g} ms in steps of {1e3 * recording.dt:g} ms")]
     rows += [*(one.told for one in injected), *_seen(cell, recording, record)]
     if plot is not None:
-        rows.append(("plot", str(draw_cell(cell, recording, plot, injections.units(injected)))))
-    printing.fields(rows)
+        rows.append(("plot", str(plot_cell(cell, recording, plot, injections.units(injected)))))
+    output.fields(rows)
 
 
 def _injection(cell: Cell, text: str) -> Injection:
@@ -177,5 +177,5 @@ def _seen(cell: Cell, recording: Recording, record: Sequence[str]) -> list[tuple
     names = {part.potential: f"{part.name} potential" for part in cell.compartments.values()}
     for variable, name in (names | {one: one for one in record}).items():
         trace = recording.trace("cell", variable)
-        rows.append((name, printing.span(float(trace.values.min()), float(trace.values.max()), trace.unit)))
+        rows.append((name, output.span(float(trace.values.min()), float(trace.values.max()), trace.unit)))
     return rows

@@ -10,7 +10,7 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Dataset
-from snnlab.cli import printing, progress_bars
+from snnlab.cli import output, progress_bars
 from snnlab.cli.signals import interruptible
 from snnlab.errors import InputError, one_of
 from snnlab.paths import cache_path
@@ -41,7 +41,7 @@ def list_all(data: Folder = None) -> None:
     for card in cards.all_datasets().values():
         samples = " + ".join(f"{split.samples:,} {name}" for name, split in card.splits.items())
         rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card, data)])
-    printing.table(["id", "name", "samples", "licence", "where"], rows)
+    output.table(["id", "name", "samples", "licence", "where"], rows)
 
 
 def where(name: Name = None, data: Folder = None) -> None:
@@ -119,7 +119,7 @@ def fetch(
 def _count(new: Sequence[Path], places: Sequence[Path]) -> None:
     for place in places:
         if many := sum(path.is_relative_to(place) for path in new):
-            print(f"{place}: {printing.counted(many, 'file')}")
+            print(f"{place}: {output.counted(many, 'file')}")
 
 
 def pack(
@@ -156,9 +156,9 @@ def _pack(samples: Samples, experiment: Experiment) -> None:
     what = f"{samples.dataset} {samples.split}"
     if isinstance(samples, Images):
         filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, Filmed) else ""
-        print(f"{what}: {printing.counted(len(samples), 'image')}{filmed}", flush=True)
+        print(f"{what}: {output.counted(len(samples), 'image')}{filmed}", flush=True)
     else:
-        print(f"{what}: {printing.counted(len(samples), 'recording')}", flush=True)
+        print(f"{what}: {output.counted(len(samples), 'recording')}", flush=True)
     with interruptible("nothing was kept of this part"), progress_bars.preparing(what, len(samples)) as told:
         ready = experiment.prepared(samples, progress=told)
     if not isinstance(ready, CachedSpikes):
@@ -185,12 +185,12 @@ def show(
     \b
     snnlab data show nmnist --sample 3 --plot digit.png
     """
-    from snnlab.report.dataset_figures import draw_samples
+    from snnlab.report.dataset_figures import plot_samples
 
     parts = cards.dataset(name).splits
     if part not in parts:
         raise InputError("--part", f"found {part!r}", one_of(part, parts))
-    print(draw_samples(name, part, plot, sample=sample, folder=data))
+    print(plot_samples(name, part, plot, sample=sample, folder=data))
 
 
 def _chosen(name: str | None) -> list[str]:

@@ -27,7 +27,7 @@ def script_parser(told: str | None, picture: str) -> argparse.ArgumentParser:
     return parser
 
 
-def count(text: str) -> int:
+def positive_int(text: str) -> int:
     """The type of an option that is a whole number of at least 1."""
     try:
         found = int(text)

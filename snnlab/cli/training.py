@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnlab.cli import printing, progress_bars
+from snnlab.cli import output, progress_bars
 from snnlab.cli.signals import interruptible
 from snnlab.errors import InputError, one_of
 
@@ -51,7 +51,7 @@ def experiments(
         _show(chosen[0])
     else:
         rows = [[one.name, one.dataset, str(one.epochs), _percent(one.reported), one.summary] for one in chosen]
-        printing.table(["id", "data", "epochs", "reported", "summary"], rows)
+        output.table(["id", "data", "epochs", "reported", "summary"], rows)
 
 
 def train(
@@ -146,7 +146,7 @@ def evaluate(run: RunAt, as_json: AsJson = False, data: Data = None, threads: Th
         return
     tested = f"{_percent(found.accuracy)} of {len(study.trial.test)} test samples, after {_trained(progress)}"
     rows = [("accuracy", tested), ("reported", _paper(study.experiment))]
-    printing.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost, _fires(study))])
+    output.fields([*rows, ("speed", f"{found.samples_per_s:.0f} samples/s"), *_paid(found.cost, _fires(study))])
 
 
 def certify(
@@ -195,9 +195,9 @@ def plot(
     snnlab plot runs/hm2bp-digits-seed0 --sample 7
     """
     from snnlab.experiments.core.run import Run
-    from snnlab.report.run_figures import draw_run
+    from snnlab.report.run_figures import plot_run
 
-    for path in draw_run(Run.open(run, folder=data), sample=sample):
+    for path in plot_run(Run.open(run, folder=data), sample=sample):
         print(path)
 
 
@@ -276,12 +276,12 @@ def _show(experiment: Experiment) -> None:
     head = {"summary": experiment.summary, "reference": experiment.reference}
     head |= {"reported": _percent(experiment.reported), "data": experiment.dataset}
     for name, text in head.items():
-        printing.prose(name, text, widest)
+        output.prose(name, text, widest)
     print("\nOptions, each changed by --set NAME=VALUE:\n")
     for name, value in experiment.options().items():
-        printing.prose(name, shown(value), widest)
+        output.prose(name, shown(value), widest)
         if explanations[name]:
-            printing.prose("", explanations[name], 4)
+            output.prose("", explanations[name], 4)
 
 
 def _close(study: Run, out: Path) -> None:
@@ -295,7 +295,7 @@ def _close(study: Run, out: Path) -> None:
         f"snnlab {word} {shlex.quote(str(out))}"
         for word in ("evaluate", *(["certify"] if _fires(study) else []), "plot")
     ]
-    printing.fields(
+    output.fields(
         [
             ("test accuracy", accuracy),
             ("reported", _paper(study.experiment)),
@@ -380,4 +380,4 @@ def _trained(progress: Progress) -> str:
 
 
 def _epochs(number: int) -> str:
-    return printing.counted(number, "epoch")
+    return output.counted(number, "epoch")

@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.errors import InputError
-from snnlab.plots.frame import notice
+from snnlab.plots.axes import notice
 
 _NAMED = 30  # classes named on each axis before some are left out
 _SMALLEST = 5.0  # points of type that can still be read

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError
-from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
+from snnlab.plots.axes import legend_above, notice, time_axis, whole_numbers
 from snnlab.plots.style import BLUE, INK, MANY, VERMILLION
 
 _GAP = 2  # pixels between two frames

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from snnlab.errors import InputError
-from snnlab.plots.frame import notice
+from snnlab.plots.axes import notice
 
 _GAP = 0.12  # of an image, between two of them
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snnlab.data.spikes import SpikeTrains, neuron_numbers
 from snnlab.errors import InputError
-from snnlab.plots.frame import notice, time_axis, whole_numbers
+from snnlab.plots.axes import notice, time_axis, whole_numbers
 from snnlab.plots.style import INK, MANY
 
 _TICKED_ROWS = 50  # more rows than this are too thin for vertical ticks

@@ -8,7 +8,7 @@ from matplotlib.ticker import ScalarFormatter
 from numpy.typing import ArrayLike
 
 from snnlab.errors import InputError
-from snnlab.plots.frame import frequency_axis, time_axis, whole_numbers
+from snnlab.plots.axes import frequency_axis, time_axis, whole_numbers
 from snnlab.plots.style import INK
 
 

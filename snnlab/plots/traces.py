@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError, one_of
-from snnlab.plots.frame import legend_above, notice, si_prefix, time_axis, typeset, with_unit
+from snnlab.plots.axes import legend_above, notice, si_prefix, time_axis, typeset, with_unit
 from snnlab.plots.style import GREY, INK, ORANGE
 
 _QUANTITIES = {"V": "potential", "A": "current", "S": "conductance", "Hz": "rate"}

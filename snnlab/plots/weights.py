@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snnlab.data.spikes import neuron_numbers
 from snnlab.errors import InputError
-from snnlab.plots.frame import frequency_axis, notice, whole_numbers
+from snnlab.plots.axes import frequency_axis, notice, whole_numbers
 from snnlab.plots.style import INK, PALE
 
 _MOST = 64  # neurons shown unless chosen

@@ -12,7 +12,7 @@ from snnlab.benchmark.records import Row, plain
 from snnlab.benchmark.suites import Suite
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.plots import Course
+from snnlab.plots import Curve
 
 _FIRST = "input->"  # begins the name of the projection whose angle is drawn
 
@@ -34,7 +34,7 @@ def rows_of(suite: Suite, rows: Sequence[Row], changes: Mapping[str, str]) -> di
     return found
 
 
-def draw_suite(suite: Suite, found: Mapping[str, Sequence[Row]], path: Path) -> Path:
+def plot_suite(suite: Suite, found: Mapping[str, Sequence[Row]], path: Path) -> Path:
     """Three panels with a line for each entry that has rows. Raises InputError where it cannot be written.
 
     found  as `rows_of` gives it
@@ -47,10 +47,10 @@ def draw_suite(suite: Suite, found: Mapping[str, Sequence[Row]], path: Path) -> 
     angles = {name: course for name, mine in found.items() if (course := _angles(mine)) is not None}
     over_epochs, over_time, away = axes[0]
     with plots.style():
-        plots.courses({name: Course(epochs[name], accuracy[name]) for name in found}, over_epochs, names=names)
-        timed = {name: Course(seconds[name] * epochs[name], accuracy[name]) for name in found}
-        plots.courses(timed, over_time, names=names)
-        plots.courses({name: Course(epochs[name], angles[name]) for name in angles}, away, names=names)
+        plots.curves({name: Curve(epochs[name], accuracy[name]) for name in found}, over_epochs, names=names)
+        timed = {name: Curve(seconds[name] * epochs[name], accuracy[name]) for name in found}
+        plots.curves(timed, over_time, names=names)
+        plots.curves({name: Curve(epochs[name], angles[name]) for name in angles}, away, names=names)
     lowest = min((one.min() for one in accuracy.values()), default=0.0)
     for ax, label in ((over_epochs, "epoch"), (over_time, "time of training and testing (s)")):
         ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(max(0.0, lowest - 1), 100))

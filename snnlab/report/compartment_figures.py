@@ -30,16 +30,19 @@ def compartments_figure(trial: TrainingConfig, state: State, sample: int) -> tup
     chosen = trial.test.take([sample])
     inputs = trial.encode(chosen, 0, TEST)
     runs = [rule.recording(trial.circuit, one, inputs, chosen.labels) for one in (start(trial), state)]
-    first, half = runs[0], runs[0].duration / 2
+    first = runs[0]
+    shaded = (first.duration / 2, first.duration)
     moved = _most(first.trace(_HIDDEN, "v_A").values)
     target = first.trace(OUTPUT, "u_trg").values[-1]
     pulled = _most(first.trace(OUTPUT, "u").values - target)
     figure, axes = plots.figure(1 + len(_ROWS), 2, size=(10, 9), shared_time=True)
     for column, recording in zip(axes.T, runs, strict=True):
         goals = target[pulled].tolist()
-        plots.neurons(recording, column[0], OUTPUT, "u", pulled, label="output: soma", wanted=goals, since=half)
+        plots.neuron_traces(
+            recording, column[0], OUTPUT, "u", pulled, label="output: soma", targets=goals, shaded=shaded
+        )
         for ax, (variable, name) in zip(column[1:], _ROWS.items(), strict=True):
-            plots.neurons(recording, ax, _HIDDEN, variable, moved, label=f"hidden: {name}", since=half)
+            plots.neuron_traces(recording, ax, _HIDDEN, variable, moved, label=f"hidden: {name}", shaded=shaded)
     for row in axes:
         low, high = (edge(ax.get_ylim()[k] for ax in row) for k, edge in enumerate((min, max)))
         row[0].set_ylim(low, high)

@@ -17,7 +17,7 @@ _IMAGES = 40
 _FRAMES = 6
 
 
-def draw_samples(name: str | Path, split: str, path: Path, *, sample: int = 0, folder: Path | None = None) -> Path:
+def plot_samples(name: str | Path, split: str, path: Path, *, sample: int = 0, folder: Path | None = None) -> Path:
     """A picture of what a dataset holds, beginning with one of its samples.
 
     Of images, forty of them; of a camera's recording, frames over time and all its events; of an ear's, its events; of

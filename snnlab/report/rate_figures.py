@@ -23,6 +23,6 @@ def rates_figure(trial: TrainingConfig, state: State, sample: int) -> tuple[Any,
     with plots.style():
         for ax, name in zip(axes[:, 0], hidden, strict=False):
             plots.histogram(answer.activity[name][0], ax, label=f"rate of {name}")
-        plots.rates(answer.activity[output][0], axes[-1, 0], names=names, marked=label)
+        plots.rate_bars(answer.activity[output][0], axes[-1, 0], names=names, marked=label)
         axes[-1, 0].set_xlabel("output (class); that of the sample's class in another colour")
     return figure, f": test sample {sample}, a {names[label]}, answered {names[answer.labels[0]]}"

@@ -26,7 +26,7 @@ from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Population
 from snnlab.networks.morphology import Morphology
 from snnlab.networks.weights import Convolution, Pooling
-from snnlab.plots.frame import si_prefix, typeset, with_unit
+from snnlab.plots.axes import si_prefix, typeset, with_unit
 from snnlab.plots.style import ORANGE
 from snnlab.report.compartment_figures import compartments_figure
 from snnlab.report.rate_figures import rates_figure
@@ -41,7 +41,7 @@ _HIDDEN = {1: 4, 2: 3}  # and of each hidden layer, by how many there are
 _DEEP = 2  # where there are more
 
 
-def draw_run(study: Run, *, sample: int = 0) -> list[Path]:
+def plot_run(study: Run, *, sample: int = 0) -> list[Path]:
     """The pictures of a run, in its figures folder: how it learned, what it mistakes, its weights, and one sample.
 
     sample  number of the test sample that is drawn; where cells fire it is run in Brian2
@@ -68,7 +68,7 @@ def draw_run(study: Run, *, sample: int = 0) -> list[Path]:
     ]
 
 
-def draw_cell(cell: Cell, recording: Recording, path: Path, units: Mapping[str, str] | None = None) -> Path:
+def plot_cell(cell: Cell, recording: Recording, path: Path, units: Mapping[str, str] | None = None) -> Path:
     """All that was recorded of one cell, one Axes for each unit: potentials above, injected currents below.
 
     units  compartment -> what the current into it is drawn in, such as uA/cm**2; else in SI units
@@ -96,7 +96,7 @@ def draw_cell(cell: Cell, recording: Recording, path: Path, units: Mapping[str, 
     return plots.save(_titled(figure, f"{cell.name} ({cell.id})"), path)
 
 
-def draw_morphology(
+def plot_morphology(
     title: str,
     morphology: Morphology,
     recording: Recording,
@@ -127,7 +127,7 @@ def draw_morphology(
         if axes["potential"].get_legend() is not None:  # beside the shape there is less room than above other traces
             axes["potential"].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False)
         colours = {place: str(line.get_color()) for place, line in zip(places, axes["potential"].lines, strict=False)}
-        plots.shape(morphology, axes["shape"], {morphology.point(one, "record"): colours[one] for one in places})
+        plots.morphology(morphology, axes["shape"], {morphology.point(one, "record"): colours[one] for one in places})
     return plots.save(_titled(figure, title), path)
 
 
@@ -157,7 +157,7 @@ def _by_unit(recording: Recording, labels: Mapping[str, str]) -> list[list[str]]
     return list(groups.values())
 
 
-def draw_results(lines: Sequence[Line], path: Path) -> Path:
+def plot_results(lines: Sequence[Line], path: Path) -> Path:
     """The accuracies of a bench, a row for each line of its table. Raises InputError where it cannot be written."""
     # what differs below the experiment's name
     names = ["\n".join([line.experiment, *textwrap.wrap(line.differs, 40)]) for line in lines]

@@ -14,7 +14,7 @@ from snnlab.benchmark.records import Row, plain
 from snnlab.benchmark.suites import CREDIT, SUITES, Entry, Suite
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.plots import Course
+from snnlab.plots import Curve
 from snnlab.report import comparison
 
 
@@ -70,7 +70,7 @@ def test_rows_that_contradict_their_options_are_refused() -> None:
 def test_accuracy_over_epochs_and_time_and_angles_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure) or path)
-    comparison.draw_suite(TWO, comparison.rows_of(TWO, ROWS, {}), tmp_path / "a.png")
+    comparison.plot_suite(TWO, comparison.rows_of(TWO, ROWS, {}), tmp_path / "a.png")
     over_epochs, over_time, away = kept[0].axes
     lines = [{line.get_label(): line.get_xydata() for line in ax.get_lines()} for ax in kept[0].axes]
     np.testing.assert_allclose(lines[0]["BP"], [[1, 91], [2, 95]])
@@ -87,7 +87,7 @@ def test_accuracy_over_epochs_and_time_and_angles_are_drawn(tmp_path: Path, monk
 def test_the_figure_of_no_rows_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure) or path)
-    comparison.draw_suite(CREDIT, {}, tmp_path / "a.png")
+    comparison.plot_suite(CREDIT, {}, tmp_path / "a.png")
     assert [[text.get_text() for text in ax.texts] for ax in kept[0].axes] == [["no results"]] * 3
 
 
@@ -95,13 +95,13 @@ def test_angles_beyond_the_right_one_are_seen(tmp_path: Path, monkeypatch: pytes
     kept = []
     monkeypatch.setattr(plots, "save", lambda figure, path: kept.append(figure) or path)
     astray = row("backprop-layers-mnist", {"epochs": "2"}, 0, [0.90, 0.94], [100.0, 120.0])
-    comparison.draw_suite(TWO, comparison.rows_of(TWO, [astray], {}), tmp_path / "a.png")
+    comparison.plot_suite(TWO, comparison.rows_of(TWO, [astray], {}), tmp_path / "a.png")
     assert kept[0].axes[2].get_ylim()[1] > 120
 
 
 def test_courses_that_do_not_fit_are_refused() -> None:
     ax = plots.figure()[1][0, 0]
-    with pytest.raises(InputError, match=r"courses: 'c'; needs one of a, b"):
-        plots.courses({"c": Course(np.ones(2), np.ones((1, 2)))}, ax, names=["a", "b"])
-    with pytest.raises(InputError, match=r"courses of a: values \(1, 2\) at \(3,\); needs \(seeds, points\)"):
-        plots.courses({"a": Course(np.ones(3), np.ones((1, 2)))}, ax, names=["a", "b"])
+    with pytest.raises(InputError, match=r"curves: .c.; needs one of a, b"):
+        plots.curves({"c": Curve(np.ones(2), np.ones((1, 2)))}, ax, names=["a", "b"])
+    with pytest.raises(InputError, match=r"curves of a: values \(1, 2\) at \(3,\); needs \(seeds, points\)"):
+        plots.curves({"a": Curve(np.ones(3), np.ones((1, 2)))}, ax, names=["a", "b"])

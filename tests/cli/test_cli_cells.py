@@ -13,7 +13,7 @@ import pytest
 from small_run import ROOT, fields, refusal, snnlab
 
 from snnlab import brian, cards, plots
-from snnlab.cli import printing
+from snnlab.cli import output
 
 Caught = pytest.CaptureFixture[str]
 
@@ -49,7 +49,7 @@ def test_models_are_those_on_the_shelf(capsys: Caught) -> None:
     ],
 )
 def test_a_reference_is_shortened_where_authors_and_year_can_be_told(reference: str, read: str) -> None:
-    assert printing.short(reference) == read
+    assert output.short(reference) == read
 
 
 def test_a_card_is_printed_as_it_is(capsys: Caught) -> None:

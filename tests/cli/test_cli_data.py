@@ -152,7 +152,7 @@ def test_what_cannot_be_drawn_is_refused(
 def test_images_are_drawn_from_the_sample_on(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.setattr("snnlab.plots.images", lambda values, ax, **more: drawn.append((values, more["labels"])))
-    path = dataset_figures.draw_samples(toy.card, "all", tmp_path / "x.png", sample=3, folder=toy.data)
+    path = dataset_figures.plot_samples(toy.card, "all", tmp_path / "x.png", sample=3, folder=toy.data)
     assert path.read_bytes().startswith(PNG)
     (values, labels) = drawn[0]
     assert np.array_equal(values, IMAGES[3:])
@@ -185,7 +185,7 @@ def test_no_label_stands_on_an_image(name: str, tmp_path: Path, monkeypatch: pyt
     """However low the images are: measured as they are drawn."""
     kept: list[Figure] = []
     monkeypatch.setattr("snnlab.plots.save", lambda figure, path: kept.append(figure) or path)
-    dataset_figures.draw_samples(name, "test", tmp_path / "x.png")
+    dataset_figures.plot_samples(name, "test", tmp_path / "x.png")
     (figure,) = kept
     figure.draw_without_rendering()
     images = [image.get_window_extent() for image in figure.axes[0].get_images()]
@@ -196,7 +196,7 @@ def test_no_label_stands_on_an_image(name: str, tmp_path: Path, monkeypatch: pyt
 
 def test_a_sound_is_drawn_beside_its_spikes(tmp_path: Path) -> None:
     Disc(tmp_path).write("ti_alpha", ["0A"], ["f1"])
-    path = dataset_figures.draw_samples("ti46-letters", "train", tmp_path / "x.png", folder=tmp_path)
+    path = dataset_figures.plot_samples("ti46-letters", "train", tmp_path / "x.png", folder=tmp_path)
     assert path.read_bytes().startswith(PNG)
 
 
@@ -204,11 +204,11 @@ def test_events_of_a_camera_are_drawn(tmp_path: Path) -> None:
     recording = tmp_path / "nmnist" / "Test" / "7" / "00001.bin"
     recording.parent.mkdir(parents=True)
     recording.write_bytes(bytes([3, 4, 0x80, 0, 100, 5, 6, 0, 1, 0]))
-    path = dataset_figures.draw_samples("nmnist", "test", tmp_path / "x.svg", folder=tmp_path)
+    path = dataset_figures.plot_samples("nmnist", "test", tmp_path / "x.svg", folder=tmp_path)
     text = path.read_text(encoding="utf-8")
     assert "number 0 (7/00001.bin): label 7; 2 events" in text.replace("<!-- ", "").replace(" -->", "")
     recording.write_bytes(bytes([3, 4, 0x80, 0, 100]))
-    text = dataset_figures.draw_samples("nmnist", "test", tmp_path / "x.svg", folder=tmp_path).read_text(
+    text = dataset_figures.plot_samples("nmnist", "test", tmp_path / "x.svg", folder=tmp_path).read_text(
         encoding="utf-8"
     )
     assert "label 7; 1 event " in text.replace("<!-- ", "").replace("-->", "")
@@ -219,7 +219,7 @@ def test_a_sound_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     disc.write("ti_alpha", ["0A"], ["f1"])
     disc.path("ti_alpha", "train", "f1", "0A", "se", 0).write_bytes(b"")
     with pytest.raises(InputError, match=r"0af1set0\.wav: an empty file"):
-        dataset_figures.draw_samples("ti46-letters", "train", tmp_path / "x.png", folder=tmp_path)
+        dataset_figures.plot_samples("ti46-letters", "train", tmp_path / "x.png", folder=tmp_path)
 
 
 def test_packing_recordings_counts_them_and_their_spikes(

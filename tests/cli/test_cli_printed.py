@@ -12,7 +12,7 @@ from small_run import snnlab
 from test_results import written
 from test_tables import row_of
 
-from snnlab.cli import printing
+from snnlab.cli import output
 
 HEAD = ["name", "seeds", "accuracy", "what it is"]
 ROWS = [
@@ -28,9 +28,9 @@ def table(columns: int | None, head: list[str], rows: list[list[str]]) -> list[s
     """The lines of a table, in a terminal of so many columns or in none."""
     with pytest.MonkeyPatch.context() as patch:
         lines: list[str] = []
-        patch.setattr(printing, "terminal_width", lambda: columns)
-        patch.setattr(printing, "print", lines.append, raising=False)
-        printing.table(head, rows)
+        patch.setattr(output, "terminal_width", lambda: columns)
+        patch.setattr(output, "print", lines.append, raising=False)
+        output.table(head, rows)
     return lines
 
 

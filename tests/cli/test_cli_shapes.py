@@ -128,11 +128,11 @@ def test_what_the_file_has_not_is_refused_by_name(words: list[str], says: str, c
 def test_the_shape_is_drawn_along_its_two_longest_axes_and_marked() -> None:
     tree = parse_swc(b"1 1 0 0 0 5 -1\n2 3 100 3 0 1 1\n3 3 100 3 -200 1 2\n", "cell.swc")
     _, axes = plots.figure()
-    ax = plots.shape(tree, axes[0, 0], {2: "#D55E00"})
+    ax = plots.morphology(tree, axes[0, 0], {2: "#D55E00"})
     cones = ax.collections[0].get_segments()
     np.testing.assert_allclose(cones, [[[0, 0], [100, 0]], [[100, 0], [100, -200]]])
     (dot,) = [line for line in ax.lines if line.get_color() == "#D55E00"]
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx((100, -200))
     assert [text.get_text() for text in ax.texts] == ["50 µm"]
     with pytest.raises(InputError, match="shape: no point 3"):
-        plots.shape(tree, ax, {3: "#D55E00"})
+        plots.morphology(tree, ax, {3: "#D55E00"})

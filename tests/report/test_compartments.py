@@ -129,7 +129,7 @@ def test_the_pictures_of_a_run_have_it_among_them_under_a_title_that_says_which(
 ) -> None:
     figures: dict[str, Any] = {}
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.setdefault(path.name, figure) and path)
-    made = run_figures.draw_run(study, sample=SAMPLE)
+    made = run_figures.plot_run(study, sample=SAMPLE)
     assert [path.name for path in made] == ["learning.png", "confusion.png", "weights.png", "compartments.png"]
     title = " ".join(figures["compartments.png"].get_suptitle().split())
     assert title.startswith(f"dendritic-bars, seed 1: test sample {SAMPLE}; on grey ground")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError
-from snnlab.plots.frame import legend_above, notice
+from snnlab.plots.axes import legend_above, notice
 from snnlab.plots.style import BLUE, GREY, INK, PALE, VERMILLION
 
 

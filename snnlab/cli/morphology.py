@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snnlab import cards
-from snnlab.cli import injections, printing
+from snnlab.cli import injections, output
 from snnlab.cli.injections import Injection
 from snnlab.errors import InputError
 from snnlab.networks.morphology import SOMA, Morphology, read_swc
@@ -49,7 +49,7 @@ def simulate(
     recorded = _recorded(morphology, centre, injected, record)
     if plot is not None:
         from snnlab.plots import check_path
-        from snnlab.report.run_figures import draw_morphology
+        from snnlab.report.run_figures import plot_morphology
 
         check_path(plot)
     if card is not None and card.endswith(".toml"):
@@ -79,12 +79,12 @@ def simulate(
         rows.append((f"spikes at the {centre}", str(len(recording.spikes["cell"].ids))))
     for place, told in recorded.items():
         values = recording.trace("cell", place).values
-        rows.append((f"{told} potential", printing.span(float(values.min()), float(values.max()), "V")))
+        rows.append((f"{told} potential", output.span(float(values.min()), float(values.max()), "V")))
     if plot is not None:
         title = f"{cell.name} ({cell.id}) on {path.name}"
-        where = draw_morphology(title, morphology, recording, recorded, plot, injections.units(injected))
+        where = plot_morphology(title, morphology, recording, recorded, plot, injections.units(injected))
         rows.append(("plot", str(where)))
-    printing.fields(rows)
+    output.fields(rows)
 
 
 def _about(name: str, recording: Recording, morphology: Morphology, longest: str) -> list[tuple[str, str]]:
@@ -93,9 +93,9 @@ def _about(name: str, recording: Recording, morphology: Morphology, longest: str
     from snnlab.brian.multicompartment.compartments import divide
 
     cable = divide(morphology, si(longest, "metre", "longest"))
-    size = f"{printing.counted(len(morphology), 'point')}, {1e6 * cable.length:,.4g} um of cable"
+    size = f"{output.counted(len(morphology), 'point')}, {1e6 * cable.length:,.4g} um of cable"
     size += f" and a soma of {1e6 * cable.soma:.4g} um" if cable.soma else ""
-    size += f", {1e12 * cable.area:,.5g} um2 of membrane in {printing.counted(cable.compartments, 'compartment')}"
+    size += f", {1e12 * cable.area:,.5g} um2 of membrane in {output.counted(cable.compartments, 'compartment')}"
     steps = f"{1e3 * recording.duration:g} ms in steps of {1e3 * recording.dt:g} ms"
     return [("membrane", f"{name}, {steps}"), ("morphology", f"{morphology.path}: {size}")]
 

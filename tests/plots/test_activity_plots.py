@@ -17,7 +17,7 @@ from snnlab import plots
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.plots.frame import si_prefix, typeset
+from snnlab.plots.axes import si_prefix, typeset
 
 
 @pytest.fixture

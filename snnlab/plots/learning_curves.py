@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError, one_of
-from snnlab.plots.frame import legend_above, notice, whole_numbers
+from snnlab.plots.axes import legend_above, notice, whole_numbers
 from snnlab.plots.style import BLUE, INK, ORANGE
 
 _DASHES = ("-", (0, (5, 1)), (0, (1, 1)))  # so that lines of one colour for another eye differ too

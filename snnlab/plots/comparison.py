@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from snnlab.errors import InputError
-from snnlab.plots.frame import legend_above
+from snnlab.plots.axes import legend_above
 from snnlab.plots.style import STYLE
 
 _LINES = ("-", "--", ":", "-.")
 
 
-def beside(at: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
+def overlay(at: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
     """Lines over the same places, one for each name, told apart by colour and by dashes.
 
     at       (places,), or the edges of bins (places + 1,)

@@ -43,7 +43,7 @@ def every_picture() -> Figure:
     plots.rate_histogram([1.0, 2.0], next(flat))
     plots.cv_histogram([1.0, 2.0], next(flat))
     plots.population_rate(spikes, next(flat))
-    plots.counts([1, 2], next(flat), label=0)
+    plots.rate_bars([1, 2], next(flat), names=["a", "b"])
     return figure
 
 

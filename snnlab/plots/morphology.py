@@ -17,7 +17,7 @@ _MARGIN = 0.08  # of the shape, around it
 _WIDTHS = (0.6, 5.0)  # points of the thinnest and the thickest line
 
 
-def shape(morphology: Morphology, ax: Axes, marked: Mapping[int, str] | None = None) -> Axes:
+def morphology(morphology: Morphology, ax: Axes, marked: Mapping[int, str] | None = None) -> Axes:
     """The cones of a morphology as lines, thicker where they are, with a bar of length below.
 
     It is projected on the two axes of its file along which it is the longest, the file's y or z upwards.

@@ -1,4 +1,4 @@
-"""Pictures of learning: curves, weights, confusions and counts, read back from what was drawn."""
+"""Pictures of learning: curves, weights and confusions, read back from what was drawn."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 
 from snnlab import plots
 from snnlab.errors import InputError
-from snnlab.plots.style import BLUE, VERMILLION
 
 
 @pytest.fixture
@@ -280,51 +278,3 @@ def test_a_confusion_without_samples_says_so(ax: Axes, classes: int) -> None:
 def test_what_is_no_confusion_matrix_is_refused(ax: Axes, matrix: np.ndarray, found: str) -> None:
     with pytest.raises(InputError, match=found):
         plots.confusion(matrix, ax, classes=range(3))
-
-
-# spike counts
-
-
-def colours(ax: Axes) -> list[str]:
-    return [to_hex(bar.get_facecolor()).upper() for bar in ax.patches]
-
-
-def test_bars_are_as_high_as_the_counts_and_wrong_answers_stand_out(ax: Axes) -> None:
-    assert plots.counts([0, 12, 14, 3, 12], ax, label=1, classes=list("abcde")) is ax
-    assert [bar.get_height() for bar in ax.patches] == [0, 12, 14, 3, 12]  # type: ignore[attr-defined]
-    assert words(ax) == ["0", "12", "14", "3", "12"]
-    assert [place for place, colour in enumerate(colours(ax)) if colour == BLUE] == [1]
-    assert [place for place, colour in enumerate(colours(ax)) if colour == VERMILLION] == [2, 4]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == list("abcde")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("class", "output spikes")
-
-
-def test_nothing_stands_out_in_a_right_answer_or_without_a_label(ax: Axes) -> None:
-    plots.counts([0, 12, 3], ax, label=1)
-    assert VERMILLION not in colours(ax)
-    unlabelled = plots.counts([0, 12, 3], plots.figure()[1][0, 0])
-    assert len(set(colours(unlabelled))) == 1
-
-
-@pytest.mark.parametrize("options", [{}, {"label": 2}])
-def test_silent_outputs_are_said_to_be_silent(ax: Axes, options: dict[str, int]) -> None:
-    plots.counts(np.zeros(3, dtype=int), ax, **options)
-    assert words(ax)[-1] == "no spikes"
-    assert VERMILLION not in colours(ax)
-
-
-@pytest.mark.parametrize(
-    ("fired", "options", "found"),
-    [
-        ([], {}, "shape"),
-        ([[1, 2]], {}, "shape"),
-        ([1, 2], {"label": 2}, "label 2 of 2 classes"),
-        ([1, 2], {"label": -1}, "label -1"),
-        ([1, 2], {"classes": ["a"]}, "1 names for 2 classes"),
-    ],
-)
-def test_counts_that_are_not_one_per_class_are_refused(
-    ax: Axes, fired: list[Any], options: dict[str, Any], found: str
-) -> None:
-    with pytest.raises(InputError, match=found):
-        plots.counts(fired, ax, **options)

@@ -1,17 +1,12 @@
-"""Rates and irregularity: how a population's neurons differ, and how its rate moves in time."""
+"""Histograms of a population: firing rates and irregularity."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.analysis import statistics
-from snnlab.data.spikes import SpikeTrains
-from snnlab.errors import InputError
-from snnlab.plots.frame import legend_above, notice, time_axis, whole_numbers
+from snnlab.plots.axes import legend_above, notice, whole_numbers
 from snnlab.plots.style import BLUE, INK, VERMILLION
 
 _MOST_BINS = 60
@@ -48,38 +43,6 @@ def cv_histogram(cvs: ArrayLike, ax: Axes) -> Axes:
     if np.isfinite(np.asarray(cvs, dtype=float)).any():
         ax.axvline(1.0, color=INK, linestyle="--", linewidth=1.0, label="Poisson process")
         legend_above(ax)
-    return ax
-
-
-def rates(values: ArrayLike, ax: Axes, *, names: Sequence[str], marked: int | None = None) -> Axes:
-    """The rate of each of a few cells that are heard by a rate, one bar for each name; `marked` in another colour.
-
-    Raises InputError for another number of names.
-    """
-    array = np.asarray(values, dtype=float)
-    if array.shape != (len(names),):
-        raise InputError("rates", f"{array.shape} for {len(names)} names", "needs one number for each")
-    bars = ax.bar(range(len(names)), array, color=BLUE, width=0.7)
-    if marked is not None:
-        bars[marked].set_color(VERMILLION)
-    ax.set_xticks(range(len(names)), names)
-    ax.set_ylabel("rate")
-    ax.set_xlim(-0.6, len(names) - 0.4)
-    return ax
-
-
-def population_rate(spikes: SpikeTrains, ax: Axes, *, bin: float = 0.005, sample: int = 0) -> Axes:
-    """Mean rate of the neurons over time, in hertz, counted in bins of `bin` seconds.
-
-    Raises InputError where `bin` is not a whole number of time steps.
-    """
-    rate, edges = statistics.binned_rate(spikes, bin=bin, sample=sample)
-    scale = time_axis(ax, spikes.duration)
-    ax.stairs(rate, edges * scale, fill=True, color=BLUE)
-    ax.set_ylabel("mean rate (Hz)")
-    if not rate.any():
-        notice(ax, "no spikes")
-    ax.set_ylim(0, 1.08 * rate.max(initial=0.0) or 1.0)
     return ax
 
 

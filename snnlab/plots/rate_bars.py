@@ -1,0 +1,29 @@
+"""Bars of the rates of a few cells, such as the outputs of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from snnlab.errors import InputError
+from snnlab.plots.style import BLUE, VERMILLION
+
+
+def rate_bars(values: ArrayLike, ax: Axes, *, names: Sequence[str], marked: int | None = None) -> Axes:
+    """The rate of each of a few cells that are heard by a rate, one bar for each name; `marked` in another colour.
+
+    Raises InputError for another number of names.
+    """
+    array = np.asarray(values, dtype=float)
+    if array.shape != (len(names),):
+        raise InputError("rates", f"{array.shape} for {len(names)} names", "needs one number for each")
+    bars = ax.bar(range(len(names)), array, color=BLUE, width=0.7)
+    if marked is not None:
+        bars[marked].set_color(VERMILLION)
+    ax.set_xticks(range(len(names)), names)
+    ax.set_ylabel("rate")
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    return ax
