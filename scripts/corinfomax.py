@@ -7,7 +7,7 @@ import numpy as np
 
 from snnlab.cli.script import positive_int, script_parser
 from snnlab.experiments import EXPERIMENTS
-from snnlab.plots import Curve, figure, save
+from snnlab.plots import Curve, curves, figure, save
 from snnlab.rules.corinfomax.rule import feedback_angles
 from snnlab.training.loop import evaluate, learn, start
 
