@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from computation_graph import Add, Dense, Graph, Input, Node, Pick, Scale, Shape, Transfer, Values
 from numpy.typing import NDArray
+from predictive_coding import z_il
 
-from snnlab.graph import Add, Dense, Graph, Input, Node, Pick, Scale, Shape, Transfer, Values
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
 from snnlab.networks.mlp import MLP
-from snnlab.rules.rate.predictive import z_il
 
 _FUNCTIONS = {"linear": "identity"} | {name: name for name in (*TRANSFERS, "relu", "tanh")}
 

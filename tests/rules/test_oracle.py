@@ -8,15 +8,16 @@ import numpy as np
 import oracle
 import pytest
 import small_microcircuit
+from computation_graph import nets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import by_complex_steps, difference
 from numpy.typing import NDArray
+from predictive_coding import z_il
 
 from snnlab import cards
 from snnlab.data.rates import RateInput
 from snnlab.engine.rate.run import run_rates
-from snnlab.graph import nets
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import FUNCTIONS, MLP
@@ -24,7 +25,6 @@ from snnlab.rules.dendritic.two_pass import TwoSweep
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
-from snnlab.rules.rate.predictive import z_il
 from snnlab.rules.rule import Batch, State
 
 MICRO = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.2, bias=True)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
+from computation_graph import Graph, Input, Local, Node, Shape, Values
+from errors_in_tests import raises_input_error
+from predictive_coding import z_il
 
 from snnlab.data.rates import RateInput
-from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
 from snnlab.rules.rate.backprop import Backprop
-from snnlab.rules.rate.forward import way_up
-from snnlab.rules.rate.predictive import z_il
-from snnlab.rules.rate.z_il import ZIL, graph_of
+from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
+from snnlab.rules.rate.z_il import ZIL
 from snnlab.rules.rule import Batch, CreditRule, State
 
 NETWORKS = {
@@ -89,21 +91,63 @@ def test_it_has_the_options_of_backpropagation_and_one_more() -> None:
     assert isinstance(ZIL(), CreditRule)
 
 
+@dataclass(frozen=True)
+class RateLayer:
+    """The graph operation phi(gain (x @ W + b)). Parameters: W (in, out), and b (1, out) if there is a bias."""
+
+    link: Link
+
+    def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
+        return parameters[0][1:]
+
+    def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
+        received = parents[0] @ parameters[0]
+        return self.link.transfer.rate(self.link.gain * (received + parameters[1] if parameters[1:] else received))
+
+    def _delta(self, error: Values, local: Local) -> Values:
+        return self.link.gain * self.link.transfer.slope(local.made) * error
+
+    def to_parent(self, which: int, error: Values, local: Local) -> Values:
+        return self._delta(error, local) @ local.parameters[0].T
+
+    def to_parameters(self, error: Values, local: Local) -> tuple[Values, ...]:
+        delta = self._delta(error, local)
+        weights = local.parents[0].T @ delta
+        return (weights, delta.sum(axis=0, keepdims=True)) if local.parameters[1:] else (weights,)
+
+
+def graph_of(way: Forward, sizes: tuple[int, ...]) -> Graph:
+    """A graph with one node per layer; its parameters have the names of the projections.
+
+    sizes  of the input and every layer
+    """
+    shapes: dict[str, Shape] = {}
+    nodes = [Node("input", Input(sizes[:1]))]
+    for link, before, after in zip(way.links, sizes, sizes[1:], strict=False):
+        parameters: dict[str, Shape] = {link.basal: (before, after)}
+        if way.bias:
+            parameters[with_bias(link.basal)] = (1, after)
+        nodes.append(Node(link.name, RateLayer(link), (nodes[-1].name,), tuple(parameters)))
+        shapes |= parameters
+    return Graph(tuple(nodes), shapes, nodes[-1].name)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.7])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_graph_of_a_circuit_learns_what_the_rule_asks_for(name: str) -> None:
-    """The rule takes errors from the steps of inference and leaves the products to the engine; z_il does both."""
+def test_updates_equal_those_of_predictive_coding_with_inference_of_all_nodes(name: str, gamma: float) -> None:
     circuit, batch = circuit_of(name), batches(1)[0]
-    rule = ZIL(**OPTIONS)
+    rule = ZIL(**OPTIONS, gamma=gamma)
     state = rule.init(circuit, np.random.default_rng(0))
     way = way_up(circuit, "a test")
-    sizes = tuple(circuit[node].size for node in ("input", *(link.name for link in way.links)))
-    graph = graph_of(way, sizes)
+    graph = graph_of(way, tuple(circuit[node].size for node in ("input", *(link.name for link in way.links))))
     values = graph.forward({"input": batch.inputs.values[:, 0]}, state.weights)
-    wanted = np.full((6, 5), rule.low)
-    wanted[np.arange(6), batch.labels] = rule.high
-    found = z_il(graph, values, state.weights, wanted - values["output"])
-    for projection, asked in rule.updates(circuit, state, batch).items():
-        np.testing.assert_allclose(asked, found[projection] / 6, rtol=1e-10, atol=1e-15)
+    target = np.full((6, 5), rule.low)
+    target[np.arange(6), batch.labels] = rule.high
+    expected = z_il(graph, values, state.weights, target - values["output"], gamma)
+    updates = rule.updates(circuit, state, batch)
+    assert updates.keys() == expected.keys()
+    for projection, update in updates.items():
+        np.testing.assert_allclose(update, expected[projection] / 6, rtol=1e-10, atol=1e-15)
 
 
 def test_in_single_precision_nothing_of_a_small_error_is_lost() -> None:
@@ -121,14 +165,14 @@ def test_its_experiment_is_that_of_the_papers_condition() -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, 1.1, float("nan")])
-def test_a_step_that_is_none_is_refused(gamma: float) -> None:
-    with pytest.raises(InputError, match=r"^ZIL.gamma: found .*; needs a number above 0 and at most 1$"):
+def test_a_gamma_out_of_range_raises_an_error(gamma: float) -> None:
+    with raises_input_error("ZIL.gamma", gamma):
         ZIL(gamma=gamma)
 
 
-def test_options_and_networks_are_refused_by_its_own_name() -> None:
-    with pytest.raises(InputError, match=r"^ZIL.rate: found -1.0"):
+def test_errors_name_the_rule() -> None:
+    with raises_input_error("ZIL.rate", -1.0):
         ZIL(rate=-1.0)
     circuit = FeedForward(hidden=("5",)).circuit((4,), 3, 1e-3)
-    with pytest.raises(InputError, match=r"^Z-IL: circuit: of hidden1, input, output; needs layers of rate cells"):
+    with raises_input_error("Z-IL: circuit", "hidden1, input, output"):
         ZIL().init(circuit, np.random.default_rng(0))

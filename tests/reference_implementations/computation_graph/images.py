@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from computation_graph.operation import Local, Shape, Values, check_many
 from snnlab.errors import InputError
-from snnlab.graph.operation import Local, Shape, Values, check_many
 
 
 @dataclass(frozen=True)

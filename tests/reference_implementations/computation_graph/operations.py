@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from computation_graph.operation import Bare, Local, Shape, Values, check_bare, check_many, rows
 from snnlab.errors import InputError, one_of
-from snnlab.graph.operation import Bare, Local, Shape, Values, check_bare, check_many, rows
 
 
 class Function(NamedTuple):

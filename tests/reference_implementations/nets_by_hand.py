@@ -1,4 +1,4 @@
-"""The nets of snnlab/graph/nets.py written out once more, and their exact gradients, by complex steps."""
+"""The nets of computation_graph/nets.py written out once more, and their exact gradients, by complex steps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from computation_graph import Graph, nets
 from numpy.typing import NDArray
-
-from snnlab.graph import Graph, nets
 
 Values = NDArray[Any]
 Forward = Callable[[Mapping[str, Values], Values], Values]

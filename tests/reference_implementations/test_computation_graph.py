@@ -7,12 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from nets_by_hand import NETS, STEP, Values, by_complex_steps
-
-from snnlab.errors import InputError
-from snnlab.graph import (
+from computation_graph import (
     Add,
     Bias,
     Convolution,
@@ -35,8 +30,13 @@ from snnlab.graph import (
     Transfer,
     nets,
 )
-from snnlab.graph.operations import FUNCTIONS
-from snnlab.rules.rate.predictive import z_il
+from computation_graph.operations import FUNCTIONS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets_by_hand import NETS, STEP, Values, by_complex_steps
+from predictive_coding import z_il
+
+from snnlab.errors import InputError
 
 OPERATIONS: list[tuple[Operation, list[Shape], list[Shape]]] = [
     (Dense(), [(4,)], [(4, 3)]),

@@ -26,10 +26,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from computation_graph import Graph, Local, Node, Values
+from computation_graph.graph import add
 
 from snnlab.errors import InputError
-from snnlab.graph import Graph, Local, Node, Values
-from snnlab.graph.graph import add
 
 
 @dataclass(eq=False)

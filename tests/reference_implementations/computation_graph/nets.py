@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.graph.graph import Graph, Node
-from snnlab.graph.images import Convolution
-from snnlab.graph.operation import Shape, Values
-from snnlab.graph.operations import Add, Dense, Input, Pick, Reshape, Scale, Transfer
-from snnlab.graph.sequences import Normalise, Product, Softmax
+from computation_graph.graph import Graph, Node
+from computation_graph.images import Convolution
+from computation_graph.operation import Shape, Values
+from computation_graph.operations import Add, Dense, Input, Pick, Reshape, Scale, Transfer
+from computation_graph.sequences import Normalise, Product, Softmax
 
 
 def perceptron(sizes: tuple[int, ...], function: str = "tanh") -> Graph:

@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from computation_graph import Graph, Values, nets
+from predictive_coding import il, z_il
 
 from snnlab.engine import one_blas_thread
-from snnlab.graph import Graph, Values, nets
-from snnlab.rules.rate.predictive import il, z_il
 
 CLOSE = 1e-10
 BATCH = 64

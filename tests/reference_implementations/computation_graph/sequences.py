@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from computation_graph.operation import Bare, Local, Shape, Values, check_bare, check_many, rows
 from snnlab.errors import InputError
-from snnlab.graph.operation import Bare, Local, Shape, Values, check_bare, check_many, rows
 
 
 @dataclass(frozen=True)

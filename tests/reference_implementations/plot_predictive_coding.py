@@ -2,11 +2,11 @@
 """Predictive coding on graphs: errors come down a level in each step, and when inference learning is the gradient."""
 
 import numpy as np
+from computation_graph import nets
+from predictive_coding import arrivals, il, z_il
 
 from snnlab.cli.script import script_parser
-from snnlab.graph import nets
 from snnlab.plots import figure, save
-from snnlab.rules.rate.predictive import arrivals, il, z_il
 
 SCALES = 10.0 ** -np.arange(5)
 

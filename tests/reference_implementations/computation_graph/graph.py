@@ -10,9 +10,9 @@ from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
+from computation_graph.operation import Local, Operation, Shape, Values
+from computation_graph.operations import Identity, Input
 from snnlab.errors import InputError, one_of
-from snnlab.graph.operation import Local, Operation, Shape, Values
-from snnlab.graph.operations import Identity, Input
 
 
 @dataclass(frozen=True)

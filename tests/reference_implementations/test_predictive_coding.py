@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
+import bench_predictive_coding
 import numpy as np
+import plot_predictive_coding
 import pytest
+from computation_graph import Graph, nets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import NETS, STEP, Values, by_complex_steps, difference
+from predictive_coding import Inference, il, z_il
 
 from snnlab.errors import InputError
-from snnlab.graph import Graph, nets
-from snnlab.rules.rate.predictive import Inference, il, z_il
 
 SKIPPING = ["residual", "attention"]
 
@@ -296,3 +302,35 @@ def test_values_of_another_graph_are_refused_and_parameters_that_are_missing() -
     less = {other: one for other, one in parameters.items() if other != name}
     with pytest.raises(InputError, match=rf"^parameters: none of '{name}'"):
         z_il(level, level.forward(inputs, parameters), less, target)
+
+
+# The scripts ----------------------------------------------------------------------------------------------------------
+
+
+def output_of(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> str:
+    monkeypatch.setattr("sys.argv", [script.__name__, *words])
+    script.main()
+    return capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_figure_shows_that_il_approaches_the_gradient_only_with_the_weight_of_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = output_of(plot_predictive_coding, monkeypatch, capsys, "--plot", str(tmp_path / "figure.png"))
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    found = {name: [float(word) for word in numbers.split(", ")]
+             for name, numbers in re.findall(r"IL of a (\w+ \w+): (.*) from", output)}  # fmt: skip
+    assert found["smaller weight"][-2] / found["smaller weight"][-1] == pytest.approx(10, rel=0.05)
+    assert found["nearer target"][-1] > 0.1
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_z_il_where_it_equals_backpropagation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--rounds", "1", "--il-steps", "1", "--json")
+    rows = json.loads(output_of(bench_predictive_coding, monkeypatch, capsys, *words))["rows"]
+    assert len(rows) == 5 and all(row["difference"] < 1e-10 for row in rows)
