@@ -10,9 +10,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.brian.abstract_code import Block, constants_of, initial_values, translate, translate_statements
 from snnlab.brian.equations import Model, compose, learning, prepared
 from snnlab.cards.grammar import POISSON
-from snnlab.engine.spiking.codegen import Block, asked, block, constants_of, lines
+from snnlab.engine.spiking.codegen import lines
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Plastic, Population
 
@@ -73,12 +74,12 @@ def generate_rates(
     variables = tuple(equation.name for equation in cell.equations)
     updater = moving.state_updater
     blocks = {
-        "expect": asked(group, _outputs([cell.poisson_means[name] for name in drawn]), "e", cell.path),
-        "speak": asked(group, _outputs(says), "s", cell.path),
-        "tell": asked(moving, _outputs((*tells, *posts)), "d", cell.path),
-        "move": block(updater.abstract_code, updater.codeobj.variables, "m", cell.path, noise=True),
+        "expect": translate_statements(group, _outputs([cell.poisson_means[name] for name in drawn]), "e", cell.path),
+        "speak": translate_statements(group, _outputs(says), "s", cell.path),
+        "tell": translate_statements(moving, _outputs((*tells, *posts)), "d", cell.path),
+        "move": translate(updater.abstract_code, updater.codeobj.variables, "m", cell.path, noise=True),
     }
-    watch = [asked(moving, _outputs((name,)), f"w{k}", cell.path) for k, name in enumerate(variables)]
+    watch = [translate_statements(moving, _outputs((name,)), f"w{k}", cell.path) for k, name in enumerate(variables)]
     constants = constants_of(model, dt, [updater.abstract_code, *tells, *posts, *_expressions(model)])
     states = tuple(sorted(group.equations.diff_eq_names))
     names = _Names(tuple(constants), states, cell.inputs, says, tuple(heard), tuple(drawn), len(tells), len(posts))
@@ -86,7 +87,7 @@ def generate_rates(
         source=_cell_struct(names, blocks, watch, "gauss" in "".join(blocks["move"].body)),
         parameters=np.array(list(constants.values())),
         states=states,
-        start=np.array([np.broadcast_to(getattr(group, f"{name}_")[:], population.size) for name in states]),
+        start=initial_values(group, states),
         inputs=cell.inputs,
         says=says,
         variables=variables,
@@ -100,7 +101,7 @@ def generate_plasticity(plastic: _Key, dt: float) -> PlasticCode:
     model = learning(plastic.plastic)
     group = prepared(model, 1, dt, card.path)
     updater = group.state_updater
-    moved = block(updater.abstract_code, updater.codeobj.variables, "p", card.path)
+    moved = translate(updater.abstract_code, updater.codeobj.variables, "p", card.path)
     constants = constants_of(model, dt, [updater.abstract_code])
     states = tuple(sorted(group.equations.diff_eq_names))
     source = _PLASTIC.format(

@@ -1,28 +1,20 @@
-"""A population's equations as the C++ body of a cell, written by Brian2's own code generator.
+"""A population's equations as a C++ struct that ``layer.hpp`` runs.
 
-Brian2 parses the equations, checks their units, chooses the update step and emits it as abstract code; here that code
-is optimised by Brian2's translator and rendered as a struct that ``layer.hpp`` runs. The text of a card never reaches
-the compiler: every name is given a prefix, and every expression is printed again from its syntax tree.
+The statements come from Brian2's code generator, see ``snnlab.brian.abstract_code``.
 """
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import brian2
 import numpy as np
-from brian2.codegen.translation import analyse_identifiers, make_statements
-from brian2.parsing.rendering import CPPNodeRenderer
-from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
+from snnlab.brian.abstract_code import Block, cell_blocks, constants_of, initial_values, refractory_variables
 from snnlab.brian.equations import Model, compose, prepared, quantity
-from snnlab.cards import grammar
 from snnlab.cards.grammar import GrammarError
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
@@ -72,23 +64,17 @@ def generate(population: Population, dt: float) -> CellCode:
     states = tuple(sorted(group.equations.diff_eq_names))
     parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]
     constants = constants_of(model, dt, (part.abstract_code for part in parts))
+    held = refractory_variables(group, states)
     potential = next((part.potential for part in population.cell.compartments.values()), states[0])
     return CellCode(
-        source=_struct(group, tuple(constants), states, states.index(potential), path),
+        source=_struct(cell_blocks(group, held, path), tuple(constants), states, states.index(potential), held),
         parameters=np.array(list(constants.values())),
         states=states,
-        start=np.array([np.broadcast_to(getattr(group, f"{name}_")[:], population.size) for name in states]),
+        start=initial_values(group, states),
         receptors={name: states.index(state) for name, state in model.receptors.items()},
         refractory=_refractory_steps(model, dt, path),
         watched=states.index(potential),
     )
-
-
-def constants_of(model: Model, dt: float, codes: Iterable[str]) -> dict[str, float]:
-    """What a struct is given: the model's parameters, the time step, and the units that the code names, as in 3*mV."""
-    constants = {name: float(np.asarray(value)) for name, value in sorted(model.namespace.items())}
-    units = set().union(*map(get_identifiers, codes)) & set(grammar.UNITS) - constants.keys()
-    return constants | {"dt": dt} | {unit: float(np.asarray(quantity(f"1 {unit}"))) for unit in sorted(units)}
 
 
 def refractory_steps(population: Population, dt: float) -> int:
@@ -113,52 +99,9 @@ def _refractory_steps(model: Model, dt: float, path: str) -> int:
 # Writing the struct --------------------------------------------------------------------------------------------------
 
 
-class _Renderer(CPPNodeRenderer):
-    """Brian2's C++ printer, with a prefix on every name and every number of the type that is being computed in."""
-
-    def __init__(self, block: str, number: str) -> None:
-        super().__init__(auto_vectorise=set())
-        self.block, self.number = block, number
-
-    def render_Name(self, node: ast.Name) -> str:
-        return self.name(node.id)
-
-    def name(self, name: str) -> str:
-        # invariants and intermediate results are counted anew in every block of abstract code
-        return f"{self.block}{name}" if name.startswith("_") else f"c_{name}"
-
-    def render_func(self, node: ast.Name) -> str:
-        return f"fn_{node.id}"
-
-    def render_Call(self, node: ast.Call) -> str:
-        # a whole number in what comes of it would make others of what it meets: exp of it, a power, a quotient
-        if getattr(node.func, "id", "") == "randn":
-            return "gauss"
-        called = super().render_Call(node)
-        return f"{self.number}({called})" if getattr(node.func, "id", "") == "int" else called
-
-    def render_Constant(self, node: ast.Constant) -> str:
-        if isinstance(node.value, bool):
-            return "true" if node.value else "false"
-        return f"{self.number}({node.value!r})"
-
-    def render_BinOp(self, node: ast.BinOp) -> str:
-        if isinstance(node.op, ast.Div):
-            return f"{self.render_element_parentheses(node.left)} / {self.render_element_parentheses(node.right)}"
-        return super().render_BinOp(node).replace("_brian_", "fn_")
-
-
-@dataclass(frozen=True)
-class Block:
-    """One piece of abstract code: what is computed once, and what for every neuron."""
-
-    invariants: list[tuple[str, str]]
-    body: list[str]
-
-
-def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[str], watched: int, path: str) -> str:
-    held = {name for name in states if "unless refractory" in group.equations[name].flags}
-    blocks = _blocks(group, held, path)
+def _struct(
+    blocks: Mapping[str, Block], names: Sequence[str], states: Sequence[str], watched: int, held: Collection[str]
+) -> str:
     invariants = [pair for block in blocks.values() for pair in block.invariants]
     members = [f"c_{name}" for name in names] + [name for name, _ in invariants]
     count = range(len(states))
@@ -186,68 +129,6 @@ def _struct(group: brian2.NeuronGroup, names: Sequence[str], states: Sequence[st
 
 def lines(depth: int, lines: Iterable[str]) -> str:
     return "\n".join("    " * depth + line for line in lines)
-
-
-def _blocks(group: brian2.NeuronGroup, held: Collection[str], path: str) -> dict[str, Block]:
-    """What a cell does in a step: move freely, rest while refractory, look at its threshold, and be reset."""
-    updater, thresholder = group.state_updater, group.thresholder["spike"]
-    update = "\n".join(line for line in updater.abstract_code.splitlines() if not line.startswith("not_refractory"))
-    blocks = {
-        "integrate": _block(update, updater.codeobj.variables, "i", free=True, path=path),
-        "rest": _block(_without(held, update), updater.codeobj.variables, "r", free=False, path=path),
-        "threshold": _block(thresholder.abstract_code, thresholder.codeobj.variables, "f", free=True, path=path),
-        "reset": Block([], []),
-    }
-    if group.resetter:
-        resetter = group.resetter["spike"]
-        blocks["reset"] = _block(resetter.abstract_code, resetter.codeobj.variables, "z", free=True, path=path)
-    return blocks
-
-
-def _without(held: Collection[str], code: str) -> str:
-    """A state update that leaves the `held` variables alone, and works out nothing that only they would need.
-
-    Brian2 works it out and then does not write it, so that a division by int(not_refractory) does no harm there.
-    """
-    kept: list[str] = []
-    needed: set[str] = set()
-    for line in reversed(code.splitlines()):
-        target, _, expression = (part.strip() for part in line.partition("="))
-        if target in held or (target.startswith("_") and target not in needed):
-            continue
-        needed |= get_identifiers(expression)
-        kept.append(line)
-    return "\n".join(reversed(kept))
-
-
-def _block(code: str, variables: Mapping[str, Any], prefix: str, *, free: bool, path: str) -> Block:
-    """Abstract code with the refractory state folded in: Brian2 multiplies by it, the engine selects by it."""
-    code = re.sub(r"int\(not_refractory\)", "1" if free else "0", code)
-    return block(re.sub(r"\bnot_refractory\b", str(free), code), variables, prefix, path)
-
-
-def asked(group: brian2.NeuronGroup, code: str, prefix: str, path: str) -> Block:
-    """A block of statements over the variables of a group, that Brian2 has not been asked for."""
-    _, known, unknown = analyse_identifiers(code, group.variables, recursive=True)
-    return block(code, group.resolve_all(known | unknown, run_namespace={}), prefix, path)
-
-
-def block(code: str, variables: Mapping[str, Any], prefix: str, path: str, *, noise: bool = False) -> Block:
-    """Abstract code in C++. Raises InputError where it reads the time, or noise that is not allowed for."""
-    for name in ("t", "i") if noise else ("t", "xi", "i"):
-        if name in get_identifiers(code):
-            right = f"the engine runs cells that depend on neither time nor {'index' if noise else 'noise'}"
-            raise InputError(f"{path}: equations", f"{name!r} is used", right)
-    scalar, vector = make_statements(code, variables, np.float64, optimise=True)
-    once, each = _Renderer(prefix, "double"), _Renderer(prefix, "real")
-    body = []
-    for statement in vector:
-        declare = "const real " if statement.op == ":=" else ""
-        if statement.var == "_cond":
-            declare = "const bool "
-        op = "=" if statement.op == ":=" else statement.op
-        body.append(f"{declare}{each.name(statement.var)} {op} {each.render_expr(statement.expr)};")
-    return Block([(once.name(one.var), once.render_expr(one.expr)) for one in scalar], body)
 
 
 _TEMPLATE = """\
