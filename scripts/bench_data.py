@@ -55,9 +55,9 @@ def bench(files, threads):
     packing = []
     for _ in range(ROUNDS):
         shutil.rmtree(Path(os.environ["SNNLAB_CACHE"]) / "packed", ignore_errors=True)
-        packing.append(spent(lambda: code.prepared(files, threads=threads)))
+        packing.append(spent(lambda: code.prepare(files, threads=threads)))
     clock, processor = (min(seconds[k] for seconds in packing) for k in (0, 1))
-    opening, _, packed = spent(lambda: code.prepared(files))
+    opening, _, packed = spent(lambda: code.prepare(files))
     rng, reading = np.random.default_rng(0), []
     for _ in range(BATCHES):
         which = rng.integers(0, len(packed), BATCH)

@@ -171,7 +171,7 @@ def tested(path, folder):
     print(f"\n{path}: {study.experiment.name}, {len(study.trial.train)} samples, epoch {progress.rows[-1]['epoch']}")
     right = total = 0
     for part in ("train", "test"):
-        real = study.trial.encoder.prepared(datasets.load("nmnist", part, folder=folder))
+        real = study.trial.encoder.prepare(datasets.load("nmnist", part, folder=folder))
         accuracy = evaluate(replace(study.trial, test=real), state).accuracy
         print(f"{accuracy:.2%} of {len(real)} recordings of the part {part!r}")
         right, total = right + round(accuracy * len(real)), total + len(real)
@@ -188,7 +188,7 @@ def main():
     options = parser.parse_args()
     real, images = (datasets.load(name, options.part, folder=options.data) for name in ("nmnist", "mnist"))
     shown, camera = images.take(real.numbers), Camera()
-    camera = replace(camera, corner=(camera.corner[0], camera.corner[1] + options.lower))
+    camera = replace(camera, origin=(camera.origin[0], camera.origin[1] + options.lower))
     begin = time.process_time()
     made = camera.events(shown, seed=options.seed, stream=int(options.part == "test"))
     print(

@@ -16,7 +16,7 @@ CODES = {
     "regular, phase=same": Regular(phase="same"),
     "current into LIF cells": Current(),
     "latency": Latency(),
-    "latency, form=log": Latency(form="log", least=0.2),
+    "latency, form=log": Latency(form="log", threshold=0.2),
     "population, 6 fields": Population(),
     "delta, the whole image": Delta(),
 }
@@ -35,7 +35,7 @@ def main():
         axes[0, 0].axhspan(row, row + 1, color="#D55E00", alpha=0.5, linewidth=0)
         axes[0, 0].set_title(f"{options.dataset}: {one.classes[one.labels[0]]}, row {row} marked")
         for (name, code), ax in zip(CODES.items(), axes.flat[1:], strict=True):
-            samples = code.prepared(one)
+            samples = code.prepare(one)
             spikes = code.encode(samples, seed=0)
             neurons = np.arange(spikes.size).reshape(samples.shape)
             raster(spikes, ax, neurons=neurons.ravel() if isinstance(code, Delta) else neurons[row].ravel())

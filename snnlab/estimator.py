@@ -33,7 +33,7 @@ _ASKED = 256  # samples at a time; changes no answer
 class SpikingClassifier(ClassifierMixin, BaseEstimator):
     """A chain of spiking layers trained with HM2-BP (Jin, Zhang and Li, NeurIPS 2018, arXiv:1805.07866).
 
-    A value of X becomes the rate of a Poisson spike train: silence at the lower end of `feature_range`, `brightest`
+    A value of X becomes the rate of a Poisson spike train: silence at the lower end of `feature_range`, `max_rate`
     spikes per step at the upper one, in 256 levels, clipped outside. The range is one for all features, as images have
     it; features of different scales want a MinMaxScaler before. With `on_off` each feature has a second input, busy
     where the first is silent, like the ON and OFF cells of a retina; without it a small value is hardly heard, which
@@ -54,7 +54,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     batch          samples that are learned from at once
     target, other  spikes wanted of the label's neuron and of the rest
     margin         counts this close to their target are right
-    brightest      probability of a spike, per step, at the upper end of the range
+    max_rate      probability of a spike, per step, at the upper end of the range
     feature_range  (lowest, highest) value of X; None takes those of `fit`, or of the first `partial_fit`
     on_off         two inputs for each feature, for its value and for what is missing of the highest
     random_state   of initial weights, order and spikes: a number, a RandomState, or None for another one every time
@@ -92,7 +92,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         target: int = 20,
         other: int = 3,
         margin: int = 3,
-        brightest: float = 0.4,
+        max_rate: float = 0.4,
         feature_range: tuple[float, float] | None = None,
         on_off: bool = True,
         random_state: int | np.random.RandomState | None = None,
@@ -109,7 +109,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.target = target
         self.other = other
         self.margin = margin
-        self.brightest = brightest
+        self.max_rate = max_rate
         self.feature_range = feature_range
         self.on_off = on_off
         self.random_state = random_state
@@ -182,7 +182,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             other=self.other,
             margin=self.margin,
         )
-        encoder = Poisson(steps=self.steps, dt=dt, brightest=self.brightest)
+        encoder = Poisson(steps=self.steps, dt=dt, max_rate=self.max_rate)
         numbers = (self.epochs, self.batch, self.seed_, _threads(self.n_jobs))
         return TrainingConfig(rule, self._circuit(dt), encoder, samples, samples, *numbers)
 

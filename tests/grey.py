@@ -30,14 +30,14 @@ def grey(values: ArrayLike, peak: int = 255, numbers: ArrayLike | None = None) -
 
 def check_encoder(encoder: Encoder) -> None:
     """Spikes as Spikes must be, on the shape that was promised, the same in any batch and on any number of threads."""
-    samples = encoder.prepared(grey(BATCH, numbers=NUMBERS))
+    samples = encoder.prepare(grey(BATCH, numbers=NUMBERS))
     draw: dict[str, Any] = {"seed": 3, "epoch": 2, "stream": TEST}
     spikes = encoder.encode(samples, **draw)
     assert (spikes.samples, spikes.size, spikes.dt) == (12, math.prod(samples.shape), encoder.dt)
     assert len(spikes) > 0
     assert type(spikes).from_dense(spikes.dense(), spikes.dt) == spikes
     assert spikes.ids.dtype == np.int32 and spikes.offsets.dtype == np.int64
-    again = encoder.prepared(samples)
+    again = encoder.prepare(samples)
     assert again.shape == samples.shape
     for threads in (2, 3, 64):
         assert encoder.encode(again, threads=threads, **draw) == spikes

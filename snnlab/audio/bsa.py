@@ -19,10 +19,10 @@ class Bsa:
 
     gain       what a cochleagram is multiplied by, 1e-6 to 1e9: 2000 is for Lyon's ear; about 15 suits envelopes of a
                Gammatone
-    hold       time steps for which each frame is held
+    steps_per_frame       time steps for which each frame is held
     threshold  by how much a spike must make the error smaller
     taps       length of the kernel in time steps
-    spread     of the kernel, 0.1 to 1e6: its taps are ``exp(-(i - taps / 2)^2 / spread)``, scaled to a sum of 1
+    kernel_width of the kernel, 0.1 to 1e6: its taps are ``exp(-(i - taps / 2)^2 / kernel_width)``, scaled to a sum of 1
 
     In each step and channel, a spike is set if the sum of absolute values over the steps that the kernel covers is
     smaller, by more than the threshold, with the kernel taken away than without; then it is taken away. The spike is
@@ -32,14 +32,14 @@ class Bsa:
     """
 
     gain: float = 2000.0
-    hold: int = 10
+    steps_per_frame: int = 10
     threshold: float = 0.6
     taps: int = 24
-    spread: float = 25.0
+    kernel_width: float = 25.0
 
     def __post_init__(self) -> None:
-        check_hold("Bsa", self.hold)
-        for name, value, least, most in (("gain", self.gain, 1e-6, 1e9), ("spread", self.spread, 0.1, 1e6)):
+        check_hold("Bsa", self.steps_per_frame)
+        for name, value, least, most in (("gain", self.gain, 1e-6, 1e9), ("kernel_width", self.kernel_width, 0.1, 1e6)):
             if not least <= value <= most:
                 raise InputError(f"Bsa.{name}", f"found {value!r}", f"needs a number, {least:g} to {most:g}")
         if not 0 <= self.threshold < 1:
@@ -51,7 +51,7 @@ class Bsa:
     def kernel(self) -> NDArray[np.float64]:
         """What one spike stands for (taps,); its sum is 1."""
         # by the C library, as NumPy's exponentials differ in their last bit from processor to processor
-        shape = [math.exp(-((i - self.taps / 2) ** 2) / self.spread) for i in range(self.taps)]
+        shape = [math.exp(-((i - self.taps / 2) ** 2) / self.kernel_width) for i in range(self.taps)]
         return np.array(shape) / math.fsum(shape)
 
     def neurons(self, channels: int) -> int:
@@ -64,14 +64,14 @@ class Bsa:
         `steps` cuts the spikes off, or adds silence; if left out, all are kept. Raises InputError for what is no
         cochleagram.
         """
-        values = coded(frames, frame, self.hold, steps)
-        held, channels = len(values) * self.hold, values.shape[1]
+        values = coded(frames, frame, self.steps_per_frame, steps)
+        held, channels = len(values) * self.steps_per_frame, values.shape[1]
         left = np.zeros((held + self.taps, -(-channels // LANES) * LANES))
-        left[:held, :channels] = np.repeat(values * self.gain, self.hold, axis=0)
+        left[:held, :channels] = np.repeat(values * self.gain, self.steps_per_frame, axis=0)
         raster = np.empty((held, left.shape[1]), dtype=np.uint8)
         compiled().snnlab_bsa(left, held, left.shape[1], self.kernel, self.taps, self.threshold, raster)
         late = np.concatenate([np.zeros((1, channels), dtype=np.uint8), raster[:, :channels]])
-        return as_spikes(late, steps or held + 1, frame / self.hold)
+        return as_spikes(late, steps or held + 1, frame / self.steps_per_frame)
 
     def reconstruct(self, spikes: SpikeTrains) -> NDArray[np.float64]:
         """What the spikes say of the cochleagrams that were held (samples, steps, channels): the sum of their kernels.

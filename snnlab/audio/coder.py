@@ -23,11 +23,11 @@ LANES = 8
 class Coder(Protocol):
     """A code of slow signals by spikes.
 
-    hold  time steps for which each frame is held
+    steps_per_frame  time steps for which each frame is held
     """
 
     @property
-    def hold(self) -> int: ...
+    def steps_per_frame(self) -> int: ...
 
     def neurons(self, channels: int) -> int:
         """How many neurons speak for so many channels."""
@@ -42,13 +42,15 @@ class Coder(Protocol):
         """What the spikes say of the cochleagrams that were held (samples, steps, channels)."""
 
 
-def check_hold(name: str, hold: int) -> None:
+def check_hold(name: str, steps_per_frame: int) -> None:
     """Raises InputError, naming the coder, for a number of steps that no frame can be held for."""
-    if type(hold) is not int or not 1 <= hold <= 1000:
-        raise InputError(f"{name}.hold", f"found {hold!r}", "needs time steps per frame, 1 to 1000")
+    if type(steps_per_frame) is not int or not 1 <= steps_per_frame <= 1000:
+        raise InputError(
+            f"{name}.steps_per_frame", f"found {steps_per_frame!r}", "needs time steps per frame, 1 to 1000"
+        )
 
 
-def coded(frames: ArrayLike, frame: float, hold: int, steps: int | None) -> NDArray[np.float64]:
+def coded(frames: ArrayLike, frame: float, steps_per_frame: int, steps: int | None) -> NDArray[np.float64]:
     """A cochleagram as float64 (frames, channels). Raises InputError for what is none and for times that are none."""
     values = np.ascontiguousarray(frames, dtype=np.float64)
     if values.ndim != 2 or not values.size:
@@ -61,8 +63,10 @@ def coded(frames: ArrayLike, frame: float, hold: int, steps: int | None) -> NDAr
         raise InputError("encode", f"a frame of {frame!r} s", "needs seconds above 0")
     if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST_STEPS):
         raise InputError("encode", f"steps {steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
-    if len(values) * hold > MOST_STEPS:
-        raise InputError("encode", f"{len(values)} frames of {hold} steps", f"needs at most {MOST_STEPS} steps")
+    if len(values) * steps_per_frame > MOST_STEPS:
+        raise InputError(
+            "encode", f"{len(values)} frames of {steps_per_frame} steps", f"needs at most {MOST_STEPS} steps"
+        )
     return values
 
 

@@ -18,12 +18,12 @@ _SMOOTHED = 3.0  # frames, as in the Auditory Toolbox
 class Cochlea(Protocol):
     """A model of the ear: the envelope of each of its channels, kept once in `decimation` samples.
 
-    rate        samples per second of the sounds it hears
+    sample_rate samples per second of the sounds it hears
     decimation  samples per frame
     """
 
     @property
-    def rate(self) -> int: ...
+    def sample_rate(self) -> int: ...
 
     @property
     def decimation(self) -> int: ...
@@ -43,7 +43,7 @@ class Cochlea(Protocol):
 def check_ear(name: str, rate: int, decimation: int) -> None:
     """Raises InputError, naming the ear's field, for a rate or a decimation that no ear has."""
     if type(rate) is not int or not 1000 <= rate <= 1_000_000:
-        raise InputError(f"{name}.rate", f"found {rate!r}", "needs samples per second, 1000 to 1000000")
+        raise InputError(f"{name}.sample_rate", f"found {rate!r}", "needs samples per second, 1000 to 1000000")
     if type(decimation) is not int or not 1 <= decimation <= rate:
         raise InputError(f"{name}.decimation", f"found {decimation!r}", f"needs samples per frame, 1 to {rate}")
 

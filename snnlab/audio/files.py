@@ -27,39 +27,43 @@ _BLANK = " \t\r"
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """One channel of sound: float64 `values` (samples,), full scale 1, at `rate` samples per second."""
+    """One channel of sound: float64 `values` (samples,), full scale 1, at `sample_rate` samples per second."""
 
     values: NDArray[np.float64]
-    rate: int
+    sample_rate: int
 
     @property
     def duration(self) -> float:
         """Seconds."""
-        return len(self.values) / self.rate
+        return len(self.values) / self.sample_rate
 
-    def at(self, rate: int) -> Sound:
+    def resampled(self, sample_rate: int) -> Sound:
         """The sound at another rate, by a polyphase filter (scipy.signal.resample_poly).
 
         Raises InputError for a rate out of range, and for one in no ratio of numbers up to 10,000 to that of the sound.
         """
-        if rate not in _RATES:
-            raise InputError("Sound.at", f"{rate} samples per second", _RANGE)
-        common = math.gcd(rate, self.rate)
-        up, down = rate // common, self.rate // common
+        if sample_rate not in _RATES:
+            raise InputError("Sound.resampled", f"{sample_rate} samples per second", _RANGE)
+        common = math.gcd(sample_rate, self.sample_rate)
+        up, down = sample_rate // common, self.sample_rate // common
         if max(up, down) > _RATIO:
-            raise InputError("Sound.at", f"{self.rate} Hz to {rate} Hz", f"needs a ratio of numbers up to {_RATIO}")
+            raise InputError(
+                "Sound.resampled",
+                f"{self.sample_rate} Hz to {sample_rate} Hz",
+                f"needs a ratio of numbers up to {_RATIO}",
+            )
         if up == down:
             return self
         from scipy.signal import resample_poly  # half a second, which whoever hears nothing should not wait for
 
-        return Sound(resample_poly(self.values, up, down), rate)
+        return Sound(resample_poly(self.values, up, down), sample_rate)
 
 
-def read(path: str | Path, *, rate: int | None = None, longest: float = 60.0) -> Sound:
+def read(path: str | Path, *, sample_rate: int | None = None, max_duration: float = 60.0) -> Sound:
     """The sound in a RIFF WAV or NIST SPHERE file, of any suffix: PCM, floats, mu-law or A-law, one channel.
 
-    rate     samples per second that are needed; any, if left out
-    longest  seconds beyond which a file is refused
+    sample_rate  samples per second that are needed; any, if left out
+    max_duration  seconds beyond which a file is refused
 
     Raises InputError for what is not such a file, is truncated, empty, compressed, or contradicts itself, for several
     channels, another rate, and samples that are not finite.
@@ -70,12 +74,12 @@ def read(path: str | Path, *, rate: int | None = None, longest: float = 60.0) ->
             raise InputError(path, "no such file" if not path.exists() else "not a file", "needs a WAV or SPHERE file")
         with path.open("rb") as file:
             promised = _promised(path, file)
-        sound = _decoded(path, promised, longest)
+        sound = _decoded(path, promised, max_duration)
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror or error}", "needs a file that is readable") from error
-    if rate is not None and sound.rate != rate:
-        right = f"needs {rate}: convert it, or let the ear do so with its option resample"
-        raise InputError(path, f"{sound.rate} samples per second", right)
+    if sample_rate is not None and sound.sample_rate != sample_rate:
+        right = f"needs {sample_rate}: convert it, or let the ear do so with its option resample"
+        raise InputError(path, f"{sound.sample_rate} samples per second", right)
     return sound
 
 
@@ -85,7 +89,7 @@ class _Promise:
 
     frames: int
     channels: int
-    rate: int
+    sample_rate: int
     begin: int = 0  # of the samples of SPHERE
     kind: str = ""  # a key of _KINDS
     checksum: int | None = None  # of 16-bit samples, modulo 2^16
@@ -204,18 +208,20 @@ def _check_room(path: Path, promised: int, left: int) -> None:
         )
 
 
-def _decoded(path: Path, promised: _Promise, longest: float) -> Sound:
+def _decoded(path: Path, promised: _Promise, max_duration: float) -> Sound:
     """The samples as promised. Raises InputError where the file does not keep its promises."""
     if promised.channels != 1:
         raise InputError(path, f"{promised.channels} channels", "needs one: choose it with sox IN.wav OUT.wav remix 1")
-    if promised.rate not in _RATES:
-        raise InputError(path, f"{promised.rate} samples per second", _RANGE)
+    if promised.sample_rate not in _RATES:
+        raise InputError(path, f"{promised.sample_rate} samples per second", _RANGE)
     if not promised.frames:
         raise InputError(path, "no samples", "needs a sound")
-    if promised.frames > longest * promised.rate:
-        raise InputError(path, f"{promised.frames / promised.rate:.1f} s of sound", f"needs at most {longest:g} s")
+    if promised.frames > max_duration * promised.sample_rate:
+        raise InputError(
+            path, f"{promised.frames / promised.sample_rate:.1f} s of sound", f"needs at most {max_duration:g} s"
+        )
     values = _of_sphere(path, promised) if promised.kind else _of_riff(path, promised)
-    return Sound(_checked(path, values, promised), promised.rate)
+    return Sound(_checked(path, values, promised), promised.sample_rate)
 
 
 def _of_sphere(path: Path, promised: _Promise) -> NDArray[np.float64]:
@@ -257,9 +263,11 @@ def _of_riff(path: Path, promised: _Promise) -> NDArray[np.float64]:
     try:
         with soundfile.SoundFile(path) as file:
             told = (file.channels, file.samplerate)
-            if told != (promised.channels, promised.rate) or file.subtype not in _CODINGS:
+            if told != (promised.channels, promised.sample_rate) or file.subtype not in _CODINGS:
                 found = f"{file.subtype} of {told[0]} channels at {told[1]} Hz"
-                raise InputError(path, found, f"needs one channel at {promised.rate} Hz of {', '.join(_CODINGS)}")
+                raise InputError(
+                    path, found, f"needs one channel at {promised.sample_rate} Hz of {', '.join(_CODINGS)}"
+                )
             values: NDArray[np.float64] = file.read(promised.frames, dtype="float64")
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", str(error)).rstrip(".")

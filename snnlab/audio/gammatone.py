@@ -18,7 +18,7 @@ _HIGHEST = 0.45  # of the rate: the highest centre frequency, unless chosen
 class Gammatone:
     """Gammatone filters of fourth order as four complex poles in a row (V. Hohmann, Acta Acustica 88, 2002).
 
-    rate        samples per second of the sounds it hears
+    sample_rate samples per second of the sounds it hears
     decimation  samples per frame
     channels    filters, evenly spaced in numbers of equivalent rectangular bandwidths (Glasberg and Moore, Hearing
                 Research 47, 1990)
@@ -31,26 +31,28 @@ class Gammatone:
     Raises InputError for values that make no ear.
     """
 
-    rate: int = 12500
+    sample_rate: int = 12500
     decimation: int = 200
     channels: int = 64
     lowest: float = 50.0
     highest: float | None = None
 
     def __post_init__(self) -> None:
-        check_ear("Gammatone", self.rate, self.decimation)
+        check_ear("Gammatone", self.sample_rate, self.decimation)
         if type(self.channels) is not int or not 1 <= self.channels <= 10_000:
             raise InputError("Gammatone.channels", f"found {self.channels!r}", "needs a number of filters, 1 to 10000")
-        if not 1 <= self.lowest < self.rate / 2:
-            raise InputError("Gammatone.lowest", f"found {self.lowest!r}", f"needs hertz, 1 to below {self.rate / 2:g}")
-        if not self.lowest <= self._highest < self.rate / 2:
-            right = f"needs hertz, {self.lowest:g} to below {self.rate / 2:g}"
+        if not 1 <= self.lowest < self.sample_rate / 2:
+            raise InputError(
+                "Gammatone.lowest", f"found {self.lowest!r}", f"needs hertz, 1 to below {self.sample_rate / 2:g}"
+            )
+        if not self.lowest <= self._highest < self.sample_rate / 2:
+            right = f"needs hertz, {self.lowest:g} to below {self.sample_rate / 2:g}"
             raise InputError("Gammatone.highest", f"found {self._highest!r}", right)
 
     @property
     def frame(self) -> float:
         """Seconds per frame."""
-        return self.decimation / self.rate
+        return self.decimation / self.sample_rate
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -76,12 +78,12 @@ class Gammatone:
 
     @property
     def _highest(self) -> float:
-        return _HIGHEST * self.rate if self.highest is None else self.highest
+        return _HIGHEST * self.sample_rate if self.highest is None else self.highest
 
     def _poles(self) -> NDArray[np.float64]:
         """Real part, imaginary part, and the gain that makes a real tone's envelope its amplitude (3, channels)."""
-        radius = np.exp(-2 * np.pi * _WIDTH * erb(self.centres) / self.rate)
-        pole = radius * np.exp(2j * np.pi * self.centres / self.rate)
+        radius = np.exp(-2 * np.pi * _WIDTH * erb(self.centres) / self.sample_rate)
+        pole = radius * np.exp(2j * np.pi * self.centres / self.sample_rate)
         return np.stack([pole.real, pole.imag, 2 * (1 - radius) ** 4])
 
 

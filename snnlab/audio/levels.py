@@ -14,26 +14,26 @@ from snnlab.errors import InputError
 
 @dataclass(frozen=True)
 class Levels:
-    """Level-crossing or send-on-delta code (M. Miskowicz, Sensors 6, 2006), with ON and OFF neurons for each channel.
+    """Level-crossing or send-on-delta code (Miskowicz, Sensors 6:49, 2006) with an ON and an OFF neuron per channel.
 
-    level  by how much a channel of the cochleagram moves from one spike to the next, 1e-9 to 1000; Lyon's ear reaches
-           about 3e-4, envelopes of a Gammatone 0.3
-    hold   time steps for which each frame is held; frames of a step each, as of ``Lyon(12500, 20)``, have spikes when
-           the sound moves, longer ones only when a frame begins
+    level            change of the signal per spike, 1e-9 to 1000. Lyon's ear reaches about 3e-4, envelopes of a
+                     gammatone filter bank about 0.3
+    steps_per_frame  time steps for which each frame is held. Frames longer than a step emit all their spikes at the
+                     start of the frame
 
-    A channel remembers the level it last told, 0 at the beginning. In each step, if the signal is at least one level
-    above it, the channel's ON neuron fires and the level told rises by one; if it is at least one below, OFF fires and
-    it falls. A neuron fires once in a step at most; what moved by several levels at once is told in as many steps.
-    Neurons of a batch are the ON neurons of all channels, then the OFF neurons.
+    Each channel has a reference, initially 0. In each step, if the signal is at least one level above the reference,
+    the ON neuron fires and the reference rises by one level; if it is at least one level below, the OFF neuron fires
+    and the reference falls. A neuron fires at most once per step, so a change of several levels takes as many steps.
+    The neurons are the ON neurons of all channels, then the OFF neurons.
 
-    Raises InputError for values that make no code.
+    Raises InputError for values out of range.
     """
 
     level: float = 2e-5
-    hold: int = 1
+    steps_per_frame: int = 1
 
     def __post_init__(self) -> None:
-        check_hold("Levels", self.hold)
+        check_hold("Levels", self.steps_per_frame)
         if not 1e-9 <= self.level <= 1e3:
             raise InputError("Levels.level", f"found {self.level!r}", "needs a number, 1e-9 to 1000")
 
@@ -44,14 +44,17 @@ class Levels:
     def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> SpikeTrains:
         """The spikes of one cochleagram (frames, channels) with `frame` seconds per frame, as a batch of one sample.
 
-        `steps` cuts the spikes off, or adds silence; if left out, there are `hold` for each frame. Raises InputError
-        for what is no cochleagram.
+        steps  length of the result: shorter cuts spikes off, longer adds silence; default `steps_per_frame` per frame
+
+        Raises InputError for an invalid cochleagram.
         """
-        values = coded(frames, frame, self.hold, steps)
-        held, channels = len(values) * self.hold, values.shape[1]
+        values = coded(frames, frame, self.steps_per_frame, steps)
+        held, channels = len(values) * self.steps_per_frame, values.shape[1]
         raster = np.empty((held, 2 * channels), dtype=np.uint8)
-        compiled().snnlab_levels(values, len(values), channels, self.hold, self.level, np.zeros(channels), raster)
-        return as_spikes(raster, steps or held, frame / self.hold)
+        compiled().snnlab_levels(
+            values, len(values), channels, self.steps_per_frame, self.level, np.zeros(channels), raster
+        )
+        return as_spikes(raster, steps or held, frame / self.steps_per_frame)
 
     def reconstruct(self, spikes: SpikeTrains) -> NDArray[np.float64]:
         """What the spikes say of the cochleagrams that were held (samples, steps, channels): the levels they told.

@@ -22,7 +22,7 @@ _FRONT = 2  # filters before the cascade, which are not shown
 class Lyon:
     """Lyon's passive cochlear model (R. F. Lyon, ICASSP 1982), as built by M. Slaney, Apple Technical Report 13, 1988.
 
-    rate        samples per second of the sounds it hears
+    sample_rate samples per second of the sounds it hears
     decimation  samples per frame
     q           quality of the filters; less means broader ones and fewer channels
     step        distance of neighbouring filters, in bandwidths
@@ -37,7 +37,7 @@ class Lyon:
     Raises InputError for values that make no ear.
     """
 
-    rate: int = 12500
+    sample_rate: int = 12500
     decimation: int = 200
     q: float = 8.0
     step: float = 0.25
@@ -45,7 +45,7 @@ class Lyon:
     difference: bool = True
 
     def __post_init__(self) -> None:
-        check_ear("Lyon", self.rate, self.decimation)
+        check_ear("Lyon", self.sample_rate, self.decimation)
         if not 1 <= self.q <= 100:
             raise InputError("Lyon.q", f"found {self.q!r}", "needs a quality of 1 to 100")
         if not 0.01 <= self.step <= 1:
@@ -54,12 +54,12 @@ class Lyon:
     @property
     def frame(self) -> float:
         """Seconds per frame."""
-        return self.decimation / self.rate
+        return self.decimation / self.sample_rate
 
     @property
     def centres(self) -> NDArray[np.float64]:
         """Centre frequencies in hertz (channels,), the highest first: 78 at 12.5 kHz."""
-        return _design(self.rate, self.q, self.step)[0].copy()
+        return _design(self.sample_rate, self.q, self.step)[0].copy()
 
     def cochleagram(self, sound: ArrayLike) -> NDArray[np.float64]:
         """What is heard of a sound (samples,): at least 0 everywhere (frames, channels).
@@ -68,9 +68,9 @@ class Lyon:
         than a frame.
         """
         values = heard(sound, self.decimation)
-        centres, sections = _design(self.rate, self.q, self.step)
+        centres, sections = _design(self.sample_rate, self.q, self.step)
         out = np.empty((len(values) // self.decimation, len(centres)))
-        gains = np.array([(target, 1 - np.exp(-1 / (tau * self.rate))) for tau, target in _GAINS.items()])
+        gains = np.array([(target, 1 - np.exp(-1 / (tau * self.sample_rate))) for tau, target in _GAINS.items()])
         failed = compiled().snnlab_lyon(
             values, len(out), self.decimation, sections, sections.shape[1], gains, self.control, self.difference,
             smoothing(self.decimation), out,

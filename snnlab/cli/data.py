@@ -105,8 +105,8 @@ def fetch(
     from snnlab import datasets
 
     card = cards.dataset(name)
-    with interruptible("run it again to go on"), progress_bars.transfers() as tell:
-        new = datasets.fetch(name, folder=data, tell=tell)
+    with interruptible("run it again to go on"), progress_bars.transfers() as progress:
+        new = datasets.fetch(name, folder=data, progress=progress)
     if len(new) <= _LISTED:
         for path in new:
             print(path)
@@ -151,16 +151,16 @@ def pack(
 def _pack(samples: Samples, experiment: Experiment) -> None:
     """Prints what there is to do before it is done, and then what there is and where."""
     from snnlab.data.samples import CachedSpikes, Images
-    from snnlab.encoders import Filmed
+    from snnlab.encoders import SimulatedCamera
 
     what = f"{samples.dataset} {samples.split}"
     if isinstance(samples, Images):
-        filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, Filmed) else ""
+        filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, SimulatedCamera) else ""
         print(f"{what}: {output.counted(len(samples), 'image')}{filmed}", flush=True)
     else:
         print(f"{what}: {output.counted(len(samples), 'recording')}", flush=True)
     with interruptible("nothing was kept of this part"), progress_bars.preparing(what, len(samples)) as told:
-        ready = experiment.prepared(samples, progress=told)
+        ready = experiment.prepare(samples, progress=told)
     if not isinstance(ready, CachedSpikes):
         print("  turned into spikes as they are used, nothing to keep")
         return

@@ -66,7 +66,7 @@ def default_ear(name: str | Path) -> Lyon:
     card = cards.dataset(name)
     if not card.rate:
         raise InputError(f"{card.id}: format", f"found {card.format!r}", "an ear needs sounds")
-    return Lyon(rate=card.rate, decimation=round(card.rate * _FRAME))
+    return Lyon(sample_rate=card.rate, decimation=round(card.rate * _FRAME))
 
 
 def spoken(samples: Files, ear: Cochlea, coder: Coder) -> Iterator[NDArray[np.void]]:
@@ -74,7 +74,7 @@ def spoken(samples: Files, ear: Cochlea, coder: Coder) -> Iterator[NDArray[np.vo
     from snnlab.audio.files import read
 
     for path in samples.paths():
-        frames = ear.cochleagram(read(path, rate=ear.rate).values)
+        frames = ear.cochleagram(read(path, sample_rate=ear.sample_rate).values)
         spikes = coder.encode(frames, frame=ear.frame)
         _, step, channel = spikes.events()
         found = np.zeros(len(step), dtype=EVENT)

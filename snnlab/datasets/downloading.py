@@ -13,7 +13,7 @@ from typing import IO
 
 from snnlab.errors import InputError
 
-Tell = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Is told a file's name, the bytes of it that are there, and how many it has (0 where nobody knows)."""
 
 _CHUNK = 1 << 16
@@ -35,7 +35,7 @@ class _Failed(Exception):
     """What went wrong with one mirror; the next one may do better."""
 
 
-def download(wanted: Wanted, folder: Path, tell: Tell | None = None) -> Path:
+def download(wanted: Wanted, folder: Path, progress: ProgressCallback | None = None) -> Path:
     """The file, complete and with the right digests, in `folder`.
 
     What has come before a stop in the middle lies beside it as <name>.part, and is gone on with where the mirror can.
@@ -46,7 +46,7 @@ def download(wanted: Wanted, folder: Path, tell: Tell | None = None) -> Path:
     with _part(target) as part:
         for url in wanted.urls:
             try:
-                _complete(wanted, url, part, tell)
+                _complete(wanted, url, part, progress)
             except _Failed as failure:
                 failures.append(f"{url}: {failure}")
             else:
@@ -79,20 +79,20 @@ def _part(target: Path) -> Iterator[IO[bytes]]:
         raise InputError(error.filename or target.parent, error.strerror or str(error), right) from error
 
 
-def _complete(wanted: Wanted, url: str, part: IO[bytes], tell: Tell | None) -> None:
+def _complete(wanted: Wanted, url: str, part: IO[bytes], progress: ProgressCallback | None) -> None:
     """The whole file in `part`; where what was there before spoils it, once more from the beginning."""
-    resumed = _append(wanted, url, part, tell)
+    resumed = _append(wanted, url, part, progress)
     wrong = _wrong(wanted, part)
     if wrong and resumed:
         part.truncate(0)
-        _append(wanted, url, part, tell)
+        _append(wanted, url, part, progress)
         wrong = _wrong(wanted, part)
     if wrong:
         part.truncate(0)
         raise _Failed(wrong)
 
 
-def _append(wanted: Wanted, url: str, part: IO[bytes], tell: Tell | None) -> bool:
+def _append(wanted: Wanted, url: str, part: IO[bytes], progress: ProgressCallback | None) -> bool:
     """Ask for what is missing, and write it behind what is there; says whether there was something."""
     # imported here, because most runs download nothing
     import requests
@@ -111,7 +111,7 @@ def _append(wanted: Wanted, url: str, part: IO[bytes], tell: Tell | None) -> boo
                 had = 0
             length = answer.headers.get("Content-Length", "")
             total = had + int(length) if length.isdecimal() else 0
-            _write(wanted, answer.raw.stream(_CHUNK, decode_content=False), part, had, total, tell)
+            _write(wanted, answer.raw.stream(_CHUNK, decode_content=False), part, had, total, progress)
     except HTTPError as error:
         part.flush()
         raise _Failed(f"stopped after {part.seek(0, 2)} bytes: {error}") from error
@@ -124,7 +124,9 @@ def _goes_on(status: int, said: str, had: int) -> bool:
     return status == 206 and said.startswith(f"bytes {had}-")
 
 
-def _write(wanted: Wanted, chunks: Iterable[bytes], part: IO[bytes], had: int, total: int, tell: Tell | None) -> None:
+def _write(
+    wanted: Wanted, chunks: Iterable[bytes], part: IO[bytes], had: int, total: int, progress: ProgressCallback | None
+) -> None:
     if total > wanted.most:
         raise _Failed(f"{total} bytes are offered, at most {wanted.most} can be right")
     for chunk in chunks:
@@ -133,8 +135,8 @@ def _write(wanted: Wanted, chunks: Iterable[bytes], part: IO[bytes], had: int, t
             part.truncate(0)
             raise _Failed(f"more than {wanted.most} bytes")
         part.write(chunk)
-        if tell is not None:
-            tell(wanted.name, had, total)
+        if progress is not None:
+            progress(wanted.name, had, total)
     part.flush()
     if total and had < total:
         raise _Failed(f"stopped after {had} of {total} bytes")

@@ -20,7 +20,7 @@ _MOST_MEMBERS = 1_000_000
 _LARGEST_RATIO = 200  # of content to archive; recordings and images as published reach 20
 _CHUNK = 1 << 20
 
-Tell = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Is told how many members are unpacked, and of how many."""
 
 
@@ -39,7 +39,7 @@ def unpack(
     strip: str = "",
     *,
     differs: Callable[[Path], str] | None = None,
-    tell: Tell | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[Path, ...]:
     """The members whose path matches one of `keep` as files in `folder`, the folder `strip` left away; their paths.
 
@@ -59,8 +59,8 @@ def unpack(
                 raise InputError(archive, "two members with one name", "is it the archive as published?")
             for number, (member, place) in enumerate(zip(chosen, places, strict=True)):
                 _write(archive, member, aside / place)
-                if tell is not None:
-                    tell(number + 1, len(chosen))
+                if progress is not None:
+                    progress(number + 1, len(chosen))
             if differs is not None and (wrong := differs(aside)):
                 raise InputError(
                     archive, wrong, "is it the archive as published? Delete it, and it will be fetched anew"

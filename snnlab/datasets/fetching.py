@@ -9,7 +9,7 @@ from pathlib import Path
 from snnlab import cards
 from snnlab.cards import Archive, DataFile, Dataset
 from snnlab.datasets import verifying
-from snnlab.datasets.downloading import Tell, Wanted, download
+from snnlab.datasets.downloading import ProgressCallback, Wanted, download
 from snnlab.datasets.extracting import unpack
 from snnlab.datasets.files import Place, archives, folders, holds, places, roots, searched, whole
 from snnlab.errors import InputError
@@ -17,7 +17,9 @@ from snnlab.errors import InputError
 _MOST = 64 << 30  # bytes of an archive whose size nobody has published
 
 
-def fetch(name: str | Path, *, folder: Path | None = None, tell: Tell | None = None) -> tuple[Path, ...]:
+def fetch(
+    name: str | Path, *, folder: Path | None = None, progress: ProgressCallback | None = None
+) -> tuple[Path, ...]:
     """Download the files of a dataset that are not there already, from its mirrors in turn; the paths of the new ones.
 
     They go where `load` looks first. A file appears under its name only once it is complete and its checksum is right;
@@ -31,10 +33,10 @@ def fetch(name: str | Path, *, folder: Path | None = None, tell: Tell | None = N
         if not wrong:
             return ()
         raise InputError(f"{card.id}: {', '.join(check.file for check in wrong)}", "cannot be downloaded", card.obtain)
-    new = [download(_gzipped(card, file), target, tell) for file in _lacking(card, folder)] if card.mirrors else []
+    new = [download(_gzipped(card, file), target, progress) for file in _lacking(card, folder)] if card.mirrors else []
     for archive in card.archives.values():
         if not _there(card, archive, folder):
-            new += _unpacked(card, archive, folder, target, tell)
+            new += _unpacked(card, archive, folder, target, progress)
     return tuple(new)
 
 
@@ -65,18 +67,18 @@ def _whole(card: Dataset, archive: Archive, place: Place) -> bool:
 
 
 def _unpacked(
-    card: Dataset, archive: Archive, folder: Path | None, target: Path, tell: Tell | None
+    card: Dataset, archive: Archive, folder: Path | None, target: Path, progress: ProgressCallback | None
 ) -> tuple[Path, ...]:
     """What an archive holds, downloaded unless a right one lies there; the archive stays, to be checked later."""
     path = {one.name: path for one, path in archives(card, searched(card, folder))}.get(archive.name)
     if path is None or verifying.check_archive(archive, path).state != "ok":
         digests = {name: value for name, value in (("sha256", archive.sha256), ("md5", archive.md5)) if value}
         wanted = Wanted(archive.name, archive.mirrors, digests, most=archive.bytes or _MOST)
-        path = download(wanted, target, tell)
+        path = download(wanted, target, progress)
     if not archive.keep:
         return (path,)
     into = path.parent if os.access(path.parent, os.W_OK) else target
-    count = None if tell is None else lambda done, total: tell(f"unpacking {archive.name}", done, total)
+    count = None if progress is None else lambda done, total: progress(f"unpacking {archive.name}", done, total)
     listing = card.listing
     differs = None if listing is None else lambda root: verifying.differs(listing, root)
-    return unpack(path, into, archive.keep, archive.strip, differs=differs, tell=count)
+    return unpack(path, into, archive.keep, archive.strip, differs=differs, progress=count)

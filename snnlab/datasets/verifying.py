@@ -135,7 +135,7 @@ def _decode(card: Dataset, samples: Files) -> None:
         from snnlab.audio.files import read
 
         for path in samples.paths():
-            read(path, rate=card.rate)
+            read(path, sample_rate=card.rate)
         return
     for _ in events(samples):
         pass

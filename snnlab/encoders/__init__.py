@@ -18,7 +18,7 @@ from snnlab.encoders.poisson import Poisson
 from snnlab.encoders.population import Population
 from snnlab.encoders.regular import Regular
 from snnlab.encoders.sensor import Sensor
-from snnlab.encoders.simulated_camera import Filmed
+from snnlab.encoders.simulated_camera import SimulatedCamera
 
 ENCODERS: dict[str, type[Any]] = {
     "current": Current,
@@ -44,7 +44,7 @@ __all__ = [
     "Ear",
     "Encoder",
     "Features",
-    "Filmed",
+    "SimulatedCamera",
     "Intensity",
     "Latency",
     "Patterns",

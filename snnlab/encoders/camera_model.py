@@ -42,96 +42,102 @@ _WORD = 1 << 32
 _LEAST = 0.02  # a threshold, in natural logarithms: what no sensor reaches
 _APART = 0.1  # seconds between the moments for which a recording's lateness is drawn
 _RANGES = {
-    "every": (1e-4, 10.0), "scale": (0.1, 10.0), "blur": (0.05, 10.0), "ink": (1e-3, 1e3), "gamma": (0.1, 10.0),
-    "on": (_LEAST, 10.0), "off": (_LEAST, 10.0), "mismatch": (0.0, 1.0), "jitter": (0.0, 1.0),
-    "refractory": (0.0, 1.0), "lag": (0.0, 1.0), "background": (0.0, 1e4), "background_on": (0.0, 1.0),
-    "wobble": (0.0, 0.02), "play": (0.0, 10.0), "step": (1e-5, 0.01),
+    "path_interval": (1e-4, 10.0), "scale": (0.1, 10.0), "blur": (0.05, 10.0), "peak_luminance": (1e-3, 1e3),
+    "gamma": (0.1, 10.0), "on_threshold": (_LEAST, 10.0), "off_threshold": (_LEAST, 10.0),
+    "threshold_mismatch": (0.0, 1.0), "threshold_jitter": (0.0, 1.0), "refractory": (0.0, 1.0),
+    "time_constant": (0.0, 1.0), "noise_rate": (0.0, 1e4), "noise_on_fraction": (0.0, 1.0),
+    "timing_jitter": (0.0, 0.02), "position_jitter": (0.0, 10.0), "dt": (1e-5, 0.01),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera on a pan-tilt head that films images, and its event sensor.
+    """A simulated event camera on a pan-tilt head in front of a screen that shows images.
 
-    The image is a screen of luminance ``1 + (ink - 1) * (value / peak)^gamma`` with 1 all around. A pixel at (x, y)
-    sees ``I(x - right(t), y - down(t))``, where I is the screen behind the lens, known at whole pixels and interpolated
-    from four of them in between. Its photoreceptor follows the logarithm of that, ``dV/dt = (ln I - V) / lag``. An
-    event is ON when V has risen by `on` above what it was after the pixel's last refractory period, and OFF when
-    it has fallen by `off` below. So works the pixel of Lichtsteiner, Posch, Delbruck (IEEE JSSC 43, 2008), with its
-    mismatch; the sensor of N-MNIST has change detectors of this kind (Posch, Matolin, Wohlgenannt, IEEE JSSC 46, 2011).
-    Events that nothing causes come on top, as in the simulator v2e (Hu, Liu, Delbruck, CVPR Workshops 2021).
+    The screen has luminance ``1 + (peak_luminance - 1) * (value / peak)^gamma``, and 1 around the image. A pixel at
+    (x, y) receives ``I(x - x_path(t), y - y_path(t))``, where I is the blurred screen at whole pixels, interpolated
+    bilinearly. Its photoreceptor follows the logarithm, ``dV/dt = (ln I - V) / time_constant``. The pixel emits an ON
+    event when V has risen by `on_threshold` above its value at the end of the last refractory period, and an OFF event
+    when V has fallen by `off_threshold` below it. This is the pixel of Lichtsteiner, Posch, Delbruck (IEEE JSSC 43,
+    2008) with its mismatch; the sensor of N-MNIST has change detectors of this kind (Posch, Matolin, Wohlgenannt, IEEE
+    JSSC 46, 2011). Noise events are added as in the simulator v2e (Hu, Liu, Delbruck, CVPR Workshops 2021).
 
-    The values were chosen to meet statistics of 800 recordings of N-MNIST, see docs/camera.md. There a digit's
-    edge makes OFF events where it comes and ON events where it goes, as a dark digit does; and no refractory period
-    above 0.1 ms can be seen.
+    The default values reproduce statistics of 800 recordings of N-MNIST, see docs/camera.md. In these recordings the
+    leading edge of a digit makes OFF events and the trailing edge ON events, as for a dark digit on a bright
+    background, and no refractory period above 0.1 ms is visible.
 
-    every          seconds from one place of the image to the next
-    right, down    where the image is, in pixels, every so many seconds from 0 on; in between a monotone cubic
-                   (Fritsch, Carlson, SIAM J. Numer. Anal. 17, 1980), and at rest after the last. `PUBLISHED` every
-                   0.1 s is the plan of the saccades, the default is what the motors made of it
-    wobble         seconds by which a recording is early or late, the spread of a normal drawn for every tenth of a
-                   second; in between, straight lines
-    play           pixels by which a recording's image lies elsewhere, the spread of a normal for each direction. Within
-                   the 800 recordings it is 0.05; but the first of the part "test" all lie 0.76 pixels higher
-    shape          rows and columns of the sensor
-    corner         pixels right and down from the sensor's edge to that of the image, at 0, 0
-    scale          pixels of the sensor for each of the image
-    blur           spread of the lens's Gaussian, in pixels
-    ink, gamma     luminance of the brightest value, and how the others lie between: below 1 for dark digits
-    on, off        thresholds, in natural logarithms
-    mismatch       spread of a pixel's thresholds, as a share; the same in all recordings of one `sensor`
-    jitter         spread of a threshold from event to event, as a share
-    refractory     seconds after an event in which a pixel is blind; 0 for none
-    lag            seconds, the photoreceptor's time constant; 0 for one that follows at once
-    background     events per second and pixel that nothing causes
-    background_on  the share of them that is ON: nearly all in this kind of sensor, because charge leaks (Nozaki,
-                   Delbruck, IEEE TED 64, 2017)
-    sensor         number of the sensor, from which its mismatch is drawn
-    duration       seconds of a recording
-    step           seconds; inside of a step all voltages run straight
+    x_path, y_path      position of the image at multiples of `path_interval`, in pixels to the right and down. Between
+                        them a monotone cubic (Fritsch, Carlson, SIAM J. Numer. Anal. 17, 1980); constant after the
+                        last. `PUBLISHED` at 0.1 s is the planned saccade path, the default is the measured motor path
+    path_interval       seconds between positions
+    timing_jitter       standard deviation, in seconds, of the delay of a recording; a normal value is sampled for every
+                        0.1 s and interpolated linearly
+    position_jitter     standard deviation, in pixels, of the position offset of a recording in each direction; 0.05
+                        within the 800 recordings, but the first recordings of the part "test" lie 0.76 pixels higher
+    shape               rows and columns of the sensor
+    origin              position of the image's corner on the sensor at path position 0, 0, in pixels right and down
+    scale               sensor pixels per image pixel
+    blur                standard deviation of the lens's Gaussian blur, in pixels
+    peak_luminance      luminance of the largest value; below 1 for dark digits
+    gamma               exponent from values to luminance
+    on_threshold        change of the natural logarithm that causes an ON event
+    off_threshold       change of the natural logarithm that causes an OFF event
+    threshold_mismatch  relative standard deviation of thresholds between pixels, the same in all recordings with one
+                        `sensor_seed`
+    threshold_jitter    relative standard deviation of a threshold from event to event
+    refractory          seconds after an event during which a pixel emits none; 0 for no refractory period
+    time_constant       time constant of the photoreceptor, in seconds; 0 for none
+    noise_rate          noise events per second and pixel
+    noise_on_fraction   fraction of noise events that are ON: nearly all in this kind of sensor, because charge leaks
+                        (Nozaki, Delbruck, IEEE TED 64, 2017)
+    sensor_seed         seed of the threshold mismatch
+    duration            seconds of a recording
+    dt                  seconds per step; voltages change linearly within a step
 
-    Raises InputError for values that make no camera.
+    Raises InputError for values out of range.
     """
 
-    right: tuple[float, ...] = _MEASURED[0]
-    down: tuple[float, ...] = _MEASURED[1]
-    every: float = 0.01
-    wobble: float = 2e-3
-    play: float = 0.05
+    x_path: tuple[float, ...] = _MEASURED[0]
+    y_path: tuple[float, ...] = _MEASURED[1]
+    path_interval: float = 0.01
+    timing_jitter: float = 2e-3
+    position_jitter: float = 0.05
     shape: tuple[int, ...] = (34, 34)
-    corner: tuple[float, ...] = (0.34, 1.23)
+    origin: tuple[float, ...] = (0.34, 1.23)
     scale: float = 0.99
     blur: float = 0.63
-    ink: float = 0.26
+    peak_luminance: float = 0.26
     gamma: float = 1.05
-    on: float = 0.175
-    off: float = 0.17
-    mismatch: float = 0.05
-    jitter: float = 0.05
+    on_threshold: float = 0.175
+    off_threshold: float = 0.17
+    threshold_mismatch: float = 0.05
+    threshold_jitter: float = 0.05
     refractory: float = 50e-6
-    lag: float = 1e-3
-    background: float = 0.38
-    background_on: float = 0.97
+    time_constant: float = 1e-3
+    noise_rate: float = 0.38
+    noise_on_fraction: float = 0.97
     duration: float = 0.308
-    step: float = 0.5e-3
-    sensor: int = 0
+    dt: float = 0.5e-3
+    sensor_seed: int = 0
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
             _check(name, getattr(self, name), least, most)
-        _check("duration", self.duration, self.step, 10.0)
-        if len(self.right) != len(self.down) or len(self.right) < 2:
-            found = f"{len(self.right)} places to the right and {len(self.down)} down"
-            raise InputError("Camera.right", found, "needs as many places as down, at least 2")
-        for name in ("right", "down", "corner"):
+        _check("duration", self.duration, self.dt, 10.0)
+        if len(self.x_path) != len(self.y_path) or len(self.x_path) < 2:
+            found = f"{len(self.x_path)} places to the right and {len(self.y_path)} down"
+            raise InputError("Camera.x_path", found, "needs as many places as down, at least 2")
+        for name in ("x_path", "y_path", "origin"):
             for place in getattr(self, name):
                 _check(name, place, -100.0, 100.0)
-        if len(self.corner) != 2:
-            raise InputError("Camera.corner", f"found {self.corner!r}", "needs pixels right and pixels down")
+        if len(self.origin) != 2:
+            raise InputError("Camera.origin", f"found {self.origin!r}", "needs pixels right and pixels down")
         if len(self.shape) != 2 or not all(type(side) is int and 1 <= side <= 1024 for side in self.shape):
             raise InputError("Camera.shape", f"found {self.shape!r}", "needs rows and columns, 1 to 1024")
-        if type(self.sensor) is not int or not 0 <= self.sensor < _WORD:
-            raise InputError("Camera.sensor", f"found {self.sensor!r}", f"needs a whole number, 0 to {_WORD - 1}")
+        if type(self.sensor_seed) is not int or not 0 <= self.sensor_seed < _WORD:
+            raise InputError(
+                "Camera.sensor_seed", f"found {self.sensor_seed!r}", f"needs a whole number, 0 to {_WORD - 1}"
+            )
 
     def events(self, images: Images, *, seed: int = 0, stream: int = 0, threads: int = 1) -> list[NDArray[np.void]]:
         """The events of each image (events,), see `snnlab.data.samples.EVENT`, in order of time.
@@ -159,23 +165,23 @@ class Camera:
             compiled.snnlab_forget(recorded)
         return [made[first:last] for first, last in itertools.pairwise(ends.tolist())]
 
-    def way(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
+    def position(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the image is at these seconds: pixels to the right and down (..., 2)."""
         from scipy.interpolate import PchipInterpolator  # half a second, which only who films should wait for
 
-        knots = self.every * np.arange(len(self.right))
-        way = PchipInterpolator(knots, np.stack([self.right, self.down], axis=-1))
+        knots = self.path_interval * np.arange(len(self.x_path))
+        way = PchipInterpolator(knots, np.stack([self.x_path, self.y_path], axis=-1))
         return np.asarray(way(np.clip(time, 0.0, knots[-1])))
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.duration / self.step - 1e-9)
+        return math.ceil(self.duration / self.dt - 1e-9)
 
     def _paths(
         self, numbers: NDArray[np.int64], seed: int, stream: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
         """Where each recording's random numbers begin, and where its image is in each step (samples, steps + 1, 2)."""
-        time = self.step * np.arange(self.steps + 1)
+        time = self.dt * np.arange(self.steps + 1)
         moments = _APART * (np.arange(math.ceil(self.duration / _APART)) + 0.5)
         near = np.stack([np.interp(time, moments, one) for one in np.eye(len(moments))])
         states = np.empty(len(numbers), dtype=np.uint64)
@@ -183,9 +189,9 @@ class Camera:
         for k, number in enumerate(numbers.tolist()):
             drawn = np.random.Generator(np.random.Philox(key=[seed, stream << 32 | number]))
             states[k] = drawn.integers(1 << 64, dtype=np.uint64)
-            late[k] = drawn.normal(0.0, self.wobble, len(moments))
-            aside[k] = drawn.normal(0.0, self.play, 2)
-        return states, self.way(time - late @ near) + aside
+            late[k] = drawn.normal(0.0, self.timing_jitter, len(moments))
+            aside[k] = drawn.normal(0.0, self.position_jitter, 2)
+        return states, self.position(time - late @ near) + aside
 
     def _scenes(self, images: Images, margin: int) -> NDArray[np.float32]:
         """The screens behind the lens, at every pixel of the sensor and `margin` around it."""
@@ -193,9 +199,11 @@ class Camera:
         side = max(self.shape) + 2 * margin
         values = (images.values.reshape(-1, rows, columns) / np.float32(images.peak)) ** np.float32(self.gamma)
         across, down = (
-            self._lens(n, start, side, margin) for n, start in zip((columns, rows), self.corner, strict=True)
+            self._lens(n, start, side, margin) for n, start in zip((columns, rows), self.origin, strict=True)
         )
-        return np.ascontiguousarray(1 + np.float32(self.ink - 1) * (down @ values @ across.T), dtype=np.float32)
+        return np.ascontiguousarray(
+            1 + np.float32(self.peak_luminance - 1) * (down @ values @ across.T), dtype=np.float32
+        )
 
     def _lens(self, pixels: int, start: float, side: int, margin: int) -> NDArray[np.float32]:
         """How much of the light at each place (side, pixels) comes from each pixel of the screen along one axis."""
@@ -206,22 +214,22 @@ class Camera:
     @cached_property
     def _thresholds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """ON and OFF thresholds of every pixel."""
-        drawn = np.random.Generator(np.random.Philox(key=[self.sensor, _WORD])).normal(
-            1.0, self.mismatch, (2, *self.shape)
+        drawn = np.random.Generator(np.random.Philox(key=[self.sensor_seed, _WORD])).normal(
+            1.0, self.threshold_mismatch, (2, *self.shape)
         )
         on, off = (
             np.maximum(level * one, _LEAST).astype(np.float32)
-            for level, one in zip((self.on, self.off), drawn, strict=True)
+            for level, one in zip((self.on_threshold, self.off_threshold), drawn, strict=True)
         )
         return on, off
 
     def _constants(self, scene: int) -> _Sensor:
         rows, columns = self.shape
-        follow = -math.expm1(-self.step / self.lag) if self.lag else 1.0
-        background = self.background * self.step * rows * columns
+        follow = -math.expm1(-self.dt / self.time_constant) if self.time_constant else 1.0
+        background = self.noise_rate * self.dt * rows * columns
         return _Sensor(
-            rows, columns, scene, self.steps, self.step * 1e6, self.refractory / self.step, follow, self.jitter,
-            background, self.background_on,
+            rows, columns, scene, self.steps, self.dt * 1e6, self.refractory / self.dt, follow, self.threshold_jitter,
+            background, self.noise_on_fraction,
         )  # fmt: skip
 
 

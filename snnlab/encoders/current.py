@@ -49,7 +49,7 @@ class Current:
         check_grid("Current", self.steps, self.dt)
         check_quantities(self, "low", "high")
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images as they are, the cells simulated. Raises InputError for what is no image, and for no such cell."""

@@ -18,31 +18,31 @@ from snnlab.errors import InputError
 
 @dataclass(frozen=True)
 class Delta:
-    """Level-crossing or send-on-delta code (Miskowicz, Sensors 6:49, 2006) of sampled signals, as in audio/levels.py.
+    """Level-crossing or send-on-delta code (Miskowicz, Sensors 6:49, 2006) of images read row by row.
 
-    The first axis of a sample is time, every place on the others a channel: an image is read from its first row to its
-    last, each column a signal that begins at 0. A channel has an ON and an OFF neuron; the shape of the spikes is 2,
-    for all ON and then all OFF, and the channels.
+    The first axis of a sample is time, every position on the other axes a channel: an image is read from top to bottom,
+    each column a signal that starts at 0. Each channel has an ON and an OFF neuron; the shape of the spikes is
+    (2, channels...), ON first. See `snnlab.audio.levels.Levels`.
 
-    steps  time steps of a sample: rows that come later are cut off, and after the last there is silence
-    dt     seconds per step
-    level  by how much a signal moves from one spike to the next, 1e-9 to 1000; full intensity is 1
-    hold   steps for which each row is held. A neuron fires once in a step at most, so ``hold * level`` is the largest
-           change from one row to the next that is told before the next one comes
+    steps          time steps of a sample: later rows are cut off, and silence follows the last row
+    dt             seconds per step
+    level          change of the signal per spike, 1e-9 to 1000; full intensity is 1
+    steps_per_row  steps for which each row is held. A neuron fires at most once per step, so the largest change
+                   that is encoded before the next row starts is ``steps_per_row * level``
 
-    Raises InputError for values that make no code.
+    Raises InputError for values out of range.
     """
 
     steps: int = 400
     dt: float = 1e-3
     level: float = 0.1
-    hold: int = 14
+    steps_per_row: int = 14
 
     def __post_init__(self) -> None:
         check_grid("Delta", self.steps, self.dt, most=MOST_STEPS)
-        Levels(self.level, self.hold)  # which refuses what makes no code
+        Levels(self.level, self.steps_per_row)  # which refuses what makes no code
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images, their shape that of the neurons. Raises InputError for what is no image."""
@@ -56,9 +56,9 @@ class Delta:
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         channels = math.prod(self._shape(batch)[1:])
-        code = Levels(self.level, self.hold)
+        code = Levels(self.level, self.steps_per_row)
         signals = batch.values.reshape(len(batch), batch.values.shape[1] // channels, channels) / batch.peak
-        parts = [code.encode(signal, frame=self.hold * self.dt, steps=self.steps) for signal in signals]
+        parts = [code.encode(signal, frame=self.steps_per_row * self.dt, steps=self.steps) for signal in signals]
         if not parts:
             return SpikeTrains(np.empty(0, np.int32), np.empty((0, self.steps + 1), np.int64), 2 * channels, self.dt)
         return replace(stack(parts), dt=self.dt)

@@ -30,37 +30,38 @@ _MADE_BY = 1  # raised when the same sound gives other spikes
 
 @dataclass(frozen=True)
 class Ear:
-    """Spikes of an ear as HM2-BP used them for TI46 (Jin, Zhang, Li, NeurIPS 2018): Lyon's ear, coded by BSA.
+    """A cochlea model and a spike code; the defaults are those of HM2-BP for TI46 (Jin, Zhang, Li, NeurIPS 2018).
 
-    steps       time steps of a sample; shorter sounds are followed by silence, longer ones are cut off, which is said
-    dt          seconds that a step lasts for the network. A frame is heard in ``decimation / rate`` seconds and is
-                `hold` steps: with 1 ms to the step the sound is played 1.6 times as fast as it was spoken, and a cell
-                that forgets in 64 ms forgets in 64 steps, as the authors count time
-    model       "lyon" or "gammatone", see snnlab/sound/
-    rate        samples per second that the ear hears
-    resample    convert sounds of another rate; otherwise they are refused
-    decimation  samples per frame
-    channels    of a gammatone bank, 1 to 10000; Lyon's ear has as many as its rate asks for, 78 at 12.5 kHz and 64 at
-                8 kHz
-    code        "bsa" or "levels", a neuron for each channel or two
-    hold        time steps for which each frame is held
-    gain        of BSA: what a cochleagram is multiplied by, 1e-6 to 1e9; 2000 is for Lyon's ear, about 15 for
-                gammatones
-    threshold   of BSA: by how much a spike must make the error smaller
-    level       of levels: how far apart they are, 1e-9 to 1000; 2e-5 is for Lyon's ear, about 0.02 for gammatones
+    steps            time steps of a sample. Silence follows shorter sounds; longer sounds are cut off with a warning
+    dt               seconds per step for the network. A frame covers ``decimation / sample_rate`` seconds of sound and
+                     lasts `steps_per_frame` steps: with 1 ms per step, sound plays 1.6 times as fast as recorded, and
+                     a time constant of 64 ms spans 64 steps, as in the authors' code
+    model            "lyon" or "gammatone", see snnlab/audio/
+    sample_rate      samples per second that the cochlea model expects
+    resample         whether to convert sounds of another sample rate; otherwise they raise an error
+    decimation       samples per frame
+    channels         of a gammatone filter bank, 1 to 10000; Lyon's model has a number of channels that depends on the
+                     sample rate, 78 at 12.5 kHz and 64 at 8 kHz
+    code             "bsa" (one neuron per channel) or "levels" (two neurons per channel)
+    steps_per_frame  time steps for which each frame is held
+    gain             of BSA: factor on the cochleagram, 1e-6 to 1e9; 2000 suits Lyon's model, about 15 a gammatone
+                     filter bank
+    threshold        of BSA: by how much a spike must reduce the error
+    level            of "levels": change of the signal per spike, 1e-9 to 1000; 2e-5 suits Lyon's model, about 0.02 a
+                     gammatone filter bank
 
-    Raises InputError for values that make no ear and no code, also of the model and the code that are not asked for.
+    Raises InputError for values out of range, also those of the model and code that are not selected.
     """
 
     steps: int = 700
     dt: float = 1e-3
     model: _Model = "lyon"
-    rate: int = 12500
+    sample_rate: int = 12500
     resample: bool = False
     decimation: int = 200
     channels: int = 64
     code: _Code = "bsa"
-    hold: int = 10
+    steps_per_frame: int = 10
     gain: float = 2000.0
     threshold: float = 0.6
     level: float = 2e-5
@@ -92,19 +93,19 @@ class Ear:
 
     @cached_property
     def _lyon(self) -> Lyon:
-        return Lyon(self.rate, self.decimation)
+        return Lyon(self.sample_rate, self.decimation)
 
     @cached_property
     def _gammatone(self) -> Gammatone:
-        return Gammatone(self.rate, self.decimation, self.channels)
+        return Gammatone(self.sample_rate, self.decimation, self.channels)
 
     @cached_property
     def _bsa(self) -> Bsa:
-        return Bsa(self.gain, self.hold, self.threshold)
+        return Bsa(self.gain, self.steps_per_frame, self.threshold)
 
     @cached_property
     def _levels(self) -> Levels:
-        return Levels(self.level, self.hold)
+        return Levels(self.level, self.steps_per_frame)
 
     @property
     def grid(self) -> Grid:
@@ -112,9 +113,9 @@ class Ear:
         return Grid(self.steps, self.dt, (self.coder.neurons(len(self.cochlea.centres)),))
 
     @property
-    def longest(self) -> float:
+    def max_duration(self) -> float:
         """Seconds of sound that the steps have room for."""
-        return self.steps * self.cochlea.frame / self.hold
+        return self.steps * self.cochlea.frame / self.steps_per_frame
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -122,7 +123,7 @@ class Ear:
         parts = [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]
         return {"Ear": parts, "made_by": _MADE_BY}
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> CachedSpikes:
         """The sounds as spikes, from the cache or into it. Raises InputError for what is none, and for spoilt ones.
@@ -140,7 +141,7 @@ class Ear:
 
         ready = cached_spikes(samples, encode, self.grid, self.recipe, threads=threads, progress=progress)
         if cut:
-            many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.longest:g} s"
+            many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.max_duration:g} s"
             warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)
         return ready
 
@@ -160,10 +161,10 @@ class Ear:
 
     def _recorded(self, path: Path, cut: list[Path]) -> SpikeTrains:
         """The spikes of the sound in a file, noted in `cut` if it is too long."""
-        sound = read(path, rate=None if self.resample else self.rate)
-        if sound.duration > self.longest:
+        sound = read(path, sample_rate=None if self.resample else self.sample_rate)
+        if sound.duration > self.max_duration:
             cut.append(path)
         try:
-            return self.spikes(sound.at(self.rate).values)
+            return self.spikes(sound.resampled(self.sample_rate).values)
         except InputError as refusal:
             raise InputError(path, refusal.problem, refusal.hint) from refusal

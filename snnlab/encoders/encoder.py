@@ -32,7 +32,7 @@ class Encoder(Protocol):
     def dt(self) -> float:
         """Seconds per step."""
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Samples:
         """What `encode` takes, made once from what a loader gives: images as they are, recordings packed into spikes.
@@ -104,13 +104,13 @@ def packed(samples: Samples, steps: int, dt: float, *recipes: Mapping[str, Any])
     """
     if not isinstance(samples, CachedSpikes):
         found = f"{type(samples).__name__} of {samples.dataset}"
-        raise InputError("encode: samples", found, "needs what the encoder's `prepared` gives")
+        raise InputError("encode: samples", found, "needs what the encoder's `prepare` gives")
     if (samples.steps, samples.dt) != (steps, dt):
         found = f"{samples.steps} steps of {samples.dt:g} s"
         raise InputError("encode: samples", found, f"this encoder has {steps} of {dt:g} s")
     if samples.recipe_digest not in map(recipe_digest, recipes):
         found = f"spikes of shape {samples.shape} of another encoder, or with other options"
-        raise InputError("encode: samples", found, "needs what this encoder's `prepared` gives")
+        raise InputError("encode: samples", found, "needs what this encoder's `prepare` gives")
     return samples
 
 
@@ -132,9 +132,9 @@ def check_quantities(encoder: object, *names: str) -> None:
 
 
 @cache
-def rates(brightest: float, peak: int) -> NDArray[np.uint64]:
-    """What falls to each value if `brightest` falls to the peak, in 2^-32; worked out exactly, then rounded once."""
-    exact = [WORD * Fraction(brightest) * min(value, peak) / peak for value in range(256)]
+def rates(max_rate: float, peak: int) -> NDArray[np.uint64]:
+    """What falls to each value if `max_rate` falls to the peak, in 2^-32; worked out exactly, then rounded once."""
+    exact = [WORD * Fraction(max_rate) * min(value, peak) / peak for value in range(256)]
     return np.array([round(rate) for rate in exact], dtype=np.uint64)
 
 

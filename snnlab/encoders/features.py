@@ -52,7 +52,7 @@ class Features:
     low, high    currents of a black pixel and of one of full intensity, as text: "2.7 nA"
     weight       of the synapses, likewise: "5 nA"
     precision    of the features in the engine: "float64", which fire as in Brian2, or "float32", twice as fast
-    kept         the spikes of a dataset are made once and kept in the cache; without it, images are made into spikes
+    cached       the spikes of a dataset are made once and kept in the cache; without it, images are made into spikes
                  whenever they are shown, as those must be that are distorted anew in every epoch
 
     Raises InputError for values that make no code, and when samples are prepared, for what is not on the cards.
@@ -67,7 +67,7 @@ class Features:
     high: str = "28.506 nA"
     weight: str = "5 nA"
     precision: Precision = "float64"
-    kept: bool = True
+    cached: bool = True
 
     def __post_init__(self) -> None:
         check_grid("Features", self.steps, self.dt)
@@ -83,24 +83,24 @@ class Features:
         digests = [cards.cell(self.cell).digest, cards.synapse(self.synapse).digest]
         return {"Features": asdict(self), "cards": digests, "made_by": _MADE_BY}
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images | CachedSpikes:
         """The images as spikes, from the cache or into it, or as they are where none are kept.
 
         Raises InputError for what is no image of 3 x 3 pixels or more, and for what is not on the cards.
         """
-        if isinstance(samples, CachedSpikes) and self.kept:
+        if isinstance(samples, CachedSpikes) and self.cached:
             return self._packed(samples)
         batch = images(samples)
         shape = self._shape(batch)
         try:
-            self._pixels.prepared(batch)
+            self._pixels.prepare(batch)
         except InputError as refusal:
             raise InputError(refusal.field.replace("Current", "Features"), refusal.problem, refusal.hint) from refusal
         self.circuit(batch.pixels)
         ready = replace(batch, image=batch.pixels, shape=shape)
-        if not self.kept:
+        if not self.cached:
             return ready
         named, grid = replace(ready, dataset=f"{batch.dataset}-features"), Grid(self.steps, self.dt, shape)
         return cached_spikes(named, self._spikes, grid, self.recipe, threads=threads, progress=progress)
@@ -110,7 +110,7 @@ class Features:
     ) -> SpikeTrains:
         """The spikes of images that were prepared; nothing about them is random. Raises InputError for others."""
         check_draw(seed, epoch, stream, threads)
-        if self.kept:
+        if self.cached:
             return self._packed(samples).spikes()
         batch = images(samples)
         self._shape(batch)

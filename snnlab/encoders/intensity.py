@@ -39,7 +39,7 @@ class Intensity:
             right = f"needs another rate than that of a black pixel, {self.low:g}"
             raise InputError("Intensity.high", f"found {self.high:g}", right)
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images as they are. Raises InputError for what is none."""

@@ -21,37 +21,36 @@ Form = Literal["linear", "log"]
 
 @dataclass(frozen=True)
 class Latency:
-    """Time to first spike (in the retina: Gollisch and Meister, Science 319:1108, 2008): a pixel fires once, or never.
+    """Time-to-first-spike code (in the retina: Gollisch and Meister, Science 319:1108, 2008): one spike a pixel.
 
-    steps   time steps of a sample
-    dt      seconds per step
-    form    "linear": intensity x, 0 to 1, fires in the step nearest to ``(1 - x) * (steps - 1)``. "log": x charges a
-            leaky integrator through its time constant, which reaches `least` at ``tau * ln(x / (x - least))``, and
-            fires in the step in which that is; what is later than the last step never fires
-    least   intensities up to it never fire; black pixels are silent in any case, and with 0 they alone. "log" needs
-            1e-6 or more
-    tau     the time constant, 1e-9 to 1000 seconds; of no effect on "linear"
+    steps      time steps of a sample
+    dt         seconds per step
+    form       "linear": intensity x, 0 to 1, fires in the step nearest to ``(1 - x) * (steps - 1)``. "log": x charges a
+               leaky integrator, which reaches `threshold` at ``tau * ln(x / (x - threshold))`` and fires in that step;
+               later than the last step, it does not fire
+    threshold  intensities up to it do not fire; black pixels never fire. "log" requires 1e-6 or more
+    tau        time constant of "log", 1e-9 to 1000 seconds
 
-    Raises InputError for values that make no code.
+    Raises InputError for values out of range.
     """
 
     steps: int = 400
     dt: float = 1e-3
     form: Form = "linear"
-    least: float = 0.01
+    threshold: float = 0.01
     tau: float = 0.1
 
     def __post_init__(self) -> None:
         check_grid("Latency", self.steps, self.dt)
         if self.form not in get_args(Form):
             raise InputError("Latency.form", f"found {self.form!r}", one_of(str(self.form), get_args(Form)))
-        if not 0 <= self.least < 1 or (self.form == "log" and self.least < 1e-6):
+        if not 0 <= self.threshold < 1 or (self.form == "log" and self.threshold < 1e-6):
             right = "needs an intensity, 0 to below 1; from 1e-6 on where form is log"
-            raise InputError("Latency.least", f"found {self.least!r}", right)
+            raise InputError("Latency.threshold", f"found {self.threshold!r}", right)
         if not 1e-9 <= self.tau <= 1e3:
             raise InputError("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images as they are. Raises InputError for what is none."""
@@ -70,9 +69,9 @@ class Latency:
         if self.form == "linear":
             step = np.floor((1 - intensity) * (self.steps - 1) + 0.5)
         else:
-            with np.errstate(divide="ignore", invalid="ignore"):  # at and below `least`, which never fires
-                step = np.floor(self.tau / self.dt * np.log(intensity / (intensity - self.least)))
-        return np.where((intensity > self.least) & (step < self.steps), step, -1).astype(np.int64)
+            with np.errstate(divide="ignore", invalid="ignore"):  # at and below `threshold`, which never fires
+                step = np.floor(self.tau / self.dt * np.log(intensity / (intensity - self.threshold)))
+        return np.where((intensity > self.threshold) & (step < self.steps), step, -1).astype(np.int64)
 
 
 @cache

@@ -25,7 +25,7 @@ class Patterns:
     steps    time steps of a sample; the first is silent
     dt       seconds per step
     neurons  of each feature; they are the last axis of the shape
-    rate     spikes per second of each neuron
+    firing_rate spikes per second of each neuron
     bias     1 for another feature that is the same in every sample, 0 for none
 
     Patterns depend on the seed, the feature and the number alone: they are the same in all epochs, in training and in
@@ -37,19 +37,21 @@ class Patterns:
     steps: int = 5000
     dt: float = 1e-4
     neurons: int = 100
-    rate: float = 10.0
+    firing_rate: float = 10.0
     bias: int = 0
 
     def __post_init__(self) -> None:
         check_grid("Patterns", self.steps, self.dt)
         if type(self.neurons) is not int or not 1 <= self.neurons <= _WIDEST:
             raise InputError("Patterns.neurons", f"found {self.neurons!r}", f"needs a whole number, 1 to {_WIDEST}")
-        if not 0 <= self.rate * self.dt <= 1:
-            raise InputError("Patterns.rate", f"found {self.rate}", f"needs spikes per second, 0 to {1 / self.dt:g}")
+        if not 0 <= self.firing_rate * self.dt <= 1:
+            raise InputError(
+                "Patterns.firing_rate", f"found {self.firing_rate}", f"needs spikes per second, 0 to {1 / self.dt:g}"
+            )
         if type(self.bias) is not int or self.bias not in (0, 1):
             raise InputError("Patterns.bias", f"found {self.bias!r}", "needs 0 or 1")
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The numbers, their shape that of the neurons: a group for each feature. Raises InputError for no images."""
@@ -86,7 +88,7 @@ class Patterns:
 def _pattern(code: Patterns, seed: int, feature: int, value: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Steps and neurons of the spikes that stand for one number."""
     rng = np.random.default_rng([seed, _STREAM, feature, value])
-    fires = rng.random((code.steps, code.neurons)) < code.rate * code.dt
+    fires = rng.random((code.steps, code.neurons)) < code.firing_rate * code.dt
     fires[0] = False
     step, neuron = np.nonzero(fires)
     return step, neuron

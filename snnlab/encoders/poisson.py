@@ -22,11 +22,11 @@ class Poisson:
 
     steps      time steps of a sample; the first is silent, as in the authors' code
     dt         seconds per step
-    brightest  the probability, per step, of a pixel of full intensity
-    fresh      draw anew in every epoch, or the same spikes in all of them
+    max_rate  the probability, per step, of a pixel of full intensity
+    resample_each_epoch draw anew in every epoch, or the same spikes in all of them
 
     The draw: pixel `i` of sample `n` fires in step `t` > 0 where a random number below 2^32 is less than its
-    threshold, ``round(2^32 * brightest * value / peak)``; a probability is thus met to within 2^-33. The random
+    threshold, ``round(2^32 * max_rate * value / peak)``; a probability is thus met to within 2^-33. The random
     number's upper 16 bits are half-word ``t % 8`` of the Philox4x32-10 block (Salmon et al., SC 2011) with counter
     ``(t // 8, i, n, epoch)`` and key ``(seed, stream)``; its lower 16 bits are the same half-word of the block with
     ``t // 8 + 2^31``. Half-words count from the low half of the first word; no two draws share one.
@@ -36,15 +36,15 @@ class Poisson:
 
     steps: int = 400
     dt: float = 1e-3
-    brightest: float = 1 / 5.5
-    fresh: bool = True
+    max_rate: float = 1 / 5.5
+    resample_each_epoch: bool = True
 
     def __post_init__(self) -> None:
         check_grid("Poisson", self.steps, self.dt)
-        if not 0 <= self.brightest <= 1:
-            raise InputError("Poisson.brightest", f"found {self.brightest!r}", "needs a probability, 0 to 1")
+        if not 0 <= self.max_rate <= 1:
+            raise InputError("Poisson.max_rate", f"found {self.max_rate!r}", "needs a probability, 0 to 1")
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images as they are. Raises InputError for what is none."""
@@ -54,7 +54,7 @@ class Poisson:
         self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
     ) -> SpikeTrains:
         """The spikes of a batch of images, on `threads` threads. Raises InputError for anything else."""
-        epoch = epoch if self.fresh else 0
+        epoch = epoch if self.resample_each_epoch else 0
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         values, numbers = np.ascontiguousarray(batch.values), np.ascontiguousarray(batch.numbers)
@@ -62,7 +62,7 @@ class Poisson:
         offsets = np.empty((count, self.steps + 1), dtype=np.int64)
         compiled = _compiled()
         drawn = compiled.snnlab_draw(
-            values, numbers, count, features, rates(self.brightest, batch.peak), seed, stream, epoch, self.steps,
+            values, numbers, count, features, rates(self.max_rate, batch.peak), seed, stream, epoch, self.steps,
             offsets, threads,
         )  # fmt: skip
         if not drawn:

@@ -25,7 +25,7 @@ class Population:
     dt      seconds per step
     fields  neurons of each pixel, at least 3; they are the last axis of the shape
     beta    the larger, the narrower the fields, 0.001 to 1000; the authors tried 1 to 2 and used 1.5
-    least   fields that are excited less never fire; the authors' neurons did not fire in the last tenth of the time
+    threshold fields that are excited less never fire; the authors' neurons did not fire in the last tenth of the time
 
     With m fields over intensities from 0 to 1, field k = 0, 1, ... has its centre at ``(2 k - 1) / (2 (m - 2))``, so
     that the first and the last lie outside, and the deviation ``1 / (beta (m - 2))``. A field that is excited to a,
@@ -38,7 +38,7 @@ class Population:
     dt: float = 1e-3
     fields: int = 6
     beta: float = 1.5
-    least: float = 0.1
+    threshold: float = 0.1
 
     def __post_init__(self) -> None:
         check_grid("Population", self.steps, self.dt)
@@ -46,10 +46,10 @@ class Population:
             raise InputError("Population.fields", f"found {self.fields!r}", "needs a whole number, 3 to 1000")
         if not 1e-3 <= self.beta <= 1e3:
             raise InputError("Population.beta", f"found {self.beta!r}", "needs a number, 0.001 to 1000")
-        if not 0 <= self.least <= 1:
-            raise InputError("Population.least", f"found {self.least!r}", "needs an excitation, 0 to 1")
+        if not 0 <= self.threshold <= 1:
+            raise InputError("Population.threshold", f"found {self.threshold!r}", "needs an excitation, 0 to 1")
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images, their shape that of the neurons: one more axis, for the fields.
@@ -82,4 +82,4 @@ def _table(population: Population, peak: int) -> Table:
     """The train of each value and field, field by field within a value."""
     excited = population.excitation(np.arange(peak + 1) / peak)
     step = np.floor((1 - excited) * (population.steps - 1) + 0.5)
-    return Table.of_first_spikes(np.where(excited >= population.least, step, -1))
+    return Table.of_first_spikes(np.where(excited >= population.threshold, step, -1))

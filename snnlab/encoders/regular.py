@@ -24,9 +24,9 @@ class Regular:
 
     steps      time steps of a sample; the first is silent, as in Poisson
     dt         seconds per step
-    brightest  spikes per step of a pixel of full intensity, up to 1
+    max_rate  spikes per step of a pixel of full intensity, up to 1
     phase      "random": every pixel begins somewhere in its interval, uniformly; "same": all begin a whole one
-    fresh      draw the phases anew in every epoch, or keep them
+    resample_each_epoch draw the phases anew in every epoch, or keep them
 
     Intervals are 1 / rate steps, to within 2^-32 of a spike per step; on the grid they are the whole number of steps
     below that or above. The phase of pixel `i` of sample `n` is the upper half of word `i` that Philox4x64-10 (Salmon
@@ -37,18 +37,18 @@ class Regular:
 
     steps: int = 400
     dt: float = 1e-3
-    brightest: float = 1 / 5.5
+    max_rate: float = 1 / 5.5
     phase: Phase = "random"
-    fresh: bool = True
+    resample_each_epoch: bool = True
 
     def __post_init__(self) -> None:
         check_grid("Regular", self.steps, self.dt)
-        if not 0 <= self.brightest <= 1:
-            raise InputError("Regular.brightest", f"found {self.brightest!r}", "needs spikes per step, 0 to 1")
+        if not 0 <= self.max_rate <= 1:
+            raise InputError("Regular.max_rate", f"found {self.max_rate!r}", "needs spikes per step, 0 to 1")
         if self.phase not in get_args(Phase):
             raise InputError("Regular.phase", f"found {self.phase!r}", one_of(str(self.phase), get_args(Phase)))
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Images:
         """The images as they are. Raises InputError for what is none."""
@@ -61,10 +61,10 @@ class Regular:
         batch = images(samples)
         check_draw(seed, epoch, stream, threads)
         if self.phase == "random":
-            phases = _phases(batch, seed, epoch if self.fresh else 0, stream)
+            phases = _phases(batch, seed, epoch if self.resample_each_epoch else 0, stream)
         else:
             phases = np.zeros(batch.values.shape, dtype=np.uint32)
-        intervals = rates(self.brightest, batch.peak)
+        intervals = rates(self.max_rate, batch.peak)
         return regular(batch, intervals, phases, steps=self.steps, dt=self.dt, threads=threads)
 
 

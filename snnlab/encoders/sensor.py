@@ -83,7 +83,7 @@ class Sensor:
         """All that spikes depend on beside the recordings."""
         return {"Sensor": asdict(self), "made_by": _MADE_BY}
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> CachedSpikes:
         """The recordings as spikes, from the cache or into it.

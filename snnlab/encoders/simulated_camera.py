@@ -17,7 +17,7 @@ _MADE_BY = 1  # of the camera; raised when the same image gives other events
 
 
 @dataclass(frozen=True)
-class Filmed:
+class SimulatedCamera:
     """Images are filmed by a modelled `camera`; its events, and those of recordings, become spikes by one `sensor`.
 
     seed  what the camera draws; images of the part "test" are drawn apart from all others
@@ -33,7 +33,7 @@ class Filmed:
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < WORD:
-            raise InputError("Filmed.seed", f"found {self.seed!r}", f"needs a whole number, 0 to {WORD - 1}")
+            raise InputError("SimulatedCamera.seed", f"found {self.seed!r}", f"needs a whole number, 0 to {WORD - 1}")
 
     @property
     def dt(self) -> float:
@@ -42,19 +42,19 @@ class Filmed:
     @property
     def recipe(self) -> dict[str, Any]:
         """All that the spikes of films depend on beside the images."""
-        return {"Filmed": asdict(self), "made_by": [_MADE_BY, self.sensor.recipe["made_by"]]}
+        return {"SimulatedCamera": asdict(self), "made_by": [_MADE_BY, self.sensor.recipe["made_by"]]}
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> CachedSpikes:
         """Images filmed, or recordings as they are, as spikes from the cache or into it.
 
-        Raises InputError for what is neither, and where `Camera.events` or `Sensor.prepared` do.
+        Raises InputError for what is neither, and where `Camera.events` or `Sensor.prepare` do.
         """
         if isinstance(samples, CachedSpikes):
             return self._packed(samples)
         if not isinstance(samples, Images):
-            return self.sensor.prepared(samples, threads=threads, progress=progress)
+            return self.sensor.prepare(samples, threads=threads, progress=progress)
         shape = (*self.camera.shape, 2)
         grid = self.sensor.grid(shape)
         stream = TEST if samples.split == "test" else TRAIN

@@ -5,7 +5,7 @@ are there. Network, code and thresholds are those of hm2bp-nmnist. The camera pl
 session of recording to another the digits of N-MNIST lie elsewhere on the sensor.
 """
 
-from snnlab.encoders import Filmed, Sensor
+from snnlab.encoders import Sensor, SimulatedCamera
 from snnlab.encoders.camera_model import Camera
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     tested_on="nmnist",
     network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
-    encoder=Filmed(camera=Camera(play=0.4), sensor=Sensor(steps=540, dt=600e-6)),
+    encoder=SimulatedCamera(camera=Camera(position_jitter=0.4), sensor=Sensor(steps=540, dt=600e-6)),
     rule=HM2BP(learning_rate=1.2e-2, decay="cosine"),
     epochs=5,
     batch=64,

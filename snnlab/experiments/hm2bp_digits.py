@@ -16,7 +16,7 @@ EXPERIMENT = Experiment(
     reported=None,
     dataset="digits",
     network=FeedForward(cell="lif_exp_euler", hidden=("100",), v_th=(10.0, 8.0)),
-    encoder=Poisson(steps=200, dt=1e-3, brightest=1 / 5.5, fresh=True),
+    encoder=Poisson(steps=200, dt=1e-3, max_rate=1 / 5.5, resample_each_epoch=True),
     rule=HM2BP(learning_rate=1e-2, target=20, other=3, margin=3),
     epochs=20,
     batch=32,

@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     reported=0.9884,
     dataset="mnist",
     network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(20.0, 8.0)),
-    encoder=Poisson(steps=400, dt=1e-3, brightest=1 / 5.5, fresh=True),
+    encoder=Poisson(steps=400, dt=1e-3, max_rate=1 / 5.5, resample_each_epoch=True),
     rule=HM2BP(learning_rate=1.5e-2, decay="cosine"),
     epochs=20,
     batch=64,

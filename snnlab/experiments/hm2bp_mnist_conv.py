@@ -26,7 +26,7 @@ EXPERIMENT = Experiment(
         hidden=("15C5", "P2", "40C5", "P2", "300"),
         v_th=(5.0, 2.0, 12.0, 4.0, 10.0, 10.0),
     ),
-    encoder=Poisson(steps=400, dt=1e-3, brightest=1 / 5.5, fresh=True),
+    encoder=Poisson(steps=400, dt=1e-3, max_rate=1 / 5.5, resample_each_epoch=True),
     rule=HM2BP(learning_rate=7e-3, decay="cosine"),
     epochs=8,
     batch=32,

@@ -31,7 +31,7 @@ SINGLE = Experiment(
     reported=None,
     dataset="one",
     network=_NETWORK,
-    encoder=Patterns(steps=5000, dt=1e-4, neurons=100, rate=10.0),
+    encoder=Patterns(steps=5000, dt=1e-4, neurons=100, firing_rate=10.0),
     rule=_SINGLE,
     epochs=500,
     batch=1,

@@ -80,12 +80,12 @@ def _events(samples: Files) -> Any:
 
 def _sound(name: str | Path, samples: Files) -> Any:
     ear, coder = default_ear(name), Bsa()
-    sound = read(samples.paths()[0], rate=ear.rate)
+    sound = read(samples.paths()[0], sample_rate=ear.sample_rate)
     frames = ear.cochleagram(sound.values)
     spikes = coder.encode(frames, frame=ear.frame)
     figure, axes = plots.figure(3, size=(8, 7), heights=[1, 2, 2])
     with plots.style():
-        plots.wave(sound.values, axes[0, 0], rate=sound.rate)
+        plots.wave(sound.values, axes[0, 0], rate=sound.sample_rate)
         plots.cochleagram(frames, axes[1, 0], frame=ear.frame, centres=ear.centres)
         plots.raster(spikes, axes[2, 0]).invert_yaxis()  # as in the cochleagram, the highest frequency first
         axes[2, 0].set_ylabel("channel")

@@ -20,7 +20,7 @@ from snnlab.cards import Cell
 from snnlab.cards.grammar import split_quantity
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
-from snnlab.encoders import TEST, Ear, Encoder, Filmed, Sensor
+from snnlab.encoders import TEST, Ear, Encoder, Sensor, SimulatedCamera
 from snnlab.errors import InputError
 from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Population
@@ -243,7 +243,7 @@ def _beside(encoder: Encoder, weights: NDArray[np.floating], shape: tuple[int, .
     rows, channels = shape[0], shape[2] if len(shape) == 3 else 1
     if channels == 1 or (weights.ndim == 2 and rows < _ROWS):
         return ""
-    if channels == 2 and isinstance(encoder, Sensor | Filmed):
+    if channels == 2 and isinstance(encoder, Sensor | SimulatedCamera):
         return "\nin each tile, OFF events on the left and ON events on the right"
     return f"\nin each tile, {channels} channels side by side"
 

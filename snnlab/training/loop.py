@@ -49,7 +49,7 @@ class TrainingConfig:
     """All that determines what is learned.
 
     rule      works on as many threads as the trial, whatever its own
-    train     and test: what the encoder's `prepared` gives
+    train     and test: what the encoder's `prepare` gives
     batch     samples that are learned from at once
     threads   None for all cores; what is learned does not depend on it
     augment   what is done to training images, anew in every epoch
@@ -94,7 +94,7 @@ class TrainingConfig:
         if self.augment.idle:
             return samples
         if not isinstance(samples, Images):
-            right = "leave them as they are, or with features set encoder.kept=false"
+            right = "leave them as they are, or with features set encoder.cached=false"
             raise InputError("augment", f"samples of {samples.dataset} are no images", right)
         seen = self.augment.distort(samples.values, samples.pixels, samples.numbers, seed=self.seed, epoch=epoch)
         return replace(samples, values=seen)

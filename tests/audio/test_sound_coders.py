@@ -18,7 +18,7 @@ from snnlab.audio.levels import Levels
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 
-CODERS = [Bsa(), Levels(hold=10)]
+CODERS = [Bsa(), Levels(steps_per_frame=10)]
 
 
 def cochleagrams(highest: float) -> st.SearchStrategy[np.ndarray]:
@@ -77,7 +77,7 @@ def test_the_comparison_with_the_definition_notices_small_differences() -> None:
     frames = smooth(40, 20)
     expected = slow_bsa(frames)
     assert expected.sum() > 500
-    for other in (Bsa(gain=2010.0), Bsa(threshold=0.61), Bsa(spread=25.5), Bsa(taps=23)):
+    for other in (Bsa(gain=2010.0), Bsa(threshold=0.61), Bsa(kernel_width=25.5), Bsa(taps=23)):
         found = other.encode(frames, frame=0.016).dense()[0]
         assert not np.array_equal(found, expected), other
 
@@ -91,7 +91,7 @@ def test_the_kernel_is_that_of_hm2bp() -> None:
 
 
 def test_a_kernel_is_one_spike_as_soon_as_it_covers_enough() -> None:
-    coder = Bsa(hold=1, gain=1.0)
+    coder = Bsa(steps_per_frame=1, gain=1.0)
     frames = np.zeros((200, 1))
     for begin in (10, 100):
         frames[begin : begin + 24, 0] = coder.kernel
@@ -104,7 +104,7 @@ def test_a_kernel_is_one_spike_as_soon_as_it_covers_enough() -> None:
 
 def test_bsa_is_silent_where_a_spike_would_gain_no_more_than_the_threshold() -> None:
     # a constant c up to half the kernel's height gains what it fills of the kernel: 2 sum(min(c, k)) - 1 at most
-    coder = Bsa(hold=1, gain=1.0)
+    coder = Bsa(steps_per_frame=1, gain=1.0)
     c = 0.5 * coder.kernel.max()
     gained = 1 - np.abs(c - coder.kernel).sum() + 24 * c - 1
     assert gained < 0.6
@@ -138,12 +138,12 @@ def test_bsa_reconstructs_by_convolution_with_the_kernel(fired: np.ndarray) -> N
 # Level crossing -----------------------------------------------------------------------------------------------------
 
 
-def slow_levels(frames: np.ndarray, level: float, hold: int) -> np.ndarray:
-    fired = np.zeros((len(frames) * hold, 2 * frames.shape[1]), dtype=bool)
+def slow_levels(frames: np.ndarray, level: float, steps_per_frame: int) -> np.ndarray:
+    fired = np.zeros((len(frames) * steps_per_frame, 2 * frames.shape[1]), dtype=bool)
     for channel in range(frames.shape[1]):
         told = 0
-        for step in range(len(frames) * hold):
-            value = frames[step // hold, channel]
+        for step in range(len(frames) * steps_per_frame):
+            value = frames[step // steps_per_frame, channel]
             if value >= (told + 1) * level:
                 told += 1
                 fired[step, channel] = True
@@ -155,10 +155,12 @@ def slow_levels(frames: np.ndarray, level: float, hold: int) -> np.ndarray:
 
 @settings(max_examples=100)
 @given(cochleagrams(1.0), st.floats(0.01, 0.5), st.integers(1, 12))
-def test_level_crossing_finds_the_spikes_of_the_definition(frames: np.ndarray, level: float, hold: int) -> None:
-    spikes = Levels(level, hold).encode(frames, frame=0.016)
-    np.testing.assert_array_equal(spikes.dense()[0], slow_levels(frames, level, hold))
-    assert spikes.dt == pytest.approx(0.016 / hold)
+def test_level_crossing_finds_the_spikes_of_the_definition(
+    frames: np.ndarray, level: float, steps_per_frame: int
+) -> None:
+    spikes = Levels(level, steps_per_frame).encode(frames, frame=0.016)
+    np.testing.assert_array_equal(spikes.dense()[0], slow_levels(frames, level, steps_per_frame))
+    assert spikes.dt == pytest.approx(0.016 / steps_per_frame)
 
 
 def test_a_rise_and_a_fall_are_told_level_by_level() -> None:
@@ -246,14 +248,14 @@ def test_what_is_no_cochleagram_is_refused(
     [
         (Bsa, {"gain": 0.0}, "Bsa.gain: found 0.0"),
         (Bsa, {"gain": 1e300}, "Bsa.gain: found 1e+300; needs a number, 1e-06 to 1e+09"),
-        (Bsa, {"spread": 1e-300}, "Bsa.spread: found 1e-300; needs a number, 0.1 to 1e+06"),
-        (Bsa, {"spread": math.nan}, "Bsa.spread: found nan"),
+        (Bsa, {"kernel_width": 1e-300}, "Bsa.kernel_width: found 1e-300; needs a number, 0.1 to 1e+06"),
+        (Bsa, {"kernel_width": math.nan}, "Bsa.kernel_width: found nan"),
         (Bsa, {"threshold": 1.0}, "Bsa.threshold: found 1.0"),
         (Bsa, {"taps": 0}, "Bsa.taps: found 0"),
-        (Bsa, {"hold": 2.5}, "Bsa.hold: found 2.5"),
+        (Bsa, {"steps_per_frame": 2.5}, "Bsa.steps_per_frame: found 2.5"),
         (Levels, {"level": -1.0}, "Levels.level: found -1.0"),
         (Levels, {"level": 1e-300}, "Levels.level: found 1e-300; needs a number, 1e-9 to 1000"),
-        (Levels, {"hold": 0}, "Levels.hold: found 0"),
+        (Levels, {"steps_per_frame": 0}, "Levels.steps_per_frame: found 0"),
     ],
 )
 def test_what_is_no_code_is_refused(made: type, options: dict[str, Any], complaint: str) -> None:

@@ -235,8 +235,8 @@ def test_what_is_no_sound_is_refused(ear: Cochlea, sound: np.ndarray, complaint:
 @pytest.mark.parametrize(
     ("module", "options", "complaint"),
     [
-        ("lyon", {"rate": 100}, "Lyon.rate: found 100"),
-        ("lyon", {"rate": 8000.5}, "Lyon.rate: found 8000.5"),
+        ("lyon", {"sample_rate": 100}, "Lyon.sample_rate: found 100"),
+        ("lyon", {"sample_rate": 8000.5}, "Lyon.sample_rate: found 8000.5"),
         ("lyon", {"decimation": 0}, "Lyon.decimation: found 0"),
         ("lyon", {"q": 0.4}, "Lyon.q: found 0.4"),
         ("lyon", {"step": float("nan")}, "Lyon.step: found nan"),

@@ -73,7 +73,7 @@ def test_sixteen_bits_are_read_as_the_standard_library_reads_them(file: Path) ->
         out.setparams((1, 2, RATE, 0, "NONE", ""))
         out.writeframes(TONE.tobytes())
     sound = read(file)
-    assert sound.rate == RATE
+    assert sound.sample_rate == RATE
     assert sound.duration == 0.24
     np.testing.assert_array_equal(sound.values, TONE / 32768)
 
@@ -87,7 +87,7 @@ def test_sphere_is_read_in_either_byte_order_whatever_the_suffix(
     total = int(TONE.sum(dtype=int)) % 65536
     told = {"sample_byte_format": f"-s2 {name}", "sample_checksum": f"-i {total}"}
     file.write_bytes(sphere(TONE.astype(order).tobytes(), **told))
-    np.testing.assert_array_equal(read(file, rate=RATE).values, TONE / 32768)
+    np.testing.assert_array_equal(read(file, sample_rate=RATE).values, TONE / 32768)
 
 
 def test_a_sphere_header_is_a_field_on_each_line(file: Path) -> None:
@@ -140,14 +140,16 @@ def test_other_widths_give_the_same_sound_to_their_precision(subtype: str, form:
 def test_a_recording_is_read_as_its_bytes_say(fsdd_folder: Path) -> None:
     for path in sorted((fsdd_folder / "fsdd" / "recordings").glob("*_3.wav")):
         expected = np.frombuffer(path.read_bytes()[44:], "<i2") / 32768
-        np.testing.assert_array_equal(read(path, rate=8000).values, expected)
+        np.testing.assert_array_equal(read(path, sample_rate=8000).values, expected)
 
 
 # Rates --------------------------------------------------------------------------------------------------------------
 
 
 def test_another_rate_than_is_needed_is_refused(file: Path) -> None:
-    assert "12500 samples per second; needs 8000: convert it, or let the ear do so" in refusal(file, WAV, rate=8000)
+    assert "12500 samples per second; needs 8000: convert it, or let the ear do so" in refusal(
+        file, WAV, sample_rate=8000
+    )
 
 
 @pytest.mark.parametrize(("have", "need"), [(8000, 12500), (20000, 12500), (12500, 8000), (44100, 12500)])
@@ -155,7 +157,7 @@ def test_a_resampled_tone_is_the_tone_sampled_at_the_other_rate(have: int, need:
     def tone(rate: int) -> np.ndarray:
         return np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
 
-    made = Sound(tone(have), have).at(need)
+    made = Sound(tone(have), have).resampled(need)
     assert len(made.values) == need
     middle = slice(need // 10, -need // 10)
     np.testing.assert_allclose(made.values[middle], tone(need)[middle], atol=2e-3)
@@ -163,20 +165,20 @@ def test_a_resampled_tone_is_the_tone_sampled_at_the_other_rate(have: int, need:
 
 
 def test_what_the_lower_rate_cannot_hold_is_filtered_away() -> None:
-    high = Sound(np.sin(2 * np.pi * 5500 * np.arange(16000) / 16000), 16000).at(8000)
+    high = Sound(np.sin(2 * np.pi * 5500 * np.arange(16000) / 16000), 16000).resampled(8000)
     assert np.abs(high.values[400:-400]).max() < 0.01
 
 
 def test_a_rate_in_no_small_ratio_is_refused() -> None:
     with pytest.raises(InputError, match="12500 Hz to 12497 Hz; needs a ratio"):
-        Sound(np.zeros(10), 12500).at(12497)
+        Sound(np.zeros(10), 12500).resampled(12497)
 
 
 @pytest.mark.parametrize("rate", [500, 500_000])
 def test_a_rate_that_no_sound_has_is_refused_as_that(rate: int) -> None:
     """Though its ratio is small."""
     with pytest.raises(InputError, match=f"{rate} samples per second; needs 1000 to 384000$"):
-        Sound(np.zeros(10), 12500).at(rate)
+        Sound(np.zeros(10), 12500).resampled(rate)
 
 
 # What is refused ----------------------------------------------------------------------------------------------------
@@ -229,8 +231,8 @@ def test_shorten_inside_sphere_is_refused_with_the_way_out(file: Path) -> None:
 
 
 def test_a_long_sound_is_refused_unless_it_is_allowed(file: Path) -> None:
-    assert "0.2 s of sound; needs at most 0.1 s" in refusal(file, WAV, longest=0.1)
-    assert len(read(file, longest=0.24).values) == 3000
+    assert "0.2 s of sound; needs at most 0.1 s" in refusal(file, WAV, max_duration=0.1)
+    assert len(read(file, max_duration=0.24).values) == 3000
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -271,7 +273,7 @@ def heard_or_refused(content: bytes) -> Sound | None:
             return None
     assert sound.values.dtype == np.float64
     assert sound.values.ndim == 1
-    assert 0 < len(sound.values) <= 60 * sound.rate
+    assert 0 < len(sound.values) <= 60 * sound.sample_rate
     assert np.abs(sound.values).max() <= 10
     return sound
 

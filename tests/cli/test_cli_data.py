@@ -20,7 +20,7 @@ from toy_dataset import IMAGES, Toy
 
 from snnlab import cli
 from snnlab.cli import progress_bars
-from snnlab.encoders import Filmed, Sensor
+from snnlab.encoders import Sensor, SimulatedCamera
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.report import dataset_figures
@@ -252,7 +252,7 @@ def test_a_test_part_that_is_missing_is_told_before_any_image_is_filmed(
     chosen = replace(EXPERIMENTS["hm2bp-camera"], dataset="digits")
     monkeypatch.setitem(EXPERIMENTS, "mine", chosen)
     monkeypatch.setattr("snnlab.datasets.files.data_folder", lambda: tmp_path)
-    monkeypatch.setattr(Filmed, "prepared", None)
+    monkeypatch.setattr(SimulatedCamera, "prepare", None)
     assert snnlab("data", "pack", "mine", "--data", tmp_path, monkeypatch=monkeypatch) == 2
     said = capsys.readouterr()
     assert said.out == "mine: learns from digits; its test part needs nmnist\n"
@@ -265,8 +265,8 @@ def test_images_to_be_filmed_are_counted_first(
     def spoilt(*_: object, **__: object) -> None:
         raise InputError("camera", "out of film")
 
-    monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS["hm2bp-digits"], encoder=Filmed()))
-    monkeypatch.setattr(Filmed, "prepared", spoilt)
+    monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS["hm2bp-digits"], encoder=SimulatedCamera()))
+    monkeypatch.setattr(SimulatedCamera, "prepare", spoilt)
     assert snnlab("data", "pack", "mine", monkeypatch=monkeypatch) == 2
     assert capsys.readouterr().out == "digits train: 1,437 images, to be filmed by a modelled camera\n"
 

@@ -135,7 +135,7 @@ def test_any_case_and_either_suffix_will_do(tmp_path: Path, upper: bool, suffix:
     made.write("ti_alpha", ["0A", "0Z"], ["f1", "m2"])
     samples = load("ti46-letters", "train", tmp_path)
     assert samples.labels.tolist() == [0] * 4 + [25] * 4
-    values = sound.read(samples.paths()[0], rate=12500).values
+    values = sound.read(samples.paths()[0], sample_rate=12500).values
     assert np.allclose(values * 32768, tone(0))
 
 

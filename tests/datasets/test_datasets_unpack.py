@@ -63,7 +63,7 @@ def test_the_members_that_are_wanted_come_out_and_no_others(
     pack: Callable[[dict[str, bytes]], bytes], tmp_path: Path
 ) -> None:
     told: list[tuple[int, int]] = []
-    paths = unpack(put(tmp_path, pack(GOOD)), tmp_path / "to", KEEP, tell=lambda *now: told.append(now))
+    paths = unpack(put(tmp_path, pack(GOOD)), tmp_path / "to", KEEP, progress=lambda *now: told.append(now))
     assert there(tmp_path / "to") == KEPT
     assert set(paths) == {tmp_path / "to" / name for name in KEPT}
     assert told == [(1, 2), (2, 2)]

@@ -20,16 +20,26 @@ from snnlab import datasets
 from snnlab.data.samples import Images
 from snnlab.encoders import Sensor
 from snnlab.encoders.camera_model import PUBLISHED, Camera
-from snnlab.encoders.simulated_camera import Filmed
+from snnlab.encoders.simulated_camera import SimulatedCamera
 from snnlab.errors import InputError
 
 FALSE_ALARM = 1e-6
-CLEAN = Camera(mismatch=0.0, jitter=0.0, refractory=0.0, lag=0.0, background=0.0, wobble=0.0, play=0.0, gamma=1.0)
+CLEAN = Camera(
+    threshold_mismatch=0.0,
+    threshold_jitter=0.0,
+    refractory=0.0,
+    time_constant=0.0,
+    noise_rate=0.0,
+    timing_jitter=0.0,
+    position_jitter=0.0,
+    gamma=1.0,
+)
 """The camera without what is random, and with pixels that neither rest nor lag behind."""
 
 BAR = replace(
-    CLEAN, shape=(6, 12), right=(0.0, -18.0), down=(0.0, 0.0), every=0.2, duration=0.2, corner=(16.0, -10.0), blur=0.3,
-    scale=1.0, ink=0.2, on=0.25, off=0.25,
+    CLEAN, shape=(6, 12), x_path=(0.0, -18.0), y_path=(0.0, 0.0), path_interval=0.2, duration=0.2,
+    origin=(16.0, -10.0), blur=0.3,
+    scale=1.0, peak_luminance=0.2, on_threshold=0.25, off_threshold=0.25,
 )  # fmt: skip
 """A bar that comes in from the right at 90 pixels a second, and covers the columns from 2 on by the end."""
 
@@ -67,19 +77,21 @@ def digits(count: int = 4) -> Images:
 # What an edge makes ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ink", [0.2, 0.6, 5.0])
+@pytest.mark.parametrize("peak_luminance", [0.2, 0.6, 5.0])
 @pytest.mark.parametrize("threshold", [0.15, 0.4])
-def test_an_edge_makes_as_many_events_as_thresholds_fit_into_its_contrast(ink: float, threshold: float) -> None:
-    camera = replace(BAR, ink=ink, on=threshold, off=threshold)
+def test_an_edge_makes_as_many_events_as_thresholds_fit_into_its_contrast(
+    peak_luminance: float, threshold: float
+) -> None:
+    camera = replace(BAR, peak_luminance=peak_luminance, on_threshold=threshold, off_threshold=threshold)
     found = counts(camera.events(full())[0], camera.shape)[:, :, 3:]
-    expected = math.floor(abs(math.log(ink)) / threshold)
-    came, other = (0, 1) if ink < 1 else (1, 0)
+    expected = math.floor(abs(math.log(peak_luminance)) / threshold)
+    came, other = (0, 1) if peak_luminance < 1 else (1, 0)
     assert (found[came] == expected).all()
     assert not found[other].any()
 
 
 def test_the_sign_of_events_turns_with_the_direction_of_the_edge() -> None:
-    back = replace(BAR, right=(-18.0, 0.0))
+    back = replace(BAR, x_path=(-18.0, 0.0))
     came, went = counts(BAR.events(full())[0], BAR.shape), counts(back.events(full())[0], BAR.shape)
     assert came[0].sum() and not came[1].sum()
     assert went[1, :, 3:].sum() == came[0, :, 3:].sum() and not went[0].sum()
@@ -87,9 +99,9 @@ def test_the_sign_of_events_turns_with_the_direction_of_the_edge() -> None:
 
 def test_an_edge_reaches_each_column_when_its_speed_says() -> None:
     """By hand: dark where Phi((x - edge) / blur) of the light is gone, so the first event is at a known distance."""
-    camera = replace(BAR, blur=1.0, corner=(18.0, -10.0))
+    camera = replace(BAR, blur=1.0, origin=(18.0, -10.0))
     events = camera.events(full())[0]
-    dark = (1 - math.exp(-camera.off)) / (1 - camera.ink)
+    dark = (1 - math.exp(-camera.off_threshold)) / (1 - camera.peak_luminance)
     for column in range(2, 12):
         first = events["t"][events["x"] == column].min() * 1e-6
         edge = column + 0.5 - ndtri(dark)  # where the edge is when the pixel fires
@@ -97,34 +109,35 @@ def test_an_edge_reaches_each_column_when_its_speed_says() -> None:
 
 
 def test_a_slow_photoreceptor_is_late_by_its_time_constant() -> None:
-    slow = replace(BAR, blur=3.0, right=(0.0, -9.0), corner=(12.0, -10.0), on=0.05, off=0.05)
-    prompt, late = (replace(slow, lag=lag).events(full())[0] for lag in (0.0, 4e-3))
+    slow = replace(BAR, blur=3.0, x_path=(0.0, -9.0), origin=(12.0, -10.0), on_threshold=0.05, off_threshold=0.05)
+    prompt, late = (replace(slow, time_constant=lag).events(full())[0] for lag in (0.0, 4e-3))
     for column in (6, 8, 10):
         delay = late["t"][late["x"] == column].min() - prompt["t"][prompt["x"] == column].min()
         assert delay == pytest.approx(4000, rel=0.5)
 
 
 def test_nothing_happens_without_motion_and_noise() -> None:
-    still = replace(Camera(), background=0.0, right=(1.3, 1.3), down=(0.4, 0.4))
+    still = replace(Camera(), noise_rate=0.0, x_path=(1.3, 1.3), y_path=(0.4, 0.4))
     assert not any(map(len, still.events(digits())))
-    assert all(map(len, replace(Camera(), background=0.0).events(digits())))
+    assert all(map(len, replace(Camera(), noise_rate=0.0).events(digits())))
 
 
 def test_an_image_without_contrast_makes_nothing_however_it_moves() -> None:
-    assert not any(map(len, replace(CLEAN, ink=1.0).events(digits())))
+    assert not any(map(len, replace(CLEAN, peak_luminance=1.0).events(digits())))
     assert not len(CLEAN.events(full(value=0))[0])
 
 
 def test_events_are_those_of_the_equations_worked_out_pixel_by_pixel() -> None:
     """Against a slow definition: steps of 20 us, and one pixel after another."""
     camera = replace(
-        CLEAN, shape=(10, 10), right=(0.0, 2.5, 0.5), down=(0.0, -1.0, 2.0), every=0.05, duration=0.1,
-        corner=(1.0, 2.0), scale=1.5, blur=1.4, ink=0.02, on=0.06, off=0.09, lag=3e-3, refractory=2e-3, step=1e-4,
+        CLEAN, shape=(10, 10), x_path=(0.0, 2.5, 0.5), y_path=(0.0, -1.0, 2.0), path_interval=0.05, duration=0.1,
+        origin=(1.0, 2.0), scale=1.5, blur=1.4, peak_luminance=0.02,
+        on_threshold=0.06, off_threshold=0.09, time_constant=3e-3, refractory=2e-3, dt=1e-4,
     )  # fmt: skip
     values = np.random.default_rng(3).integers(0, 256, (6, 6))
     found = camera.events(images(values[None]))[0]
     time = 2e-5 * np.arange(5001)
-    way = camera.way(time)
+    way = camera.position(time)
 
     places = np.arange(-10, 20)
 
@@ -132,7 +145,7 @@ def test_events_are_those_of_the_equations_worked_out_pixel_by_pixel() -> None:
         edges = start + 1.5 * np.arange(7)
         return np.diff(ndtr((edges - places[:, None] - 0.5) / camera.blur), axis=1)
 
-    screen = 1 + (camera.ink - 1) * light(2.0) @ (values / 255) @ light(1.0).T
+    screen = 1 + (camera.peak_luminance - 1) * light(2.0) @ (values / 255) @ light(1.0).T
     between = RegularGridInterpolator((places, places), screen, method="linear")
 
     def seen(x: int, y: int) -> NDArray[np.float64]:
@@ -145,10 +158,12 @@ def test_events_are_those_of_the_equations_worked_out_pixel_by_pixel() -> None:
         voltage = reference = log[0]
         resting = False
         for now, level in zip(time[1:], log[1:], strict=True):
-            voltage += (level - voltage) * 2e-5 / camera.lag
+            voltage += (level - voltage) * 2e-5 / camera.time_constant
             if resting and now >= awake:
                 resting, reference = False, voltage
-            if not resting and (voltage >= reference + camera.on or voltage <= reference - camera.off):
+            if not resting and (
+                voltage >= reference + camera.on_threshold or voltage <= reference - camera.off_threshold
+            ):
                 expected[int(voltage > reference), y, x] += 1
                 moments.append(now)
                 resting, awake = True, now + camera.refractory
@@ -163,7 +178,9 @@ def test_events_are_those_of_the_equations_worked_out_pixel_by_pixel() -> None:
 
 
 def test_the_published_way_passes_the_corners_of_its_triangle() -> None:
-    way = Camera(right=PUBLISHED[0], down=PUBLISHED[1], every=0.1).way(np.array([0.0, 0.1, 0.2, 0.3, 0.5]))
+    way = Camera(x_path=PUBLISHED[0], y_path=PUBLISHED[1], path_interval=0.1).position(
+        np.array([0.0, 0.1, 0.2, 0.3, 0.5])
+    )
     np.testing.assert_allclose(way, [[0, 0], [3.5, 7], [7, 0], [0, 0], [0, 0]], atol=1e-12)
 
 
@@ -172,8 +189,8 @@ def test_recordings_lie_elsewhere_by_their_play() -> None:
     blob = digits(1).take([0] * 100)
     blob = replace(blob, numbers=np.arange(100, dtype=np.int64))
 
-    def middles(play: float) -> NDArray[np.float64]:
-        made = replace(CLEAN, play=play).events(blob, seed=2)
+    def middles(position_jitter: float) -> NDArray[np.float64]:
+        made = replace(CLEAN, position_jitter=position_jitter).events(blob, seed=2)
         return np.array([[events["x"].mean(), events["y"].mean()] for events in made])
 
     assert middles(0.6).std(axis=0) == pytest.approx([0.6, 0.6], rel=0.3)
@@ -182,8 +199,8 @@ def test_recordings_lie_elsewhere_by_their_play() -> None:
 
 def test_the_way_never_overshoots_between_two_places() -> None:
     camera = Camera()
-    way = camera.way(np.arange(0, 1e-6 + camera.every * (len(camera.right) - 1), 1e-4))
-    for axis, places in enumerate((camera.right, camera.down)):
+    way = camera.position(np.arange(0, 1e-6 + camera.path_interval * (len(camera.x_path) - 1), 1e-4))
+    for axis, places in enumerate((camera.x_path, camera.y_path)):
         assert min(places) - 1e-9 <= way[:, axis].min() and way[:, axis].max() <= max(places) + 1e-9
 
 
@@ -201,14 +218,14 @@ def intervals(recordings: list[NDArray[np.void]]) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("refractory", [2e-3, 5.3e-3])
 def test_no_pixel_fires_in_its_refractory_period(refractory: float) -> None:
-    camera = replace(Camera(), refractory=refractory, background=20.0)
+    camera = replace(Camera(), refractory=refractory, noise_rate=20.0)
     assert intervals(camera.events(digits(12))).min() >= 1e6 * refractory - 1  # times are cut to whole microseconds
     assert intervals(replace(camera, refractory=0.0).events(digits(12))).min() < 1e6 * refractory - 1
 
 
 def test_background_events_are_poisson_and_mostly_on() -> None:
     """The sum over recordings lies where a Poisson number does, but for one run in a million; so does the ON share."""
-    camera = replace(Camera(), background=3.0, background_on=0.9, refractory=0.0, duration=0.3)
+    camera = replace(Camera(), noise_rate=3.0, noise_on_fraction=0.9, refractory=0.0, duration=0.3)
     made = camera.events(full(count=200, value=0), seed=5)
     total, mean = sum(map(len, made)), 3.0 * 0.3 * 34 * 34 * 200
     least, most = poisson.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], mean)
@@ -227,14 +244,14 @@ def test_background_events_are_poisson_and_mostly_on() -> None:
 
 
 def test_pixels_differ_by_their_mismatch_and_a_sensor_keeps_it() -> None:
-    one = replace(BAR, mismatch=0.2, off=0.1)
+    one = replace(BAR, threshold_mismatch=0.2, off_threshold=0.1)
     first, again = (counts(events, one.shape)[0, :, 3:] for events in one.events(full(count=2)))
-    other = counts(replace(one, sensor=1).events(full())[0], one.shape)[0, :, 3:]
+    other = counts(replace(one, sensor_seed=1).events(full())[0], one.shape)[0, :, 3:]
     assert (first == again).all()
     assert (first != other).any()
     # as many events as the pixel's threshold fits into the contrast: the thresholds spread by 20 %
     assert np.std(math.log(5) / (first + 0.5)) / 0.1 == pytest.approx(0.2, rel=0.4)
-    assert not np.std(counts(replace(one, mismatch=0.0).events(full())[0], one.shape)[0, :, 3:])
+    assert not np.std(counts(replace(one, threshold_mismatch=0.0).events(full())[0], one.shape)[0, :, 3:])
 
 
 # What is drawn --------------------------------------------------------------------------------------------------
@@ -269,8 +286,9 @@ def test_events_are_on_the_sensor_and_in_order(
     rows: int, columns: int, right: float, down: float, threshold: float, refractory: float, noise: float, seed: int
 ) -> None:
     camera = replace(
-        Camera(), shape=(rows, columns), right=(0.0, right), down=(down, 0.0), every=0.05, duration=0.06, on=threshold,
-        off=threshold, refractory=refractory, background=noise,
+        Camera(), shape=(rows, columns), x_path=(0.0, right), y_path=(down, 0.0), path_interval=0.05, duration=0.06,
+        on_threshold=threshold,
+        off_threshold=threshold, refractory=refractory, noise_rate=noise,
     )  # fmt: skip
     for events in camera.events(digits(2), seed=seed):
         assert (np.diff(events["t"]) >= 0).all()
@@ -283,8 +301,8 @@ def test_events_are_on_the_sensor_and_in_order(
 
 def test_what_is_filmed_passes_through_the_same_sensor_encoder_as_recordings(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
-    batch, filmed = digits(5), Filmed(seed=2)
-    packed = filmed.prepared(batch, threads=2)
+    batch, filmed = digits(5), SimulatedCamera(seed=2)
+    packed = filmed.prepare(batch, threads=2)
     expected = Sensor().spikes(filmed.camera.events(batch, seed=2), (34, 34, 2))
     assert packed.spikes() == expected
     assert packed.shape == (34, 34, 2) and packed.dataset != batch.dataset
@@ -295,7 +313,7 @@ def test_test_images_are_drawn_apart_and_another_seed_has_its_own_cache(tmp_path
     monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path))
     batch = digits(2)
     spikes = [
-        Filmed(seed=seed).prepared(replace(batch, split=split)).spikes()
+        SimulatedCamera(seed=seed).prepare(replace(batch, split=split)).spikes()
         for seed, split in ((0, "train"), (0, "test"), (1, "train"))
     ]
     assert spikes[0] != spikes[1] and spikes[0] != spikes[2]
@@ -307,9 +325,10 @@ def test_test_images_are_drawn_apart_and_another_seed_has_its_own_cache(tmp_path
 @pytest.mark.parametrize(
     "field, value",
     [
-        ("on", 0.0), ("off", 1e-9), ("ink", 0.0), ("blur", math.nan), ("refractory", -1e-3), ("background_on", 1.1),
-        ("step", 0.0), ("duration", 1e9), ("right", (0.0,)), ("right", (0.0, math.inf)), ("corner", (1.0,)),
-        ("shape", (34,)), ("shape", (34, 0)), ("sensor", -1), ("jitter", "much"), ("wobble", 1.0),
+        ("on_threshold", 0.0), ("off_threshold", 1e-9), ("peak_luminance", 0.0), ("blur", math.nan),
+        ("refractory", -1e-3), ("noise_on_fraction", 1.1), ("dt", 0.0), ("duration", 1e9), ("x_path", (0.0,)),
+        ("x_path", (0.0, math.inf)), ("origin", (1.0,)), ("shape", (34,)), ("shape", (34, 0)), ("sensor_seed", -1),
+        ("threshold_jitter", "much"), ("timing_jitter", 1.0),
     ],
 )  # fmt: skip
 def test_a_camera_that_cannot_be_is_refused_by_the_name_of_its_option(field: str, value: object) -> None:
@@ -328,11 +347,11 @@ def test_images_and_numbers_that_cannot_be_filmed_are_refused() -> None:
     with pytest.raises(InputError, match="threads"):
         camera.events(batch, threads=0)
     with pytest.raises(
-        InputError, match="^Camera.right: 2 places .* and 32 down; needs as many places as down, at least 2$"
+        InputError, match="^Camera.x_path: 2 places .* and 32 down; needs as many places as down, at least 2$"
     ):
-        Camera(right=(0.0, 1.0))
-    with pytest.raises(InputError, match="Filmed.seed"):
-        Filmed(seed=1 << 32)
+        Camera(x_path=(0.0, 1.0))
+    with pytest.raises(InputError, match="SimulatedCamera.seed"):
+        SimulatedCamera(seed=1 << 32)
 
 
 # Beside the recordings ------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ LIF = Current(cell="lif", low="100 pA", high="5 nA", steps=150)
 
 def trains(code: Current, values: list[int], peak: int = 255) -> list[list[int]]:
     """In which steps each of these pixels fires."""
-    dense = code.encode(code.prepared(grey([values], peak)), seed=0).dense()[0]
+    dense = code.encode(code.prepare(grey([values], peak)), seed=0).dense()[0]
     return [np.flatnonzero(dense[:, pixel]).tolist() for pixel in range(len(values))]
 
 
@@ -118,7 +118,7 @@ def test_several_spikes_of_a_cell_in_one_step_are_one() -> None:
 )
 def test_what_is_not_on_the_card_is_refused_before_anything_is_encoded(options: dict[str, str], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Current(**options).prepared(grey([[0, 1]]))
+        Current(**options).prepare(grey([[0, 1]]))
 
 
 def test_a_cell_that_never_fires_is_refused(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_cell_that_never_fires_is_refused(tmp_path: Path) -> None:
     silent = tmp_path / "silent.toml"
     silent.write_text("\n".join(kept).replace(" (unless refractory)", ""), encoding="utf-8")
     with pytest.raises(InputError, match="threshold"):
-        Current(cell=str(silent)).prepared(grey([[0, 1]]))
+        Current(cell=str(silent)).prepare(grey([[0, 1]]))
 
 
 def test_a_card_that_is_spoilt_is_named_with_its_field(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_card_that_is_spoilt_is_named_with_its_field(tmp_path: Path) -> None:
     text = (Path(cards.__file__).parents[2] / "models" / "lif_exp.toml").read_text(encoding="utf-8")
     spoilt.write_text(text.replace('kind = "cell"', 'kind = "sell"'), encoding="utf-8")
     with pytest.raises(InputError, match=r"^Current\.cell: .*/mine\.toml: kind: found 'sell'"):
-        Current(cell=str(spoilt)).prepared(grey([[0, 1]]))
+        Current(cell=str(spoilt)).prepare(grey([[0, 1]]))
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"dt": -1.0}])

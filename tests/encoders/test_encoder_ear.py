@@ -24,7 +24,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Ear, Poisson
 from snnlab.errors import InputError
 
-EAR = Ear(steps=300, rate=8000, decimation=128)
+EAR = Ear(steps=300, sample_rate=8000, decimation=128)
 
 
 def chirp(seed: int, samples: int) -> NDArray[np.int16]:
@@ -87,7 +87,7 @@ def test_a_sound_becomes_the_spikes_that_ear_and_code_make(sounds: Sounds) -> No
     sound = chirp(3, 2000)
     with wave.open(str(sounds.put(0, 5, sound))) as file:
         read = np.frombuffer(file.readframes(2000), dtype="<i2")
-    raster = EAR.encode(EAR.prepared(sounds.load()), seed=0).dense()[0]
+    raster = EAR.encode(EAR.prepare(sounds.load()), seed=0).dense()[0]
     assert raster.any()
     assert np.array_equal(raster, by_hand(read, 300))
     assert not np.array_equal(raster, by_hand(read, 300, gain=2050))
@@ -99,12 +99,21 @@ def test_time_is_that_of_the_network(sounds: Sounds) -> None:
     played, real = EAR.spikes(sound), replace(EAR, dt=1.6e-3).spikes(sound)
     assert (played.dt, real.dt) == (1e-3, 1.6e-3)
     assert played == real
-    assert real.duration == pytest.approx(EAR.longest) == pytest.approx(300 * 128 / 8000 / 10)
+    assert real.duration == pytest.approx(EAR.max_duration) == pytest.approx(300 * 128 / 8000 / 10)
 
 
 def test_gammatones_and_levels_are_taken_where_they_are_asked_for() -> None:
     sound = chirp(4, 2400) / 32768
-    ear = Ear(steps=400, rate=8000, decimation=40, model="gammatone", channels=17, code="levels", hold=2, level=0.01)
+    ear = Ear(
+        steps=400,
+        sample_rate=8000,
+        decimation=40,
+        model="gammatone",
+        channels=17,
+        code="levels",
+        steps_per_frame=2,
+        level=0.01,
+    )
     expected = Levels(0.01, 2).encode(Gammatone(8000, 40, 17).cochleagram(sound), frame=0.005, steps=400)
     assert len(expected) > 50
     assert ear.spikes(sound) == expected
@@ -114,17 +123,17 @@ def test_gammatones_and_levels_are_taken_where_they_are_asked_for() -> None:
 def test_the_defaults_are_those_of_hm2bp() -> None:
     """Lyon's ear at 12.5 kHz has 78 channels at a decimation of 200, of which a frame is 16 ms and 10 steps."""
     assert Ear().grid.shape == (78,)
-    assert (Ear().cochlea.frame, Ear().coder.hold, Ear().steps) == (0.016, 10, 700)
+    assert (Ear().cochlea.frame, Ear().coder.steps_per_frame, Ear().steps) == (0.016, 10, 700)
 
 
-# Packed ---------------------------------------------------------------------------------------------------------------
+# Cached spikes ---------------------------------------------------------------------------------------------------
 
 
 def test_packed_sounds_are_the_sounds(sounds: Sounds) -> None:
     """Over several chunks and threads, in any order, and after the cache is opened a second time."""
     written, files, told = sounds.some(150), sounds.load(), list[tuple[int, int]]()
     for threads in (3, 1):
-        packed = EAR.prepared(files, threads=threads, progress=lambda *done: told.append(done))
+        packed = EAR.prepare(files, threads=threads, progress=lambda *done: told.append(done))
         assert (told[0], told[-1], len(told)) == ((0, 150), (150, 150), 4), "told while packing, and not while mapping"
         assert (len(packed), packed.shape, packed.dt) == (150, (64,), 1e-3)
         order = np.random.default_rng(0).permutation(150)[:80]
@@ -132,7 +141,7 @@ def test_packed_sounds_are_the_sounds(sounds: Sounds) -> None:
         singly = [EAR.spikes(written[k] / 32768).dense()[0] for k in order.tolist()]
         assert np.array_equal(EAR.encode(some, seed=7, epoch=3, stream=1).dense(), singly)
         assert np.array_equal(some.labels, files.labels[order])
-        assert EAR.prepared(packed) is packed
+        assert EAR.prepare(packed) is packed
 
 
 def test_threads_change_no_spike(sounds: Sounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +149,7 @@ def test_threads_change_no_spike(sounds: Sounds, tmp_path: Path, monkeypatch: py
     found = []
     for threads in (1, 4):
         monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda own=tmp_path / f"cache of {threads}": own)
-        found.append(EAR.encode(EAR.prepared(sounds.load(), threads=threads), seed=0))
+        found.append(EAR.encode(EAR.prepare(sounds.load(), threads=threads), seed=0))
     assert found[0] == found[1]
 
 
@@ -149,22 +158,22 @@ def test_another_ear_is_packed_apart_and_the_same_is_not(sounds: Sounds, tmp_pat
     ears = [EAR, replace(EAR, gain=1000), replace(EAR, threshold=0.5), replace(EAR, code="levels")]
     ears += [replace(EAR, model="gammatone", gain=15), replace(EAR, steps=200), replace(EAR, dt=2e-3)]
     for ear in ears:
-        spikes = ear.encode(ear.prepared(sounds.load()), seed=0)
+        spikes = ear.encode(ear.prepare(sounds.load()), seed=0)
         assert np.array_equal(spikes.dense()[1], ear.spikes(written[1] / 32768).dense()[0])
-    replace(EAR, channels=9, level=1.0).prepared(sounds.load())  # of which this ear and this code have no use
+    replace(EAR, channels=9, level=1.0).prepare(sounds.load())  # of which this ear and this code have no use
     assert len(list((tmp_path / "cache" / "packed").iterdir())) == len(ears)
     with pytest.raises(InputError, match=r"encode: samples: 300 steps of 0\.001 s.*this encoder has 200"):
-        ears[5].encode(EAR.prepared(sounds.load()), seed=0)
+        ears[5].encode(EAR.prepare(sounds.load()), seed=0)
     with pytest.raises(InputError, match=r"encode: samples: spikes of shape \(64,\) of another encoder, or"):
-        ears[1].encode(EAR.prepared(sounds.load()), seed=0)
+        ears[1].encode(EAR.prepare(sounds.load()), seed=0)
 
 
 def test_a_sound_that_was_changed_is_packed_anew(sounds: Sounds) -> None:
     sounds.some(2)
-    before = EAR.encode(EAR.prepared(sounds.load()), seed=0)
+    before = EAR.encode(EAR.prepare(sounds.load()), seed=0)
     changed = chirp(77, 1900)
     sounds.put(1, 5, changed)
-    after = EAR.encode(EAR.prepared(sounds.load()), seed=0)
+    after = EAR.encode(EAR.prepare(sounds.load()), seed=0)
     assert after.sample(0) == before.sample(0)
     assert after.sample(1) == EAR.spikes(changed / 32768) != before.sample(1)
 
@@ -174,7 +183,7 @@ def test_long_sounds_are_cut_off_and_that_is_said(sounds: Sounds) -> None:
     long = chirp(8, 6000)
     sounds.put(9, 5, long)
     with pytest.warns(UserWarning, match=r"fsdd train: 1 of 4 sounds are cut off at 0\.48 s; more steps keep"):
-        packed = EAR.prepared(sounds.load())
+        packed = EAR.prepare(sounds.load())
     spikes = EAR.encode(packed, seed=0)
     assert np.array_equal(spikes.dense()[3], by_hand(long, 300))
     rest = replace(EAR, steps=500).spikes(long / 32768).dense()[0, 300:]
@@ -190,11 +199,11 @@ def test_another_rate_is_refused_unless_resampling_is_asked_for(sounds: Sounds) 
     path = sounds.put(0, 5, sound, rate=16000)
     said = f"{path}: 16000 samples per second; needs 8000: convert it, or let the ear do so with its option resample"
     with pytest.raises(InputError, match=f"^{said}$"):
-        EAR.prepared(sounds.load())
+        EAR.prepare(sounds.load())
     ear = replace(EAR, resample=True)
-    expected = ear.spikes(Sound(sound / 32768, 16000).at(8000).values)
+    expected = ear.spikes(Sound(sound / 32768, 16000).resampled(8000).values)
     assert len(expected) > 0
-    assert ear.encode(ear.prepared(sounds.load()), seed=0) == expected
+    assert ear.encode(ear.prepare(sounds.load()), seed=0) == expected
 
 
 # InputError ---------------------------------------------------------------------------------------------------------
@@ -227,11 +236,11 @@ def test_a_spoilt_sound_among_good_ones_is_named_in_one_line(kind: str, said: st
     sounds.some(70)
     path = spoilt(kind, sounds)
     with pytest.raises(InputError) as refused:
-        EAR.prepared(sounds.load())
+        EAR.prepare(sounds.load())
     message = str(refused.value)
     assert message.startswith(f"{path}: ") and said in message and "\n" not in message
     path.unlink()
-    assert len(EAR.prepared(sounds.load())) == 69, "the others are good"
+    assert len(EAR.prepare(sounds.load())) == 69, "the others are good"
 
 
 def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
@@ -240,15 +249,15 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
     with pytest.raises(
         InputError, match="^encode: samples: digits has images .*; this one needs sounds; for images: current, "
     ):
-        EAR.prepared(datasets.load("digits", "test"))
+        EAR.prepare(datasets.load("digits", "test"))
     with pytest.raises(
         InputError, match="^encode: samples: fsdd has recordings of another kind; this one needs sounds$"
     ):
-        EAR.prepared(replace(files, reader="nmnist-bin"))
-    with pytest.raises(InputError, match="encode: samples: Files of fsdd; needs what the encoder's `prepared` gives"):
+        EAR.prepare(replace(files, reader="nmnist-bin"))
+    with pytest.raises(InputError, match="encode: samples: Files of fsdd; needs what the encoder's `prepare` gives"):
         EAR.encode(files, seed=0)
     with pytest.raises(InputError, match="^encode: samples: fsdd has sounds; this one needs images; for sounds: ear$"):
-        Poisson().prepared(files)
+        Poisson().prepare(files)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +270,11 @@ def test_samples_of_another_kind_are_refused(sounds: Sounds) -> None:
         ({"model": "human"}, "Ear.model"),
         ({"code": "rate"}, "Ear.code"),
         ({"resample": 1}, "Ear.resample"),
-        ({"rate": 10}, "Lyon.rate"),
+        ({"sample_rate": 10}, "Lyon.sample_rate"),
         ({"decimation": 0}, "Lyon.decimation"),
         ({"gain": 0.0}, "Bsa.gain"),
         ({"threshold": 1.0}, "Bsa.threshold"),
-        ({"hold": 0}, "Bsa.hold"),
+        ({"steps_per_frame": 0}, "Bsa.steps_per_frame"),
         ({"model": "gammatone", "channels": 0}, "Gammatone.channels"),
         ({"code": "levels", "level": -1.0}, "Levels.level"),
         ({"code": "levels", "level": 1e-300}, "Levels.level"),
@@ -294,8 +303,8 @@ def test_the_spikes_of_spoken_digits_tell_which_digit_it_was(
 ) -> None:
     """To a linear reader of spike counts, nine times in ten; from shuffled labels nothing can be learned."""
     monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path)
-    ear = Ear(rate=8000, decimation=128)
-    train, test = (ear.prepared(datasets.load("fsdd", split, folder=fsdd_folder)) for split in ("train", "test"))
+    ear = Ear(sample_rate=8000, decimation=128)
+    train, test = (ear.prepare(datasets.load("fsdd", split, folder=fsdd_folder)) for split in ("train", "test"))
 
     def counts(spikes: SpikeTrains) -> NDArray[np.float64]:
         """Of each channel in each of ten parts of the time (samples, features)."""

@@ -19,7 +19,7 @@ from snnlab.rules.spike_time.target_trains import Paced
 from snnlab.training.augmentation import Elastic
 from snnlab.training.loop import TrainingConfig
 
-SHORT = Features(steps=300, kept=False)
+SHORT = Features(steps=300, cached=False)
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +27,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # kernels stay compiled
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_features_is_an_encoder(kept: bool) -> None:
-    check_encoder(Features(steps=200, kept=kept))
+@pytest.mark.parametrize("cached", [True, False])
+def test_features_is_an_encoder(cached: bool) -> None:
+    check_encoder(Features(steps=200, cached=cached))
 
 
 def test_the_kernels_are_those_of_the_paper() -> None:
@@ -46,7 +46,7 @@ def test_features_fire_as_in_brian() -> None:
     """Pixels and features of random images of 5 x 6, by Brian2: the same spikes in float64, not one step off."""
     values = np.random.default_rng(1).integers(0, 256, (3, 5, 6))
     batch = grey(values * (np.random.default_rng(2).random(values.shape) < 0.6))
-    found = SHORT.encode(SHORT.prepared(batch), seed=0)
+    found = SHORT.encode(SHORT.prepare(batch), seed=0)
     pixels = Current(300, 1e-4, "lif_normad", "soma", "2.7 nA", "28.506 nA").encode(batch, seed=0)
     for number in range(3):
         given = pixels.sample(number)
@@ -72,7 +72,7 @@ def test_the_map_of_a_stroke_fires_along_it(turned: bool, fires: int, silent: in
     image = np.zeros((9, 9), dtype=np.uint8)
     image[4] = 255
     batch = grey([image.T if turned else image])
-    counts = SHORT.encode(SHORT.prepared(batch), seed=0).counts().reshape(7, 7, 12)
+    counts = SHORT.encode(SHORT.prepare(batch), seed=0).counts().reshape(7, 7, 12)
     assert counts[3, 3].argmax() == fires and counts[3, 3, fires] >= 5
     assert counts[3, 3, silent] == 0
 
@@ -80,7 +80,7 @@ def test_the_map_of_a_stroke_fires_along_it(turned: bool, fires: int, silent: in
 def test_single_precision_moves_few_spikes() -> None:
     """By a step, rarely; counts of nine in ten features that fire at all are the same."""
     batch = grey(np.random.default_rng(3).integers(0, 256, (4, 12, 12)))
-    single = Features(steps=300, kept=False, precision="float32").encode(batch, seed=0).counts()
+    single = Features(steps=300, cached=False, precision="float32").encode(batch, seed=0).counts()
     double = SHORT.encode(batch, seed=0).counts()
     active = (single + double) > 0
     assert active.sum() > 200 and (single == double)[active].mean() > 0.9
@@ -91,7 +91,7 @@ def test_images_distorted_anew_are_distorted_as_images() -> None:
     batch = grey(np.random.default_rng(5).integers(0, 256, (2, 8, 9)))
     layers = FeedForward("lif_normad", (), (20e-3,), synapse="double_exponential_current")
     trial = TrainingConfig(
-        NormAD(Paced()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepared(batch), SHORT.prepared(batch), 1, 1, 0,
+        NormAD(Paced()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepare(batch), SHORT.prepare(batch), 1, 1, 0,
         augment=Elastic(scale=0.2, rotation=20.0),
     )  # fmt: skip
     seen = trial.augmented(trial.train, 3)
@@ -101,13 +101,13 @@ def test_images_distorted_anew_are_distorted_as_images() -> None:
 
 
 def test_black_images_are_silent() -> None:
-    assert not len(SHORT.encode(SHORT.prepared(grey(np.zeros((2, 5, 5)))), seed=0))
+    assert not len(SHORT.encode(SHORT.prepare(grey(np.zeros((2, 5, 5)))), seed=0))
 
 
 def test_spikes_that_are_kept_are_those_that_are_not() -> None:
     batch = grey(np.random.default_rng(4).integers(0, 256, (3, 6, 6)))
     kept = Features(steps=300)
-    assert kept.encode(kept.prepared(batch), seed=0) == SHORT.encode(SHORT.prepared(batch), seed=0)
+    assert kept.encode(kept.prepare(batch), seed=0) == SHORT.encode(SHORT.prepare(batch), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_spikes_that_are_kept_are_those_that_are_not() -> None:
 )
 def test_what_is_not_on_the_cards_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Features(**options).prepared(grey([[[0, 1, 2]] * 3]))
+        Features(**options).prepare(grey([[[0, 1, 2]] * 3]))
 
 
 @pytest.mark.parametrize(
@@ -142,12 +142,12 @@ def test_values_that_make_no_code_are_refused(options: dict[str, Any], says: str
 @pytest.mark.parametrize("shape", [(2, 9), (9, 2), (9,), (9, 9, 3)])
 def test_images_without_room_for_a_kernel_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"needs images of 3 x 3 pixels or more"):
-        SHORT.prepared(grey(np.zeros((1, *shape))))
+        SHORT.prepare(grey(np.zeros((1, *shape))))
 
 
 def test_spikes_of_other_options_are_refused() -> None:
     batch = grey(np.zeros((1, 5, 5)))
     with pytest.raises(InputError, match="of another encoder, or with other options"):
-        Features(steps=200, weight="6 nA").encode(Features(steps=200).prepared(batch), seed=0)
+        Features(steps=200, weight="6 nA").encode(Features(steps=200).prepare(batch), seed=0)
     with pytest.raises(InputError, match="grey-features has spikes"):
-        SHORT.prepared(Features(steps=300).prepared(batch))
+        SHORT.prepare(Features(steps=300).prepare(batch))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from snnlab.encoders import Latency
 from snnlab.errors import InputError
 
-LOG = Latency(form="log", least=0.2, tau=0.05)
+LOG = Latency(form="log", threshold=0.2, tau=0.05)
 
 
 def first(code: Latency, values: Any, peak: int = 255) -> NDArray[np.int64]:
@@ -37,16 +37,16 @@ def test_latency_is_an_encoder(code: Latency) -> None:
 
 def test_linear_times_by_hand() -> None:
     """Five steps, a peak of 8: full intensity at once, each quarter one step earlier, and an eighth between two."""
-    code = Latency(steps=5, least=0.0)
+    code = Latency(steps=5, threshold=0.0)
     assert first(code, [8, 6, 4, 2, 0], peak=8).tolist() == [0, 1, 2, 3, -1]
     assert first(code, [7, 1], peak=8).tolist() == [1, 4]  # halves are the later step
 
 
 @settings(max_examples=100)
-@given(steps=st.integers(1, 2000), peak=st.integers(1, 255), least=st.integers(0, 254))
-def test_linear_times_are_nearest_to_the_exact_ones(steps: int, peak: int, least: int) -> None:
-    darkest = min(least, peak - 1)
-    found = first(Latency(steps=steps, least=darkest / peak), range(peak + 1), peak)
+@given(steps=st.integers(1, 2000), peak=st.integers(1, 255), threshold=st.integers(0, 254))
+def test_linear_times_are_nearest_to_the_exact_ones(steps: int, peak: int, threshold: int) -> None:
+    darkest = min(threshold, peak - 1)
+    found = first(Latency(steps=steps, threshold=darkest / peak), range(peak + 1), peak)
     for value, step in enumerate(found.tolist()):
         exact = Fraction(peak - value, peak) * (steps - 1)
         assert step == -1 if value <= darkest else abs(step - exact) <= Fraction(1, 2) + Fraction(1, 10**9)
@@ -56,14 +56,14 @@ def test_linear_times_are_nearest_to_the_exact_ones(steps: int, peak: int, least
 
 
 def test_log_times_are_those_of_an_integrator_that_is_charged() -> None:
-    """Forward Euler of tau du/dt = x - u in steps of 1 us crosses `least` in the step that the code names."""
+    """Forward Euler of tau du/dt = x - u in steps of 1 us crosses `threshold` in the step that the code names."""
     dt, fine = 1e-3, 1e-6
     values = np.arange(52, 256, 7)
     level, potential = values / 255, np.zeros(len(values))
     crossed = np.full(len(values), -1)
     for tick in range(round(0.4 / fine)):
         potential += fine / LOG.tau * (level - potential)
-        crossed[(crossed < 0) & (potential >= LOG.least)] = tick
+        crossed[(crossed < 0) & (potential >= LOG.threshold)] = tick
     exact = (crossed + 1) * fine / dt
     found = first(LOG, values)
     clear = np.abs(exact - np.rint(exact)) > 0.02  # elsewhere Euler itself may be in the next step
@@ -77,7 +77,7 @@ def test_a_linear_code_fails_the_test_of_the_integrator() -> None:
 
 
 def test_log_time_of_twice_the_threshold_is_ln_2_time_constants() -> None:
-    code = Latency(form="log", least=0.5, tau=0.1, steps=400)
+    code = Latency(form="log", threshold=0.5, tau=0.1, steps=400)
     assert first(code, [255]).tolist() == [math.floor(100 * math.log(2))]
 
 
@@ -95,12 +95,12 @@ def test_what_would_be_later_than_the_last_step_never_fires() -> None:
 @given(
     form=st.sampled_from(["linear", "log"]),
     steps=st.integers(1, 500),
-    least=st.floats(0.001, 0.999),
+    threshold=st.floats(0.001, 0.999),
     tau=st.floats(1e-4, 10),
 )
-def test_brighter_is_never_later(form: Any, steps: int, least: float, tau: float) -> None:
-    found = first(Latency(form=form, steps=steps, least=least, tau=tau), range(256))
-    assert (found[np.arange(256) / 255 <= least] == -1).all()
+def test_brighter_is_never_later(form: Any, steps: int, threshold: float, tau: float) -> None:
+    found = first(Latency(form=form, steps=steps, threshold=threshold, tau=tau), range(256))
+    assert (found[np.arange(256) / 255 <= threshold] == -1).all()
     fires = found[found >= 0]
     assert (np.diff(fires) <= 0).all()
     # whoever fires is brighter than all that do not
@@ -114,7 +114,7 @@ def test_nothing_is_random(seed: int, epoch: int) -> None:
 
 
 def test_with_no_least_intensity_all_but_black_pixels_fire() -> None:
-    raster = Latency(least=0.0).encode(grey([[0, 1, 255]]), seed=0).dense()[0]
+    raster = Latency(threshold=0.0).encode(grey([[0, 1, 255]]), seed=0).dense()[0]
     assert raster.sum(axis=0).tolist() == [0, 1, 1]
 
 
@@ -124,10 +124,10 @@ def test_with_no_least_intensity_all_but_black_pixels_fire() -> None:
         ({"steps": -1}, "Latency.steps: found -1"),
         ({"dt": math.inf}, "Latency.dt: found inf"),
         ({"form": "Linear"}, "Latency.form: found 'Linear'; did you mean 'linear'"),
-        ({"least": 1.0}, "Latency.least: found 1.0; needs an intensity"),
+        ({"threshold": 1.0}, "Latency.threshold: found 1.0; needs an intensity"),
         (
-            {"least": 0.0, "form": "log"},
-            "Latency.least: found 0.0; needs an intensity, .* from 1e-6 on where form is log",
+            {"threshold": 0.0, "form": "log"},
+            "Latency.threshold: found 0.0; needs an intensity, .* from 1e-6 on where form is log",
         ),
         ({"tau": 0.0}, "Latency.tau: found 0.0; needs seconds, 1e-9 to 1000"),
         ({"tau": 1e300}, r"Latency.tau: found 1e\+300; needs seconds"),

@@ -20,7 +20,7 @@ from small_recordings import Event, Recordings
 from snnlab import datasets
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
-from snnlab.encoders import Ear, Features, Filmed, Sensor, ear, features, sensor, simulated_camera
+from snnlab.encoders import Ear, Features, Sensor, SimulatedCamera, ear, features, sensor, simulated_camera
 from snnlab.encoders.camera_model import Camera
 
 
@@ -69,14 +69,17 @@ def test_a_recording_gives_the_spikes_of_the_sensors_number(
 ) -> None:
     recordings = Recordings(tmp_path)
     recordings.put(3, "00001.bin", a_recording())
-    assert (code.recipe["made_by"], checked(code.prepared(recordings.load()).spikes())) == made
+    assert (code.recipe["made_by"], checked(code.prepare(recordings.load()).spikes())) == made
 
 
 @pytest.mark.parametrize(
     ("code", "made"),
     [
-        (Ear(steps=500, rate=8000, decimation=128), (1, 332396623)),
-        (Ear(300, 1e-3, "gammatone", 8000, decimation=40, code="levels", hold=2, level=0.02), (1, 2807392841)),
+        (Ear(steps=500, sample_rate=8000, decimation=128), (1, 332396623)),
+        (
+            Ear(300, 1e-3, "gammatone", 8000, decimation=40, code="levels", steps_per_frame=2, level=0.02),
+            (1, 2807392841),
+        ),
     ],
 )
 def test_a_sound_gives_the_spikes_of_the_ears_number(code: Ear, made: tuple[int, int], tmp_path: Path) -> None:
@@ -87,7 +90,7 @@ def test_a_sound_gives_the_spikes_of_the_ears_number(code: Ear, made: tuple[int,
         file.setsampwidth(2)
         file.setframerate(8000)
         file.writeframes(a_sound().astype("<i2").tobytes())
-    spikes = code.prepared(datasets.load("fsdd", "train", folder=tmp_path)).spikes()
+    spikes = code.prepare(datasets.load("fsdd", "train", folder=tmp_path)).spikes()
     assert len(spikes) > 100
     assert spikes == code.spikes(a_sound() / 32768 * (1 + 1e-9))
     assert (code.recipe["made_by"], checked(spikes)) == made
@@ -95,15 +98,15 @@ def test_a_sound_gives_the_spikes_of_the_ears_number(code: Ear, made: tuple[int,
 
 def test_an_image_gives_the_spikes_of_the_cameras_number() -> None:
     """In steps of 4 ms, within which no rounding of the camera's moves an event."""
-    code = Filmed(Camera(shape=(14, 14), corner=(0.5, 0.5)), Sensor(90, 4e-3, stabilise=False), seed=1)
-    spikes = code.prepared(an_image()).spikes()
+    code = SimulatedCamera(Camera(shape=(14, 14), corner=(0.5, 0.5)), Sensor(90, 4e-3, stabilise=False), seed=1)
+    spikes = code.prepare(an_image()).spikes()
     assert len(spikes) > 100
     assert (code.recipe["made_by"], checked(spikes)) == ([1, 1], 202682836)
 
 
 def test_an_image_gives_the_spikes_of_the_features_number() -> None:
     code = Features(steps=400)
-    spikes = code.prepared(an_image()).spikes()
+    spikes = code.prepare(an_image()).spikes()
     assert len(spikes) > 100
     assert (code.recipe["made_by"], checked(spikes)) == (1, 3805025037)
 
@@ -113,19 +116,19 @@ def test_spikes_of_another_number_are_made_anew(cache: Path, tmp_path: Path, mon
     recordings = Recordings(tmp_path)
     recordings.some(2)
 
-    def kept(module: Any, code: Sensor | Filmed | Features, samples: Any) -> list[int]:
+    def kept(module: Any, code: Sensor | SimulatedCamera | Features, samples: Any) -> list[int]:
         many = []
         for number in (1, 1, 2):
             monkeypatch.setattr(module, "_MADE_BY", number)
-            code.prepared(samples)
+            code.prepare(samples)
             many.append(len(list(cache.iterdir())))
         return many
 
     assert kept(sensor, Sensor(), recordings.load()) == [1, 1, 2]
-    small = Filmed(replace(Camera(), shape=(14, 14)))
+    small = SimulatedCamera(replace(Camera(), shape=(14, 14)))
     assert kept(simulated_camera, small, an_image()) == [3, 3, 4]
     monkeypatch.setattr(sensor, "_MADE_BY", 7)
-    small.prepared(an_image())
+    small.prepare(an_image())
     assert len(list(cache.iterdir())) == 5, "films pass through the sensor's code, too"
     assert kept(features, Features(steps=50), an_image()) == [6, 6, 7]
     assert Ear().recipe["made_by"] == ear._MADE_BY

@@ -24,7 +24,7 @@ from snnlab.encoders import TEST, TRAIN, Patterns
 from snnlab.errors import InputError
 
 RARE = 1e-6
-SMALL = Patterns(steps=50, dt=1e-3, neurons=4, rate=200.0)
+SMALL = Patterns(steps=50, dt=1e-3, neurons=4, firing_rate=200.0)
 
 
 def test_patterns_is_an_encoder() -> None:
@@ -34,7 +34,7 @@ def test_patterns_is_an_encoder() -> None:
 
 def groups(code: Patterns, values: ArrayLike, **draw: Any) -> NDArray[np.bool_]:
     """Booleans (samples, features, steps, neurons): the pattern of each number."""
-    samples = code.prepared(grey(values))
+    samples = code.prepare(grey(values))
     dense = code.encode(samples, **({"seed": 0} | draw)).dense()
     return dense.reshape(*dense.shape[:2], *samples.shape).transpose(0, 2, 1, 3)
 
@@ -80,8 +80,8 @@ def test_the_bias_is_one_group_more_that_is_the_same_in_every_sample() -> None:
 def test_exclusive_or_is_two_patterns_of_each_bit() -> None:
     """Samples 0 and 1 share the first bit, 0 and 2 the second, 0 and 3 none."""
     samples = datasets.load("xor", "train")
-    code = Patterns(steps=1000, neurons=30, rate=40.0)
-    assert code.prepared(samples).shape == (2, 30)
+    code = Patterns(steps=1000, neurons=30, firing_rate=40.0)
+    assert code.prepare(samples).shape == (2, 30)
     dense = code.encode(samples, seed=0).dense()
     first, second = dense[..., :30], dense[..., 30:]
     same = [[np.array_equal(bit[0], bit[k]) for k in (1, 2, 3)] for bit in (first, second)]
@@ -90,7 +90,7 @@ def test_exclusive_or_is_two_patterns_of_each_bit() -> None:
 
 # Poisson trains -------------------------------------------------------------------------------------------------------
 
-WIDE = Patterns(steps=1001, dt=1e-3, neurons=400, rate=25.0)
+WIDE = Patterns(steps=1001, dt=1e-3, neurons=400, firing_rate=25.0)
 
 
 def p_value(fires: NDArray[np.bool_], chance: float) -> float:
@@ -127,8 +127,8 @@ def test_patterns_of_numbers_features_seeds_and_neurons_are_independent() -> Non
 
 
 def test_a_rate_of_one_in_a_step_always_fires_and_none_never() -> None:
-    assert groups(Patterns(steps=9, dt=1e-3, rate=1000.0), [[3]])[0, 0, 1:].all()
-    assert not groups(replace(SMALL, rate=0.0), [[3]]).any()
+    assert groups(Patterns(steps=9, dt=1e-3, firing_rate=1000.0), [[3]])[0, 0, 1:].all()
+    assert not groups(replace(SMALL, firing_rate=0.0), [[3]]).any()
 
 
 # What makes no code ---------------------------------------------------------------------------------------------------
@@ -142,9 +142,9 @@ def test_a_rate_of_one_in_a_step_always_fires_and_none_never() -> None:
         ({"neurons": 0}, "Patterns.neurons: found 0; needs a whole number, 1 to 10000"),
         ({"neurons": 4.0}, "Patterns.neurons: found 4.0"),
         ({"neurons": 10**9}, "Patterns.neurons: found 1000000000"),
-        ({"rate": -1.0}, "Patterns.rate: found -1.0; needs spikes per second, 0 to 10000"),
-        ({"rate": 10_001.0}, "Patterns.rate: found 10001.0"),
-        ({"rate": math.nan}, "Patterns.rate: found nan"),
+        ({"firing_rate": -1.0}, "Patterns.firing_rate: found -1.0; needs spikes per second, 0 to 10000"),
+        ({"firing_rate": 10_001.0}, "Patterns.firing_rate: found 10001.0"),
+        ({"firing_rate": math.nan}, "Patterns.firing_rate: found nan"),
         ({"bias": 2}, "Patterns.bias: found 2; needs 0 or 1"),
         ({"bias": True}, "Patterns.bias: found True"),
     ],
@@ -163,4 +163,4 @@ def test_what_cannot_be_encoded_is_refused() -> None:
         name: getattr(grey(BATCH), name) for name in ("labels", "numbers", "shape", "classes", "dataset", "split")
     }
     with pytest.raises(InputError, match="encode: samples: .*this one needs images"):
-        SMALL.prepared(Samples(**columns))
+        SMALL.prepare(Samples(**columns))

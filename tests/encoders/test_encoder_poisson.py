@@ -56,8 +56,8 @@ def half_words(pixel: NDArray[np.uint64], step: int, sample: int, epoch: int, ke
     return word >> np.uint64(16) if step % 2 else word & np.uint64(0xFFFF)
 
 
-def threshold(value: int, peak: int, brightest: float) -> int:
-    return round(Fraction(brightest) * value / peak * 2**32)
+def threshold(value: int, peak: int, max_rate: float) -> int:
+    return round(Fraction(max_rate) * value / peak * 2**32)
 
 
 def by_definition(
@@ -66,7 +66,7 @@ def by_definition(
     """Booleans (samples, steps, pixels), and how many of the draws were decided by the lower half."""
     fires = np.zeros((len(values), code.steps, values.shape[1]), dtype=bool)
     pixel = np.arange(values.shape[1], dtype=np.uint64)
-    limits = np.array([threshold(value, peak, code.brightest) for value in range(peak + 1)], dtype=np.uint64)
+    limits = np.array([threshold(value, peak, code.max_rate) for value in range(peak + 1)], dtype=np.uint64)
     close = 0
     for row, sample in enumerate(indices.tolist()):
         limit = limits[values[row]]
@@ -123,7 +123,7 @@ def test_philox_agrees_with_plain_integers(counter: tuple[int, ...], key: tuple[
 def test_the_kernel_draws_what_the_definition_says(data: st.DataObject) -> None:
     draw = data.draw
     samples, features, peak = draw(st.integers(0, 3)), draw(st.integers(0, 70)), draw(st.integers(1, 255))
-    code = Poisson(steps=draw(st.integers(1, 19)), brightest=draw(st.floats(0, 1)))
+    code = Poisson(steps=draw(st.integers(1, 19)), max_rate=draw(st.floats(0, 1)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.integers(0, peak + 1, (samples, features)).astype(np.uint8)
     values[rng.random(values.shape) < draw(st.floats(0, 1))] = 0
@@ -152,7 +152,7 @@ def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch
     number = int(above) << 16 | int(below)
     values = np.full((1, 41), 1, np.uint8)
     fires = [
-        Poisson(steps=31, brightest=chance / 2**32)
+        Poisson(steps=31, max_rate=chance / 2**32)
         .encode(grey(values, 1, np.array([sample])), seed=seed, epoch=epoch)
         .dense()
         for chance in (number, number + 1)
@@ -162,7 +162,7 @@ def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch
 
 def test_thresholds_are_the_published_probabilities_to_32_bits() -> None:
     """p = pixel / (5.5 * 255), rounded to a multiple of 2^-32."""
-    ours = rates(Poisson().brightest, 255)
+    ours = rates(Poisson().max_rate, 255)
     assert ours.tolist() == [round(Fraction(2, 11) * value / 255 * 2**32) for value in range(256)]
 
 
@@ -176,9 +176,9 @@ def test_the_defaults_are_the_published_ones() -> None:
 
 def test_probability_one_always_fires_and_zero_never() -> None:
     values = np.array([[0, 255, 0, 255, 255]], dtype=np.uint8)
-    always = Poisson(steps=50, brightest=1.0).encode(grey(values, 255, np.array([9])), seed=4)
+    always = Poisson(steps=50, max_rate=1.0).encode(grey(values, 255, np.array([9])), seed=4)
     assert np.array_equal(always.counts(), [[0, 49, 0, 49, 49]])
-    never = Poisson(steps=50, brightest=0.0).encode(grey(values, 255, np.array([9])), seed=4)
+    never = Poisson(steps=50, max_rate=0.0).encode(grey(values, 255, np.array([9])), seed=4)
     assert len(never) == 0
 
 
@@ -227,7 +227,7 @@ def test_seed_epoch_and_stream_each_give_other_spikes(change: dict[str, int]) ->
 
 def test_spikes_that_are_drawn_once_are_those_of_epoch_zero_for_ever() -> None:
     first = SHORT.encode(grey(BATCH, 255, PLACES), seed=1, epoch=0)
-    once = replace(SHORT, fresh=False)
+    once = replace(SHORT, resample_each_epoch=False)
     assert all(once.encode(grey(BATCH, 255, PLACES), seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
 
 
@@ -270,13 +270,13 @@ def test_every_grey_level_fires_with_its_probability(seed: int) -> None:
 
 
 def test_the_rate_test_sees_a_probability_that_is_one_per_cent_off() -> None:
-    counts, draws = grey_counts(Poisson(brightest=1.01 / 5.5), 0)
+    counts, draws = grey_counts(Poisson(max_rate=1.01 / 5.5), 0)
     assert rate_p_value(counts, draws, PUBLISHED) < RARE
 
 
 def test_spikes_per_sample_spread_as_a_binomial() -> None:
     """Equal pixels: the count of a sample is binomial over pixels and steps, tested in its mean and in its variance."""
-    code, p = Poisson(steps=101, brightest=0.15), 0.15
+    code, p = Poisson(steps=101, max_rate=0.15), 0.15
     counts = code.encode(grey(np.full((2000, 50), 255, np.uint8), 255, np.arange(2000)), seed=3).counts().sum(axis=1)
     assert rate_p_value(counts, 50 * 100, np.full(2000, p)) > RARE
 
@@ -286,7 +286,7 @@ P = 0.3
 
 def bright(samples: int = 60, seed: int = 0, **where: int) -> NDArray[np.bool_]:
     """Draws of 64 equal pixels in 401 steps, the silent one left out: (samples, steps, pixels)."""
-    code = Poisson(steps=401, brightest=P, fresh=True)
+    code = Poisson(steps=401, max_rate=P, resample_each_epoch=True)
     values = np.full((samples, 64), 255, np.uint8)
     first = where.pop("first", 0)
     return code.encode(grey(values, 255, np.arange(first, first + samples)), seed=seed, **where).dense()[:, 1:]
@@ -349,9 +349,9 @@ def test_times_between_spikes_are_geometric() -> None:
         ({"steps": True}, "steps"),
         ({"dt": 0.0}, "dt"),
         ({"dt": float("nan")}, "dt"),
-        ({"brightest": 1.0001}, "brightest"),
-        ({"brightest": -0.1}, "brightest"),
-        ({"brightest": float("nan")}, "brightest"),
+        ({"max_rate": 1.0001}, "max_rate"),
+        ({"max_rate": -0.1}, "max_rate"),
+        ({"max_rate": float("nan")}, "max_rate"),
     ],
 )
 def test_a_code_that_cannot_be_is_refused(values: dict[str, Any], field: str) -> None:

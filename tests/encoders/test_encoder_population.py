@@ -42,15 +42,15 @@ def test_wider_fields_fail_the_test_of_widths() -> None:
     steps=st.integers(1, 500),
     fields=st.integers(3, 20),
     beta=st.floats(0.2, 5),
-    least=st.floats(0, 1),
+    threshold=st.floats(0, 1),
     peak=st.integers(1, 255),
     data=st.data(),
 )
 def test_each_field_fires_once_the_earlier_the_nearer_or_never(
-    steps: int, fields: int, beta: float, least: float, peak: int, data: st.DataObject
+    steps: int, fields: int, beta: float, threshold: float, peak: int, data: st.DataObject
 ) -> None:
     """The definition, value by value and field by field."""
-    code = Population(steps=steps, fields=fields, beta=beta, least=least)
+    code = Population(steps=steps, fields=fields, beta=beta, threshold=threshold)
     values = data.draw(st.lists(st.integers(0, peak), min_size=1, max_size=4))
     dense = code.encode(grey([values], peak), seed=0).dense()[0]
     for place, value in enumerate(values):
@@ -59,8 +59,8 @@ def test_each_field_fires_once_the_earlier_the_nearer_or_never(
             excited = math.exp(-((distance * beta * (fields - 2)) ** 2) / 2)
             found = np.flatnonzero(dense[:, place * fields + k]).tolist()
             exact = (1 - excited) * (steps - 1)
-            if abs(excited - least) > 1e-12:
-                assert len(found) == (excited > least)
+            if abs(excited - threshold) > 1e-12:
+                assert len(found) == (excited > threshold)
             for step in found:
                 assert abs(step - exact) <= 0.5 + 1e-9
 
@@ -84,7 +84,7 @@ def test_a_value_can_be_read_from_the_times() -> None:
 
 
 def test_the_fields_are_the_last_axis_of_the_shape() -> None:
-    samples = Population(fields=5).prepared(grey(BATCH))
+    samples = Population(fields=5).prepare(grey(BATCH))
     assert samples.shape == (6, 5, 5)
     dense = Population(fields=5).encode(samples, seed=0).dense()
     alone = Population(fields=5).encode(grey(BATCH[:, 2:3, 4:5]), seed=0).dense()
@@ -99,7 +99,7 @@ def test_the_fields_are_the_last_axis_of_the_shape() -> None:
         ({"fields": 4.0}, "Population.fields: found 4.0"),
         ({"beta": 0.0}, "Population.beta: found 0.0; needs a number, 0.001 to 1000"),
         ({"beta": 1e300}, r"Population.beta: found 1e\+300; needs a number, 0.001 to 1000"),
-        ({"least": -0.1}, "Population.least: found -0.1; needs an excitation, 0 to 1"),
+        ({"threshold": -0.1}, "Population.threshold: found -0.1; needs an excitation, 0 to 1"),
     ],
 )
 def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:

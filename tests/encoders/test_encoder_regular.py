@@ -28,7 +28,7 @@ SAME = Regular(phase="same")
 
 def test_regular_is_an_encoder() -> None:
     check_encoder(Regular(steps=60))
-    check_encoder(Regular(steps=60, phase="same", fresh=False))
+    check_encoder(Regular(steps=60, phase="same", resample_each_epoch=False))
 
 
 # Intervals -----------------------------------------------------------------------------------------------------------
@@ -43,39 +43,39 @@ def steps_of(code: Regular, values: list[int], peak: int = 255, **draw: Any) -> 
 @settings(max_examples=150)
 @given(
     steps=st.integers(1, 300),
-    brightest=st.floats(0, 1),
+    max_rate=st.floats(0, 1),
     peak=st.integers(1, 255),
     data=st.data(),
 )
 def test_without_a_phase_spike_k_is_in_the_first_step_by_which_k_intervals_are_over(
-    steps: int, brightest: float, peak: int, data: st.DataObject
+    steps: int, max_rate: float, peak: int, data: st.DataObject
 ) -> None:
     """ceil(k / rate) with the exact rational rate of 2^-32 resolution: the definition, in fractions and slowly."""
     values = data.draw(st.lists(st.integers(0, peak), min_size=1, max_size=5))
-    code = Regular(steps=steps, brightest=brightest, phase="same")
+    code = Regular(steps=steps, max_rate=max_rate, phase="same")
     for value, found in zip(values, steps_of(code, values, peak), strict=True):
-        rate = Fraction(round(Fraction(brightest) * value / peak * 2**32), 2**32)
+        rate = Fraction(round(Fraction(max_rate) * value / peak * 2**32), 2**32)
         expected = [math.ceil(k / rate) for k in range(1, steps + 1)] if rate else []
         assert found == [step for step in expected if step < steps]
 
 
 @pytest.mark.parametrize("every", [1, 2, 5, 8])
 def test_a_rate_of_one_in_n_fires_in_every_nth_step(every: int) -> None:
-    code = replace(SAME, brightest=1 / every)
+    code = replace(SAME, max_rate=1 / every)
     (found,) = steps_of(code, [255])
     # a third or a fifth is no multiple of 2^-32: what is lost may move a spike by one step
     assert np.abs(np.array(found) - np.arange(every, 400, every)[: len(found)]).max() <= (every & (every - 1) != 0)
 
 
 @settings(max_examples=60)
-@given(brightest=st.floats(0.01, 1), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
+@given(max_rate=st.floats(0.01, 1), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
 def test_intervals_differ_by_one_step_at_most_and_are_as_long_as_the_rate_says(
-    brightest: float, seed: int, epoch: int
+    max_rate: float, seed: int, epoch: int
 ) -> None:
-    code = Regular(steps=500, brightest=brightest)
+    code = Regular(steps=500, max_rate=max_rate)
     values = [255, 200, 128, 31]
     for value, found in zip(values, steps_of(code, values, seed=seed, epoch=epoch), strict=True):
-        interval = 255 / (value * brightest)
+        interval = 255 / (value * max_rate)
         gaps = np.diff(found)
         assert (np.abs(gaps - interval) < 1 + 1e-6).all() and len(set(gaps.tolist())) <= 2
         assert abs(len(found) - 499 / interval) <= 1 + 1e-6
@@ -86,12 +86,12 @@ def test_intervals_differ_by_one_step_at_most_and_are_as_long_as_the_rate_says(
 
 def test_poisson_fails_the_test_of_intervals() -> None:
     """Negative control: the gaps of random spikes of the same rate are of more than two lengths."""
-    dense = Poisson(brightest=0.2).encode(grey([[255]]), seed=0).dense()[0, :, 0]
+    dense = Poisson(max_rate=0.2).encode(grey([[255]]), seed=0).dense()[0, :, 0]
     assert len(set(np.diff(np.flatnonzero(dense)).tolist())) > 5
 
 
 def test_black_pixels_are_silent_and_so_is_the_first_step() -> None:
-    dense = Regular(brightest=1.0).encode(grey([[0, 255]]), seed=1).dense()[0]
+    dense = Regular(max_rate=1.0).encode(grey([[0, 255]]), seed=1).dense()[0]
     assert not dense[:, 0].any() and not dense[0].any()
     assert dense[1:, 1].all()
 
@@ -101,7 +101,7 @@ def test_black_pixels_are_silent_and_so_is_the_first_step() -> None:
 
 def first_steps(seed: int = 0, numbers: slice = slice(0, 300), **more: Any) -> NDArray[np.int64]:
     """The first spike of 300 samples of 40 pixels, each of which fires once in 64 steps: uniform over 1..64."""
-    code = Regular(steps=65, brightest=1 / 64, **more.pop("code", {}))
+    code = Regular(steps=65, max_rate=1 / 64, **more.pop("code", {}))
     places = np.arange(numbers.start, numbers.stop)
     dense = code.encode(grey(np.full((len(places), 40), 255), numbers=places), seed=seed, **more).dense()
     assert (dense.sum(axis=1) == 1).all()
@@ -149,20 +149,20 @@ def test_phases_of_neighbouring_pixels_are_independent() -> None:
 
 
 def test_the_test_of_independence_sees_phases_that_are_kept() -> None:
-    kept = {"code": {"fresh": False}}
+    kept = {"code": {"resample_each_epoch": False}}
     assert joint_p_value(first_steps(epoch=0, **kept), first_steps(epoch=1, **kept)) < RARE
 
 
 def test_phases_that_are_kept_are_those_of_epoch_zero() -> None:
     samples = grey(BATCH, numbers=NUMBERS)
     first = Regular().encode(samples, seed=1)
-    kept = Regular(fresh=False)
+    kept = Regular(resample_each_epoch=False)
     assert all(kept.encode(samples, seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
 
 
 def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
     """The docstring, a second time, from NumPy's generator of blocks; the step by fractions."""
-    code = Regular(steps=400, brightest=0.1)
+    code = Regular(steps=400, max_rate=0.1)
     for pixel, found in enumerate(steps_of(code, [255] * 9, seed=5, epoch=6, stream=1)):
         words = np.random.Philox(key=[5, 0x726567], counter=[0, 1, 0, 6]).random_raw(9)
         phase, rate = Fraction(int(words[pixel]) >> 32, 2**32), Fraction(round(Fraction(0.1) * 2**32), 2**32)
@@ -181,7 +181,7 @@ def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
         ({"steps": 2.0}, "Regular.steps: found 2.0"),
         ({"dt": 0.0}, "Regular.dt: found 0.0; needs seconds, 1e-9 to 1000"),
         ({"dt": math.nan}, "Regular.dt: found nan"),
-        ({"brightest": 1.1}, "Regular.brightest: found 1.1; needs spikes per step, 0 to 1"),
+        ({"max_rate": 1.1}, "Regular.max_rate: found 1.1; needs spikes per step, 0 to 1"),
         ({"phase": "any"}, "Regular.phase: found 'any'; known: random, same"),
     ],
 )

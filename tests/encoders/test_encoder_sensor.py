@@ -17,7 +17,7 @@ from tonic.datasets.nmnist import stabilize
 from snnlab import datasets
 from snnlab.data.samples import EVENT, Files, Images
 from snnlab.data.spikes import SpikeTrains
-from snnlab.encoders import Filmed, Poisson, Sensor
+from snnlab.encoders import Poisson, Sensor, SimulatedCamera
 from snnlab.errors import InputError
 
 SHAPE = (34, 34, 2)
@@ -172,7 +172,7 @@ def test_a_centred_recording_is_where_it_would_be_had_the_camera_been_moved(nmni
         assert (code.spikes([events], SHAPE) == code.spikes([moved], SHAPE)) is same
 
 
-# Packed ----------------------------------------------------------------------------------------------------------
+# Cached spikes ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -185,14 +185,14 @@ def test_packed_recordings_are_the_recordings(recordings: Recordings) -> None:
     """Over several chunks and threads, in any order, and after the cache is opened a second time."""
     written = recordings.some(150)
     code, files = Sensor(pool=2), recordings.load()
-    for packed in (code.prepared(files, threads=3), code.prepared(files, threads=1)):
+    for packed in (code.prepare(files, threads=3), code.prepare(files, threads=1)):
         assert (len(packed), packed.shape, packed.dt) == (150, (17, 17, 2), 600e-6)
         order = np.random.default_rng(0).permutation(150)[:80]
         some = packed.take(order)
         spikes = code.encode(some, seed=7, epoch=3, stream=1)
         assert spikes == code.spikes([as_array(written[k]) for k in order.tolist()], SHAPE)
         assert np.array_equal(some.labels, order % 10)
-        assert code.prepared(packed) is packed
+        assert code.prepare(packed) is packed
 
 
 def test_another_code_is_packed_apart(recordings: Recordings) -> None:
@@ -208,24 +208,29 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
         Sensor(99),
     ]
     for code in codes:
-        assert code.encode(code.prepared(files), seed=0) == code.spikes(datasets.events(files), SHAPE)
+        assert code.encode(code.prepare(files), seed=0) == code.spikes(datasets.events(files), SHAPE)
     assert len(list((recordings.data.parent / "cache" / "packed").iterdir())) == len(codes)
     with pytest.raises(InputError, match=r"encode: samples: 540 steps of 0\.0006 s.*this encoder has 99"):
-        codes[-1].encode(codes[0].prepared(files), seed=0)
+        codes[-1].encode(codes[0].prepare(files), seed=0)
 
 
 def test_spikes_of_another_code_on_the_same_steps_are_refused(recordings: Recordings) -> None:
     """Of other pools and polarities, and of the same shape but not centred; films of the same sensor are taken."""
     recordings.some(3)
-    packed = Sensor().prepared(recordings.load())
-    for other in (Sensor(pool=2), Sensor(polarities=False), Sensor(centre=True), Filmed(sensor=Sensor(pool=2))):
-        for work in (lambda code=other: code.encode(packed, seed=0), lambda code=other: code.prepared(packed)):
+    packed = Sensor().prepare(recordings.load())
+    for other in (
+        Sensor(pool=2),
+        Sensor(polarities=False),
+        Sensor(centre=True),
+        SimulatedCamera(sensor=Sensor(pool=2)),
+    ):
+        for work in (lambda code=other: code.encode(packed, seed=0), lambda code=other: code.prepare(packed)):
             with pytest.raises(
                 InputError, match=r"encode: samples: spikes of shape \(34, 34, 2\) of another encoder, or"
             ):
                 work()
-    assert Filmed().prepared(packed) is packed
-    assert Filmed().encode(packed, seed=0) == Sensor().encode(packed, seed=0)
+    assert SimulatedCamera().prepare(packed) is packed
+    assert SimulatedCamera().encode(packed, seed=0) == Sensor().encode(packed, seed=0)
 
 
 def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
@@ -235,12 +240,10 @@ def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
         InputError,
         match=r"^encode: samples: digits has images of shape \(8, 8\); this one needs recordings .*: current, ",
     ):
-        Sensor().prepared(digits)
-    with pytest.raises(
-        InputError, match=r"encode: samples: Files of nmnist; needs what the encoder's `prepared` gives"
-    ):
+        Sensor().prepare(digits)
+    with pytest.raises(InputError, match=r"encode: samples: Files of nmnist; needs what the encoder's `prepare` gives"):
         Sensor().encode(files, seed=0)
-    for work in (lambda: Poisson().prepared(files), lambda: Poisson().encode(files, seed=0)):
+    for work in (lambda: Poisson().prepare(files), lambda: Poisson().encode(files, seed=0)):
         with pytest.raises(
             InputError,
             match=r"^encode: samples: nmnist has recordings of an event camera .*; this one needs images; .*: sensor$",
@@ -248,18 +251,18 @@ def test_samples_of_another_kind_are_refused(recordings: Recordings) -> None:
             work()
     said = "Sensor.stabilise: nmnist has not the saccades of N-MNIST; set it to false"
     with pytest.raises(InputError, match=f"^{said}$"):
-        Sensor().prepared(replace(files, reader="tonic"))
+        Sensor().prepare(replace(files, reader="tonic"))
 
 
 def test_squares_larger_than_the_sensor_are_refused(recordings: Recordings) -> None:
     recordings.some(2)
-    assert Sensor(pool=34).prepared(recordings.load()).shape == (1, 1, 2)
+    assert Sensor(pool=34).prepare(recordings.load()).shape == (1, 1, 2)
     said = "found 35, and the sensor has 34 rows and 34 columns; needs 1 to 34"
     with pytest.raises(InputError, match=f"^Sensor.pool: {said}$"):
-        Sensor(pool=35).prepared(recordings.load())
+        Sensor(pool=35).prepare(recordings.load())
     for samples in (recordings.load(), datasets.load("digits", "test")):
         with pytest.raises(InputError, match=f"^Sensor.pool: {said}$"):
-            Filmed(sensor=Sensor(pool=35)).prepared(samples)
+            SimulatedCamera(sensor=Sensor(pool=35)).prepare(samples)
 
 
 def test_events_before_the_beginning_are_refused() -> None:

@@ -49,7 +49,7 @@ def test_mnist_is_the_published_network_with_the_published_constants() -> None:
     assert [node.size for node in circuit.nodes] == [784, 800, 10]
     assert [one.parameters["v_th"] for one in circuit.populations] == [20.0, 8.0]
     assert (experiment.encoder.steps, experiment.encoder.dt) == (400, 1e-3)
-    assert experiment.encoder.brightest == pytest.approx(1 / 5.5)
+    assert experiment.encoder.max_rate == pytest.approx(1 / 5.5)
     cell = circuit.populations[0].cell
     assert [cell.parameters[name] for name in ("tau_m", "tau_s")] == ["64 ms", "8 ms"]
     assert isinstance(experiment.rule, HM2BP)
@@ -133,13 +133,13 @@ def test_an_experiment_takes_any_encoder_by_name_and_leaves_it_the_grid_of_time(
     assert (changed.encoder.steps, changed.encoder.dt) == (60, 1e-3)
     assert replace(changed, encoder=EXPERIMENT.encoder) == EXPERIMENT
     assert EXPERIMENT.with_options(json.loads(json.dumps(changed.options()))) == changed
-    assert changed.with_options({"encoder": "poisson", "encoder.brightest": 1 / 5.5}) == EXPERIMENT
+    assert changed.with_options({"encoder": "poisson", "encoder.max_rate": 1 / 5.5}) == EXPERIMENT
 
 
 def test_an_encoder_and_its_options_may_come_in_any_order() -> None:
     """Of these, Poisson has no form; `encoder.steps` is of both."""
-    options = {"encoder.form": "log", "encoder.steps": "33", "encoder": "latency", "encoder.least": "0.2"}
-    assert EXPERIMENT.with_options(options).encoder == Latency(steps=33, form="log", least=0.2)
+    options = {"encoder.form": "log", "encoder.steps": "33", "encoder": "latency", "encoder.threshold": "0.2"}
+    assert EXPERIMENT.with_options(options).encoder == Latency(steps=33, form="log", threshold=0.2)
     assert "encoder" not in EXPERIMENT.options() and EXPERIMENT.with_options(options).options()["encoder"] == "latency"
 
 
@@ -159,16 +159,16 @@ def test_an_encoder_and_its_options_may_come_in_any_order() -> None:
         ),
         ({"encoder": "ear", "encoder.level": "0"}, "^--set encoder.level: found 0.0; needs a number, 1e-9 to 1000$"),
         (
-            {"encoder": "latency", "encoder.least": "0", "encoder.form": "log"},
-            "^--set encoder.least: found 0.0; needs an intensity, 0 to below 1; from 1e-6 on where form is log$",
+            {"encoder": "latency", "encoder.threshold": "0", "encoder.form": "log"},
+            "^--set encoder.threshold: found 0.0; needs an intensity, 0 to below 1; from 1e-6 on where form is log$",
         ),
         (
-            {"encoder": "ear", "encoder.rate": "1000", "encoder.decimation": "1001"},
+            {"encoder": "ear", "encoder.sample_rate": "1000", "encoder.decimation": "1001"},
             "^--set encoder.decimation: found 10",
         ),
         ({"encoder": ["latency"]}, "--set encoder: .* needs text"),
         ({"encoder.form": "log"}, "--set encoder.form: no such option"),
-        ({"encoder": "latency", "encoder.brightest": "1"}, "--set encoder.brightest: no such option"),
+        ({"encoder": "latency", "encoder.max_rate": "1"}, "--set encoder.max_rate: no such option"),
         ({"encoder": "population", "encoder.fields": "2"}, "--set encoder.fields: found 2; needs a whole number"),
     ],
 )
@@ -178,16 +178,16 @@ def test_an_encoder_that_cannot_be_is_refused_by_name(options: dict[str, Any], s
 
 
 def test_a_field_that_another_makes_wrong_is_named_beside_it() -> None:
-    experiment = EXPERIMENT.with_options({"encoder": "latency", "encoder.least": "0"})
-    with pytest.raises(InputError, match=r"^--set encoder.form: encoder.least: found 0.0; needs an intensity"):
+    experiment = EXPERIMENT.with_options({"encoder": "latency", "encoder.threshold": "0"})
+    with pytest.raises(InputError, match=r"^--set encoder.form: encoder.threshold: found 0.0; needs an intensity"):
         experiment.with_options({"encoder.form": "log"})
 
 
 def test_options_that_bear_upon_one_another_are_changed_together() -> None:
-    way = {"encoder.camera.right": "0,1,2", "encoder.camera.down": "0,3,0"}
+    way = {"encoder.camera.x_path": "0,1,2", "encoder.camera.y_path": "0,3,0"}
     experiment = EXPERIMENTS["hm2bp-camera"]
     camera = experiment.with_options(way).encoder.camera
-    assert (camera.right, camera.down) == ((0, 1, 2), (0, 3, 0))
+    assert (camera.x_path, camera.y_path) == ((0, 1, 2), (0, 3, 0))
     for name, places in way.items():
         with pytest.raises(InputError, match="^--set encoder.camera.(right|down): .* needs as many places as down"):
             experiment.with_options({name: places})
@@ -197,7 +197,7 @@ def test_the_encoder_of_films_has_a_name_and_words_of_its_own() -> None:
     experiment = EXPERIMENTS["hm2bp-camera"]
     assert experiment.options()["encoder"] == "filmed"
     assert "filmed by encoder.camera" in experiment.explanations()["encoder"]
-    for name in ("filmed", "Filmed"):
+    for name in ("filmed", "simulatedcamera"):
         assert experiment.with_options({"encoder": name}) == experiment
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_run import EXPERIMENT, begun
 
-from snnlab.encoders import Ear, Filmed, Poisson
+from snnlab.encoders import Ear, Poisson, SimulatedCamera
 from snnlab.engine import Precision
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
@@ -144,17 +144,17 @@ def test_options_survive_json(name: str) -> None:
     hidden=st.lists(st.from_regex(r"[1-9][0-9]{0,3}|[1-9][0-9]?C[1-9]|P[1-9]", fullmatch=True), max_size=4),
     rate=st.floats(1e-300, 1e300),
     steps=st.integers(1, 10**6),
-    fresh=st.booleans(),
+    resample_each_epoch=st.booleans(),
     precision=st.sampled_from(["float32", "float64"]),
 )
 def test_options_mean_the_same_as_text_and_as_values(
-    hidden: list[str], rate: float, steps: int, fresh: bool, precision: str
+    hidden: list[str], rate: float, steps: int, resample_each_epoch: bool, precision: str
 ) -> None:
     values = {
         "network.hidden": hidden,
         "rule.learning_rate": rate,
         "encoder.steps": steps,
-        "encoder.fresh": fresh,
+        "encoder.resample_each_epoch": resample_each_epoch,
         "rule.precision": precision,
     }
     texts = {
@@ -163,7 +163,7 @@ def test_options_mean_the_same_as_text_and_as_values(
     by_value, by_text = EXPERIMENT.with_options(values), EXPERIMENT.with_options(texts)
     assert by_value == by_text
     assert by_value.network.hidden == tuple(hidden)
-    assert by_value.encoder.fresh is fresh
+    assert by_value.encoder.resample_each_epoch is resample_each_epoch
     assert isinstance(by_value.rule, HM2BP) and by_value.rule.learning_rate == rate
 
 
@@ -206,7 +206,7 @@ def test_an_option_changes_itself_alone() -> None:
         ("network.inhibition", "-1", "--set network.inhibition: found -1.0; needs a weight, at least 0"),
         ("network.v_th", "1,-1", "--set network.v_th: .* thresholds above 0"),
         ("encoder.steps", "0", "--set encoder.steps: found 0"),
-        ("encoder.brightest", "2", "--set encoder.brightest: found 2.0; needs a probability"),
+        ("encoder.max_rate", "2", "--set encoder.max_rate: found 2.0; needs a probability"),
         ("encoder.dt", "1 ms", "--set encoder.dt: found '1 ms'; needs a number"),
     ],
 )
@@ -234,14 +234,14 @@ def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) ->
 @pytest.mark.parametrize(
     ("value", "where", "option"),
     [
-        (Filmed(), "Sensor.pool", "sensor.pool"),
-        (Filmed(), "Camera.on", "camera.on"),
-        (Filmed(), "Filmed.seed", "seed"),
-        (Ear(), "Lyon.rate", "rate"),
+        (SimulatedCamera(), "Sensor.pool", "sensor.pool"),
+        (SimulatedCamera(), "Camera.on_threshold", "camera.on_threshold"),
+        (SimulatedCamera(), "SimulatedCamera.seed", "seed"),
+        (Ear(), "Lyon.sample_rate", "sample_rate"),
         (Ear(), "Ear.steps", "steps"),
         (EXPERIMENT, "epochs", "epochs"),
-        (Filmed(), "/data/recordings.pool", ""),
-        (Filmed(), "encode: samples", ""),
+        (SimulatedCamera(), "/data/recordings.pool", ""),
+        (SimulatedCamera(), "encode: samples", ""),
         (Ear(), "Sensor.pool", ""),
     ],
 )

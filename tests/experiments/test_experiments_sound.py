@@ -57,7 +57,11 @@ def test_ti46_is_trained_with_the_published_constants(
     circuit = experiment.network.circuit(experiment.encoder.grid.shape, sizes[-1], experiment.encoder.dt)
     assert [node.size for node in circuit.nodes] == sizes
     assert [one.parameters["v_th"] for one in circuit.populations] == thresholds
-    assert (experiment.encoder.steps, experiment.encoder.rate, experiment.encoder.decimation) == (700, 12500, 200)
+    assert (experiment.encoder.steps, experiment.encoder.sample_rate, experiment.encoder.decimation) == (
+        700,
+        12500,
+        200,
+    )
     cell = circuit.populations[0].cell
     assert [cell.parameters[name] for name in ("tau_m", "tau_s")] == ["64 ms", "8 ms"]
     assert circuit.dt == 1e-3, "64 and 8 steps"

@@ -131,7 +131,7 @@ def test_from_shuffled_labels_nothing_is_learned(digits: tuple[NDArray[Any], ...
 def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any], ...]) -> None:
     """The network, the code and the rule put together by hand from the same starting weights."""
     X, y = digits[0][:48].astype(np.uint8), digits[2][:48]
-    one = SpikingClassifier(**QUICK, on_off=False, feature_range=(0, 16), v_th=(4.0, 6.0), brightest=0.3, batch=48)
+    one = SpikingClassifier(**QUICK, on_off=False, feature_range=(0, 16), v_th=(4.0, 6.0), max_rate=0.3, batch=48)
     one.partial_fit(X[:1], y[:1], classes=range(10))  # the weights that are learned from below
     before = pickle.loads(pickle.dumps(one.state_))  # noqa: S301
     one.partial_fit(X, y)
@@ -258,7 +258,7 @@ def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"batch": 0}, "batch"),
         ({"batch": True}, "batch"),
         ({"target": -1}, "target"),
-        ({"brightest": 2}, "brightest"),
+        ({"max_rate": 2}, "max_rate"),
         ({"feature_range": (1, 0)}, "feature_range"),
         ({"feature_range": (0, float("inf"))}, "feature_range"),
         ({"feature_range": 3}, "feature_range"),

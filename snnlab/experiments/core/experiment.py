@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from snnlab import cards, datasets
 from snnlab.data.samples import Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
-from snnlab.encoders import ENCODERS, Current, Encoder, Features, Filmed, Poisson
+from snnlab.encoders import ENCODERS, Current, Encoder, Features, Poisson, SimulatedCamera
 from snnlab.errors import InputError, one_of
 from snnlab.experiments.core.options import changed, explained, flat, option_of, read
 from snnlab.networks.circuit import Circuit
@@ -78,22 +78,22 @@ class Experiment:
 
         folder   where the data is looked for
         threads  None for all cores; what is learned does not depend on it
-        tell     is told how far recordings are made ready, where there are any
+        progress    is told how far recordings are made ready, where there are any
         """
         if not 0 <= seed < 2**32:
             raise InputError("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         parts = (datasets.load(self.source(split), split, folder=folder) for split in ("train", "test"))
-        train, test = (self.prepared(part, threads=threads, progress=progress) for part in parts)
+        train, test = (self.prepare(part, threads=threads, progress=progress) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
         return TrainingConfig(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
-    def prepared(
+    def prepare(
         self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
     ) -> Samples:
-        """What the encoder's `prepared` gives. Raises InputError by the name of the option that is to be changed."""
+        """What the encoder's `prepare` gives. Raises InputError by the name of the option that is to be changed."""
         try:
-            return self.encoder.prepared(samples, threads=threads, progress=progress)
+            return self.encoder.prepare(samples, threads=threads, progress=progress)
         except InputError as refusal:
             if refusal.field == "encode: samples":
                 raise InputError("--set encoder", refusal.problem, refusal.hint) from refusal
@@ -132,7 +132,7 @@ class Experiment:
         of_encoder = (
             f"how samples become spikes or rates; one of {', '.join(ENCODERS)}, where the samples are of its kind"
         )
-        if isinstance(self.encoder, Filmed):
+        if isinstance(self.encoder, SimulatedCamera):
             of_encoder = "how samples become spikes: images are filmed by encoder.camera, recordings are taken as they"
             of_encoder += " are, and both pass through encoder.sensor; no other encoder takes both"
         told = {"encoder": of_encoder} | explained(self, skip=_TOLD_APART)
@@ -171,7 +171,7 @@ class Experiment:
         if self.tested_on:
             found = f"found {name!r}, and {self.name} is tested on recordings of {self.tested_on}"
             raise InputError(where, found, f"only {self.encoding!r} takes both them and what it learns from")
-        if name == Filmed.__name__.lower():
+        if name == SimulatedCamera.__name__.lower():
             known = f"only experiments that begin with it have it; known: {', '.join(ENCODERS)}"
             raise InputError(where, f"found {name!r}", known)
         if name not in ENCODERS:

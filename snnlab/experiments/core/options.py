@@ -90,7 +90,7 @@ def option_of(refusal: InputError, value: Any) -> str:
     """The dotted name of the field that a refusal by a dataclass is about; empty where it is about none.
 
     A refusal names a field of the dataclass, as in "Ear.steps", of one within it, or of a class that takes the field's
-    value, as in "Lyon.rate".
+    value, as in "Lyon.sample_rate".
     """
     kind, _, said = refusal.field.rpartition(".")
     if kind and not kind.isidentifier():

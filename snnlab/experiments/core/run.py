@@ -42,7 +42,7 @@ class Run:
 
         folder   where the data is looked for; remembered by the run
         threads  None for all cores
-        tell     is told how far samples are that are made into spikes once and for all, if any are
+        progress    is told how far samples are that are made into spikes once and for all, if any are
         """
         trial = experiment.trial(seed=seed, folder=folder, threads=threads, progress=progress)
         # what cannot be trained, or has no room in memory, is refused here, before anything is written
@@ -64,7 +64,7 @@ class Run:
         """The run at `path`, from its experiment.json alone.
 
         epochs  train for so many in all, instead of what was asked for when the run began
-        tell    as in `begin`
+        progress   as in `begin`
 
         Raises InputError for a directory that is not a run, for what no run writes, and for changed cards.
         """
