@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.native import cores, library
+from snnlab.native import library, thread_count
 
 TAU = 5e-3
 """Seconds after which the trace of a spike has fallen to 1/e, where nothing else is said."""
@@ -81,7 +81,7 @@ def victor_purpura(first: Any, second: Any, *, cost: float) -> Any:
     price = _positive("victor_purpura: cost", cost, "1/s")
     found = np.empty(len(pairs))
     scratch = np.empty(len(pairs.second.times) + len(pairs))
-    _kernel().snnlab_edits(*pairs.arguments(), price, scratch, found, cores())
+    _kernel().snnlab_edits(*pairs.arguments(), price, scratch, found, thread_count())
     return _shaped(found, pairs)
 
 
@@ -182,7 +182,7 @@ def _positive(where: str, found: Any, unit: str, *, or_zero: bool = False) -> fl
 def _overlaps(pairs: _Pairs, tau: float) -> NDArray[np.float64]:
     """Integrals of f f, f g, g g and (f - g)^2 of each pair, in units of tau (pairs, 4)."""
     found = np.empty((len(pairs), 4))
-    _kernel().snnlab_overlaps(*pairs.arguments(), tau, found, cores())
+    _kernel().snnlab_overlaps(*pairs.arguments(), tau, found, thread_count())
     return found
 
 

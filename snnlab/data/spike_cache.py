@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from snnlab.data.samples import CachedSpikes, Files, Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.native import cores
+from snnlab.native import thread_count
 from snnlab.paths import cache_error, cache_folder
 
 ProgressCallback = Callable[[int, int], object]
@@ -95,7 +95,7 @@ def cached_spikes(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
-            _write(path, _encoded(samples, encode, threads or cores(), progress), grid, key)
+            _write(path, _encoded(samples, encode, threads or thread_count(), progress), grid, key)
         except OSError as error:
             raise cache_error(folder, error) from error
     return read_cached(path, samples, grid, key, recipe_digest=recipe_digest(recipe))

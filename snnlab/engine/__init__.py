@@ -6,7 +6,7 @@ from snnlab.engine.psp.full import Credit, products, transition
 from snnlab.engine.rate.run import RateResponse, Running, run_rates
 from snnlab.engine.spiking.codegen import refractory_steps
 from snnlab.engine.spiking.run import Precision, Response, pack_raster, run
-from snnlab.native import cores
+from snnlab.native import cores, thread_count, threads
 
 __all__ = [
     "Credit",
@@ -26,5 +26,7 @@ __all__ = [
     "run",
     "run_rates",
     "sent_back",
+    "thread_count",
+    "threads",
     "transition",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snnlab.engine.spiking.run import REAL, Precision, address, compiled
 from snnlab.errors import InputError
-from snnlab.native import cores
+from snnlab.native import thread_count
 
 _ARRAYS = ("weights", "first", "second", "gradient")
 
@@ -38,7 +38,7 @@ def descend(
 ) -> None:
     """Moments and weights moved in place: weights -= rate * first / (sqrt(second) + guard).
 
-    threads  None for all cores; the result does not depend on it
+    threads  None for the current setting; the result does not depend on it
 
     Raises InputError for arrays that are not of one shape and one of the engine's precisions, row by row in memory.
     """
@@ -49,7 +49,7 @@ def descend(
             raise InputError(f"Adam: {name}", found, f"needs {weights.dtype} {weights.shape}")
     if weights.dtype.name not in get_args(Precision):
         raise InputError("Adam: weights", f"found {weights.dtype}", f"needs {' or '.join(get_args(Precision))}")
-    step = _Step(*map(address, arrays), *betas, rate, guard, weights.size, threads or cores())
+    step = _Step(*map(address, arrays), *betas, rate, guard, weights.size, threads or thread_count())
     _library(cast(Precision, weights.dtype.name)).step(ctypes.byref(step))
 
 

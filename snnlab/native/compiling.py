@@ -102,11 +102,6 @@ def has_compiler() -> bool:
     return bool(os.environ.get("CXX", "").strip() or any(map(shutil.which, _COMPILERS)))
 
 
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
 def _build(folder: Path, *words: str) -> None:
     command = [*_compiler(), *PROGRAM_FLAGS, "-I.", *words]
     done = _run(command, folder)

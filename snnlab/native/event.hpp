@@ -1,4 +1,4 @@
-// An event of a sensor, as snnlab.data.samples.EVENT lays it out.
+// An event of a sensor, in the layout of snnlab.data.samples.EVENT.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Independent tasks on several threads. What a task computes must not depend on which thread runs it, or when.
+// Independent tasks on several threads. A task's result must not depend on the thread that runs it, nor on the order.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-// `work` on so many threads at once, this one among them; where the system grants fewer, those must do it all.
+// Runs `work` in `threads` threads at once, the caller's included; in fewer if the system grants no more.
 // It must not throw: an exception that leaves a thread ends the process.
 template <class Work> void on_threads(long threads, const Work& work) {
     std::vector<std::thread> helpers;

@@ -7,15 +7,16 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab import engine
 from snnlab.data.samples import Images, Samples
 from snnlab.encoders import TEST, TRAIN, Encoder
-from snnlab.engine import cores
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import gradient_angle
@@ -86,7 +87,7 @@ class TrainingConfig:
 
     def encode(self, samples: Samples, epoch: int, stream: int) -> Inputs:
         """The spikes or rates that stand for some samples in this epoch."""
-        threads = self.threads or cores()
+        threads = self.threads or engine.thread_count()
         return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream, threads=threads)
 
     def augmented(self, samples: Samples, epoch: int) -> Samples:
@@ -157,7 +158,7 @@ def train(trial: TrainingConfig, run: RunDirectory, *, between: float = BETWEEN_
     Raises InputError when weights or moments stop being finite, and leaves the checkpoints written before; where the
     run cannot be written; for a run that was begun with other samples; and as `restored` does.
     """
-    with run.locked():
+    with run.locked(), engine.threads(trial.threads):
         yield from _train(trial, run, between)
 
 
@@ -223,10 +224,11 @@ def ahead(made: Iterator[_Made], many: int = _AHEAD) -> Generator[_Made, None, N
     What their making raises is raised here. Closed, it waits for no more than the one that is being made.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    context = copy_context()  # for the number of threads
     try:
-        waiting = deque(pool.submit(next, made, None) for _ in range(many))
+        waiting = deque(pool.submit(context.run, next, made, None) for _ in range(many))
         while (one := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, made, None))
+            waiting.append(pool.submit(context.run, next, made, None))
             yield one
     finally:
         pool.shutdown(cancel_futures=True)
@@ -239,10 +241,11 @@ def evaluate(trial: TrainingConfig, state: State) -> Evaluation:
     confusion = np.zeros((classes, classes), dtype=np.int64)
     tally = Tally(trial.circuit)
     parts = (trial.test.take(slice(first, first + _TESTED)) for first in range(0, number, _TESTED))
-    for samples, inputs in ahead((part, trial.encode(part, 0, TEST)) for part in parts):
-        answer = trial.rule.predict(trial.circuit, state, inputs)
-        np.add.at(confusion, (samples.labels, answer.labels), 1)
-        tally.add(source, inputs, answer.activity)
+    with engine.threads(trial.threads):
+        for samples, inputs in ahead((part, trial.encode(part, 0, TEST)) for part in parts):
+            answer = trial.rule.predict(trial.circuit, state, inputs)
+            np.add.at(confusion, (samples.labels, answer.labels), 1)
+            tally.add(source, inputs, answer.activity)
     speed = number / (time.monotonic() - began)
     circuit = trial.circuit.with_weights(state.weights)
     if answer.crossed is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from by_hand import in_brian
+from errors_in_tests import raises_input_error
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,45 @@ def test_potential_is_summed_over_spikes_and_raster_holds_the_spikes():
     assert (per_spike > 20).all() and (per_spike < 40).all()
     assert (response.potential[~fired] == 0).all()
     assert np.array_equal(response.raster, engine.pack_raster(response.spikes))
+
+
+def test_trained_weights_act_as_those_of_the_circuit():
+    circuit, spikes = busy()
+    rng = np.random.default_rng(8)
+    first, last = circuit.projections
+    weights = {first.name: rng.permuted(first.weights.astype(np.float32), axis=1)}
+    given = engine.run(circuit, {"input": spikes}, weights=weights)
+    built = engine.run(circuit.with_weights(weights), {"input": spikes})
+    assert len(built["layer1"].spikes) > 100
+    for name, response in built.items():
+        assert response.spikes == given[name].spikes
+        assert np.array_equal(response.potential, given[name].potential)
+    pre, post = given["layer0"].spikes, given["layer1"]
+    scale = rng.normal(size=post.counts.shape)
+    other = rng.permuted(last.weights, axis=1)
+    given_products = engine.products(last, pre, post, scale, scale, weights=other)
+    built_products = engine.products(replace(last, weights=other), pre, post, scale, scale)
+    assert np.array_equal(given_products.sent, built_products.sent)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "field", "values"),
+    [
+        ("input->nose", np.zeros((50, 130)), "weights", ["input->nose"]),
+        ("input->layer0.synapse", np.zeros((130, 50)), "input->layer0.synapse", ["(130, 50)", "(50, 130)"]),
+        ("input->layer0.synapse", np.full((50, 130), np.nan), "input->layer0.synapse", ["finite"]),
+    ],
+)
+def test_trained_weights_that_do_not_fit_are_refused(name, weights, field, values):
+    circuit, spikes = busy()
+    with raises_input_error(field, *values):
+        engine.run(circuit, {"input": spikes}, weights={name: weights})
+
+
+def test_threads_must_be_at_least_1():
+    circuit, spikes = busy()
+    with raises_input_error("threads", "0"):
+        engine.run(circuit, {"input": spikes}, threads=0)
 
 
 def delayed(circuit, delay):

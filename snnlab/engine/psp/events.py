@@ -25,7 +25,7 @@ from snnlab.brian.equations import seconds
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking.run import HEADERS, address, check_layout
 from snnlab.errors import InputError
-from snnlab.native import cores
+from snnlab.native import thread_count
 
 _CHUNKS = 8  # parts of a batch, whatever the number of threads
 _MOST = 2**24  # numbers in the sums of all parts together, beyond the first
@@ -215,7 +215,7 @@ def error_products(
     normalised  False for the sum of value * d(t)
     floor       an event counts nothing, normalised or not, unless its norm is above 0 and above this part (0 to 1) of
                 the mean norm of the events in its sample: with hardly any input yet, d says little about its direction
-    threads     None for all cores; the result does not depend on it
+    threads     None for the current setting; the result does not depend on it
 
     Raises InputError for spikes that do not fit their offsets, and for events that are not sorted or not of this batch.
     """
@@ -227,7 +227,9 @@ def error_products(
     totals = np.zeros((chunks, pre.size, post_size))
     norms = np.zeros(len(events))
     shape = (pre.size, post_size, pre.samples, pre.steps)
-    order = _Asked(*common, address(totals), address(norms), floor, *shape, normalised, chunks, threads or cores())
+    order = _Asked(
+        *common, address(totals), address(norms), floor, *shape, normalised, chunks, threads or thread_count()
+    )
     _library().products(ctypes.byref(order))
     return (totals.sum(axis=0) if chunks > 1 else totals[0]), norms
 
@@ -246,7 +248,7 @@ def sent_back(
     kernel((t - s) dt).
 
     weights  (pre, post)
-    threads  None for all cores; the result does not depend on it
+    threads  None for the current setting; the result does not depend on it
 
     Raises InputError for weights of another shape, and for spikes and events as ``error_products`` does.
     """
@@ -258,7 +260,7 @@ def sent_back(
     common = _common(pre, events, weights.shape[1], kernel, where)
     values = np.ascontiguousarray(weights, dtype=np.float64)
     sent = np.zeros(len(pre))
-    numbers = (*weights.shape, pre.samples, pre.steps, threads or cores())
+    numbers = (*weights.shape, pre.samples, pre.steps, threads or thread_count())
     order = _Sent(*common, address(values), address(sent), *numbers)
     _library().sent(ctypes.byref(order))
     return sent

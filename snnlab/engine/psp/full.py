@@ -27,9 +27,9 @@ from snnlab.engine.spiking import run
 from snnlab.engine.spiking.codegen import CellCode, generate
 from snnlab.engine.spiking.run import REAL, Precision, Response, address, as_type
 from snnlab.errors import InputError
-from snnlab.native import cores
+from snnlab.native import thread_count
 from snnlab.networks.circuit import Number, Population, Projection
-from snnlab.networks.weights import outer
+from snnlab.networks.weights import Weights, outer
 
 _GROUP = 64  # inputs to a task, as in traces.hpp
 _CHUNKS = 4  # parts of a batch, where there are too few inputs for many tasks; whatever the number of threads
@@ -82,18 +82,22 @@ def products(
     scale: NDArray[np.floating],
     send: NDArray[np.floating] | None = None,
     *,
+    weights: Weights | None = None,
     silent: float = 0.0,
     precision: Precision = "float32",
     threads: int | None = None,
 ) -> Credit:
     """The products of one projection over a batch; `scale` and `send` are (samples, post), see Credit.
 
+    weights  trained weights of the projection; None for its own
     silent   e_ij in `summed` of a neuron that never fires in a sample, for each input whose spikes reach it
-    threads  None for all cores; the result does not depend on it
+    threads  None for the current setting; the result does not depend on it
 
     The cells must be linear between spikes, see ``transition``. Raises InputError for arrays of other shapes, for
     spikes before and after the projection that are not of one batch, and for sparse weights.
     """
+    if weights is not None:
+        projection = run.trained(projection, weights)
     _check(projection, pre, post, scale, send)
     matrix = _transition(post.cell)
     if isinstance(projection.weights, np.ndarray):
@@ -129,7 +133,7 @@ def _full(
     trains = (pre.ids, pre.offsets, post.spikes.ids, post.spikes.offsets)
     arrays = (*trains, matrix, scaled, weights, sends, totals, sent)
     delay = delay_steps(projection, pre.dt)
-    numbers = (pre.size, size, samples, pre.steps, code.held, delay, chunks, threads or cores())
+    numbers = (pre.size, size, samples, pre.steps, code.held, delay, chunks, threads or thread_count())
     order = _Products(*(None if array is None else address(array) for array in arrays), silent, *numbers)
     _library(len(code.states), code.watched, receptor, precision).products(ctypes.byref(order))
     return Credit(totals.sum(axis=0) if chunks > 1 else totals[0], sent)

@@ -12,7 +12,7 @@ from snnlab.brian.equations import delay_steps
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking import run
 from snnlab.engine.spiking.run import REAL, Precision, Response, address, as_type, synapses
-from snnlab.native import cores
+from snnlab.native import thread_count
 from snnlab.networks.circuit import Projection
 from snnlab.networks.weights import Convolution
 
@@ -66,7 +66,7 @@ def products(
     )
     numbers = (
         weights.size, kind, pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
-        code.held, delay_steps(projection, pre.dt), chunks, threads or cores(),
+        code.held, delay_steps(projection, pre.dt), chunks, threads or thread_count(),
     )  # fmt: skip
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
     _library(len(code.states), precision).products(ctypes.byref(order))

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "crew.hpp"
+#include "thread_pool.hpp"
 #include "vector.hpp"
 
 struct Dense {
@@ -139,7 +139,7 @@ void by_block(const Dense* orders, int many, int threads, Part<real> whole, Part
                 }
         }
     };
-    Crew::each(threads, [&](int number) {
+    ThreadPool::each(threads, [&](int number) {
         for (int k = 0; k < many; ++k) strip(orders[k], heard[k], number);
     });
 }

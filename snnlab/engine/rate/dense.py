@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snnlab.engine.blas import one_blas_thread
 from snnlab.engine.spiking.run import REAL, Precision, address, compiled
 from snnlab.errors import InputError
-from snnlab.native import cores
+from snnlab.native import thread_count
 
 _WORTH = 1 << 18  # products of two numbers from which on another thread gains more than it costs to begin
 
@@ -54,7 +54,7 @@ def heard(
 ) -> NDArray[np.floating]:
     """before @ weights (samples, post), of rates (samples, pre).
 
-    threads  None for all cores; the result does not depend on it, and a sample's not on the others
+    threads  None for the current setting; the result does not depend on it, and a sample's not on the others
 
     Raises InputError for arrays that do not fit one another, and as `changed` does.
     """
@@ -66,7 +66,7 @@ def heard(
 def changed(changes: Sequence[Change], *, threads: int | None = None) -> None:
     """Weights changed in place, each number read once and written once; rows that hear nothing are not touched.
 
-    threads  None for all cores; the result does not depend on it
+    threads  None for the current setting; the result does not depend on it
 
     Raises InputError for arrays that do not fit one another, or are not all of one of the engine's precisions and row
     by row in memory.
@@ -79,7 +79,7 @@ def _run(what: str, changes: Sequence[Change], threads: int | None) -> None:
         _check(one, changes[0].weights.dtype)
     orders = (_Dense * len(changes))(*(_Dense(*_order(one)) for one in changes))
     work = sum(one.weights.size * len(one.before) for one in changes)
-    many = (threads or cores()) if work >= _WORTH else 1
+    many = (threads or thread_count()) if work >= _WORTH else 1
     if changes:
         getattr(_library(cast(Precision, changes[0].weights.dtype.name)), what)(orders, len(changes), many)
 

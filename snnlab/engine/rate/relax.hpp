@@ -193,7 +193,7 @@ template <class real> void relax_all(const Relax& all, int threads) {
     std::vector<Wires<real>> wires;
     wires.reserve(all.many);  // their numbers stay where they are
     for (int k = 0; k < all.many; ++k) wires.emplace_back(all.layers, k, all.many);
-    Crew::each(std::min(threads, groups), [&](int number) {
+    ThreadPool::each(std::min(threads, groups), [&](int number) {
         for (int group = number; group < groups; group += std::min(threads, groups)) relax_group<real>(all, wires, group);
     });
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from snnlab.engine.spiking.run import REAL, Precision, address, compiled
 from snnlab.errors import InputError
-from snnlab.native import cores
+from snnlab.native import thread_count
 
 Values = NDArray[np.floating]
 
@@ -96,7 +96,7 @@ def relaxed(
     begun    its somata and multipliers; rates follow from somata
     mu       (steps,) the length of each step, over the time constant
     nudge    how strongly the output is pulled towards the target (samples, outputs)
-    threads  None for all cores; the result does not depend on it, and a sample's not on the others
+    threads  None for the current setting; the result does not depend on it, and a sample's not on the others
 
     Raises InputError for arrays that do not fit one another, or are not all of one of the engine's precisions and row
     by row in memory.
@@ -113,7 +113,7 @@ def relaxed(
     steps = np.ascontiguousarray(mu, dtype=np.float64)
     order = _Relax(layers, address(wanted), address(steps), constants.leak, constants.basal,
                    0.0 if target is None else nudge, constants.highest, len(tiers), samples, len(steps))  # fmt: skip
-    _library(cast(Precision, dtype.name)).relax(ctypes.byref(order), threads or cores())
+    _library(cast(Precision, dtype.name)).relax(ctypes.byref(order), threads or thread_count())
     return ends
 
 

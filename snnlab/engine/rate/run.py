@@ -21,7 +21,7 @@ from snnlab.data.rates import RateInput
 from snnlab.engine.rate.plan import Plan, order_of
 from snnlab.engine.spiking.run import Precision
 from snnlab.errors import InputError, one_of
-from snnlab.native import cores
+from snnlab.native import thread_count
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
 _NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -112,7 +112,7 @@ def run_rates(
         check_stable(population, dt)
     order, learns = order_of(circuit, dt), _learning(learn, steps)
     work = sum(pre.size * post.size for pre, post in _ends(circuit)) * samples
-    several = (threads or cores()) if work > _THREADED else 1
+    several = (threads or thread_count()) if work > _THREADED else 1
 
     def run(every: int) -> tuple[Plan, _Kept, tuple[str, int] | None]:
         plan = Plan(order, samples, precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,9 +17,9 @@ from snnlab.brian.equations import delay_steps, seconds
 from snnlab.data.spikes import SpikeTrains, offsets_of
 from snnlab.engine.spiking.codegen import CellCode, generate
 from snnlab.errors import InputError, one_of
-from snnlab.native import cores
+from snnlab.native import thread_count
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
-from snnlab.networks.weights import Convolution, synapse_list
+from snnlab.networks.weights import Convolution, Weights, synapse_list, trainable_parameters, with_parameters
 
 Precision = Literal["float32", "float64"]
 """float64 spikes where Brian2 spikes; float32 is the fast one."""
@@ -73,17 +73,19 @@ def run(
     circuit: Circuit,
     inputs: Mapping[str, SpikeTrains],
     *,
+    weights: Mapping[str, Weights] | None = None,
     precision: Precision = "float32",
     threads: int | None = None,
 ) -> dict[str, Response]:
     """Every population's response to a batch of spikes at the sources, layer by layer.
 
     inputs     source -> Spikes, of equal samples and steps, on the circuit's time step
+    weights    trained weights by the name of their projection, as in ``Circuit.with_weights``; others are the circuit's
     precision  of states, weights and sums
-    threads    None for all cores; the result does not depend on it
+    threads    None for that of engine.threads; the result does not depend on it
 
-    Raises InputError for a loop through several populations, for a cell that the engine cannot run, and for inputs and
-    delays that do not fit the time step.
+    Raises InputError for weights that do not fit the circuit or are not finite, for a loop through several populations,
+    for a cell that the engine cannot run, and for inputs and delays that do not fit the time step.
     """
     if precision not in get_args(Precision):
         raise InputError("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
@@ -93,11 +95,12 @@ def run(
     dt = seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
     samples, steps = next((one.samples, one.steps) for one in known.values())
+    projections = _with_trained(circuit, weights or {})
     responses: dict[str, Response] = {}
     for population in feed_forward(circuit):
-        into = circuit.incoming(population.name)
+        into = tuple(projection for projection in projections if projection.post == population.name)
         code = generate(population, dt)
-        response = _run_layer(population, code, into, known, (samples, steps, dt), precision, threads or cores())
+        response = _run_layer(population, code, into, known, (samples, steps, dt), precision, threads or thread_count())
         known[population.name] = response.spikes
         responses[population.name] = response
     return responses
@@ -119,6 +122,15 @@ def feed_forward(circuit: Circuit) -> list[Population]:
         done |= {one.name for one in ready}
         waiting = [one for one in waiting if one.name not in done]
     return order
+
+
+def trained(projection: Projection, weights: Weights) -> Projection:
+    """The projection with other weights. Raises InputError for another shape."""
+    changed = with_parameters(projection.weights, weights)
+    if changed.shape != projection.weights.shape:
+        found = f"weights of shape {changed.shape}"
+        raise InputError(f"projection {projection.name!r}", found, f"expected shape {projection.weights.shape}")
+    return replace(projection, weights=changed)
 
 
 def pack_raster(spikes: SpikeTrains) -> NDArray[np.uint64]:
@@ -247,6 +259,24 @@ def synapses(projection: Projection, precision: Precision) -> tuple[int, NDArray
         )
     rows = np.searchsorted(source, np.arange(weights.shape[0] + 1))
     return _SPARSE, as_type(values, precision), np.concatenate([rows, target]).astype(np.int32)
+
+
+def _with_trained(circuit: Circuit, weights: Mapping[str, Weights]) -> tuple[Projection, ...]:
+    known = {projection.name for projection in circuit.projections}
+    for name in weights:
+        if name not in known:
+            raise InputError("weights", f"no projection {name!r}", one_of(name, known))
+    return tuple(
+        _finite(trained(projection, weights[projection.name])) if projection.name in weights else projection
+        for projection in circuit.projections
+    )
+
+
+def _finite(projection: Projection) -> Projection:
+    values = trainable_parameters(projection.weights)
+    if values is not None and not np.isfinite(values).all():
+        raise InputError(f"projection {projection.name!r}", "weights that are not finite", "must be finite numbers")
+    return projection
 
 
 def _check_spiking(circuit: Circuit) -> None:
