@@ -225,10 +225,14 @@ def ahead(made: Iterator[_Made], many: int = _AHEAD) -> Generator[_Made, None, N
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
     context = copy_context()  # for the number of threads
+
+    def make() -> _Made | None:
+        return context.run(next, made, None)
+
     try:
-        waiting = deque(pool.submit(context.run, next, made, None) for _ in range(many))
+        waiting = deque(pool.submit(make) for _ in range(many))
         while (one := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(context.run, next, made, None))
+            waiting.append(pool.submit(make))
             yield one
     finally:
         pool.shutdown(cancel_futures=True)
