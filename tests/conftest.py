@@ -11,9 +11,10 @@ from toy_dataset import Toy
 
 from snnlab import datasets
 
-# how long an example takes says nothing on a machine that does other work besides
-hypothesis.settings.register_profile("snnlab", deadline=None)
-hypothesis.settings.load_profile("snnlab")
+for _profile in ("fast", "full", "all"):  # tests/examples.py scales the number of examples by profile
+    # no deadline: the duration of an example means nothing on a busy machine
+    hypothesis.settings.register_profile(_profile, deadline=None)
+hypothesis.settings.load_profile("full")
 
 
 def _data_with(dataset: str) -> Path:
