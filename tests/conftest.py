@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
+
+for _library in ("OMP", "OPENBLAS", "MKL"):  # read when NumPy is imported; the workers of the suite share the cores
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 from toy_dataset import Toy
 
-from snnlab import datasets
+from snnlab import datasets, native
 
 for _profile in ("fast", "full", "all"):  # tests/examples.py scales the number of examples by profile
     # no deadline: the duration of an example means nothing on a busy machine
     hypothesis.settings.register_profile(_profile, deadline=None)
 hypothesis.settings.load_profile("full")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Compiled code on one thread, unless a test asks for more: the workers of the suite share the cores."""
+    with native.threads(1):
+        yield
 
 
 def _data_with(dataset: str) -> Path:

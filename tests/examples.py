@@ -1,4 +1,4 @@
-"""How many examples a property test draws, by test tier: ./scripts/test --fast, ./scripts/test, ./scripts/test --all."""
+"""The number of examples of a property test, by test tier (see scripts/test)."""
 
 import hypothesis
 
