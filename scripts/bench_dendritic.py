@@ -23,7 +23,8 @@ from snnlab.brian import simulate
 from snnlab.data.rates import RateInput
 from snnlab.engine import Precision, run_rates
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.microcircuit import BIAS, NUDGE, Microcircuit
+from snnlab.networks.microcircuit import Microcircuit
+from snnlab.networks.populations import BIAS, NUDGE
 
 DT = 1e-4
 PATTERN = 1000  # steps

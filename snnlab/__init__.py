@@ -16,16 +16,9 @@ if TYPE_CHECKING:  # so that editors and type checkers know what the names are
     from snnlab.errors import InputError
     from snnlab.estimator import SpikingClassifier
     from snnlab.experiments import EXPERIMENTS
-    from snnlab.networks.circuit import (
-        Circuit,
-        Population,
-        Projection,
-        Receptor,
-        Source,
-        feedforward,
-        random_connections,
-        unconnected,
-    )
+    from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
+from snnlab.networks.feedforward import feedforward
+from snnlab.networks.weights import random_connections
 
 _ROOMS = {
     "cell": "cards",
@@ -41,8 +34,8 @@ _ROOMS = {
     "Receptor": "networks.circuit",
     "Source": "networks.circuit",
     "unconnected": "networks.circuit",
-    "feedforward": "networks.circuit",
-    "random_connections": "networks.circuit",
+    "feedforward": "networks.feedforward",
+    "random_connections": "networks.weights",
     "Poisson": "encoders",
     "InputError": "errors",
     "EXPERIMENTS": "experiments",

@@ -18,10 +18,8 @@ from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
-from snnlab.networks.microcircuit import INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.networks.mlp import full
-
-SLOWING = "slowing"
+from snnlab.networks.populations import INPUT, NUDGE, OUTPUT, SLOWING, TARGET
 
 RATES = {False: "clip(x, 0, 1)", True: "(x + abs(x))/2"}
 """Rates as functions of a potential: between 0 and 1 or, where they are to be sparse, at least 0."""
@@ -100,8 +98,8 @@ class CorInfoMaxNetwork:
                                      "gamma": self.gamma}  # fmt: skip
         layers = [Population(f"hidden{k}", hidden, size, common) for k, size in enumerate(self.hidden, start=1)]
         layers.append(Population(OUTPUT, output, self.outputs or classes, common))
-        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, layers[-1].size), Source(NUDGE, 1)]
-        sources += [Source(SLOWING, 1)] if self.slowing else []
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, layers[-1].size, TARGET), Source(NUDGE, 1, NUDGE)]
+        sources += [Source(SLOWING, 1, SLOWING)] if self.slowing else []
         multipliers = self._multipliers(layers, dt)
         wiring = _wiring(sources[0], layers, lateral=self.lateral)
         # its source says how many steps of the phase are done
@@ -117,7 +115,10 @@ class CorInfoMaxNetwork:
             return []
         card = self.cards()[-1]
         speeds = self.multiplier_rate * len(layers) if len(self.multiplier_rate) == 1 else self.multiplier_rate
-        return [Population(f"multiplier{k}", card, 1, {"tau": dt / speed}) for k, speed in enumerate(speeds, start=1)]
+        return [
+            Population(f"multiplier{k}", card, 1, {"tau": dt / speed}, role="multiplier")
+            for k, speed in enumerate(speeds, start=1)
+        ]
 
 
 def _wiring(first: Source, layers: list[Population], *, lateral: bool) -> list[Projection]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.errors import InputError
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
+from snnlab.networks.circuit import Circuit, Number, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights
 
 _LAYER = re.compile(
@@ -107,3 +107,13 @@ def _connect(layer: str, shape: tuple[int, ...]) -> tuple[Weights, tuple[int, ..
     side = int(found["kernel"])
     kernels = Convolution(np.zeros((side, side, channels, int(found["channels"]))), (rows, columns))
     return kernels, kernels.out
+
+
+def feedforward(source: Source, layers: Iterable[Population], receptor: str, dt: Number) -> Circuit:
+    """A chain of layers, each fully connected to the next by `receptor`, with weights of zero."""
+    nodes: tuple[Source | Population, ...] = (source, *layers)
+    projections = tuple(
+        Projection(pre.name, post.name, receptor, np.zeros((pre.size, post.size)))
+        for pre, post in zip(nodes, nodes[1:], strict=False)
+    )
+    return Circuit(nodes, projections, dt)

@@ -22,9 +22,7 @@ from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
-
-INPUT, BIAS, OUTPUT, TARGET, NUDGE = "input", "bias", "output", "target", "nudge"
-AFFERENT = "afferent"
+from snnlab.networks.populations import AFFERENT, BIAS, INPUT, NUDGE, OUTPUT, TARGET
 
 TRANSFERS = {
     "logistic": "1/(1 + exp(-x))",
@@ -135,15 +133,16 @@ class Microcircuit:
         ]
         outputs = self.outputs or classes
         layers.append(Population(OUTPUT, output, outputs, common | {"g_som": self._pull(self.lambdas[-1])}))
+        pull = self._pull(self.interneuron_mixing)
         inter = [
-            Population(f"inter{k}", interneuron, above.size, common | {"g_som": self._pull(self.interneuron_mixing)})
+            Population(f"inter{k}", interneuron, above.size, common | {"g_som": pull}, role="interneuron")
             for k, above in enumerate(layers[1:], start=1)
         ]
-        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, outputs), Source(NUDGE, 1)]
-        sources += [Source(BIAS, 1)] if self.bias else []
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, outputs, TARGET), Source(NUDGE, 1, NUDGE)]
+        sources += [Source(BIAS, 1, BIAS)] if self.bias else []
         first: Source | Population = sources[0]
         if self.spikes_per_ms:
-            first = Population(AFFERENT, cards.cell("poisson_input"), first.size, latent | fires)
+            first = Population(AFFERENT, cards.cell("poisson_input"), first.size, latent | fires, role=AFFERENT)
         wiring = self._wiring(first, layers, inter)
         if isinstance(first, Population):
             return Circuit((*sources, first, *inter, *layers), (_one_to_one(sources[0], first, "given"), *wiring), dt)

@@ -16,7 +16,8 @@ from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
-from snnlab.networks.microcircuit import BIAS, INPUT, OUTPUT, TRANSFERS
+from snnlab.networks.microcircuit import TRANSFERS
+from snnlab.networks.populations import BIAS, INPUT, OUTPUT
 
 CARD = "rate_unit"
 BASAL = "basal"
@@ -69,7 +70,7 @@ class MLP:
             Population(f"hidden{k}", self.cell(self.activation), size) for k, size in enumerate(self.hidden, start=1)
         ]
         layers.append(Population(OUTPUT, self.cell(self.output_activation), self.outputs or classes))
-        source, one = Source(INPUT, int(np.prod(shape))), Source(BIAS, 1)
+        source, one = Source(INPUT, int(np.prod(shape))), Source(BIAS, 1, BIAS)
         below: list[Source | Population] = [source, *layers]
         wiring = [full(pre, post, BASAL) for pre, post in zip(below, layers, strict=False)]
         wiring += [full(one, post, BASAL) for post in layers] if self.bias else []

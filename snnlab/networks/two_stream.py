@@ -27,8 +27,8 @@ from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
-from snnlab.networks.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.networks.mlp import BASAL, FUNCTIONS, full
+from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 
 APICAL, LATERAL, TEACHING, PHASE = "apical", "lateral", "teaching", "phase"
 ASCENDING, DESCENDING, FIRING = "stream_ascending", "stream_descending", "stream_lif"
@@ -106,9 +106,9 @@ class TwoStream:
         hidden, output, beside = self.cells()
         up = [Population(f"hidden{k}", hidden, size) for k, size in enumerate(self.hidden, start=1)]
         up.append(Population(OUTPUT, output, self.outputs or classes))
-        down = [Population(f"down{k}", beside, size) for k, size in enumerate(self.beside, start=1)]
-        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, up[-1].size), Source(NUDGE, 1)]
-        sources += [Source(BIAS, 1)] if self.bias else []
+        down = [Population(f"down{k}", beside, size, role="descending") for k, size in enumerate(self.beside, start=1)]
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, up[-1].size, TARGET), Source(NUDGE, 1, NUDGE)]
+        sources += [Source(BIAS, 1, BIAS)] if self.bias else []
         wiring = _ascending(sources[0], up)
         if self.bias:
             # as in rules/rate/descent.py, what a bias is heard with does not decay

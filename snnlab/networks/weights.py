@@ -30,6 +30,11 @@ class Convolution:
     kernels: NDArray[np.floating]
     image: tuple[int, int]
 
+    def __repr__(self) -> str:
+        rows, columns, inputs, outputs = self.kernels.shape
+        image = " x ".join(map(str, self.image))
+        return f"Convolution({inputs} -> {outputs} channels, {rows} x {columns} kernels, {image} image)"
+
     def __post_init__(self) -> None:
         _check_image("convolution", self.image, 2)
         if self.kernels.ndim != 4 or 0 in self.kernels.shape:
@@ -228,3 +233,32 @@ def fan_out(weights: Weights) -> NDArray[np.int64]:
     if isinstance(weights, Convolution):
         weights = replace(weights, kernels=np.ones(weights.kernels.shape, dtype=np.int8))
     return np.bincount(sparse(weights).coords[0], minlength=weights.shape[0])
+
+
+def description(weights: Weights) -> str:
+    """Size and kind in a few words, without the values."""
+    if isinstance(weights, Convolution | Pooling):
+        return repr(weights)
+    size = " x ".join(map(str, weights.shape))
+    return size if isinstance(weights, np.ndarray) else f"{size} sparse, {sparse(weights).nnz} synapses"
+
+
+def random_connections(
+    pre: int, post: int, probability: float, weight: float, rng: np.random.Generator, *, autapses: bool = True
+) -> scipy.sparse.coo_array:
+    """Sparse weights (pre, post): each pair is connected with `probability`, all with the same weight.
+
+    weight    in SI units of the receptor
+    autapses  False to omit connections of a neuron to itself, for a population that projects to itself
+
+    Raises InputError if the probability is not between 0 and 1.
+    """
+    if not 0 <= probability <= 1:
+        raise InputError("random_connections", f"probability {probability}", "must be between 0 and 1")
+    # row by row, so that a large network does not need a dense matrix of random numbers
+    rows = [np.flatnonzero(rng.random(post) < probability) for _ in range(pre)]
+    source = np.repeat(np.arange(pre), [len(row) for row in rows])
+    target = np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp)
+    keep = slice(None) if autapses else source != target
+    source, target = source[keep], target[keep]
+    return scipy.sparse.coo_array((np.full(len(source), float(weight)), (source, target)), shape=(pre, post))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from snnlab import plots
 from snnlab.encoders import TEST
 from snnlab.errors import InputError
-from snnlab.networks.microcircuit import OUTPUT
+from snnlab.networks.populations import OUTPUT
 from snnlab.rules.rule import RunningRule, State
 from snnlab.training.loop import TrainingConfig, start
 

@@ -16,7 +16,8 @@ from snnlab import cards
 from snnlab.brian import Pulse, simulate, simulate_each
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains, stack
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, feedforward, unconnected
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
+from snnlab.networks.feedforward import feedforward
 
 LIF = cards.cell("lif")
 TAU, RESISTANCE, REST, THRESHOLD, REFRACTORY = 20e-3, 1e8, -60e-3, -50e-3, 5e-3  # of the card lif

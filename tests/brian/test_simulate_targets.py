@@ -16,7 +16,8 @@ from snnlab.brian import Pulse, run, simulate
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, random_connections, unconnected
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
+from snnlab.networks.weights import random_connections
 
 
 def network(seed: int) -> tuple[Circuit, dict[str, SpikeTrains | Pulse | np.ndarray]]:

@@ -17,7 +17,8 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Poisson
 from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
-from snnlab.networks.circuit import Circuit, Population, Projection, Source, feedforward
+from snnlab.networks.circuit import Circuit, Population, Projection, Source
+from snnlab.networks.feedforward import feedforward
 from snnlab.networks.weights import Convolution, Pooling
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP

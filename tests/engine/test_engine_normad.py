@@ -73,13 +73,14 @@ import sys
 import numpy as np
 from snnlab import cards
 from snnlab.networks import circuit
+from snnlab.networks.feedforward import feedforward
 from snnlab import engine
 from snnlab.data import spikes
 every = spikes.SpikeTrains.from_dense(np.ones((1, 400, 1)), 1e-4)
 for card in sys.argv[1:]:
     heard = {"synapse": circuit.Receptor(cards.synapse("double_exponential_current"), "soma")}
     cell = circuit.Population("cell", cards.cell(card), 1, {}, heard if card == "lif_normad" else {})
-    net = circuit.feedforward(circuit.Source("eye", 1), [cell], "synapse", 1e-4)
+    net = feedforward(circuit.Source("eye", 1), [cell], "synapse", 1e-4)
     given = net.with_weights({"eye->cell.synapse": np.full((1, 1), 1e-9 if card == "lif_normad" else 10.0)})
     print(card, *engine.run(given, {"eye": every}, precision="float64")["cell"].counts.ravel())
 """

@@ -1,4 +1,4 @@
-"""A network is a value, and cannot be wired in a way that makes no sense."""
+"""Circuits as values: what they refuse, and how they are changed."""
 
 from __future__ import annotations
 
@@ -8,100 +8,68 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given
-from hypothesis import strategies as st
+from errors_in_tests import raises_input_error
 
 from snnlab import cards
-from snnlab.errors import InputError
-from snnlab.networks.circuit import (
-    Circuit,
-    Population,
-    Projection,
-    Receptor,
-    Source,
-    feedforward,
-    random_connections,
-    unconnected,
-)
+from snnlab.networks import circuit as circuits
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
+from snnlab.networks.feedforward import feedforward
 
-LIF, HM2BP, SYNAPSE = cards.cell("lif"), cards.cell("lif_exp"), cards.synapse("exponential_conductance")
+LIF, LIF_EXP, SYNAPSE = cards.cell("lif"), cards.cell("lif_exp"), cards.synapse("exponential_conductance")
+NAME = "eye->layer.synapse"
 
 
-def layer(name: str = "layer", size: int = 3, **more: Any) -> Population:
-    return Population(name, HM2BP, size, **more)
+def layer(name: str = "layer", size: int = 3, **options: Any) -> Population:
+    return Population(name, LIF_EXP, size, **options)
 
 
-def wired(*projections: Projection, nodes: tuple[Source | Population, ...] = (Source("eye", 2), layer())) -> Circuit:
-    return Circuit(nodes, projections, "1 ms")
+def connected(
+    pre: str = "eye", post: str = "layer", receptor: str = "synapse", weights: Any = None, nodes: Any = None
+) -> Circuit:
+    weights = np.ones((2, 3)) if weights is None else weights
+    projections = () if nodes else (Projection(pre, post, receptor, weights),)
+    return Circuit(nodes or (Source("eye", 2), layer()), projections, "1 ms")
 
 
-CASES: list[tuple[Callable[[], object], str]] = [
-    (lambda: wired(nodes=(layer(), layer())), "^circuit: two populations are called 'layer'"),
-    (lambda: wired(nodes=(layer("my layer"),)), "^circuit: 'my layer' is not a name"),
-    (lambda: wired(nodes=(layer("läyer"),)), "^circuit: 'läyer' is not a name"),
-    (lambda: wired(nodes=(layer(size=0),)), "^population 'layer': size 0; needs at least one"),
-    (lambda: wired(nodes=(layer(size=2.5),)), "^population 'layer': size 2.5; needs a whole number"),
-    (
-        lambda: wired(Projection("eye", "layer", "synapse", np.ones((2, 3), complex))),
-        "weights of type complex128; needs",
-    ),
-    (lambda: wired(Projection("eye", "layer", "synapse", np.full((2, 3), "1"))), "weights of type <U1; needs real"),
-    (
-        lambda: wired(Projection("eye", "lair", "synapse", np.ones((2, 3)))),
-        "no population 'lair'; did you mean 'layer'",
-    ),
-    (lambda: wired(Projection("ear", "layer", "synapse", np.ones((2, 3)))), "no population 'ear'; known: eye, layer"),
-    (
-        lambda: wired(Projection("layer", "eye", "synapse", np.ones((3, 2)))),
-        "'eye' is a source; spikes can only arrive",
-    ),
-    (lambda: wired(Projection("eye", "layer", "ampa", np.ones((2, 3)))), "no receptor 'ampa'; known: synapse"),
-    (
-        lambda: wired(Projection("eye", "layer", "synapse", np.ones((3, 2)))),
-        r"weights of shape \(3, 2\); needs \(2, 3\)",
-    ),
-    (lambda: wired(Projection("eye", "layer", "synapse", np.full((2, 3), np.nan))), "weights that are not finite"),
-    (
-        lambda: wired(Projection("eye", "layer", "synapse", scipy.sparse.coo_array(np.full((2, 3), np.inf)))),
-        "not finite",
-    ),
-    (
-        lambda: layer(parameters={"tau": 1.0}),
-        "^population 'layer': no parameter 'tau' on models/lif_exp.toml; did you mean",
-    ),
-    (lambda: layer(initial={"u": 0.0}), "no state variable 'u' on models/lif_exp.toml; known: q, v"),
-    (lambda: layer(initial={"v": np.zeros(2)}), r"initial.v: shape \(2,\); needs one value or 3"),
-    (lambda: layer(method="magic"), "method 'magic'; .*known: euler, exact"),
-    (
-        lambda: layer(receptors={"synapse": Receptor(SYNAPSE, "soma")}),
-        "receptor 'synapse': already on models/lif_exp.toml",
-    ),
-    (lambda: layer(receptors={"ampa": Receptor(SYNAPSE, "dendrite")}), "no compartment 'dendrite' .*; known: soma"),
-    (
-        lambda: layer(receptors={"ampa": Receptor(SYNAPSE, "soma", {"tau": 1.0})}),
-        "no parameter 'tau' .*did you mean 'tau_syn'",
-    ),
-    (lambda: layer(receptors={"my ampa": Receptor(SYNAPSE, "soma")}), "receptor 'my ampa': 'g_my ampa' is not a name"),
-    (lambda: layer(receptors={"pre": Receptor(SYNAPSE, "soma")}), "receptor 'pre': 'g_pre' is taken"),
-    (
-        lambda: wired().with_weights({"eye->layer.synapse": np.ones((2, 3))}),
-        "no projection 'eye->layer.synapse'; known: none",
-    ),
-    (
-        lambda: random_connections(2, 3, 1.5, 1.0, np.random.default_rng(0)),
-        "^random_connections: probability 1.5; needs 0 to 1",
-    ),
+INVALID: list[tuple[Callable[[], object], str, tuple[object, ...]]] = [
+    (lambda: connected(nodes=(layer(), layer())), "circuit", ("layer",)),
+    (lambda: connected(nodes=(layer("my layer"),)), "circuit", ("my layer",)),
+    (lambda: connected(nodes=(layer("läyer"),)), "circuit", ("läyer",)),
+    (lambda: connected(nodes=(layer(size=0),)), "population 'layer'", ("size 0", 1)),
+    (lambda: connected(nodes=(layer(size=2.5),)), "population 'layer'", ("size 2.5",)),  # type: ignore[arg-type]
+    (lambda: connected(weights=np.ones((2, 3), complex)), NAME, ("complex128",)),
+    (lambda: connected(weights=np.full((2, 3), "1")), NAME, ("<U1",)),
+    (lambda: connected(weights=np.ones((3, 2))), NAME, ((3, 2), (2, 3))),
+    (lambda: connected(weights=np.full((2, 3), np.nan)), NAME, ("finite",)),
+    (lambda: connected(weights=scipy.sparse.coo_array(np.full((2, 3), np.inf))), NAME, ("finite",)),
+    (lambda: connected(post="lair"), "circuit", ("lair", "did you mean 'layer'")),
+    (lambda: connected(pre="ear"), "circuit", ("ear", "known: eye, layer")),
+    (lambda: connected("layer", "eye", weights=np.ones((3, 2))), "layer->eye.synapse", ("source",)),
+    (lambda: connected(receptor="ampa"), "eye->layer.ampa", ("ampa", "known: synapse")),
+    (lambda: layer(parameters={"tau": 1.0}), "population 'layer'", ("'tau'", "models/lif_exp.toml", "did you mean")),
+    (lambda: layer(initial={"u": 0.0}), "population 'layer'", ("'u'", "models/lif_exp.toml", "known: q, v")),
+    (lambda: layer(initial={"v": np.zeros(2)}), "initial.v", ("(2,)", 3)),
+    (lambda: layer(method="magic"), "population 'layer'", ("magic", "known: euler, exact")),
+    (lambda: layer(receptors={"synapse": Receptor(SYNAPSE, "soma")}), "receptor 'synapse'", ("models/lif_exp.toml",)),
+    (lambda: layer(receptors={"ampa": Receptor(SYNAPSE, "axon")}), "receptor 'ampa'", ("axon", "known: soma")),
+    (lambda: layer(receptors={"ampa": Receptor(SYNAPSE, "soma", {"tau": 1.0})}), "receptor 'ampa'", ("'tau_syn'",)),
+    (lambda: layer(receptors={"my ampa": Receptor(SYNAPSE, "soma")}), "receptor 'my ampa'", ("g_my ampa",)),
+    (lambda: layer(receptors={"pre": Receptor(SYNAPSE, "soma")}), "receptor 'pre'", ("g_pre",)),
+    (lambda: connected().with_weights({"eye->lair.synapse": np.ones((2, 3))}), "circuit", ("eye->lair", NAME)),
+    (lambda: connected().with_weights({NAME: np.ones((2, 2))}), NAME, ((2, 2), (2, 3))),
+    (lambda: connected().with_weights({NAME: np.full((2, 3), np.inf)}), NAME, ("finite",)),
+    (lambda: connected().population("eye"), "circuit", ("eye", "source")),
 ]
 
 
-@pytest.mark.parametrize(("attempt", "said"), CASES, ids=[said[:45] for _, said in CASES])
-def test_what_cannot_be_wired_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(InputError, match=said) as refusal:
+@pytest.mark.parametrize(("attempt", "field", "values"), INVALID)
+def test_invalid_circuits_are_refused(attempt: Callable[[], object], field: str, values: tuple[object, ...]) -> None:
+    with raises_input_error(field, *values) as caught:
         attempt()
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_a_chain_of_layers_is_connected_one_to_the_next() -> None:
+def test_feedforward_connects_each_layer_to_the_next() -> None:
     circuit = feedforward(Source("eye", 4), [layer("a", 3), layer("b", 2)], "synapse", "1 ms")
     assert [one.name for one in circuit.projections] == ["eye->a.synapse", "a->b.synapse"]
     assert [one.weights.shape for one in circuit.projections] == [(4, 3), (3, 2)]
@@ -110,45 +78,24 @@ def test_a_chain_of_layers_is_connected_one_to_the_next() -> None:
     assert [one.name for one in circuit.incoming("b")] == ["a->b.synapse"]
 
 
-def test_other_weights_leave_the_circuit_as_it_was() -> None:
+def test_with_weights_returns_another_circuit_and_checks_only_the_new_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = feedforward(Source("eye", 2), [layer("a", 3), layer("b", 1)], "synapse", "1 ms")
+    checked: list[str] = []
+    monkeypatch.setattr(circuits, "check_weights", lambda projection, *_: checked.append(projection.name))
     changed = circuit.with_weights({"a->b.synapse": np.full((3, 1), 7.0)})
     assert [float(one.weights.sum()) for one in circuit.projections] == [0.0, 0.0]
     assert [float(one.weights.sum()) for one in changed.projections] == [0.0, 21.0]
+    assert checked == ["a->b.synapse"] and changed.nodes is circuit.nodes
 
 
-def test_a_cell_alone_runs_on_the_clock_of_its_card_unless_told_otherwise() -> None:
-    assert (unconnected(LIF).dt, unconnected(LIF, dt=1e-5).dt, unconnected(LIF, size=7)["cell"].size) == (
-        LIF.dt,
-        1e-5,
-        7,
-    )
+def test_a_subcircuit_has_the_named_projections_and_the_nodes_at_their_ends() -> None:
+    circuit = feedforward(Source("eye", 2), [layer("a", 3), layer("b", 1), layer("c", 1)], "synapse", "1 ms")
+    part = circuit.subcircuit(["a->b.synapse"])
+    assert [node.name for node in part.nodes] == ["a", "b"] and part.dt == circuit.dt
+    assert part.projections == circuit.projections[1:2]
 
 
-@given(
-    pre=st.integers(1, 30),
-    post=st.integers(1, 30),
-    probability=st.floats(0, 1),
-    seed=st.integers(0, 99),
-    own=st.booleans(),
-)
-def test_random_wiring_draws_pairs_of_the_two_populations_once_each(
-    pre: int, post: int, probability: float, seed: int, own: bool
-) -> None:
-    wiring = random_connections(pre, post, probability, 2.5, np.random.default_rng(seed), autapses=own)
-    source, target = wiring.coords
-    assert wiring.shape == (pre, post)
-    assert len(set(zip(source.tolist(), target.tolist(), strict=True))) == wiring.nnz
-    assert (wiring.data == 2.5).all()
-    assert own or (source != target).all()
-
-
-def test_random_wiring_has_binomial_numbers() -> None:
-    """Mean n p, standard deviation sqrt(n p (1 - p)), in total and for every target (1 in 16,000 beyond 4)."""
-    wiring = random_connections(500, 400, 0.1, 1.0, np.random.default_rng(0))
-    assert abs(wiring.nnz - 20_000) < 4 * np.sqrt(200_000 * 0.1 * 0.9)
-    arriving = np.bincount(wiring.coords[1], minlength=400)
-    assert arriving.std() == pytest.approx(np.sqrt(500 * 0.1 * 0.9), rel=0.15)
-    assert random_connections(50, 50, 0.0, 1.0, np.random.default_rng(0)).nnz == 0
-    assert random_connections(50, 50, 1.0, 1.0, np.random.default_rng(0)).nnz == 2500
-    assert random_connections(50, 50, 1.0, 1.0, np.random.default_rng(0), autapses=False).nnz == 2450
+def test_unconnected_cells_have_the_time_step_of_their_card_by_default() -> None:
+    assert unconnected(LIF).dt == LIF.dt
+    assert unconnected(LIF, dt=1e-5).dt == 1e-5
+    assert unconnected(LIF, size=7)["cell"].size == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.signal
+from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,3 +111,37 @@ def test_only_kernels_are_replaced_by_an_array() -> None:
 def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()  # type: ignore[operator]
+
+
+@given(
+    pre=st.integers(1, 30),
+    post=st.integers(1, 30),
+    probability=st.floats(0, 1),
+    seed=st.integers(0, 99),
+    own=st.booleans(),
+)
+def test_random_connections_contain_each_pair_at_most_once(
+    pre: int, post: int, probability: float, seed: int, own: bool
+) -> None:
+    synapses = weights.random_connections(pre, post, probability, 2.5, np.random.default_rng(seed), autapses=own)
+    source, target = synapses.coords
+    assert synapses.shape == (pre, post)
+    assert len(set(zip(source.tolist(), target.tolist(), strict=True))) == synapses.nnz
+    assert (synapses.data == 2.5).all()
+    assert own or (source != target).all()
+
+
+def test_the_number_of_random_connections_is_binomial() -> None:
+    """Mean n p, standard deviation sqrt(n p (1 - p)), in total and for every target (1 in 16,000 beyond 4)."""
+    synapses = weights.random_connections(500, 400, 0.1, 1.0, np.random.default_rng(0))
+    assert abs(synapses.nnz - 20_000) < 4 * np.sqrt(200_000 * 0.1 * 0.9)
+    incoming = np.bincount(synapses.coords[1], minlength=400)
+    assert incoming.std() == pytest.approx(np.sqrt(500 * 0.1 * 0.9), rel=0.15)
+    assert weights.random_connections(50, 50, 0.0, 1.0, np.random.default_rng(0)).nnz == 0
+    assert weights.random_connections(50, 50, 1.0, 1.0, np.random.default_rng(0)).nnz == 2500
+    assert weights.random_connections(50, 50, 1.0, 1.0, np.random.default_rng(0), autapses=False).nnz == 2450
+
+
+def test_random_connections_need_a_probability() -> None:
+    with raises_input_error("random_connections", 1.5):
+        weights.random_connections(2, 3, 1.5, 1.0, np.random.default_rng(0))

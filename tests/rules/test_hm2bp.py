@@ -10,7 +10,8 @@ from snnlab import cards, engine
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, feedforward
+from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
+from snnlab.networks.feedforward import feedforward
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_count.hm2bp import HM2BP

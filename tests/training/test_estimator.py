@@ -26,7 +26,8 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TRAIN, Poisson
 from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
-from snnlab.networks.circuit import Population, Source, feedforward
+from snnlab.networks.circuit import Population, Source
+from snnlab.networks.feedforward import feedforward
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_count.hm2bp import HM2BP
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.microcircuit import BIAS
+from snnlab.networks.populations import BIAS
 from snnlab.rules.rule import Batch, CreditRule, State
 
 

@@ -15,8 +15,8 @@ from snnlab.engine.rate.dense import heard
 from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
-from snnlab.networks.corinfomax import RATES, SLOWING
-from snnlab.networks.microcircuit import INPUT
+from snnlab.networks.corinfomax import RATES
+from snnlab.networks.populations import INPUT, SLOWING
 from snnlab.rules.common.transfer import Values
 from snnlab.rules.rate.forward import layers_up
 

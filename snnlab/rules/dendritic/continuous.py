@@ -26,7 +26,7 @@ from snnlab.data.recording import Recording, Trace
 from snnlab.engine import Precision, Running, run_rates
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Projection
-from snnlab.networks.microcircuit import BIAS, INPUT, NUDGE, OUTPUT, TARGET
+from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rules.common import seeding
 from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of

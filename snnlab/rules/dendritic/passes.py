@@ -11,7 +11,7 @@ import numpy as np
 
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.microcircuit import INPUT, OUTPUT
+from snnlab.networks.populations import INPUT, OUTPUT
 from snnlab.rules.common.transfer import Transfer, Values, transfer
 from snnlab.rules.rate.forward import Forward, cells, layers_up, number, way_up, with_bias
 

@@ -13,7 +13,7 @@ from snnlab.brian.equations import si
 from snnlab.engine.rate import dense
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Source
-from snnlab.networks.microcircuit import AFFERENT, BIAS, INPUT, OUTPUT
+from snnlab.networks.populations import AFFERENT, BIAS, INPUT, OUTPUT
 from snnlab.rules.common.transfer import Transfer, Values, transfer
 from snnlab.rules.rule import BatchMetrics, Prediction, State
 
