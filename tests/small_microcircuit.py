@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.rates import RateInput
-from snnlab.engine import RateResponse, Running, run_rates
+from snnlab.engine import RateResponse, RunState, run_rates
 from snnlab.networks.circuit import Circuit, Plastic
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.dendritic import passes
@@ -71,17 +71,17 @@ def predicting(circuit: Circuit, weights: Mapping[str, Values]) -> dict[str, Val
     return {**weights, **passes.predicting(passes.anatomy(circuit, "a test"), weights)}
 
 
-def begun(weights: Mapping[str, Values]) -> Running:
+def begun(weights: Mapping[str, Values]) -> RunState:
     """Cells at rest and these weights, nothing remembered."""
-    return Running({}, {name: {"w": values, "change": np.zeros_like(values)} for name, values in weights.items()})
+    return RunState({}, {name: {"w": values, "change": np.zeros_like(values)} for name, values in weights.items()})
 
 
-def at_rest(running: Running) -> Running:
+def at_rest(running: RunState) -> RunState:
     """The same synapses, and cells at rest."""
-    return Running({}, running.synapses)
+    return RunState({}, running.synapses)
 
 
-def learned(running: Running) -> dict[str, Values]:
+def learned(running: RunState) -> dict[str, Values]:
     return {name: kept["w"] for name, kept in running.synapses.items()}
 
 

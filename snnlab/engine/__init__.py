@@ -1,21 +1,21 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
-from snnlab.engine.psp.events import Events, Kernel, Window, error_products, sent_back
-from snnlab.engine.psp.full import Credit, products, transition
-from snnlab.engine.rate.run import RateResponse, Running, run_rates
+from snnlab.engine.psp.events import Events, Kernel, Window, backpropagate, error_products
+from snnlab.engine.psp.products import PSPProducts, products, transition
+from snnlab.engine.rate.run import RateResponse, RunState, run_rates
 from snnlab.engine.spiking.codegen import refractory_steps
 from snnlab.engine.spiking.run import Precision, Response, pack_raster, run
 from snnlab.native import cores, thread_count, threads
 
 __all__ = [
-    "Credit",
+    "PSPProducts",
     "Events",
     "Kernel",
     "Precision",
     "RateResponse",
     "Response",
-    "Running",
+    "RunState",
     "Window",
     "cores",
     "error_products",
@@ -25,7 +25,7 @@ __all__ = [
     "refractory_steps",
     "run",
     "run_rates",
-    "sent_back",
+    "backpropagate",
     "thread_count",
     "threads",
     "transition",

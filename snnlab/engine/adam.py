@@ -19,24 +19,24 @@ _ARRAYS = ("weights", "first", "second", "gradient")
 class _Step(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in _ARRAYS),
-        *((name, ctypes.c_double) for name in "beta1 beta2 rate guard".split()),
+        *((name, ctypes.c_double) for name in "beta1 beta2 learning_rate epsilon".split()),
         ("size", ctypes.c_int64),
         ("threads", ctypes.c_int32),
     ]
 
 
-def descend(
+def adam_step(
     weights: NDArray[np.floating],
     first: NDArray[np.floating],
     second: NDArray[np.floating],
     gradient: NDArray[np.floating],
     *,
     betas: tuple[float, float],
-    rate: float,
-    guard: float,
+    learning_rate: float,
+    epsilon: float,
     threads: int | None = None,
 ) -> None:
-    """Moments and weights moved in place: weights -= rate * first / (sqrt(second) + guard).
+    """Moments and weights moved in place: weights -= learning_rate * first / (sqrt(second) + epsilon).
 
     threads  None for the current setting; the result does not depend on it
 
@@ -49,7 +49,7 @@ def descend(
             raise InputError(f"Adam: {name}", found, f"needs {weights.dtype} {weights.shape}")
     if weights.dtype.name not in get_args(Precision):
         raise InputError("Adam: weights", f"found {weights.dtype}", f"needs {' or '.join(get_args(Precision))}")
-    step = _Step(*map(address, arrays), *betas, rate, guard, weights.size, threads or thread_count())
+    step = _Step(*map(address, arrays), *betas, learning_rate, epsilon, weights.size, threads or thread_count())
     _library(cast(Precision, weights.dtype.name)).step(ctypes.byref(step))
 
 

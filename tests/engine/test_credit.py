@@ -149,7 +149,7 @@ def test_what_is_sent_back_is_the_sum_over_later_errors(kernel, seed, samples, s
     rng = np.random.default_rng(seed)
     pre, events = drawn(rng, samples, steps, size, 0.1), errors(rng, samples, steps, post, count)
     weights = rng.normal(size=(size, post))
-    found = engine.sent_back(events, weights, pre, kernel)
+    found = engine.backpropagate(events, weights, pre, kernel)
     dense = np.zeros((samples, steps, post))
     np.add.at(dense, (events.sample, events.step, events.neuron), events.value)
     to_come = (filtering(kernel, steps).T @ dense) @ weights.T
@@ -170,13 +170,13 @@ def batch():
 def test_the_definitions_see_another_time_constant_and_a_spike_of_the_same_step(batch):
     pre, events, weights = batch
     products, _ = engine.error_products(pre, events, 4, NORMAD)
-    sent = engine.sent_back(events, weights, pre, NORMAD)
+    sent = engine.backpropagate(events, weights, pre, NORMAD)
     other = replace(NORMAD, tau_L=1.5e-3)
     assert not close(engine.error_products(pre, events, 4, other)[0], products, 0.01)
-    assert not close(engine.sent_back(events, weights, pre, other), sent, 0.01)
+    assert not close(engine.backpropagate(events, weights, pre, other), sent, 0.01)
     late = replace(events, step=np.minimum(events.step + 1, 199))
     assert not close(engine.error_products(pre, late, 4, NORMAD)[0], products, 0.01)
-    assert not close(engine.sent_back(late, weights, pre, NORMAD), sent, 0.01)
+    assert not close(engine.backpropagate(late, weights, pre, NORMAD), sent, 0.01)
 
 
 def test_an_error_in_the_step_of_a_spike_is_no_fault_of_it():
@@ -186,7 +186,7 @@ def test_an_error_in_the_step_of_a_spike_is_no_fault_of_it():
         products, norms = engine.error_products(pre, events, 1, NORMAD)
         assert norms[0] == pytest.approx(float(NORMAD.at(DT)) if reached else 0, rel=1e-10)
         assert products[0, 0] == (1 if reached else 0)
-        sent = engine.sent_back(events, np.ones((1, 1)), pre, NORMAD)
+        sent = engine.backpropagate(events, np.ones((1, 1)), pre, NORMAD)
         assert sent[0] == pytest.approx(float(NORMAD.at(DT)) if reached else 0, rel=1e-10)
 
 
@@ -222,7 +222,7 @@ def test_a_window_is_a_single_exponential_after_each_spike(tau, seed, samples, s
     dense = np.zeros((samples, steps, post))
     np.add.at(dense, (events.sample, events.step, events.neuron), events.value)
     to_come = (windowed(tau, steps).T @ dense) @ weights.T
-    assert close(engine.sent_back(events, weights, pre, Window(tau)), to_come[pre.events()], 1e-11)
+    assert close(engine.backpropagate(events, weights, pre, Window(tau)), to_come[pre.events()], 1e-11)
 
 
 def test_a_window_sees_no_spike_of_its_own_step_and_is_not_that_of_another_time_constant(batch):
@@ -232,7 +232,7 @@ def test_a_window_sees_no_spike_of_its_own_step_and_is_not_that_of_another_time_
         events = Events.from_columns([0], [step], [0], [1.0])
         found, _ = engine.error_products(pre, events, 1, Window(1e-3), normalised=False)
         assert found[0, 0] == pytest.approx(wanted, rel=1e-12)
-        assert engine.sent_back(events, np.ones((1, 1)), pre, Window(1e-3))[0] == pytest.approx(wanted, rel=1e-12)
+        assert engine.backpropagate(events, np.ones((1, 1)), pre, Window(1e-3))[0] == pytest.approx(wanted, rel=1e-12)
     pre, events, _ = batch
     one, other = (engine.error_products(pre, events, 4, Window(tau), normalised=False)[0] for tau in (5e-3, 5.5e-3))
     assert not close(one, other, 0.01)
@@ -269,9 +269,9 @@ def direct(trains, weights, eps, filters):
 def backwards(layers, weights, events, kernel):
     """Form 2: errors sent back from layer to layer; changes of all layers, from the first on."""
     changes, norms = engine.error_products(layers[-1], events, weights[-1].shape[1], kernel)
-    found, events = [changes], events.over(norms)
+    found, events = [changes], events.normalised(norms)
     for below, layer, weight in zip(layers[-2::-1], layers[:0:-1], weights[::-1], strict=True):
-        events = Events.at_spikes(layer, engine.sent_back(events, weight, layer, kernel))
+        events = Events.at_spikes(layer, engine.backpropagate(events, weight, layer, kernel))
         found.append(engine.error_products(below, events, layer.size, kernel, normalised=False)[0])
     return found[::-1]
 
@@ -288,7 +288,7 @@ def test_both_forms_of_the_multilayer_rule_agree(kernel, seed, depth, samples):
     products, norms = defined(layers[-1], events, outputs, kernel, True, 0)
     assert close(found[-1], products, 1e-10)
     eps = np.zeros((samples, steps, outputs))
-    np.add.at(eps, (events.sample, events.step, events.neuron), events.over(norms).value)
+    np.add.at(eps, (events.sample, events.step, events.neuron), events.normalised(norms).value)
     filters = filtering(kernel, steps)
     wanted = [
         direct([layer.dense()[b].astype(float) for layer in layers], weights, eps[b], filters) for b in range(samples)
@@ -323,8 +323,8 @@ def test_events_with_hardly_any_input_count_nothing():
     first = np.zeros((50, 1))
     first[3] = 1  # a step of full length, along the only input that has fired
     assert np.allclose(all_ - some, first, rtol=0, atol=1e-12)
-    assert events.over(norms, 0.01).value.tolist() == [0, *(1 / norms[1:])]
-    assert events.over(norms).value[0] == 1 / norms[0]
+    assert events.normalised(norms, 0.01).value.tolist() == [0, *(1 / norms[1:])]
+    assert events.normalised(norms).value[0] == 1 / norms[0]
 
 
 @pytest.mark.parametrize("count", [30, 500])
@@ -338,7 +338,7 @@ def test_the_floor_is_a_part_of_the_mean_of_all_errors_of_a_sample_however_many(
     assert not close(found, defined(pre, events, 3, NORMAD, True, 0.6)[0], 0.01)
     own = [norms[events.sample == b].mean() for b in range(2)]
     assert np.array_equal(
-        events.over(norms, 0.8).value != 0, (norms > 0.8 * np.take(own, events.sample)) & (events.value != 0)
+        events.normalised(norms, 0.8).value != 0, (norms > 0.8 * np.take(own, events.sample)) & (events.value != 0)
     )
 
 
@@ -363,12 +363,12 @@ def test_a_batch_is_the_sum_of_its_samples(count, floor):
 def test_results_are_the_same_bits_on_any_number_of_threads(batch):
     pre, events, weights = batch
     products, norms = engine.error_products(pre, events, 4, NORMAD, floor=0.01, threads=1)
-    sent = engine.sent_back(events, weights, pre, NORMAD, threads=1)
+    sent = engine.backpropagate(events, weights, pre, NORMAD, threads=1)
     assert np.abs(products).max() > 0 and np.abs(sent).max() > 0
     for threads in (2, 3, 16):
         again = engine.error_products(pre, events, 4, NORMAD, floor=0.01, threads=threads)
         assert np.array_equal(again[0], products) and np.array_equal(again[1], norms)
-        assert np.array_equal(engine.sent_back(events, weights, pre, NORMAD, threads=threads), sent)
+        assert np.array_equal(engine.backpropagate(events, weights, pre, NORMAD, threads=threads), sent)
 
 
 def test_a_layer_so_wide_that_its_batch_is_not_divided():
@@ -384,9 +384,9 @@ def test_silence_and_no_errors_give_nothing(batch):
     quiet = SpikeTrains.from_dense(np.zeros((11, 200, 30), bool), DT)
     products, norms = engine.error_products(quiet, events, 4, NORMAD)
     assert not products.any() and not norms.any() and products.shape == (30, 4)
-    assert engine.sent_back(events, weights, quiet, NORMAD).shape == (0,)
+    assert engine.backpropagate(events, weights, quiet, NORMAD).shape == (0,)
     none = Events.from_columns([], [], [], [])
     products, norms = engine.error_products(pre, none, 4, NORMAD, floor=0.5)
     assert not products.any() and norms.shape == (0,)
-    assert not engine.sent_back(none, weights, pre, NORMAD).any()
-    assert len(none.over(norms)) == 0
+    assert not engine.backpropagate(none, weights, pre, NORMAD).any()
+    assert len(none.normalised(norms)) == 0

@@ -40,8 +40,8 @@ def test_events_that_do_not_fit_are_refused_with_the_reason(batch, wrong, words)
     events = replace(events, step=np.where(np.arange(len(events)) == len(events) - 1, 199, events.step))
     with pytest.raises(InputError, match=f"error_products: {words}"):
         engine.error_products(pre, wrong(events), 4, NORMAD)
-    with pytest.raises(InputError, match=f"sent_back: {words}"):
-        engine.sent_back(wrong(events), weights, pre, NORMAD)
+    with pytest.raises(InputError, match=f"backpropagate: {words}"):
+        engine.backpropagate(wrong(events), weights, pre, NORMAD)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_events_that_do_not_fit_are_refused_with_the_reason(batch, wrong, words)
         (lambda p, e, w: engine.error_products(p, e, 4, NORMAD, floor=np.nan), "error_products: floor: found nan"),
         (lambda p, e, w: engine.error_products(replace(p, dt=np.nan), e, 4, NORMAD), "error_products: dt: found nan"),
         (lambda p, e, w: engine.error_products(replace(p, size=20), e, 4, NORMAD), "offsets or neurons"),
-        (lambda p, e, w: engine.sent_back(e, w.T, p, NORMAD), r"weights of shape \(4, 30\); needs \(30, neurons"),
-        (lambda p, e, w: engine.sent_back(e, w[:, 0], p, NORMAD), r"weights of shape \(30,\)"),
-        (lambda p, e, w: e.over(np.ones(3)), r"Events.over: norms of shape \(3,\); needs \(300,\)"),
-        (lambda p, e, w: e.over(np.ones(300), 2.0), "Events.over: floor: found 2.0"),
+        (lambda p, e, w: engine.backpropagate(e, w.T, p, NORMAD), r"weights of shape \(4, 30\); needs \(30, neurons"),
+        (lambda p, e, w: engine.backpropagate(e, w[:, 0], p, NORMAD), r"weights of shape \(30,\)"),
+        (lambda p, e, w: e.normalised(np.ones(3)), r"Events.normalised: norms of shape \(3,\); needs \(300,\)"),
+        (lambda p, e, w: e.normalised(np.ones(300), 2.0), "Events.normalised: floor: found 2.0"),
         (lambda p, e, w: Events.at_spikes(p, np.ones(3)), r"Events.at_spikes: values of shape \(3,\)"),
         (lambda p, e, w: Events.from_columns([0], [1, 2], [0], [1]), "columns of 1, 2, 1, 1 entries"),
         (lambda p, e, w: Events.from_columns([0], [1.5], [0], [1]), "step 1.5; needs whole numbers"),

@@ -199,8 +199,8 @@ def test_a_run_that_is_gone_on_with_draws_what_it_would_have_drawn():
     circuit, rates = heard()
     whole = run_rates(circuit, rates, 60, seed=8)
     first = run_rates(circuit, rates, 25, seed=8)
-    second = run_rates(circuit, rates, 35, seed=8, state=first.running)
-    assert np.array_equal(whole.running.cells["after"]["x"], second.running.cells["after"]["x"])
+    second = run_rates(circuit, rates, 35, seed=8, state=first.final_state)
+    assert np.array_equal(whole.final_state.cells["after"]["x"], second.final_state.cells["after"]["x"])
     name = "before->after.basal"
     assert np.array_equal(whole.weights(circuit)[name], second.weights(circuit)[name])
 
@@ -219,7 +219,7 @@ def test_the_number_of_threads_changes_nothing():
     rates = {"source": RateInput.constant(rng.uniform(0, 1, (4, 150)))}
     one, two = (run_rates(circuit, rates, 20, threads=threads, seed=5) for threads in (1, 2))
     assert np.array_equal(one.weights(circuit)["before->after.basal"], two.weights(circuit)["before->after.basal"])
-    assert np.array_equal(one.running.cells["after"]["u"], two.running.cells["after"]["u"])
+    assert np.array_equal(one.final_state.cells["after"]["u"], two.final_state.cells["after"]["u"])
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def faster(circuit, factor):
 
 
 def largest_difference(running, weights, potentials):
-    """Between a Running, and weights and potentials by name; what any other simulator leaves can be put in here."""
+    """Between a RunState, and weights and potentials by name; what any other simulator leaves can be put in here."""
     found = [np.abs(running.synapses[name]["w"] - values).max() for name, values in weights.items()]
     found += [np.abs(running.cells[name]["u"] - values).max() for name, values in potentials.items()]
     return max(found)
@@ -46,7 +46,7 @@ def test_a_thousand_steps_are_those_of_the_definition(latent, activation):
     now, seen = by_hand(network, circuit, rates, 1000, factor=100)
     asked = {"hidden1": ["v_A", "r_B", "u", "r"], "output": ["r", "r_B"], "inter2": ["r_D"]}
     ours = run_rates(circuit, rates, 1000, record=asked, mean=asked, mean_from=700, precision="float64")
-    assert largest_difference(ours.running, now.w, now.u) < 1e-10
+    assert largest_difference(ours.final_state, now.w, now.u) < 1e-10
     for name, variables in asked.items():
         for variable in variables:
             trace = np.stack([one[name][variable] for one in seen], axis=1)
@@ -56,7 +56,7 @@ def test_a_thousand_steps_are_those_of_the_definition(latent, activation):
     assert min(moved) > 1e-6  # or nothing would have been compared
     for one in circuit.projections:
         if one.plasticity:
-            assert np.abs(ours.running.synapses[one.name]["change"] - now.change[one.name]).max() < 1e-10
+            assert np.abs(ours.final_state.synapses[one.name]["change"] - now.change[one.name]).max() < 1e-10
 
 
 def test_the_comparison_sees_the_smallest_change_of_the_definition():
@@ -66,10 +66,10 @@ def test_the_comparison_sees_the_smallest_change_of_the_definition():
     rates = rates_for(circuit, 3, 1000)
     now, _ = by_hand(network, circuit, rates, 1000)
     late = rates | {"nudge": RateInput(np.roll(rates["nudge"].values, 1, axis=1))}
-    assert largest_difference(run_rates(circuit, late, 1000, precision="float64").running, now.w, now.u) > 1e-6
+    assert largest_difference(run_rates(circuit, late, 1000, precision="float64").final_state, now.w, now.u) > 1e-6
     first = next(one for one in circuit.projections if one.plasticity)
     other = circuit.with_weights({first.name: first.weights + 1e-8})
-    assert largest_difference(run_rates(other, rates, 1000, precision="float64").running, now.w, now.u) > 1e-9
+    assert largest_difference(run_rates(other, rates, 1000, precision="float64").final_state, now.w, now.u) > 1e-9
 
 
 def test_where_nothing_is_to_be_learned_weights_and_what_they_remember_stand_still():
@@ -79,14 +79,14 @@ def test_where_nothing_is_to_be_learned_weights_and_what_they_remember_stand_sti
     learn = np.arange(500) % 100 >= 20
     now, _ = by_hand(network, circuit, rates, 500, learn)
     lagging = run_rates(circuit, rates, 500, learn=learn, precision="float64")
-    assert largest_difference(lagging.running, now.w, now.u) < 1e-10
+    assert largest_difference(lagging.final_state, now.w, now.u) < 1e-10
     always = run_rates(circuit, rates, 500, precision="float64")
-    assert largest_difference(always.running, now.w, now.u) > 1e-6
+    assert largest_difference(always.final_state, now.w, now.u) > 1e-6
     never = run_rates(circuit, rates, 500, learn=False, precision="float64")
     for one in circuit.projections:
         if one.plasticity:
-            assert np.array_equal(never.running.synapses[one.name]["w"], one.weights)
-            assert not never.running.synapses[one.name]["change"].any()
+            assert np.array_equal(never.final_state.synapses[one.name]["w"], one.weights)
+            assert not never.final_state.synapses[one.name]["change"].any()
 
 
 def same(one, other):
@@ -112,11 +112,11 @@ def test_going_on_is_one_long_run_to_the_last_bit(precision, samples):
     running = None
     for k, part in enumerate(parts):
         at = slice(75 * k, 75 * k + 75)
-        running = run_rates(circuit, part, 75, learn=learn[at], state=running, precision=precision, seed=5).running
-    assert running.step == whole.running.step == 300
-    assert same(running, whole.running)
+        running = run_rates(circuit, part, 75, learn=learn[at], state=running, precision=precision, seed=5).final_state
+    assert running.step == whole.final_state.step == 300
+    assert same(running, whole.final_state)
     other = run_rates(circuit, rates, 300, learn=learn, precision=precision, seed=6)
-    assert not same(other.running, whole.running)
+    assert not same(other.final_state, whole.final_state)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -128,7 +128,7 @@ def test_threads_change_nothing(precision):
         run_rates(circuit, rates, 90, precision=precision, threads=threads, record={"output": ["r"]})
         for threads in (1, 3)
     )
-    assert same(one.running, three.running)
+    assert same(one.final_state, three.final_state)
     assert np.array_equal(one.traces["output"]["r"], three.traces["output"]["r"])
 
 
@@ -136,8 +136,8 @@ def test_a_sample_repeated_teaches_what_it_teaches_alone():
     circuit = faster(drawn(Microcircuit(**DEEP), 9, 4), 10)
     alone = rates_for(circuit, 1, 4)
     five = {name: RateInput(np.repeat(one.values, 5, axis=0)) for name, one in alone.items()}
-    single, several = (run_rates(circuit, rates, 400, precision="float64").running for rates in (alone, five))
-    different = run_rates(circuit, rates_for(circuit, 5, 4), 400, precision="float64").running
+    single, several = (run_rates(circuit, rates, 400, precision="float64").final_state for rates in (alone, five))
+    different = run_rates(circuit, rates_for(circuit, 5, 4), 400, precision="float64").final_state
     for name, kept in single.synapses.items():
         assert np.abs(several.synapses[name]["w"] - kept["w"]).max() < 1e-12
         assert np.abs(different.synapses[name]["w"] - kept["w"]).max() > 1e-5
@@ -146,10 +146,10 @@ def test_a_sample_repeated_teaches_what_it_teaches_alone():
 def test_samples_do_not_hear_one_another():
     circuit = drawn(Microcircuit(**DEEP), 9, 4)
     rates = rates_for(circuit, 4, 4)
-    together = run_rates(circuit, rates, 200, learn=False, precision="float64").running
+    together = run_rates(circuit, rates, 200, learn=False, precision="float64").final_state
     for k in range(4):
         alone = {name: one.sample(k) for name, one in rates.items()}
-        running = run_rates(circuit, alone, 200, learn=False, precision="float64").running
+        running = run_rates(circuit, alone, 200, learn=False, precision="float64").final_state
         for name in running.cells:
             assert np.abs(running.cells[name]["u"][0] - together.cells[name]["u"][k]).max() < 1e-13
 
@@ -157,7 +157,9 @@ def test_samples_do_not_hear_one_another():
 def test_float32_strays_little_from_float64():
     circuit = faster(drawn(Microcircuit(**DEEP, activation="soft_rectifier"), 9, 4), 10)
     rates = rates_for(circuit, 3, 10)
-    short, long = (run_rates(circuit, rates, 1000, precision=precision).running for precision in ("float32", "float64"))
+    short, long = (
+        run_rates(circuit, rates, 1000, precision=precision).final_state for precision in ("float32", "float64")
+    )
     weights = {name: kept["w"] for name, kept in long.synapses.items()}
     potentials = {name: kept["u"] for name, kept in long.cells.items()}
     assert 0 < largest_difference(short, weights, potentials) < 1e-4
@@ -264,7 +266,7 @@ def test_weights_that_explode_stop_the_run_with_their_name_and_the_step():
     with pytest.raises(InputError) as again:
         run_rates(changed, rates, 2000, threads=3)
     assert str(again.value) == str(refused.value)
-    assert np.isfinite(run_rates(circuit, rates, 2000).running.synapses[one.name]["w"]).all()
+    assert np.isfinite(run_rates(circuit, rates, 2000).final_state.synapses[one.name]["w"]).all()
 
 
 def test_cells_that_explode_stop_the_run_with_their_name():
@@ -318,7 +320,7 @@ def test_what_does_not_fit_is_refused_with_the_reason(change, words):
 
 def test_a_state_of_another_circuit_is_refused():
     circuit, rates = small()
-    running = run_rates(circuit, rates, 20).running
+    running = run_rates(circuit, rates, 20).final_state
     larger = drawn(Microcircuit(hidden=(5,)), 3, 2)
     with pytest.raises(InputError, match=r"state of 'hidden1': u: shape \(2, 4\); needs \(2, 5\)"):
         run_rates(larger, rates, 20, state=running)

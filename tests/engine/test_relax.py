@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_infomax import drawn, phase
 
-from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
+from snnlab.engine.rate.relax import Constants, NetworkState, RelaxationLayer, relax
 from snnlab.errors import InputError
 from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.rules.corinfomax import relaxation
@@ -45,7 +45,7 @@ def test_every_sample_goes_where_its_equations_lead(
         same(nudged, b, u, r, q if sparse else [])
 
 
-def same(found: Rest, b: int, u: list, r: list, q: list) -> None:
+def same(found: NetworkState, b: int, u: list, r: list, q: list) -> None:
     for ours, theirs in ((found.u, u), (found.r, r)):
         for one, other in zip(ours, theirs, strict=True):
             assert np.abs(one[b] - other).max() <= 1e-12 * max(1, np.abs(other).max())
@@ -73,17 +73,17 @@ def test_neither_threads_nor_the_other_samples_change_a_bit_of_where_cells_come_
 
 def test_what_is_no_number_stays_none() -> None:
     """A clip that lets NaN pass as 0 would hide that weights have grown beyond all bounds."""
-    tier = Tier(np.array([[np.nan, 1.0]]), None, None, None, 1.0, 1.0, 0.0)
-    found = relaxed([tier], Rest([np.zeros((1, 2))], [], []), np.full(3, 0.05), ONE)
+    tier = RelaxationLayer(np.array([[np.nan, 1.0]]), None, None, None, 1.0, 1.0, 0.0)
+    found = relax([tier], NetworkState([np.zeros((1, 2))], [], []), np.full(3, 0.05), ONE)
     assert np.isnan(found.r[0][0, 0]) and np.isfinite(found.r[0][0, 1])
 
 
 def test_layers_that_do_not_fit_are_refused() -> None:
     u = [np.zeros((4, 3)), np.zeros((4, 2))]
-    first = Tier(np.zeros((4, 3)), None, np.zeros((3, 3)), np.zeros((2, 3)), 1.0, 1.0, 0.0)
-    second = Tier(None, np.zeros((3, 2)), None, None, 1.0, 1.0, 0.0)
+    first = RelaxationLayer(np.zeros((4, 3)), None, np.zeros((3, 3)), np.zeros((2, 3)), 1.0, 1.0, 0.0)
+    second = RelaxationLayer(None, np.zeros((3, 2)), None, None, 1.0, 1.0, 0.0)
     mu = np.full(2, 0.05)
-    relaxed([first, second], Rest(u, [], []), mu, ONE)
+    relax([first, second], NetworkState(u, [], []), mu, ONE)
     for tiers, says in (
         ([first._replace(drive=np.zeros((3, 3))), second], "relax: layer 1: drive"),
         ([first._replace(apical=np.zeros((3, 2))), second], r"relax: layer 1: apical: float64 \(3, 2\)"),
@@ -94,13 +94,13 @@ def test_layers_that_do_not_fit_are_refused() -> None:
         ([first, second._replace(drive=np.zeros((4, 2)))], "relax: layer 2: basal: two of them"),
     ):
         with pytest.raises(InputError, match=says):
-            relaxed(tiers, Rest(u, [], []), mu, ONE)
+            relax(tiers, NetworkState(u, [], []), mu, ONE)
     with pytest.raises(InputError, match="relax: target"):
-        relaxed([first, second], Rest(u, [], []), mu, ONE, nudge=1.0, target=np.zeros((4, 3)))
+        relax([first, second], NetworkState(u, [], []), mu, ONE, nudge=1.0, target=np.zeros((4, 3)))
     with pytest.raises(InputError, match="relax: u: found int64; needs float32 or float64"):
-        relaxed([first, second], Rest([one.astype(int) for one in u], [], []), mu, ONE)
+        relax([first, second], NetworkState([one.astype(int) for one in u], [], []), mu, ONE)
     with pytest.raises(InputError, match="relax: layer 1: q"):
-        relaxed([first, second], Rest(u, [], [np.zeros(3), np.zeros(4)]), mu, ONE)
+        relax([first, second], NetworkState(u, [], [np.zeros(3), np.zeros(4)]), mu, ONE)
 
 
 def test_cells_of_several_time_constants_are_refused() -> None:

@@ -22,7 +22,9 @@ def wire(weights: Weights, card: str = "lif_exp_euler", delay: float = 0.0, v_th
     return Circuit(nodes, (Projection("eye", "layer", "synapse", weights, delay),), DT)
 
 
-def both(circuit: Circuit, spikes: SpikeTrains, seed: int, **how: object) -> tuple[engine.Credit, engine.Credit]:
+def both(
+    circuit: Circuit, spikes: SpikeTrains, seed: int, **how: object
+) -> tuple[engine.PSPProducts, engine.PSPProducts]:
     """What flows back through a projection, and what does through its synapses one by one."""
     rng = np.random.default_rng(seed)
     post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
@@ -60,8 +62,8 @@ def test_a_kernel_learns_what_its_synapses_would_learn_together(
     weights = Convolution(rng.uniform(-0.3, 1, kernel) * 3, image)
     spikes = SpikeTrains.from_dense(rng.random((3, 60, weights.shape[0])) < 0.2, dt=DT)
     found, expected = both(wire(weights, card, delay), spikes, seed)
-    np.testing.assert_allclose(found.summed, gathered(weights, expected.summed), rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(found.sent, expected.sent, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.gradient, gathered(weights, expected.gradient), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.backward, expected.backward, rtol=1e-10, atol=1e-10)
 
 
 def test_there_is_something_to_learn_and_a_step_more_of_delay_is_seen() -> None:
@@ -71,10 +73,10 @@ def test_there_is_something_to_learn_and_a_step_more_of_delay_is_seen() -> None:
     spikes = SpikeTrains.from_dense(rng.random((3, 60, 128)) < 0.2, dt=DT)
     found, _ = both(wire(weights), spikes, 1)
     late, _ = both(wire(weights, delay=DT), spikes, 1)
-    assert found.summed is not None
-    assert late.summed is not None
-    assert np.abs(found.summed).min() > 0.1
-    assert np.abs(found.summed - late.summed).max() > 0.01 * np.abs(found.summed).max()
+    assert found.gradient is not None
+    assert late.gradient is not None
+    assert np.abs(found.gradient).min() > 0.1
+    assert np.abs(found.gradient - late.gradient).max() > 0.01 * np.abs(found.gradient).max()
 
 
 def test_pooling_sends_error_down_and_learns_nothing() -> None:
@@ -82,10 +84,10 @@ def test_pooling_sends_error_down_and_learns_nothing() -> None:
     weights = Pooling((7, 6, 3), 2, 1.5)
     spikes = SpikeTrains.from_dense(rng.random((3, 60, weights.shape[0])) < 0.3, dt=DT)
     found, expected = both(wire(weights, v_th=1.0), spikes, 2)
-    assert found.summed is None
-    assert expected.sent is not None
-    assert np.count_nonzero(expected.sent) > 100
-    np.testing.assert_allclose(found.sent, expected.sent, rtol=1e-10, atol=1e-12)
+    assert found.gradient is None
+    assert expected.backward is not None
+    assert np.count_nonzero(expected.backward) > 100
+    np.testing.assert_allclose(found.backward, expected.backward, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -101,11 +103,11 @@ def test_threads_change_no_bit_and_float32_is_near(precision: engine.Precision) 
         for threads in (1, 2, 3)
     ]
     for other in found[1:]:
-        np.testing.assert_array_equal(other.summed, found[0].summed)
-        np.testing.assert_array_equal(other.sent, found[0].sent)
+        np.testing.assert_array_equal(other.gradient, found[0].gradient)
+        np.testing.assert_array_equal(other.backward, found[0].backward)
     exact = engine.products(circuit.projections[0], spikes, post, scale, send, precision="float64")
-    assert exact.summed is not None
-    np.testing.assert_allclose(found[0].summed, exact.summed, atol=2e-4 * np.abs(exact.summed).max())
+    assert exact.gradient is not None
+    np.testing.assert_allclose(found[0].gradient, exact.gradient, atol=2e-4 * np.abs(exact.gradient).max())
 
 
 def test_sparse_weights_are_refused() -> None:

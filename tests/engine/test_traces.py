@@ -75,8 +75,8 @@ def test_products_are_the_double_sum_over_pairs_of_spikes(pre, post, t_ref, dela
     ]
     summed = sum(row * one for row, one in zip(scale, e, strict=True))
     sent = [(projection.weights * one) @ row for row, one in zip(send, e, strict=True)]
-    assert np.allclose(found.summed, summed, rtol=1e-10, atol=1e-10)
-    assert np.allclose(found.sent, sent, rtol=1e-10, atol=1e-10)
+    assert np.allclose(found.gradient, summed, rtol=1e-10, atol=1e-10)
+    assert np.allclose(found.backward, sent, rtol=1e-10, atol=1e-10)
 
 
 def test_the_double_sum_sees_a_delay_forgotten_and_factors_of_another_sample():
@@ -87,8 +87,8 @@ def test_the_double_sum_sees_a_delay_forgotten_and_factors_of_another_sample():
     prompt = engine.products(replace(projection, delay="0 ms"), spikes, response, scale, send, precision="float64")
     mixed = engine.products(projection, spikes, response, scale[::-1].copy(), send[::-1].copy(), precision="float64")
     for wrong in (prompt, mixed):
-        assert np.abs(wrong.summed - right.summed).max() > 0.01 * np.abs(right.summed).max()
-        assert np.abs(wrong.sent - right.sent).max() > 0.01 * np.abs(right.sent).max()
+        assert np.abs(wrong.gradient - right.gradient).max() > 0.01 * np.abs(right.gradient).max()
+        assert np.abs(wrong.backward - right.backward).max() > 0.01 * np.abs(right.backward).max()
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -100,10 +100,10 @@ def test_products_are_the_same_bits_on_any_number_of_threads(pre, precision):
         engine.products(projection, spikes, response, scale, send, precision=precision, threads=threads)
         for threads in (1, 2, 3)
     )
-    assert np.abs(one.summed).max() > 0.01
+    assert np.abs(one.gradient).max() > 0.01
     for other in others:
-        assert np.array_equal(other.summed, one.summed)
-        assert np.array_equal(other.sent, one.sent)
+        assert np.array_equal(other.gradient, one.gradient)
+        assert np.array_equal(other.backward, one.backward)
 
 
 def test_the_order_of_the_inputs_changes_no_bit():
@@ -115,8 +115,8 @@ def test_the_order_of_the_inputs_changes_no_bit():
     there = SpikeTrains.from_dense(spikes.dense()[:, :, order], 1e-3)
     found = engine.products(projection, spikes, response, scale, send)
     again = engine.products(shuffled, there, response, scale, send)
-    assert np.array_equal(again.summed, found.summed[order])
-    assert np.array_equal(again.sent, found.sent[:, order])
+    assert np.array_equal(again.gradient, found.gradient[order])
+    assert np.array_equal(again.backward, found.backward[:, order])
 
 
 @pytest.mark.parametrize("pre", [15, 700])
@@ -129,18 +129,18 @@ def test_a_silent_neuron_learns_from_every_input_that_reaches_it(pre):
     reached = spikes.dense()[:, : STEPS - 30].any(axis=1)
     wanted = 0.25 * reached.T.astype(float) @ np.where(response.counts == 0, scale, 0)
     assert wanted.any() and ((spikes.counts() > 0) & ~reached).any()
-    assert np.allclose(found.summed - plain.summed, wanted, rtol=1e-12, atol=1e-12)
-    assert np.array_equal(found.sent, plain.sent)
+    assert np.allclose(found.gradient - plain.gradient, wanted, rtol=1e-12, atol=1e-12)
+    assert np.array_equal(found.backward, plain.backward)
 
 
 def test_nothing_is_sent_where_nothing_fires_and_nothing_is_asked():
     projection, spikes, response = one_layer(70, 9)
     nothing = np.zeros(response.counts.shape)
     found = engine.products(projection, spikes, response, nothing, nothing)
-    assert not found.summed.any() and not found.sent.any()
+    assert not found.gradient.any() and not found.backward.any()
     quiet = SpikeTrains.from_dense(np.zeros(spikes.dense().shape, bool), 1e-3)
     found = engine.products(projection, quiet, response, nothing + 1, nothing + 1)
-    assert not found.summed.any() and not found.sent.any()
+    assert not found.gradient.any() and not found.backward.any()
 
 
 @pytest.mark.parametrize(("a", "refused"), [("0", False), ("0.5", True)])

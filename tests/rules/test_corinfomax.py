@@ -99,7 +99,9 @@ def test_both_phases_are_those_of_brian2(name: str) -> None:
     assert min(values.min() for values in free.values()) < -1e-2
 
 
-def same(found: relaxation.Rest, b: int, traces: dict[str, NDArray], step: int, layers: tuple[str, ...]) -> None:
+def same(
+    found: relaxation.NetworkState, b: int, traces: dict[str, NDArray], step: int, layers: tuple[str, ...]
+) -> None:
     for name, u in zip(layers, found.u, strict=True):
         assert np.abs(u[b] - traces[name][step]).max() < 1e-9
     for k, q in enumerate(found.q, start=1):

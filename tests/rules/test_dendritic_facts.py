@@ -27,7 +27,7 @@ from small_microcircuit import (
     told,
 )
 
-from snnlab.engine import Running, run_rates
+from snnlab.engine import RunState, run_rates
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Projection
 from snnlab.networks.microcircuit import Microcircuit, _one_to_one
@@ -72,13 +72,13 @@ def test_the_self_predicting_state_is_a_fixed_point_of_all_plastic_connections_t
     weights, seen = predicting(circuit, drawn(circuit, rng)), rng.uniform(0, 1, (4, INPUTS))
     learn = np.arange(2000) >= 1000  # the lag: while cells find their potentials nothing learns
     inputs = told(seen, OUTPUTS)
-    after = run_rates(circuit, inputs, 2000, learn=learn, state=begun(weights), precision="float64").running
+    after = run_rates(circuit, inputs, 2000, learn=learn, state=begun(weights), precision="float64").final_state
     for name, values in learned(after).items():
         assert np.abs(values - weights[name]).max() < 1e-10, name
-    without = run_rates(circuit, inputs, 2000, state=begun(weights), precision="float64").running
+    without = run_rates(circuit, inputs, 2000, state=begun(weights), precision="float64").final_state
     assert max(np.abs(values - weights[name]).max() for name, values in learned(without).items()) > 1e-5
     open_ = built(network, INPUTS, OUTPUTS, {**PUBLISHED, "apical": 1.0})
-    down = learned(run_rates(open_, inputs, 2000, learn=learn, state=begun(weights), precision="float64").running)
+    down = learned(run_rates(open_, inputs, 2000, learn=learn, state=begun(weights), precision="float64").final_state)
     assert max(np.abs(down[name] - weights[name]).max() for name in down if name.endswith(".apical")) > 1e-3
 
 
@@ -98,7 +98,7 @@ def test_copies_of_the_weights_without_the_factor_of_the_conductances_predict_wr
 # Interneurons learn to predict ----------------------------------------------------------------------------------------
 
 
-def apical_left(circuit: Circuit, running: Running, seen: np.ndarray) -> float:
+def apical_left(circuit: Circuit, running: RunState, seen: np.ndarray) -> float:
     found = settled(circuit, learned(running), seen, steps=600).means
     return float(np.mean([np.abs(kept["v_A"]).mean() for name, kept in found.items() if name.startswith("hidden")]))
 
@@ -111,7 +111,7 @@ def rehearsed(speeds: dict[str, float]) -> float:
     before = apical_left(circuit, running, unseen)
     for _ in range(6):
         seen = told(rng.uniform(-1, 1, (8, 40, 30)), 10)
-        running = run_rates(circuit, seen, 40 * 200, state=running, precision="float64", threads=1).running
+        running = run_rates(circuit, seen, 40 * 200, state=running, precision="float64", threads=1).final_state
     return before / apical_left(circuit, running, unseen)
 
 
@@ -199,7 +199,7 @@ def regressed(speeds: dict[str, float], seed: int, batches: int = 1400) -> list[
         seen = rng.uniform(-1, 1, (10, 8))
         inputs = told(seen, 6, goal(seen))
         state = at_rest(running)
-        running = run_rates(circuit, inputs, 20, learn=learn, state=state, precision="float64", threads=1).running
+        running = run_rates(circuit, inputs, 20, learn=learn, state=state, precision="float64", threads=1).final_state
     return found
 
 
@@ -266,7 +266,7 @@ def test_the_lag_keeps_what_a_switch_leads_to_out_of_the_weights(latent: bool, l
     def moved(learn: np.ndarray) -> float:
         running = run_rates(
             circuit, told(seen, OUTPUTS), 500, learn=learn, state=begun(weights), precision="float64"
-        ).running
+        ).final_state
         return max(float(np.abs(values - weights[name]).max()) for name, values in learned(running).items())
 
     assert moved(np.arange(500) >= lag) < 1e-12

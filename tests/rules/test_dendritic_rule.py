@@ -15,7 +15,7 @@ from small_run import refusal
 
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
-from snnlab.engine import Running, run_rates
+from snnlab.engine import RunState, run_rates
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
@@ -115,23 +115,23 @@ def at_speed(eased: float) -> Circuit:
     return built(NETWORK, INPUTS, CLASSES, speeds, 2e-3)
 
 
-def direct(batches: list[Batch], lag: int = 30, eased: float = 1.0, carried: bool = True) -> Running:
+def direct(batches: list[Batch], lag: int = 30, eased: float = 1.0, carried: bool = True) -> RunState:
     """The same steps without the rule: the circuit with these speeds, run for 80 steps a batch from rest."""
     made = at_speed(eased)
     weights = begun().weights
-    running = Running({}, {name: {"w": one, "change": np.zeros_like(one)} for name, one in weights.items()})
+    running = RunState({}, {name: {"w": one, "change": np.zeros_like(one)} for name, one in weights.items()})
     for one in batches:
         inputs = told(one.inputs.values[:, 0], CLASSES, logit(wanted(one.labels)))  # type: ignore[union-attr]
         if not carried:
             kept = {name: {"w": got["w"], "change": 0 * got["change"]} for name, got in running.synapses.items()}
-            running = Running({}, kept)
+            running = RunState({}, kept)
         running = run_rates(
-            made, inputs, 80, learn=np.arange(80) >= lag, state=Running({}, running.synapses), precision="float64"
-        ).running
+            made, inputs, 80, learn=np.arange(80) >= lag, state=RunState({}, running.synapses), precision="float64"
+        ).final_state
     return running
 
 
-def strayed(state: State, running: Running) -> float:
+def strayed(state: State, running: RunState) -> float:
     found = [np.abs(state.weights[name] - kept["w"]).max() for name, kept in running.synapses.items()]
     found += [np.abs(state.memory[f"{name} change"] - kept["change"]).max() for name, kept in running.synapses.items()]
     return float(max(found))

@@ -90,7 +90,7 @@ def products(circuit, spikes, index=0):
     post = responses[projection.post]
     ones = np.ones((1, post.spikes.size))
     return (
-        engine.products(projection, pre, post, ones, precision="float64").summed,
+        engine.products(projection, pre, post, ones, precision="float64").gradient,
         pre.dense()[0],
         post.spikes.dense()[0],
     )

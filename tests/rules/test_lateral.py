@@ -63,7 +63,7 @@ def test_the_engine_agrees_on_what_outputs_leave_on_one_another():
     """The engine's own sums over spikes, with the output's spikes as if they came from another layer."""
     among, response, transition = outputs(rate=0.1, samples=4)
     ones = np.ones(response.counts.shape)
-    summed = engine.products(among, response.spikes, response, ones, precision="float64").summed
+    summed = engine.products(among, response.spikes, response, ones, precision="float64").gradient
     assert np.allclose(own_psp(among, response, transition).sum(axis=0), summed, rtol=1e-10)
 
 

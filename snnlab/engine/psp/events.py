@@ -5,7 +5,7 @@ membrane that is never reset: a sum of kernels over its earlier spikes. An error
 Two sums are all that the rules of Anwani and Rajendran (IJCNN 2015; arXiv:1811.10678) need:
 
     error_products   over events, of d(t) times the event's value, and for a single layer divided by the norm ||d(t)||
-    sent_back        for each spike, over the later events of the neurons it reaches, of weight times value times kernel
+    backpropagate    for each spike, over later events of the neurons it reaches, of weight times value times kernel
 
 A hidden layer learns from events at its own spikes, with the values that were sent back to them; and so on downwards.
 """
@@ -158,11 +158,11 @@ class Events:
         sample, step, neuron = spikes.events()
         return cls(sample.astype(np.int64), step.astype(np.int64), neuron, values)
 
-    def over(self, norms: NDArray[np.float64], floor: float = 0.0) -> Events:
+    def normalised(self, norms: NDArray[np.float64], floor: float = 0.0) -> Events:
         """The same events divided by their norms (events,); 0 for those that count nothing, see ``error_products``."""
-        _check_floor(floor, "Events.over")
+        _check_floor(floor, "Events.normalised")
         if norms.shape != (len(self),):
-            raise InputError("Events.over", f"norms of shape {norms.shape}", f"needs ({len(self)},)")
+            raise InputError("Events.normalised", f"norms of shape {norms.shape}", f"needs ({len(self)},)")
         place = np.unique(self.sample, return_inverse=True)[1]
         mean = np.bincount(place, norms) / np.maximum(np.bincount(place), 1)
         counts = norms > floor * mean[place]
@@ -234,7 +234,7 @@ def error_products(
     return (totals.sum(axis=0) if chunks > 1 else totals[0]), norms
 
 
-def sent_back(
+def backpropagate(
     events: Events,
     weights: NDArray[np.floating],
     pre: SpikeTrains,
@@ -252,7 +252,7 @@ def sent_back(
 
     Raises InputError for weights of another shape, and for spikes and events as ``error_products`` does.
     """
-    where = "sent_back"
+    where = "backpropagate"
     if weights.ndim != 2 or weights.shape[0] != pre.size:
         raise InputError(
             where, f"weights of shape {weights.shape}", f"needs ({pre.size}, neurons of the events' layer)"

@@ -66,7 +66,7 @@ def products(
     )
     numbers = (
         weights.size, kind, pre.size, size, samples, pre.steps, code.watched, code.receptors[projection.receptor],
-        code.held, delay_steps(projection, pre.dt), chunks, threads or thread_count(),
+        code.reset_steps, delay_steps(projection, pre.dt), chunks, threads or thread_count(),
     )  # fmt: skip
     order = _Products(*(None if array is None else address(array) for array in arrays), *numbers)
     _library(len(code.states), precision).products(ctypes.byref(order))

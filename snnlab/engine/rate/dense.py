@@ -21,8 +21,8 @@ from snnlab.native import thread_count
 _WORTH = 1 << 18  # products of two numbers from which on another thread gains more than it costs to begin
 
 
-class Change(NamedTuple):
-    """What a projection is to learn: weights += rate * before.T @ after.
+class WeightUpdate(NamedTuple):
+    """What a projection is to learn: weights += scale * before.T @ after.
 
     weights  (pre, post), changed in place
     before   (samples, pre)
@@ -32,13 +32,13 @@ class Change(NamedTuple):
     weights: NDArray[np.floating]
     before: NDArray[np.floating]
     after: NDArray[np.floating]
-    rate: float
+    scale: float
 
 
-def products(found: Mapping[str, Change]) -> dict[str, NDArray[np.floating]]:
+def outer_products(found: Mapping[str, WeightUpdate]) -> dict[str, NDArray[np.floating]]:
     """What each of the changes adds to its weights, by the same names."""
     with one_blas_thread():
-        return {name: one.rate * (one.before.T @ one.after) for name, one in found.items()}
+        return {name: one.scale * (one.before.T @ one.after) for name, one in found.items()}
 
 
 class _Dense(ctypes.Structure):
@@ -49,7 +49,7 @@ class _Dense(ctypes.Structure):
     ]
 
 
-def heard(
+def propagate(
     weights: NDArray[np.floating], before: NDArray[np.floating], *, threads: int | None = None
 ) -> NDArray[np.floating]:
     """before @ weights (samples, post), of rates (samples, pre).
@@ -59,11 +59,11 @@ def heard(
     Raises InputError for arrays that do not fit one another, and as `changed` does.
     """
     after = np.empty((len(before), weights.shape[-1]), dtype=weights.dtype)
-    _run("hear", [Change(weights, before, after, 1.0)], threads)
+    _run("hear", [WeightUpdate(weights, before, after, 1.0)], threads)
     return after
 
 
-def changed(changes: Sequence[Change], *, threads: int | None = None) -> None:
+def apply_updates(changes: Sequence[WeightUpdate], *, threads: int | None = None) -> None:
     """Weights changed in place, each number read once and written once; rows that hear nothing are not touched.
 
     threads  None for the current setting; the result does not depend on it
@@ -74,7 +74,7 @@ def changed(changes: Sequence[Change], *, threads: int | None = None) -> None:
     _run("change", changes, threads)
 
 
-def _run(what: str, changes: Sequence[Change], threads: int | None) -> None:
+def _run(what: str, changes: Sequence[WeightUpdate], threads: int | None) -> None:
     for one in changes:
         _check(one, changes[0].weights.dtype)
     orders = (_Dense * len(changes))(*(_Dense(*_order(one)) for one in changes))
@@ -84,11 +84,11 @@ def _run(what: str, changes: Sequence[Change], threads: int | None) -> None:
         getattr(_library(cast(Precision, changes[0].weights.dtype.name)), what)(orders, len(changes), many)
 
 
-def _order(one: Change) -> tuple[int | float, ...]:
-    return address(one.weights), address(one.before), address(one.after), one.rate, len(one.before), *one.weights.shape
+def _order(one: WeightUpdate) -> tuple[int | float, ...]:
+    return address(one.weights), address(one.before), address(one.after), one.scale, len(one.before), *one.weights.shape
 
 
-def _check(one: Change, dtype: np.dtype[np.floating]) -> None:
+def _check(one: WeightUpdate, dtype: np.dtype[np.floating]) -> None:
     if dtype.name not in get_args(Precision):
         raise InputError("dense: weights", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
     if one.weights.ndim != 2:

@@ -18,7 +18,7 @@ from snnlab.native import thread_count
 Values = NDArray[np.floating]
 
 
-class Tier(NamedTuple):
+class RelaxationLayer(NamedTuple):
     """One layer, and the weights (pre, post) through which it hears; None where there are none.
 
     drive        (samples, cells) basal potentials that stay as they are: of the first layer, and of no other
@@ -42,7 +42,7 @@ class Tier(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Rest:
+class NetworkState:
     """Where the cells of every layer are.
 
     u  (samples, cells) somata
@@ -81,16 +81,16 @@ class _Relax(ctypes.Structure):
     ]
 
 
-def relaxed(
-    tiers: Sequence[Tier],
-    begun: Rest,
+def relax(
+    tiers: Sequence[RelaxationLayer],
+    begun: NetworkState,
     mu: NDArray[np.float64],
     constants: Constants,
     *,
     nudge: float = 0.0,
     target: Values | None = None,
     threads: int | None = None,
-) -> Rest:
+) -> NetworkState:
     """Where the cells are after some steps, in each of which all hear what the others said at its beginning.
 
     begun    its somata and multipliers; rates follow from somata
@@ -104,7 +104,9 @@ def relaxed(
     samples, dtype = len(begun.u[0]), begun.u[0].dtype
     if dtype.name not in get_args(Precision):
         raise InputError("relax: u", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
-    ends = Rest([one.copy() for one in begun.u], [np.empty_like(one) for one in begun.u], [q.copy() for q in begun.q])
+    ends = NetworkState(
+        [one.copy() for one in begun.u], [np.empty_like(one) for one in begun.u], [q.copy() for q in begun.q]
+    )
     wanted = ends.u[-1] if target is None else target
     _check("target", wanted, ends.u[-1].shape, dtype)
     for k, tier in enumerate(tiers):
@@ -117,12 +119,12 @@ def relaxed(
     return ends
 
 
-def _order(k: int, tier: Tier, ends: Rest) -> tuple[int | float | None, ...]:
+def _order(k: int, tier: RelaxationLayer, ends: NetworkState) -> tuple[int | float | None, ...]:
     arrays = (*tier[:4], ends.u[k], ends.r[k], ends.q[k] if ends.q else None)
     return *(None if one is None else address(one) for one in arrays), *tier[4:], ends.u[k].shape[1]
 
 
-def _check_tier(k: int, tier: Tier, ends: Rest, samples: int, dtype: np.dtype[np.floating]) -> None:
+def _check_tier(k: int, tier: RelaxationLayer, ends: NetworkState, samples: int, dtype: np.dtype[np.floating]) -> None:
     where, size = f"layer {k + 1}: ", ends.u[k].shape[-1]
     if (tier.drive is None) == (k == 0) or (tier.basal is None) == (k > 0):
         right = "the first needs a drive, and all others weights from below"

@@ -31,7 +31,7 @@ _Kept = tuple[dict[str, dict[str, NDArray[np.floating]]], dict[str, dict[str, ND
 
 
 @dataclass(frozen=True, eq=False)
-class Running:
+class RunState:
     """What a run can be gone on from.
 
     cells     population -> state variable -> float (samples, neurons); empty for cells as their cards begin
@@ -48,19 +48,19 @@ class Running:
 class RateResponse:
     """What a circuit did with a batch.
 
-    running  Running at the end
+    final_state  RunState after the last step
     traces   population -> variable -> float (samples, steps, neurons), at the beginning of each step with its inputs
     means    population -> variable -> float64 (samples, neurons), of such traces over the steps that were asked for
     """
 
-    running: Running
+    final_state: RunState
     traces: Mapping[str, Mapping[str, NDArray[np.floating]]]
     means: Mapping[str, Mapping[str, NDArray[np.float64]]]
 
     def weights(self, circuit: Circuit) -> dict[str, NDArray[np.floating]]:
         """The weights at the end, of every plastic projection (pre, post)."""
         return {
-            one.name: self.running.synapses[one.name][one.plasticity.card.weight]
+            one.name: self.final_state.synapses[one.name][one.plasticity.card.weight]
             for one in circuit.projections
             if one.plasticity is not None
         }
@@ -72,7 +72,7 @@ def run_rates(
     steps: int,
     *,
     learn: bool | NDArray[np.bool_] = True,
-    state: Running | None = None,
+    state: RunState | None = None,
     record: Mapping[str, Sequence[str]] = _NOTHING,
     mean: Mapping[str, Sequence[str]] = _NOTHING,
     mean_from: int = 0,
@@ -126,10 +126,10 @@ def run_rates(
     if wild is not None:
         # once more, looking at every step: by now it is everywhere
         raise _unbounded(*(run(1)[2] or wild), precision, learns.any())
-    running = Running(plan.cells(), plan.synapses(), steps + (0 if state is None else state.step))
+    final_state = RunState(plan.cells(), plan.synapses(), steps + (0 if state is None else state.step))
     share = steps - mean_from
     means = {name: {one: total / share for one, total in kept.items()} for name, kept in sums.items()}
-    return RateResponse(running, traces, means)
+    return RateResponse(final_state, traces, means)
 
 
 def _ends(circuit: Circuit) -> list[tuple[Source | Population, Source | Population]]:
@@ -187,7 +187,7 @@ def _learning(learn: bool | NDArray[np.bool_], steps: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(given, steps), dtype=np.uint8)
 
 
-def _begin(plan: Plan, circuit: Circuit, state: Running | None, samples: int) -> None:
+def _begin(plan: Plan, circuit: Circuit, state: RunState | None, samples: int) -> None:
     """Put what a run begins with into the plan."""
     for population, code in plan.populations():
         start = {name: np.broadcast_to(code.start[k], (samples, population.size)) for k, name in enumerate(code.states)}
@@ -210,9 +210,9 @@ def _checked(
     like: Mapping[str, NDArray[np.floating]],
     where: str,
 ) -> Mapping[str, NDArray[np.floating]]:
-    """What a Running says of one population or projection, of the shapes in `like`."""
+    """What a RunState says of one population or projection, of the shapes in `like`."""
     if name not in given:
-        raise InputError(where, f"nothing of {name!r}", "needs the Running of the same circuit")
+        raise InputError(where, f"nothing of {name!r}", "needs the RunState of the same circuit")
     for variable, values in like.items():
         found = given[name].get(variable)
         if found is None or found.shape != values.shape:

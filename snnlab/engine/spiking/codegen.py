@@ -44,7 +44,7 @@ class CellCode:
     watched: int
 
     @property
-    def held(self) -> int:
+    def reset_steps(self) -> int:
         """Steps after a spike in which the membrane stays at its reset."""
         return max(0, self.refractory - 1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.engine.adam import descend
+from snnlab.engine.adam import adam_step
 from snnlab.errors import InputError
 from snnlab.rules.common.validation import check_positive
 from snnlab.rules.rule import State
@@ -50,7 +50,7 @@ class Adam:
         second = float(np.sqrt(1 - self.beta2**state.steps))
         rate = rate * second / (1 - self.beta1**state.steps)
         for name, gradient in gradients.items():
-            descend(
+            adam_step(
                 state.weights[name], state.memory[f"m:{name}"], state.memory[f"v:{name}"], gradient,
-                betas=(self.beta1, self.beta2), rate=rate, guard=self.epsilon * second, threads=threads,
+                betas=(self.beta1, self.beta2), learning_rate=rate, epsilon=self.epsilon * second, threads=threads,
             )  # fmt: skip

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.equations import seconds, si
-from snnlab.engine.rate.dense import heard
-from snnlab.engine.rate.relax import Constants, Rest, Tier, relaxed
+from snnlab.engine.rate.dense import propagate
+from snnlab.engine.rate.relax import Constants, NetworkState, RelaxationLayer, relax
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.corinfomax import RATES
@@ -20,7 +20,7 @@ from snnlab.networks.populations import INPUT, SLOWING
 from snnlab.rules.common.transfer import Values
 from snnlab.rules.rate.forward import layers_up
 
-__all__ = ["Body", "Rest", "body", "check_steps", "drive", "settled"]
+__all__ = ["Body", "NetworkState", "body", "check_steps", "drive", "settled"]
 
 
 class Apical(NamedTuple):
@@ -128,7 +128,7 @@ def check_steps(body: Body) -> None:
 
 def drive(body: Body, weights: Mapping[str, Values], seen: Values, threads: int | None) -> Values:
     """What the input, which stays as it is, leads to in the basal dendrites of the first layer (samples, cells)."""
-    return heard(weights[body.forward[0]], seen, threads=threads)
+    return propagate(weights[body.forward[0]], seen, threads=threads)
 
 
 def settled(
@@ -137,11 +137,11 @@ def settled(
     below: Values,
     steps: int,
     *,
-    after: Rest | None = None,
+    after: NetworkState | None = None,
     nudge: float = 0.0,
     target: Values | None = None,
     threads: int | None = None,
-) -> Rest:
+) -> NetworkState:
     """Where all layers are after a phase of so many steps.
 
     below   what `drive` gives
@@ -152,18 +152,18 @@ def settled(
     if after is None:
         samples = len(below)
         sizes = [weights[name].shape[1] for name in body.forward]
-        begun = Rest([np.zeros((samples, size), below.dtype) for size in sizes], [],
+        begun = NetworkState([np.zeros((samples, size), below.dtype) for size in sizes], [],
                      [np.zeros(samples, below.dtype) for _ in body.speeds])  # fmt: skip
     else:
-        begun = Rest(after.r, [], [np.maximum(q, 0) for q in after.q])
+        begun = NetworkState(after.r, [], [np.maximum(q, 0) for q in after.q])
     constants = Constants(body.leak, 1 / body.epsilon, body.highest)
-    return relaxed(tiers, begun, body.steps(steps), constants, nudge=nudge, target=target, threads=threads)
+    return relax(tiers, begun, body.steps(steps), constants, nudge=nudge, target=target, threads=threads)
 
 
-def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> Tier:
+def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> RelaxationLayer:
     """What the cells of one layer hear, and how."""
     apical = body.apical(k)
-    return Tier(
+    return RelaxationLayer(
         drive=None if k else below,
         basal=weights[body.forward[k]] if k else None,
         lateral=weights[body.beside[k]] if body.lateral else None,

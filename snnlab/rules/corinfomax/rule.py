@@ -29,7 +29,7 @@ from typing import Self
 import numpy as np
 
 from snnlab.engine import Precision
-from snnlab.engine.rate.dense import Change, changed, heard, products
+from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding
@@ -38,7 +38,7 @@ from snnlab.rules.common.schedule import check_compounded, compounded
 from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 from snnlab.rules.corinfomax import relaxation
-from snnlab.rules.corinfomax.relaxation import Body, Rest
+from snnlab.rules.corinfomax.relaxation import Body, NetworkState
 from snnlab.rules.corinfomax.unrolled import descent
 from snnlab.rules.rate.forward import check_classes, each, scored, targets
 from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
@@ -111,14 +111,14 @@ class CorInfoMax:
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         body = relaxation.body(circuit, _NAME)
         found, free, wanted = self._asked(circuit, state, batch, batch.epoch)
-        changed(list(found.values()), threads=self.threads)
+        apply_updates(list(found.values()), threads=self.threads)
         for name in body.beside:
             state.weights[name] /= state.weights[name].dtype.type(body.forgetting)
         state.steps += 1
         return state, scored(free.r[-1], wanted, batch.labels)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        return products(self._asked(circuit, state, batch, 1)[0])
+        return outer_products(self._asked(circuit, state, batch, 1)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         """Of forward weights, through the steps of the free phase; of none where multipliers keep rates sparse."""
@@ -138,7 +138,7 @@ class CorInfoMax:
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, epoch: int
-    ) -> tuple[dict[str, Change], Rest, Values]:
+    ) -> tuple[dict[str, WeightUpdate], NetworkState, Values]:
         """What a batch is to change, where it came to without a teacher, and the rates that were wanted."""
         body = relaxation.body(circuit, _NAME)
         seen, wanted, counts = self._given(circuit, body, batch)
@@ -161,7 +161,9 @@ class CorInfoMax:
             return self.nudge
         return self.nudge if seeding.generator(state, _SIGNS).integers(2) else -self.nudge
 
-    def phases(self, body: Body, state: State, seen: Values, wanted: Values, beta: float) -> tuple[Rest, Rest]:
+    def phases(
+        self, body: Body, state: State, seen: Values, wanted: Values, beta: float
+    ) -> tuple[NetworkState, NetworkState]:
         """Where the cells come to without a teacher, and with one."""
         below = relaxation.drive(body, state.weights, seen, self.threads)
         free = relaxation.settled(body, state.weights, below, self.free, threads=self.threads)
@@ -171,8 +173,16 @@ class CorInfoMax:
         return free, nudged
 
     def changes(
-        self, body: Body, state: State, seen: Values, free: Rest, nudged: Rest, counts: Values, epoch: int, beta: float
-    ) -> dict[str, Change]:
+        self,
+        body: Body,
+        state: State,
+        seen: Values,
+        free: NetworkState,
+        nudged: NetworkState,
+        counts: Values,
+        epoch: int,
+        beta: float,
+    ) -> dict[str, WeightUpdate]:
         """What every weight is to learn of both phases; lateral ones are to be divided by the forgetting after it.
 
         counts  how much each sample counts (samples,)
@@ -181,11 +191,11 @@ class CorInfoMax:
         eased = compounded(self.falling, self.turns, epoch) / beta
         share = (counts / len(counts)).astype(seen.dtype)[:, None]
         first, *others = each(self.forward, many, "forward")
-        found: dict[str, Change] = {}
+        found: dict[str, WeightUpdate] = {}
         if first:
             # the input is the same in both phases, and so is what it predicts
             apart = share * (nudged.r[0] - free.r[0])
-            found[body.forward[0]] = Change(weights[body.forward[0]], seen, apart, eased * first)
+            found[body.forward[0]] = WeightUpdate(weights[body.forward[0]], seen, apart, eased * first)
 
         rates = [np.concatenate(phases) for phases in zip(nudged.r, free.r, strict=True)]
         signed = np.concatenate((share, -share))
@@ -193,16 +203,16 @@ class CorInfoMax:
         def contrast(name: str, rate: float, before: int, after: int) -> None:
             """Of the error in predicting the rates of one layer from those of another."""
             if rate:
-                error = rates[after] - heard(weights[name], rates[before], threads=self.threads)
-                found[name] = Change(weights[name], rates[before], signed * error, eased * rate)
+                error = rates[after] - propagate(weights[name], rates[before], threads=self.threads)
+                found[name] = WeightUpdate(weights[name], rates[before], signed * error, eased * rate)
 
         for k, rate in enumerate(others, start=1):
             contrast(body.forward[k], rate, k - 1, k)
         for k, rate in enumerate(each(self.backward, many - 1, "backward")):
             contrast(body.backward[k], rate, k + 1, k)
         for name, said in zip(body.beside, nudged.r, strict=False):
-            z = heard(weights[name], said, threads=self.threads)
-            found[name] = Change(weights[name], z, share * z, -body.gamma)
+            z = propagate(weights[name], said, threads=self.threads)
+            found[name] = WeightUpdate(weights[name], z, share * z, -body.gamma)
         return found
 
 

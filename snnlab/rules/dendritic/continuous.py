@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from snnlab.brian.equations import seconds, si, whole_steps
 from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording, Trace
-from snnlab.engine import Precision, Running, run_rates
+from snnlab.engine import Precision, RunState, run_rates
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Plastic, Projection
 from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
@@ -137,7 +137,7 @@ class Dendritic:
             threads=self.threads,
             seed=(seeding.kept(state, _NOISE) << 32) + 1 + state.steps,
         )
-        for name, values in response.running.synapses.items():
+        for name, values in response.final_state.synapses.items():
             state.weights[name], state.memory[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
         state.steps += 1
         right = self.teacher.classify(self._taught(state), seen, said, phi) == batch.labels
@@ -248,9 +248,9 @@ def _told(circuit: Circuit, seen: Values, wanted: Values, nudge: float) -> dict[
     return {name: RateInput.constant(values) for name, values in said.items() if name in known}
 
 
-def _running(state: State) -> Running:
+def _running(state: State) -> RunState:
     """The synapses as the last batch left them; cells begin at rest."""
     synapses = {
         name: {_WEIGHT: values, _FILTER: state.memory[f"{name} {_FILTER}"]} for name, values in state.weights.items()
     }
-    return Running({}, synapses)
+    return RunState({}, synapses)

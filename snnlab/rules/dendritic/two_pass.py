@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine import Precision
-from snnlab.engine.rate.dense import Change, changed, heard, products
+from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Decay, decayed
 from snnlab.rules.common.transfer import Values
@@ -134,12 +134,12 @@ class TwoSweep:
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
-        changed(list(found.values()), threads=self.threads)
+        apply_updates(list(found.values()), threads=self.threads)
         state.steps += 1
         return state, forward.scored(swept.heard[-1], wanted, batch.labels)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        return products(self._asked(circuit, state, batch, 1.0)[0])
+        return outer_products(self._asked(circuit, state, batch, 1.0)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         """Of the squared error, as that of all rules, and not of the E above."""
@@ -148,7 +148,7 @@ class TwoSweep:
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, eased: float
-    ) -> tuple[dict[str, Change], Swept, NDArray[np.float64]]:
+    ) -> tuple[dict[str, WeightUpdate], Swept, NDArray[np.float64]]:
         """What a batch is to change, what it was swept to, and the rates that were wanted."""
         body = passes.anatomy(circuit, _NAME)
         seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
@@ -178,15 +178,17 @@ class TwoSweep:
         for k, (layer, above) in reversed(list(enumerate(passes.pairs(body)))):
             dendrite = forward.heard(weights, layer.dendrite, rates[k + 1], self.threads)
             inter = layer.between_mix.own * dendrite + layer.between_mix.above * soma[0]
-            top_down = heard(weights[layer.apical(above)], phi(soma[0]), threads=self.threads)
-            apical = top_down + heard(weights[layer.inhibition], phi(inter), threads=self.threads)
+            top_down = propagate(weights[layer.apical(above)], phi(soma[0]), threads=self.threads)
+            apical = top_down + propagate(weights[layer.inhibition], phi(inter), threads=self.threads)
             soma.insert(0, layer.mix.own * basal[k] + layer.mix.above * apical)
             for known, found in ((swept.dendrite, dendrite), (swept.inter, inter), (swept.top_down, top_down),
                                  (swept.apical, apical)):  # fmt: skip
                 known.insert(0, found)
         return swept
 
-    def changes(self, body: Anatomy, state: State, swept: Swept, counts: Values, eased: float) -> dict[str, Change]:
+    def changes(
+        self, body: Anatomy, state: State, swept: Swept, counts: Values, eased: float
+    ) -> dict[str, WeightUpdate]:
         """What every plastic connection is to learn, by its name.
 
         counts  how much each sample counts (samples,)
@@ -197,14 +199,14 @@ class TwoSweep:
         share = (counts / len(counts)).astype(swept.heard[0].dtype)[:, None]
         ones = np.ones_like(share)
 
-        found: dict[str, Change] = {}
+        found: dict[str, WeightUpdate] = {}
 
         def learn(name: str, eta: float, error: Values, before: Values, bias: bool = False) -> None:
             if eta:
                 asked = share * error
-                found[name] = Change(weights[name], before, asked, eased * eta)
+                found[name] = WeightUpdate(weights[name], before, asked, eased * eta)
                 if bias and (beside := with_bias(name)) in weights:
-                    found[beside] = Change(weights[beside], ones, asked, eased * eta)
+                    found[beside] = WeightUpdate(weights[beside], ones, asked, eased * eta)
 
         eta, above = self.rate, None
         for k, layer in reversed(list(enumerate(body.layers))):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine import Precision, one_blas_thread
-from snnlab.engine.rate.dense import Change, changed, products
+from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Decay, decayed
 from snnlab.rules.common.transfer import Values
@@ -128,18 +128,18 @@ class Descent(ABC):
         if self.weight_decay:
             for name in way.basal:
                 state.weights[name] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
-        changed(list(_changes(state, asked, eta).values()), threads=self.threads)
+        apply_updates(list(_changes(state, asked, eta).values()), threads=self.threads)
 
     def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
         rates, _, error = self._errors(way, state, batch)
-        return products(_changes(state, self.asked(way, state, rates, error), 1.0))
+        return outer_products(_changes(state, self.asked(way, state, rates, error), 1.0))
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
         rates, _, error = self._errors(way, state, batch)
         descents = list(came_down(way, rates, error, lambda link, delta: back(state, link, delta)))
-        return products(_changes(state, descents, 1.0))
+        return outer_products(_changes(state, descents, 1.0))
 
     def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
         """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
@@ -190,6 +190,8 @@ def back(state: State, link: Link, delta: Values) -> Values:
     return delta @ state.weights[link.basal].T
 
 
-def _changes(state: State, asked: list[Asked], eta: float) -> dict[str, Change]:
+def _changes(state: State, asked: list[Asked], eta: float) -> dict[str, WeightUpdate]:
     """What is asked, the mean over samples, times the rate."""
-    return {one.name: Change(state.weights[one.name], one.before, one.after, eta / len(one.before)) for one in asked}
+    return {
+        one.name: WeightUpdate(state.weights[one.name], one.before, one.after, eta / len(one.before)) for one in asked
+    }

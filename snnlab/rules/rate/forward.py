@@ -124,7 +124,7 @@ def up(
 
 def heard(weights: Mapping[str, Values], name: str, rates: Values, threads: int | None) -> Values:
     """The potential (samples, post) that rates lead to through a projection, and through the bias beside it, if any."""
-    potential = dense.heard(weights[name], rates, threads=threads)
+    potential = dense.propagate(weights[name], rates, threads=threads)
     if (beside := with_bias(name)) in weights:
         potential += weights[beside]
     return potential

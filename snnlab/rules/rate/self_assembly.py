@@ -34,7 +34,7 @@ from typing import ClassVar
 import numpy as np
 
 from snnlab.engine import one_blas_thread
-from snnlab.engine.rate.dense import Change, changed
+from snnlab.engine.rate.dense import WeightUpdate, apply_updates
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.two_stream import APICAL, LATERAL, TEACHING
@@ -124,7 +124,7 @@ class SelfAssembly(LayerByLayer):
         with one_blas_thread():
             arrived = x @ there
         weights *= np.asarray(1 - rate, dtype=self.precision)
-        changed([Change(weights, arrived, x, rate / self.draws)], threads=self.threads)
+        apply_updates([WeightUpdate(weights, arrived, x, rate / self.draws)], threads=self.threads)
 
     def _way(self, circuit: Circuit) -> Forward:
         """The ascending stream. Raises InputError for a circuit that has no other beside it."""

@@ -195,10 +195,10 @@ class HM2BP:
                 projection, pre, post, scale, None if first else delta,
                 silent=_SILENT_PSP, precision=self.precision, threads=self.threads,
             )  # fmt: skip
-            if credit.summed is not None:
-                gradients[projection.name] = credit.summed
-            if not first and credit.sent is not None:
-                down = _send_down(credit.sent, delta, silent, responses[projection.pre].counts, weights)
+            if credit.gradient is not None:
+                gradients[projection.name] = credit.gradient
+            if not first and credit.backward is not None:
+                down = _send_down(credit.backward, delta, silent, responses[projection.pre].counts, weights)
                 delta = down / threshold(circuit, projection.pre)
         return gradients
 
@@ -228,7 +228,9 @@ class HM2BP:
         credit = engine.products(
             last, pre, output, np.zeros_like(wanted), wanted, precision=self.precision, threads=self.threads
         )
-        total = np.asarray(credit.sent).sum(axis=1, keepdims=True)  # sum_j w_ij e_ij of the one neuron of each sample
+        total = np.asarray(credit.backward).sum(
+            axis=1, keepdims=True
+        )  # sum_j w_ij e_ij of the one neuron of each sample
         potential = np.where(faked, total, output.potential)
         return replace(output, potential=potential.astype(self.precision))
 

@@ -34,7 +34,7 @@ def own_psp(projection: Projection, response: Response, transition: NDArray[np.f
     taken = trace[step, sample]
     first = np.flatnonzero(np.diff(sample * fired.shape[2] + neuron, prepend=-1))
     again = np.delete(np.arange(len(step)), first)
-    held = step[again - 1] + code.held  # the last step in which the membrane stayed at its reset
+    held = step[again - 1] + code.reset_steps  # the last step in which the membrane stayed at its reset
     left = transition[code.watched, code.watched] ** (step[again] - held)
     taken[again] -= left[:, None] * trace[held, sample[again]]
     psp = np.zeros((len(fired), fired.shape[2], fired.shape[2]))

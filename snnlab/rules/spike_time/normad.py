@@ -110,10 +110,10 @@ class NormAD(Timed):
             trains[-2], errors, trains[-1].size, kernels[-1], floor=self.floor, threads=self.threads
         )
         found = {layers[-1].name: self.rate * step}
-        events = errors.over(norms, self.floor)
+        events = errors.normalised(norms, self.floor)
         for k in reversed(range(len(layers) - 1)):
             above = np.asarray(layers[k + 1].weights)
-            sent = engine.sent_back(events, above, trains[k + 1], kernels[k + 1], threads=self.threads)
+            sent = engine.backpropagate(events, above, trains[k + 1], kernels[k + 1], threads=self.threads)
             events = Events.at_spikes(trains[k + 1], sent)
             step, _ = engine.error_products(
                 trains[k], events, trains[k + 1].size, kernels[k],

@@ -45,16 +45,16 @@ class _Products(ctypes.Structure):
 
 
 @dataclass(frozen=True, eq=False)
-class Credit:
+class PSPProducts:
     """What flows back through a projection.
 
-    summed  (pre, post)     sum over samples of scale_i e_ij; of shared kernels their shape, and the sum over all places
-                            too; None for pooling
-    sent    (samples, pre)  sum over i of send_i w_ij e_ij, or None where no `send` was given
+    gradient  (pre, post)     sum over samples of scale_i e_ij; for a convolution in the shape of its kernels and
+                              summed over all places too; None for pooling
+    backward  (samples, pre)  sum over i of send_i w_ij e_ij, or None without `send`
     """
 
-    summed: NDArray[np.floating] | None
-    sent: NDArray[np.floating] | None
+    gradient: NDArray[np.floating] | None
+    backward: NDArray[np.floating] | None
 
 
 def transition(population: Population, dt: Number) -> NDArray[np.float64]:
@@ -86,11 +86,11 @@ def products(
     silent: float = 0.0,
     precision: Precision = "float32",
     threads: int | None = None,
-) -> Credit:
-    """The products of one projection over a batch; `scale` and `send` are (samples, post), see Credit.
+) -> PSPProducts:
+    """The products of one projection over a batch; `scale` and `send` are (samples, post), see PSPProducts.
 
     weights  trained weights of the projection; None for its own
-    silent   e_ij in `summed` of a neuron that never fires in a sample, for each input whose spikes reach it
+    silent   e_ij in `gradient` of a neuron that never fires in a sample, for each input whose spikes reach it
     threads  None for the current setting; the result does not depend on it
 
     The cells must be linear between spikes, see ``transition``. Raises InputError for arrays of other shapes, for
@@ -106,7 +106,7 @@ def products(
     asleep = np.where(post.counts == 0, silent * scale, 0).astype(precision)
     if summed is not None and asleep.any():
         summed = summed + outer(projection.weights, _active(projection, pre).astype(precision), asleep)
-    return Credit(summed, sent)
+    return PSPProducts(summed, sent)
 
 
 def _full(
@@ -119,7 +119,7 @@ def _full(
     silent: float,
     precision: Precision,
     threads: int | None,
-) -> Credit:
+) -> PSPProducts:
     """The products of a projection with a weight for each pair of neurons."""
     code = post.cell
     samples, size = scale.shape
@@ -133,10 +133,10 @@ def _full(
     trains = (pre.ids, pre.offsets, post.spikes.ids, post.spikes.offsets)
     arrays = (*trains, matrix, scaled, weights, sends, totals, sent)
     delay = delay_steps(projection, pre.dt)
-    numbers = (pre.size, size, samples, pre.steps, code.held, delay, chunks, threads or thread_count())
+    numbers = (pre.size, size, samples, pre.steps, code.reset_steps, delay, chunks, threads or thread_count())
     order = _Products(*(None if array is None else address(array) for array in arrays), silent, *numbers)
     _library(len(code.states), code.watched, receptor, precision).products(ctypes.byref(order))
-    return Credit(totals.sum(axis=0) if chunks > 1 else totals[0], sent)
+    return PSPProducts(totals.sum(axis=0) if chunks > 1 else totals[0], sent)
 
 
 def _check(
