@@ -28,7 +28,7 @@ import brian2
 import numpy as np
 
 from snnlab import engine, native
-from snnlab.brian.equations import compose
+from snnlab.brian.model import build_model
 from snnlab.experiments import EXPERIMENTS
 from snnlab.training.loop import ahead
 
@@ -208,7 +208,7 @@ def bench_brian(circuit, spikes, samples):
     }
     synapses = []
     for node in circuit.populations:
-        groups[node.name] = compose(node).group(node.size, dt=1 * ms)
+        groups[node.name] = build_model(node).group(node.size, dt=1 * ms)
     for one in circuit.projections:
         synapses.append(brian2.Synapses(groups[one.pre], groups[one.post], "w : 1", on_pre="q_post += w", dt=1 * ms))
         synapses[-1].connect()

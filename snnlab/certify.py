@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnlab import engine
-from snnlab.brian import simulate_each
+from snnlab.brian import simulate_batch
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.encoders import TEST
 from snnlab.engine import Precision
@@ -113,7 +113,7 @@ def engine_spikes(
 def brian_spikes(circuit: Circuit, inputs: SpikeTrains, done: Callable[[], object]) -> dict[str, SpikeTrains]:
     """Population -> its spikes in Brian2, which steps through one sample after another."""
     found = []
-    for recording in simulate_each(circuit, {circuit.sources[0].name: inputs}, inputs.duration):
+    for recording in simulate_batch(circuit, {circuit.sources[0].name: inputs}, inputs.duration):
         found.append(recording.spikes)
         done()
     return {population.name: stack([one[population.name] for one in found]) for population in circuit.populations}

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from snnlab import cards
-from snnlab.brian.equations import seconds
+from snnlab.brian.quantities import to_seconds
 from snnlab.data.samples import Images
 from snnlab.encoders import TEST, TRAIN, Poisson
 from snnlab.engine import cores
@@ -175,7 +175,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.state_ = start(self._trial(self._samples(values[:1], classes[:1])))
 
     def _trial(self, samples: Images) -> TrainingConfig:
-        dt = seconds(self.dt, "SpikingClassifier.dt")
+        dt = to_seconds(self.dt, "SpikingClassifier.dt")
         rule = HM2BP(
             learning_rate=self.learning_rate,
             target=self.target,

@@ -3,7 +3,8 @@
 import brian2
 import numpy as np
 
-from snnlab.brian import equations
+from snnlab.brian.model import build_model
+from snnlab.brian.preferences import code_target
 from snnlab.data.spikes import SpikeTrains
 
 
@@ -13,11 +14,11 @@ def in_brian(circuit, spikes):
     _, step, neuron = spikes.events()
     groups = {"input": brian2.SpikeGeneratorGroup(spikes.size, neuron, (step + 0.5) * dt, dt=dt)}
     parts = [groups["input"]]
-    with equations.code_target("numpy"):
+    with code_target("numpy"):
         for node in circuit.populations:
-            groups[node.name] = equations.compose(node).group(node.size, dt=dt)
+            groups[node.name] = build_model(node).group(node.size, dt=dt)
         for projection in circuit.projections:
-            receptor = equations.compose(circuit[projection.post]).receptors[projection.receptor]
+            receptor = build_model(circuit[projection.post]).receptors[projection.receptor]
             pre, post = groups[projection.pre], groups[projection.post]
             unit = "1" if post.variables[receptor].dim.is_dimensionless else "amp"
             synapses = brian2.Synapses(pre, post, f"weight : {unit}", on_pre=f"{receptor}_post += weight", dt=dt)

@@ -1,7 +1,7 @@
-"""The Brian2 door: a circuit and its input in, a recording out."""
+"""Simulation in Brian2: cards to Brian2 models, circuits and their inputs to recordings."""
 
 from snnlab.brian.inputs import Input, Pulse
 from snnlab.brian.multicompartment.run import simulate_morphology
-from snnlab.brian.run import TARGETS, simulate, simulate_each
+from snnlab.brian.run import TARGETS, simulate, simulate_batch
 
-__all__ = ["TARGETS", "Input", "Pulse", "simulate", "simulate_each", "simulate_morphology"]
+__all__ = ["TARGETS", "Input", "Pulse", "simulate", "simulate_batch", "simulate_morphology"]

@@ -20,7 +20,8 @@ from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import Model, quantity
+from snnlab.brian.model import BrianModel
+from snnlab.brian.quantities import parse_quantity
 from snnlab.cards import grammar
 from snnlab.errors import InputError
 
@@ -37,11 +38,11 @@ class Block:
     body: list[str]
 
 
-def constants_of(model: Model, dt: float, codes: Iterable[str]) -> dict[str, float]:
+def constants_of(model: BrianModel, dt: float, codes: Iterable[str]) -> dict[str, float]:
     """Constants that the code reads, in SI units: parameters, the time step, and units that it names, as in 3*mV."""
     constants = {name: float(np.asarray(value)) for name, value in sorted(model.namespace.items())}
     units = set().union(*map(get_identifiers, codes)) & set(grammar.UNITS) - constants.keys()
-    return constants | {"dt": dt} | {unit: float(np.asarray(quantity(f"1 {unit}"))) for unit in sorted(units)}
+    return constants | {"dt": dt} | {unit: float(np.asarray(parse_quantity(f"1 {unit}"))) for unit in sorted(units)}
 
 
 def initial_values(group: brian2.NeuronGroup, states: Sequence[str]) -> NDArray[np.float64]:

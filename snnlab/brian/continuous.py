@@ -19,7 +19,8 @@ from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import connection, unit
+from snnlab.brian.model import plasticity_equations
+from snnlab.brian.quantities import parse_unit
 from snnlab.cards import PRODUCT
 from snnlab.cards.grammar import Equation, names_in
 from snnlab.data.rates import RateInput
@@ -140,7 +141,7 @@ def plastic(
     before_says = _variable(circuit, projection.pre, rule.card.pre, _READ)
     after_says = _variable(circuit, projection.post, rule.card.post, _READ)
     weight = learnt(rule.card.weight)
-    lines, namespace = connection(rule, _LEARNT)
+    lines, namespace = plasticity_equations(rule, _LEARNT)
     text = [f"{learnt(PRODUCT)} = {before_says}_pre*{after_says}_post : 1", _sum(circuit, k, into, weight, heard)]
     text += [str(_gated(one) if learning is not None else one) for one in lines]
     given = namespace if learning is None else namespace | {"learning": learning}
@@ -212,7 +213,8 @@ def _synapses(
 
 def _check_plain(group: brian2.NeuronGroup, one: Said) -> None:
     known = dict(DEFAULT_FUNCTIONS) | {
-        name: group.variables[name] if name in group.variables else unit(name) for name in names_in(one.expression)
+        name: group.variables[name] if name in group.variables else parse_unit(name)
+        for name in names_in(one.expression)
     }
     dimension = parse_expression_dimensions(one.expression, known)
     if dimension is not DIMENSIONLESS:

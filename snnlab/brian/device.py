@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from snnlab import native
-from snnlab.brian.equations import code_target
-from snnlab.brian.wiring import refusing
+from snnlab.brian.error_messages import as_input_error
+from snnlab.brian.preferences import code_target
 from snnlab.errors import InputError
 
 COMPILING = 6.0
@@ -92,7 +92,7 @@ def compiled(seed: int, progress: bool) -> Iterator[Callable[[brian2.Network, fl
         brian2.seed(seed)
 
         def run(network: brian2.Network, seconds: float) -> None:
-            with refusing("circuit"):
+            with as_input_error("circuit"):
                 network.run(
                     seconds * brian2.second,
                     namespace={},
@@ -104,7 +104,7 @@ def compiled(seed: int, progress: bool) -> Iterator[Callable[[brian2.Network, fl
                 ahead.result()
                 native.program(Path(folder), list(device.writer.source_files), header=_HEADER)
             # Brian2 prints what the program said when it fails; it can only have been stopped, by memory or by hand
-            with refusing("compiled simulation"), contextlib.redirect_stdout(io.StringIO()):
+            with as_input_error("compiled simulation"), contextlib.redirect_stdout(io.StringIO()):
                 device.run(folder, with_output=False)
 
         yield run

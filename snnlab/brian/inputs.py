@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import delay_steps, seconds, si, whole_steps
+from snnlab.brian.quantities import delay_steps, to_seconds, to_si, to_steps
 from snnlab.brian.stability import check_stable
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains, neuron_numbers
@@ -87,8 +87,8 @@ def plan(
     seed: int,
 ) -> Task:
     """The task that the arguments of ``simulate`` describe. Raises InputError for the first that does not fit."""
-    dt = seconds(circuit.dt, "circuit: dt")
-    steps = whole_steps(seconds(duration, "duration"), dt, "duration")
+    dt = to_seconds(circuit.dt, "circuit: dt")
+    steps = to_steps(to_seconds(duration, "duration"), dt, "duration")
     check_seed(seed)
     _check_known(circuit, inputs)
     heard = {source.name for source in circuit.sources if _is_heard(circuit, source, inputs.get(source.name))}
@@ -131,7 +131,7 @@ def check_seed(seed: int) -> None:
         raise InputError("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
 
 
-def numpy_seconds(task: Task) -> float:
+def estimated_numpy_seconds(task: Task) -> float:
     """About how long the task would take without compiling, from its size alone; within a factor of about two.
 
     Every operation of an equation costs NumPy 0.6 microseconds a step, and half a nanosecond for each cell, a function
@@ -238,17 +238,17 @@ def current_in_steps(given: Input, unit: str, size: int, steps: int, dt: float, 
 
 
 def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, where: str) -> NDArray[np.float64]:
-    amplitude = si(pulse.amplitude, unit, f"{where}: amplitude")
+    amplitude = to_si(pulse.amplitude, unit, f"{where}: amplitude")
     if not np.isfinite(amplitude):
         raise InputError(f"{where}: amplitude", f"found {amplitude}", "needs a finite current")
-    start = si(pulse.start, "second", f"{where}: start")
-    stop = steps * dt if pulse.stop is None else si(pulse.stop, "second", f"{where}: stop")
+    start = to_si(pulse.start, "second", f"{where}: start")
+    stop = steps * dt if pulse.stop is None else to_si(pulse.stop, "second", f"{where}: stop")
     if not 0 <= start < stop:
         raise InputError(where, f"a pulse from {start:g} s to {stop:g} s", "needs 0 <= start < stop")
-    return switched(amplitude, start, stop, steps, dt)
+    return step_current(amplitude, start, stop, steps, dt)
 
 
-def switched(amplitude: float, start: float, stop: float, steps: int, dt: float) -> NDArray[np.float64]:
+def step_current(amplitude: float, start: float, stop: float, steps: int, dt: float) -> NDArray[np.float64]:
     """A current in each step (steps,), on from `start` up to `stop` seconds, both rounded to the nearest step."""
     values = np.zeros(steps)
     values[round(start / dt) : round(min(stop, steps * dt) / dt)] = amplitude

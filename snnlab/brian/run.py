@@ -17,8 +17,9 @@ import brian2
 
 from snnlab import native
 from snnlab.brian.device import COMPILING, REPORT, bar, compiled, runtime
-from snnlab.brian.inputs import Input, Neurons, Plastic, Task, numpy_seconds, plan
-from snnlab.brian.wiring import Wired, feed, not_finite, read, refusing, wire
+from snnlab.brian.error_messages import as_input_error
+from snnlab.brian.inputs import Input, Neurons, Plastic, Task, estimated_numpy_seconds, plan
+from snnlab.brian.wiring import Wired, feed, not_finite, read, wire
 from snnlab.data.recording import Recording
 from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number
@@ -63,13 +64,13 @@ def simulate(
     task = plan(circuit, inputs, duration, record, neurons, plastic, seed)
     if task.samples != 1:
         raise InputError("inputs", f"a batch of {task.samples} samples", "needs one; simulate_each runs a batch")
-    if chosen(target, numpy_seconds(task)) == "cpp":
+    if chosen(target, estimated_numpy_seconds(task)) == "cpp":
         return _run_compiled(task, progress)
     (recording,) = _run_here(task, progress)
     return recording
 
 
-def simulate_each(
+def simulate_batch(
     circuit: Circuit,
     inputs: Mapping[str, Input],
     duration: Number,
@@ -120,7 +121,7 @@ def _fed(task: Task, wired: Wired | None, sample: int) -> Wired:
     if wired is None:
         wired = wire(task)
         if task.samples > 1:
-            with refusing("circuit"):
+            with as_input_error("circuit"):
                 wired.network.run(0 * brian2.second, namespace={})
                 wired.network.store()
         return wired
@@ -130,7 +131,7 @@ def _fed(task: Task, wired: Wired | None, sample: int) -> Wired:
 
 
 def _advance(task: Task, wired: Wired, report: Callable[..., None] | None) -> None:
-    with refusing("circuit"):
+    with as_input_error("circuit"):
         wired.network.run(
             task.duration * brian2.second, namespace={}, report=report, report_period=REPORT * brian2.second
         )

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import Model, compose, prepared
+from snnlab.brian.model import BrianModel, build_model, initialized_group
 from snnlab.cards.grammar import POISSON
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
@@ -35,7 +35,7 @@ def check_stable(population: Population, dt: float) -> None:
         return
     start = {name: value[0] if isinstance(value, np.ndarray) and value.ndim else value
              for name, value in population.initial.items()}  # fmt: skip
-    model = compose(replace(population, size=1, initial=start))
+    model = build_model(replace(population, size=1, initial=start))
     where = f"population {population.name!r} ({population.cell.path})"
     for mu in _rates(_Near.of(model, population.cell.inputs), dt):
         if max(abs(1 + mu * dt), default=0.0) <= 1 + _ROUNDING:
@@ -56,16 +56,16 @@ class _Near:
 
     key: Hashable
     inputs: tuple[str, ...]
-    model: Model = field(compare=False)
+    model: BrianModel = field(compare=False)
 
     @classmethod
-    def of(cls, model: Model, inputs: tuple[str, ...]) -> _Near:
+    def of(cls, model: BrianModel, inputs: tuple[str, ...]) -> _Near:
         still = re.sub(r"\bxi\b", "(0*second**-0.5)", model.equations)
         # a count as its mean
         still = re.sub(rf"\b{POISSON}\b", "", still)
         model = replace(model, equations=still)
         values = {name: (float(np.asarray(one)), str(getattr(one, "dim", ""))) for name, one in model.namespace.items()}
-        start = {name: repr(value) for name, value in model.start.items()}
+        start = {name: repr(value) for name, value in model.initial.items()}
         return cls((model.equations, tuple(values.items()), tuple(start.items())), inputs, model)
 
 
@@ -78,7 +78,7 @@ def _rates(near: _Near, dt: float) -> tuple[NDArray[np.complex128], ...]:
     states = re.findall(r"(?m)^d(\w+)/dt", near.model.equations)
     n = len(states)
     # of either level two cells for every state, with it shifted upwards and downwards
-    group = prepared(near.model, len(_LEVELS) * 2 * n, dt, "cell")
+    group = initialized_group(near.model, len(_LEVELS) * 2 * n, dt, "cell")
     shifts = np.zeros((n, n))
     for k, name in enumerate(states):
         value = group.state(name, use_units=False)

@@ -5,20 +5,20 @@ Brian2's names are made up here from counters: no name that a person chose reach
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import brian2
 import numpy as np
 from brian2.equations.equations import PARAMETER, Equations, SingleEquation
-from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_unit
 from numpy.typing import NDArray
 
 from snnlab.brian import continuous
-from snnlab.brian.equations import Model, compose, describe, innermost, unit
+from snnlab.brian.error_messages import as_input_error
 from snnlab.brian.inputs import Task
+from snnlab.brian.model import BrianModel, build_model
+from snnlab.brian.quantities import parse_unit
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError, one_of
@@ -47,7 +47,8 @@ def wire(task: Task, sample: int = 0) -> Wired:
     clock = brian2.Clock(task.dt * brian2.second, name="circuit_clock")
     circuit = task.circuit
     models = {
-        one.name: compose(one, _expressions(task, one), continuous.parts(circuit, one)) for one in circuit.populations
+        one.name: build_model(one, _expressions(task, one), continuous.parts(circuit, one))
+        for one in circuit.populations
     }
     tables = {
         name: continuous.table(rates, sample, task.steps, task.dt, f"rates_{k}")
@@ -55,7 +56,7 @@ def wire(task: Task, sample: int = 0) -> Wired:
     }
     groups = {}
     for k, node in enumerate(circuit.nodes):
-        with refusing(f"population {node.name!r}"):
+        with as_input_error(f"population {node.name!r}"):
             if isinstance(node, Population):
                 groups[node.name] = _cells(task, k, node, models[node.name], clock)
             else:
@@ -77,7 +78,7 @@ def wire(task: Task, sample: int = 0) -> Wired:
 
 
 def _projections(
-    task: Task, groups: Mapping[str, brian2.Group], models: Mapping[str, Model]
+    task: Task, groups: Mapping[str, brian2.Group], models: Mapping[str, BrianModel]
 ) -> tuple[list[brian2.Synapses], dict[str, brian2.Synapses]]:
     """All of the circuit's, in Brian2, and those that learn by name."""
     circuit = task.circuit
@@ -85,7 +86,7 @@ def _projections(
     made, plastic = [], {}
     for k, one in enumerate(circuit.projections):
         pre, post = groups[one.pre], groups[one.post]
-        with refusing(f"projection {one.name!r}"):
+        with as_input_error(f"projection {one.name!r}"):
             if not circuit.is_continuous(one):
                 variable = models[one.post].receptors[one.receptor]
                 made += _synapses(one, k, pre, post, variable, task.delays[k] * task.dt * brian2.second)
@@ -134,19 +135,6 @@ def not_finite(wired: Wired) -> tuple[str, str] | None:
     return None
 
 
-@contextmanager
-def refusing(where: str) -> Iterator[None]:
-    """Brian2's errors become one line that says where they arose."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # Brian2 has many types for what it cannot do; each carries its reason
-        linear = isinstance(innermost(error), UnsupportedEquationsException)
-        right = "give the population another method, such as 'exponential_euler'" if linear else ""
-        raise InputError(where, describe(error), right) from error
-
-
 def _expressions(task: Task, population: Population) -> dict[str, str]:
     """Compartment -> the current injected there, as a function of time that Brian2 looks up in its table."""
     return {
@@ -160,11 +148,11 @@ def _table(compartment: str) -> str:
     return f"current_into_{compartment}"
 
 
-def _cells(task: Task, k: int, population: Population, model: Model, clock: brian2.Clock) -> brian2.NeuronGroup:
+def _cells(task: Task, k: int, population: Population, model: BrianModel, clock: brian2.Clock) -> brian2.NeuronGroup:
     namespace = {}
     for (name, compartment), values in task.currents.items():
         if name == population.name:
-            quantity = values * unit(population.cell.compartments[compartment].unit)
+            quantity = values * parse_unit(population.cell.compartments[compartment].unit)
             namespace[_table(compartment)] = brian2.TimedArray(
                 quantity, dt=clock.dt, name=f"cells_{k}_{_table(compartment)}"
             )
@@ -203,7 +191,7 @@ def _synapses(
     source, target, weights = synapse_list(projection.weights)
     if not len(weights):
         return []
-    with refusing(where):
+    with as_input_error(where):
         dimension = post.variables[variable].dim
         weight = Equations([SingleEquation(PARAMETER, "synaptic__w", dimension, flags=["constant"])])
         made = brian2.Synapses(

@@ -2,7 +2,7 @@
 
 Cards travel between people, so their text is untrusted. Before anything else reads it, every expression is
 parsed here into Python's syntax tree and must consist of arithmetic, comparisons and known functions over
-declared names, and nothing else. Meaning (units, integration) is Brian2's business; see ``equations.py``.
+declared names, and nothing else. Meaning (units, integration) is Brian2's business; see ``snnlab.brian``.
 """
 
 from __future__ import annotations

@@ -128,8 +128,9 @@ def _simulate(
     injected = [_injection(cell, text) for text in inject or []]
     if inject is None:
         injected = [Injection(name, current) for name, current in cell.example["inject"].items()]
-    from snnlab.brian import equations
     from snnlab.brian import simulate as run
+    from snnlab.brian.card_checks import check_card
+    from snnlab.brian.quantities import to_seconds
     from snnlab.networks import circuit
 
     if plot is not None:
@@ -138,11 +139,11 @@ def _simulate(
 
         check_path(plot)
     if card.endswith(".toml"):
-        equations.check(cell)
+        check_card(cell)
     alone = circuit.unconnected(cell, dt=dt, parameters=parameters)
-    length = equations.seconds(cell.example["duration"] if duration is None else duration, "--for")
+    length = to_seconds(cell.example["duration"] if duration is None else duration, "--for")
     like = {name: part.unit for name, part in cell.compartments.items()}
-    currents = injections.in_steps(injected, like, equations.seconds(alone.dt, "--dt"), length)
+    currents = injections.in_steps(injected, like, to_seconds(alone.dt, "--dt"), length)
     entering = [f"{cell.compartments[name].current}_injected" for name in currents]
     recording = run(
         alone,

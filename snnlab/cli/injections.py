@@ -48,19 +48,19 @@ def in_steps(
     """
     import numpy as np
 
-    from snnlab.brian.equations import si, whole_steps
-    from snnlab.brian.inputs import switched
+    from snnlab.brian.inputs import step_current
+    from snnlab.brian.quantities import to_si, to_steps
 
-    steps = whole_steps(duration, dt, "--for")
+    steps = to_steps(duration, dt, "--for")
     currents: dict[str, NDArray[np.float64]] = {}
     for place, current, start, stop in injections:
         where = f"--inject {place}"
-        amplitude = si(current, like[place], where)
-        times = si(start or 0.0, "second", where), si(stop or duration, "second", where)
+        amplitude = to_si(current, like[place], where)
+        times = to_si(start or 0.0, "second", where), to_si(stop or duration, "second", where)
         if not 0 <= times[0] < min(times[1], duration):
             right = f"needs 0 <= FROM < TO, and FROM before the end at {duration:g} s"
             raise InputError(where, f"from {times[0]:g} s to {times[1]:g} s", right)
-        currents[place] = currents.get(place, np.zeros(steps)) + switched(amplitude, *times, steps, dt)
+        currents[place] = currents.get(place, np.zeros(steps)) + step_current(amplitude, *times, steps, dt)
     return currents
 
 

@@ -38,12 +38,14 @@ def simulate(
     options  duration, dt, resistivity and longest, where they are given
     """
     morphology = read_swc(path)
-    from snnlab.brian import equations, simulate_morphology
+    from snnlab.brian import simulate_morphology
+    from snnlab.brian.card_checks import check_card
     from snnlab.brian.multicompartment.run import LONGEST, PASSIVE, RESISTIVITY
+    from snnlab.brian.quantities import to_seconds
 
     cell = PASSIVE if card is None else cards.cell(card)
     centre = "soma" if SOMA in morphology.types else "root"
-    length = equations.seconds(options["duration"] or _DURATION, "--for")
+    length = to_seconds(options["duration"] or _DURATION, "--for")
     untold = Injection(centre, _UNTOLD, *(f"{1e3 * part * length:g} ms" for part in (0.1, 0.6)))
     injected = [_placed(morphology, text) for text in inject or []] or [untold]
     recorded = _recorded(morphology, centre, injected, record)
@@ -53,8 +55,8 @@ def simulate(
 
         check_path(plot)
     if card is not None and card.endswith(".toml"):
-        equations.check(cell)
-    dt = equations.seconds(options["dt"] or cell.dt, "--dt")
+        check_card(cell)
+    dt = to_seconds(options["dt"] or cell.dt, "--dt")
     longest = options["longest"] or LONGEST
     currents = injections.in_steps(injected, dict.fromkeys((one.place for one in injected), "amp"), dt, length)
     try:
@@ -89,10 +91,10 @@ def simulate(
 
 def _about(name: str, recording: Recording, morphology: Morphology, longest: str) -> list[tuple[str, str]]:
     """What was run: the membrane, and the size of the morphology and of its parts."""
-    from snnlab.brian.equations import si
     from snnlab.brian.multicompartment.compartments import divide
+    from snnlab.brian.quantities import to_si
 
-    cable = divide(morphology, si(longest, "metre", "longest"))
+    cable = divide(morphology, to_si(longest, "metre", "longest"))
     size = f"{output.counted(len(morphology), 'point')}, {1e6 * cable.length:,.4g} um of cable"
     size += f" and a soma of {1e6 * cable.soma:.4g} um" if cable.soma else ""
     size += f", {1e12 * cable.area:,.5g} um2 of membrane in {output.counted(cable.compartments, 'compartment')}"

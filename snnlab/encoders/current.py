@@ -79,7 +79,7 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
     """The trains that the card with this digest gives."""
     # with Brian2 at hand, which the other encoders need not wait for
     from snnlab.brian import simulate
-    from snnlab.brian.equations import seconds, si
+    from snnlab.brian.quantities import to_seconds, to_si
     from snnlab.networks.circuit import unconnected
 
     card = cards.cell(layer.cell)
@@ -89,8 +89,8 @@ def _simulated(layer: Current, peak: int, digest: str) -> Table:
         found = f"no compartment {layer.compartment!r} on {card.path}"
         raise InputError("Current.compartment", found, one_of(layer.compartment, card.compartments))
     unit = card.compartments[layer.compartment].unit
-    low, high = (si(value, unit, f"Current.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
-    finer = math.ceil(layer.dt / seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
+    low, high = (to_si(value, unit, f"Current.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
+    finer = math.ceil(layer.dt / to_seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
     steps = layer.steps * finer
     currents = np.broadcast_to(low + (high - low) * np.arange(peak + 1) / peak, (steps, peak + 1))
     dt = layer.dt / finer

@@ -154,13 +154,13 @@ class Features:
 @cache
 def _wired(code: Features, image: tuple[int, int], *digests: str) -> Circuit:
     """The circuit of cards with these digests; the same object each time, for which compiled code is kept."""
-    from snnlab.brian.equations import si  # with Brian2 at hand, which the other encoders need not wait for
+    from snnlab.brian.quantities import to_si  # with Brian2 at hand, which the other encoders need not wait for
 
     cell, synapse = cards.cell(code.cell), cards.synapse(code.synapse)
     if code.compartment not in cell.compartments:
         found = f"no compartment {code.compartment!r} on {cell.path}"
         raise InputError("Features.compartment", found, one_of(code.compartment, cell.compartments))
-    weight = si(code.weight, cell.compartments[code.compartment].unit, "Features.weight")
+    weight = to_si(code.weight, cell.compartments[code.compartment].unit, "Features.weight")
     wired = Convolution(weight * kernels()[:, :, None], image)
     receptors = {_RECEPTOR: Receptor(synapse, code.compartment)}
     features = Population(_LAYER, cell, wired.shape[1], receptors=receptors)

@@ -15,7 +15,7 @@ from snnlab import engine, plots
 from snnlab.analysis.distances import correlation
 from snnlab.benchmark.tables import Line
 from snnlab.brian import simulate
-from snnlab.brian.equations import si
+from snnlab.brian.quantities import to_si
 from snnlab.cards import Cell
 from snnlab.cards.grammar import split_quantity
 from snnlab.data.recording import Recording
@@ -120,7 +120,7 @@ def plot_morphology(
     unit = next(iter(units.values()))
     with plots.style():
         plots.traces(recording, axes["potential"], "cell", list(places), labels=labels)
-        typed = (unit, si(f"1 {unit}", "amp", "unit of the current"))
+        typed = (unit, to_si(f"1 {unit}", "amp", "unit of the current"))
         plots.traces(recording, axes["current"], "cell", list(currents), labels=currents, spikes=False,
                      unit=typed if typed[1] != 1 else None)  # fmt: skip
         _from_zero(axes["current"])
@@ -135,7 +135,7 @@ def _typed(cell: Cell, currents: Sequence[str], units: Mapping[str, str]) -> tup
     """The unit in which the first of these currents was typed, and how much one of it is; None for the SI unit."""
     for name, part in cell.compartments.items():
         if f"{part.current}_injected" in currents and name in units:
-            size = si(f"1 {units[name]}", part.unit, f"unit of the current into {name}")
+            size = to_si(f"1 {units[name]}", part.unit, f"unit of the current into {name}")
             return (units[name], size) if size != 1 else None  # whose prefix is chosen
     return None
 
@@ -331,7 +331,7 @@ def _one_potential(
     variable, v_th = _potential(population), None
     if "v_th" in population.cell.parameters:
         text = population.cell.parameters["v_th"]
-        v_th = si(population.parameters.get("v_th", text), split_quantity(text)[1], f"{population.name}: v_th")
+        v_th = to_si(population.parameters.get("v_th", text), split_quantity(text)[1], f"{population.name}: v_th")
     labels = {variable: "potential"}
     plots.traces(
         recording, ax, population.name, variable, neuron=neuron, labels=labels, spikes=fired > 0, threshold=v_th,

@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards
-from snnlab.brian import equations
+from snnlab.brian.model import build_model
+from snnlab.brian.preferences import code_target
+from snnlab.brian.quantities import parse_unit, to_seconds, to_si
 from snnlab.cards import grammar
 from snnlab.cards.grammar import GrammarError
 from snnlab.errors import InputError
@@ -39,38 +41,38 @@ SYNAPSE = cards.synapse("exponential_conductance")
     ],
 )  # fmt: skip
 def test_text_becomes_an_si_number(text: str, like: str, value: float) -> None:
-    assert equations.si(text, like, "here") == pytest.approx(value, rel=1e-14)
+    assert to_si(text, like, "here") == pytest.approx(value, rel=1e-14)
 
 
 def test_a_plain_number_is_already_si() -> None:
-    assert equations.si(0.5, "volt", "here") == 0.5
+    assert to_si(0.5, "volt", "here") == 0.5
 
 
 @pytest.mark.parametrize("text", ["1 mA", "1", "1 mV/ms", "volt", "1 volt**2", "a lot"])
 def test_another_dimension_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="^here: "):
-        equations.si(text, "volt", "here")
+        to_si(text, "volt", "here")
 
 
 @pytest.mark.parametrize("name", sorted(grammar.UNITS))
 def test_every_unit_of_the_grammar_is_brian2s(name: str) -> None:
-    assert equations.unit(name) == getattr(brian2, name)
+    assert parse_unit(name) == getattr(brian2, name)
 
 
 @pytest.mark.parametrize(
     ("symbol", "prefix"), [("m", scipy.constants.milli), ("u", scipy.constants.micro), ("n", scipy.constants.nano)]
 )
 def test_prefixes_are_those_of_the_si(symbol: str, prefix: float) -> None:
-    assert equations.si(f"1 {symbol}S", "siemens", "here") == pytest.approx(prefix, rel=1e-15)
+    assert to_si(f"1 {symbol}S", "siemens", "here") == pytest.approx(prefix, rel=1e-15)
 
 
 @settings(max_examples=200)
 @given(st.text(alphabet="mVnAsF uHz*/()-+0123456789.e^1", max_size=20))
 def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(GrammarError):
-        equations.unit(text)
+        parse_unit(text)
     try:
-        equations.si(text, "volt", "here")
+        to_si(text, "volt", "here")
     except InputError as error:
         assert error.field == "here"
 
@@ -78,7 +80,7 @@ def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize("time", [0, -1.0, math.nan, math.inf, "0 ms", "1 mV", "soon"])
 def test_a_time_that_is_none_is_refused(time: float | str) -> None:
     with pytest.raises(InputError, match="^here: "):
-        equations.seconds(time, "here")
+        to_seconds(time, "here")
 
 
 # Composition ---------------------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ def two_receptors() -> Population:
 
 
 def test_each_receptor_has_variables_of_its_own_at_its_own_compartment() -> None:
-    model = equations.compose(two_receptors())
+    model = build_model(two_receptors())
     lines = {line.partition(" = ")[0]: line for line in model.equations.splitlines()}
     assert lines["dg_ampa/dt"] == "dg_ampa/dt = -g_ampa/tau_syn_ampa : siemens"
     assert lines["I_syn_ampa"] == "I_syn_ampa = g_ampa*(E_syn_ampa - v_s) : amp"
@@ -111,7 +113,7 @@ def test_only_whole_names_are_renamed() -> None:
         grammar.parse_equations("dg/dt = -g/tau_g + 1e-6*siemens/tau_g*exp(-v/E) : siemens\ne2 = 2*g*v : amp")
     )
     card = replace(SYNAPSE, equations=lines, parameters={"tau_g": "5 ms", "E": "1 mV"}, current="e2", on_spike="g")
-    model = equations.compose(Population("cells", LIF, 1, receptors={"x": Receptor(card, "soma")}))
+    model = build_model(Population("cells", LIF, 1, receptors={"x": Receptor(card, "soma")}))
     assert "dg_x/dt = -g_x/tau_g_x + 1e-6*siemens/tau_g_x*exp(-v/E_x) : siemens" in model.equations
     assert "e2_x = 2*g_x*v : amp" in model.equations
 
@@ -121,15 +123,15 @@ def test_a_receptor_cannot_take_a_name_of_the_cell() -> None:
     clash = replace(SYNAPSE, equations=lines, on_spike="v_th")
     taken = replace(LIF, parameters={**LIF.parameters, "v_th_x": "1"})
     with pytest.raises(InputError, match="^receptor 'x': 'v_th_x' is already defined on models/lif.toml"):
-        equations.compose(Population("cells", taken, 1, receptors={"x": Receptor(clash, "soma")}))
+        build_model(Population("cells", taken, 1, receptors={"x": Receptor(clash, "soma")}))
 
 
 def test_a_compartment_without_a_current_gets_none() -> None:
-    assert equations.compose(Population("cells", LIF, 1)).namespace["I"] == 0 * brian2.amp
+    assert build_model(Population("cells", LIF, 1)).namespace["I"] == 0 * brian2.amp
 
 
 def test_a_populations_own_parameters_win_over_the_cards_and_keep_its_dimension() -> None:
-    model = equations.compose(Population("cells", LIF, 1, {"C": "1 nF", "t_ref": 0.001}))
+    model = build_model(Population("cells", LIF, 1, {"C": "1 nF", "t_ref": 0.001}))
     assert model.namespace["C"] == 1 * brian2.nfarad
     assert model.namespace["t_ref"] == 1 * brian2.ms
     assert model.namespace["E_L"] == -60 * brian2.mV
@@ -137,10 +139,10 @@ def test_a_populations_own_parameters_win_over_the_cards_and_keep_its_dimension(
 
 def test_start_values_of_each_kind_reach_the_group() -> None:
     population = Population("cells", LIF, 3, initial={"v": np.array([-0.07, -0.06, -0.05])})
-    with equations.code_target("numpy"):
+    with code_target("numpy"):
         for start, expected in [(population.initial, [-0.07, -0.06, -0.05]), ({"v": "E_L - 1*mV"}, [-0.061] * 3),
                                 ({"v": "-55 mV"}, [-0.055] * 3), ({"v": -0.05}, [-0.05] * 3)]:  # fmt: skip
-            group = equations.compose(replace(population, initial=start)).group(3, dt=0.1 * brian2.ms)
+            group = build_model(replace(population, initial=start)).group(3, dt=0.1 * brian2.ms)
             np.testing.assert_allclose(group.v_[:], expected, rtol=1e-15)
             brian2.Network(group).run(0 * brian2.second, namespace={})
 
@@ -150,8 +152,8 @@ def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
     )
-    model = equations.compose(Population("cells", cell, 2, initial={"start": 0.5, "name": np.array([1.0, 2.0])}))
-    with equations.code_target("numpy"):
+    model = build_model(Population("cells", cell, 2, initial={"start": 0.5, "name": np.array([1.0, 2.0])}))
+    with code_target("numpy"):
         group = model.group(2, dt=0.1 * brian2.ms)
         brian2.Network(group).run(0 * brian2.second, namespace={})
     assert group.start == 0 and group.state("start", use_units=False)[:].tolist() == [0.5, 0.5]
@@ -163,7 +165,7 @@ def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
 
 def test_a_code_target_holds_for_its_block_even_when_the_block_fails() -> None:
     before = brian2.prefs.codegen.target
-    with pytest.raises(ZeroDivisionError), equations.code_target("cython"):
+    with pytest.raises(ZeroDivisionError), code_target("cython"):
         assert brian2.prefs.codegen.target == "cython"
         raise ZeroDivisionError
     assert brian2.prefs.codegen.target == before
@@ -186,10 +188,10 @@ def test_exprel_is_filled_at_zero() -> None:
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
     )
-    model = equations.compose(
+    model = build_model(
         replace(Population("cells", cell, 3), initial={"v": np.array([1.0, 2.0, 1.0 + 1e-9])}, method="euler")
     )
-    with equations.code_target("numpy"):
+    with code_target("numpy"):
         group = model.group(3, dt=1 * brian2.ms)
         brian2.Network(group).run(1 * brian2.ms, namespace={})
     rates = (group.v_[:] - [1.0, 2.0, 1.0 + 1e-9]) / 1e-3
@@ -199,9 +201,9 @@ def test_exprel_is_filled_at_zero() -> None:
 def test_a_warning_is_shown_as_whoever_runs_this_asked_for_and_not_logged() -> None:
     """Brian2 has all warnings logged, each in two lines; the control is Brian2 alone."""
     said = {}
-    for module in ("snnlab.brian.equations", "brian2"):
+    for module in ("snnlab.brian.preferences", "brian2"):
         code = f"import warnings, {module}; warnings.formatwarning = lambda *_, **__: 'one\\n'; warnings.warn('two')"
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         said[module] = found.stderr
-    assert said["snnlab.brian.equations"] == "one\n"
+    assert said["snnlab.brian.preferences"] == "one\n"
     assert "py.warnings" in said["brian2"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snnlab import cards
-from snnlab.brian import Pulse, simulate, simulate_each
+from snnlab.brian import Pulse, simulate, simulate_batch
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
@@ -320,7 +320,7 @@ def test_a_batch_gives_each_sample_what_it_gives_alone() -> None:
     )
     weights = {one.name: rng.normal(8, 5, one.weights.shape) for one in circuit.projections}
     circuit = circuit.with_weights(weights)
-    together = list(simulate_each(circuit, {"eye": batch}, "60 ms", record={"b": ["v", "q"]}))
+    together = list(simulate_batch(circuit, {"eye": batch}, "60 ms", record={"b": ["v", "q"]}))
     assert [len(recording.spikes["b"]) > 0 for recording in together] == [True, False, True]
     for sample, recording in enumerate(together):
         single = simulate(circuit, {"eye": batch.sample(sample)}, "60 ms", record={"b": ["v", "q"]})
@@ -334,7 +334,7 @@ def test_each_sample_of_a_batch_has_noise_of_its_own(tmp_path: Path) -> None:
     circuit = Circuit((*circuit.nodes, Source("eye", 1)), (), circuit.dt)
     silent = spikes_of([], steps=50, dt=1e-4)
     runs = [one.trace("cell", "x").values for one in
-            simulate_each(circuit, {"eye": stack([silent] * 3)}, "5 ms", record={"cell": ["x"]}, seed=5)]  # fmt: skip
+            simulate_batch(circuit, {"eye": stack([silent] * 3)}, "5 ms", record={"cell": ["x"]}, seed=5)]  # fmt: skip
     for k, values in enumerate(runs):
         single = simulate(circuit, {"eye": silent}, "5 ms", record={"cell": ["x"]}, seed=5 + k)
         np.testing.assert_array_equal(values, single.trace("cell", "x").values)

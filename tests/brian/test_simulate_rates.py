@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from snnlab import cards
-from snnlab.brian import simulate, simulate_each
+from snnlab.brian import simulate, simulate_batch
 from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
@@ -182,7 +182,7 @@ def test_while_learning_rests_nothing_of_it_moves() -> None:
 def test_a_batch_gives_for_each_sample_what_it_gives_alone() -> None:
     circuit, given, _ = microcircuit()
     three = {name: RateInput(np.concatenate([one.values * k for k in (1, 2, -1)])) for name, one in given.items()}
-    together = list(simulate_each(circuit, three, "2 ms", record=EVERY))
+    together = list(simulate_batch(circuit, three, "2 ms", record=EVERY))
     for k, recording in enumerate(together):
         alone = run(circuit, {name: one.sample(k) for name, one in three.items()}, 20, record=EVERY)
         for name in CELLS:

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 
 from snnlab import cards
-from snnlab.brian import Pulse, simulate, simulate_each
+from snnlab.brian import Pulse, simulate, simulate_batch
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
@@ -229,7 +229,7 @@ def test_in_a_batch_the_samples_before_the_lost_one_are_handed_out(tmp_path: Pat
     circuit = Circuit((Source("eye", 1), cell), (Projection("eye", "cell", "x", np.full((1, 2), 50.0)),), "1 ms")
     fires = np.zeros((3, 100, 1), dtype=bool)
     fires[1, 5] = True
-    runs = simulate_each(circuit, {"eye": SpikeTrains.from_dense(fires, 1e-3)}, "100 ms")
+    runs = simulate_batch(circuit, {"eye": SpikeTrains.from_dense(fires, 1e-3)}, "100 ms")
     assert len(next(runs).spikes["eye"]) == 0
     with pytest.raises(InputError, match="'x' is no finite number from 0.0"):
         next(runs)

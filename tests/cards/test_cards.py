@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards
-from snnlab.brian import equations
+from snnlab.brian.card_checks import check_card
 from snnlab.cards import model_cards
 from snnlab.cards.toml_reader import Page
 from snnlab.errors import InputError
@@ -59,7 +59,7 @@ def write(folder: Path, card: dict[str, str], **changed: str | None) -> Path:
 def read(path: Path) -> None:
     """As everything that uses a card does: its grammar, then its units."""
     card = model_cards._model(path)
-    equations.check(card)
+    check_card(card)
 
 
 def test_a_good_card_is_read_into_a_value(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_good_synapse_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(cards.all_models()))
 def test_every_card_on_the_shelf_is_right_in_grammar_and_units(name: str) -> None:
-    equations.check(cards.all_models()[name])
+    check_card(cards.all_models()[name])
     assert cards.all_models()[name].id == name
     assert len(cards.all_models()[name].reference) > 20
 

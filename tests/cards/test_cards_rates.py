@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from snnlab import cards
-from snnlab.brian import equations
+from snnlab.brian.card_checks import check_card
 from snnlab.errors import InputError
 
 RULE = {
@@ -48,7 +48,7 @@ def test_a_good_rule_is_read_into_a_value(tmp_path: Path) -> None:
     rule = cards.plasticity(write(tmp_path, RULE))
     assert (rule.pre, rule.post, rule.weight) == ("r", "r - r_B", "w")
     assert [one.name for one in rule.equations if one.differential] == ["w", "change"]
-    equations.check(rule)
+    check_card(rule)
 
 
 def one(text: str) -> str:
@@ -89,13 +89,13 @@ def one(text: str) -> str:
 def test_a_bad_rule_is_refused_by_file_and_field(changed: dict[str, str | None], said: str, tmp_path: Path) -> None:
     path = write(tmp_path, RULE, **changed)
     with pytest.raises(InputError, match=rf"^{path}: {said}") as refusal:
-        equations.check(cards.plasticity(path))
+        check_card(cards.plasticity(path))
     assert "\n" not in str(refusal.value)
 
 
 def test_a_cell_is_heard_by_its_rate_and_has_inputs(tmp_path: Path) -> None:
     cell = cards.cell(write(tmp_path, CELL))
-    equations.check(cell)
+    check_card(cell)
     assert (cell.rate, cell.inputs, cell.states) == ("r", ("x",), ("u",))
     assert str(cell.functions["f"]) == "f(a) = 1/(1 + exp(-k*a))"
     assert [str(line) for line in cell.equations][2] == "r = (1/(1 + exp(-k*(u)))) : 1"
@@ -132,7 +132,7 @@ def test_a_function_of_a_card_can_be_given_another_form(tmp_path: Path) -> None:
 def test_a_bad_cell_is_refused_by_file_and_field(changed: dict[str, str | None], said: str, tmp_path: Path) -> None:
     path = write(tmp_path, CELL, **changed)
     with pytest.raises(InputError, match=rf"^{path}: {said}"):
-        equations.check(cards.cell(path))
+        check_card(cards.cell(path))
 
 
 def test_a_card_of_another_kind_is_refused(tmp_path: Path) -> None:

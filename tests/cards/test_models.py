@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.brian import equations, simulate
+from snnlab.brian import simulate
+from snnlab.brian.card_checks import check_card
+from snnlab.brian.quantities import to_seconds, to_si
 from snnlab.cards import Cell, Plasticity, Synapse
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
@@ -33,12 +35,12 @@ SLOW = {"nmda", "gaba_b"}
 def example(name: str, dt: Number | None = None) -> Recording:
     """Two cells of a card, every state variable recorded: 0 under the card's example, 1 without a current."""
     card = cards.cell(name)
-    dt = equations.seconds(card.dt if dt is None else dt, "dt")
-    duration = equations.seconds(card.example["duration"], "duration")
+    dt = to_seconds(card.dt if dt is None else dt, "dt")
+    duration = to_seconds(card.example["duration"], "duration")
     driven = np.zeros((round(duration / dt), 2))
     driven[:, 0] = 1.0
     inputs = {
-        f"cell.{place}": driven * equations.si(amplitude, card.compartments[place].unit, "inject")
+        f"cell.{place}": driven * to_si(amplitude, card.compartments[place].unit, "inject")
         for place, amplitude in card.example["inject"].items()
     }
     circuit = Circuit((Population("cell", card, 2),), (), dt)
@@ -71,7 +73,7 @@ def test_every_cell_says_how_it_is_heard_and_every_card_is_of_one_kind():
 
 @pytest.mark.parametrize("name", SHELF)
 def test_units_of_every_card_fit(name):
-    equations.check(SHELF[name])
+    check_card(SHELF[name])
 
 
 @pytest.mark.parametrize("name", SHELF)
@@ -79,7 +81,7 @@ def test_a_wrong_unit_on_any_card_is_refused(name):
     card = SHELF[name]
     wrong = next(iter(card.parameters))
     with pytest.raises(InputError, match=re.escape(card.path)):
-        equations.check(replace(card, parameters=card.parameters | {wrong: "3 mole"}))
+        check_card(replace(card, parameters=card.parameters | {wrong: "3 mole"}))
 
 
 @pytest.mark.parametrize("name", SHELF)
@@ -126,7 +128,7 @@ def test_every_cell_has_an_example_that_drives_it(name):
 def test_example_runs_for_its_duration_fires_and_stays_finite(examples, name):
     recording, card = examples[name], cards.cell(name)
     steps = round(recording.duration / recording.dt)
-    assert recording.duration == pytest.approx(equations.seconds(card.example["duration"], "duration"))
+    assert recording.duration == pytest.approx(to_seconds(card.example["duration"], "duration"))
     assert recording.spikes["cell"].counts()[0, 0] >= 2
     for state in card.states:
         values = recording.trace("cell", state).values

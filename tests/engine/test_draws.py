@@ -13,7 +13,7 @@ import scipy.sparse
 import scipy.stats
 
 from snnlab import cards, engine
-from snnlab.brian import simulate, simulate_each
+from snnlab.brian import simulate, simulate_batch
 from snnlab.cards.grammar import GrammarError, parse_equations
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
@@ -43,7 +43,7 @@ def counts(machine: str, mean: float) -> np.ndarray:
     rates = {"source": RateInput.constant(np.full((SAMPLES, NEURONS), 10.0))}
     if machine == "engine":
         return run_rates(firing(mean), rates, STEPS, record={"cells": ["n"]}, seed=11).traces["cells"]["n"]
-    runs = simulate_each(
+    runs = simulate_batch(
         firing(mean), rates, STEPS * 1e-4, record={"cells": ["n"]}, neurons={"cells": range(NEURONS)}, seed=11
     )
     return np.array([run.trace("cells", "n").values for run in runs])

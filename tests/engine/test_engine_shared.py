@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
-from snnlab.brian import simulate_each
+from snnlab.brian import simulate_batch
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
@@ -57,7 +57,7 @@ def vision(rng: np.random.Generator, card: str, image: tuple[int, int], channels
 
 
 def in_brian(circuit: Circuit, spikes: SpikeTrains) -> list[dict[str, SpikeTrains]]:
-    return [recording.spikes for recording in simulate_each(circuit, {"eye": spikes}, spikes.duration)]
+    return [recording.spikes for recording in simulate_batch(circuit, {"eye": spikes}, spikes.duration)]
 
 
 def differing(circuit: Circuit, spikes: SpikeTrains) -> dict[str, int]:

@@ -11,7 +11,7 @@ from brian2 import second
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnlab.brian.equations import compose
+from snnlab.brian.model import build_model
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
@@ -19,7 +19,7 @@ from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
 
 def conductances(circuit: Circuit, name: str) -> dict[str, float]:
     """Of one population, per millisecond."""
-    namespace = compose(circuit.population(name)).namespace
+    namespace = build_model(circuit.population(name)).namespace
     return {key: 1e-3 * float(np.asarray(value)) for key, value in namespace.items() if key.startswith("g_")}
 
 
@@ -55,7 +55,7 @@ def test_each_interneuron_is_pulled_by_the_potential_of_its_own_cell_above(laten
         assert circuit.transmitted_variable(pulls[name]) == heard
     assert circuit.transmitted_variable(pulls["target->output.target"]) == "r"
     # what is heard of a latent cell is a time step old, whatever the time step is
-    namespace = compose(circuit.population("hidden1")).namespace
+    namespace = build_model(circuit.population("hidden1")).namespace
     assert [float(np.asarray(namespace[key])) for key in namespace if key == "tau_r"] == ([0.25e-3] if latent else [])
 
 
@@ -115,7 +115,9 @@ def test_the_rate_is_the_function_of_the_potential_that_is_asked_for(activation:
     circuit = Microcircuit((1,), activation=activation).circuit((1,), 1, "0.1 ms")
     for name in ("hidden1", "inter1", "output"):
         one = circuit.population(name)
-        group = compose(Population("cell", one.cell, 1, one.parameters, initial={"u": 2.0})).group(1, dt=1e-4 * second)
+        group = build_model(Population("cell", one.cell, 1, one.parameters, initial={"u": 2.0})).group(
+            1, dt=1e-4 * second
+        )
         assert group.r_[0] == pytest.approx(at_2, rel=1e-12)
 
 

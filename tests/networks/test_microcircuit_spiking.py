@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.brian import simulate_each
+from snnlab.brian import simulate_batch
 from snnlab.data.rates import RateInput
 from snnlab.engine.rate.run import run_rates
 from snnlab.errors import InputError
@@ -72,7 +72,7 @@ def potentials(machine: str, of: Circuit, inputs: dict[str, RateInput], steps: i
             of, inputs, steps, learn=False, record={name: ["U"] for name in watched}, precision="float64", seed=seed
         ).traces
         return np.concatenate([traces[name]["U"] for name in watched], axis=2)
-    runs = simulate_each(
+    runs = simulate_batch(
         of, inputs, steps * 1e-4, record={name: ["U"] for name in watched}, plastic=False, seed=seed,
         neurons={name: range(of[name].size) for name in watched},
     )  # fmt: skip
@@ -161,7 +161,7 @@ def test_brian_and_the_engine_learn_the_same_in_the_mean_over_many_runs():
     def learned(weights) -> np.ndarray:
         return np.concatenate([np.ravel(weights[name]) for name in names]) - start
 
-    brian = np.array([learned(run.weights) for run in simulate_each(made, given(40), "8 ms", seed=1)])
+    brian = np.array([learned(run.weights) for run in simulate_batch(made, given(40), "8 ms", seed=1)])
     engine, slow = (
         np.array([
             learned(run_rates(of, given(1), 80, precision="float64", seed=seed).weights(of)) for seed in range(150)

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.brian.equations import seconds
+from snnlab.brian.quantities import to_seconds
 from snnlab.data.recording import Recording
 from snnlab.networks.circuit import Circuit, Number, Population
 
@@ -32,7 +32,7 @@ def _alone(
     """Copies of a cell, as many as each compartment has currents (SI), for `duration` seconds; all are recorded."""
     card = cards.cell(name)
     dt = card.dt if dt is None else dt
-    steps = round(duration / seconds(dt, "dt"))
+    steps = round(duration / to_seconds(dt, "dt"))
     (size,) = {len(values) for values in currents.values()}
     cell = Population("cell", card, size, parameters=parameters or {}, initial=start or {})
     return simulate(

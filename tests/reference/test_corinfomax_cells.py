@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.brian.equations import compose
+from snnlab.brian.model import build_model
 from snnlab.networks.circuit import Population
 from snnlab.networks.corinfomax import RATES
 
@@ -25,7 +25,7 @@ def run(name: str, steps: int, *, sparse: bool = False, start: float = 0.0, **in
     brian2.prefs.codegen.target = "numpy"
     cell = cards.cell(name, {} if name == MULTIPLIER else {"phi(x)": RATES[sparse]})
     begin = {cell.states[0]: start}
-    group = compose(Population("cell", cell, 1, initial=begin)).group(1, dt=DT * brian2.second)
+    group = build_model(Population("cell", cell, 1, initial=begin)).group(1, dt=DT * brian2.second)
     for variable, value in inputs.items():
         group.state(variable, use_units=False)[:] = value
     brian2.Network(group).run(steps * DT * brian2.second, namespace={})

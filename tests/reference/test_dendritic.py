@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from snnlab import cards
-from snnlab.brian.equations import compose, quantity
+from snnlab.brian.model import build_model
+from snnlab.brian.quantities import parse_quantity
 from snnlab.networks.circuit import Population
 
 HIDDEN = ["pyramidal_hidden", "pyramidal_hidden_latent"]
@@ -29,7 +30,7 @@ def run(name: str, steps: int, parameters=None, **inputs: float) -> brian2.Neuro
     brian2.set_device("runtime")
     brian2.prefs.codegen.target = "numpy"
     population = Population("cell", cards.cell(name), 1, parameters or {})
-    group = compose(population).group(1, dt=DT * brian2.second)
+    group = build_model(population).group(1, dt=DT * brian2.second)
     for variable, value in inputs.items():
         group.state(variable, use_units=False)[:] = value
     brian2.Network(group).run(steps * DT * brian2.second, namespace={})
@@ -88,7 +89,7 @@ def test_noise_spreads_a_soma_as_a_process_of_ornstein_and_uhlenbeck(name):
     brian2.seed(3)
     brian2.prefs.codegen.target = "numpy"
     sigma = 0.3
-    group = compose(Population("cell", cards.cell(name), 4000, {"sigma": f"{sigma} ms**-0.5"})).group(
+    group = build_model(Population("cell", cards.cell(name), 4000, {"sigma": f"{sigma} ms**-0.5"})).group(
         4000, dt=DT * brian2.second
     )
     brian2.Network(group).run(20 * brian2.ms, namespace={})
@@ -103,7 +104,7 @@ def test_a_weight_follows_a_low_pass_of_what_its_cells_ask_for(name, kind, tau_w
     """Under a constant product p the change is p (1 - exp(-t/tau_w)), and the weight its integral times eta."""
     card = cards.plasticity(name.replace("plastic", kind))
     equations = "\n".join([*map(str, card.equations), "product : 1"])
-    namespace = {key: quantity(value) for key, value in card.parameters.items()}
+    namespace = {key: parse_quantity(value) for key, value in card.parameters.items()}
     group = brian2.NeuronGroup(1, equations, method="euler", dt=1e-6 * brian2.second, namespace=namespace)
     group.product_ = 0.4
     brian2.prefs.codegen.target = "numpy"

@@ -13,7 +13,7 @@ import scipy.sparse
 
 from snnlab import cards
 from snnlab.brian import simulate
-from snnlab.brian.equations import compose
+from snnlab.brian.model import build_model
 from snnlab.data.rates import RateInput
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 
@@ -34,7 +34,7 @@ def run(name: str, steps: int, parameters=None, size: int = 1, **inputs: float) 
     brian2.prefs.codegen.target = "numpy"
     brian2.seed(5)
     population = Population("cell", cards.cell(name), size, parameters or {})
-    group = compose(population).group(size, dt=DT * brian2.second)
+    group = build_model(population).group(size, dt=DT * brian2.second)
     for variable, value in inputs.items():
         group.state(variable, use_units=False)[:] = value
     brian2.Network(group).run(steps * DT * brian2.second, namespace={})

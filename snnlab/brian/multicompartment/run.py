@@ -19,11 +19,12 @@ from brian2 import Quantity
 from numpy.typing import NDArray
 
 from snnlab.brian.device import REPORT, bar, compiled, runtime
-from snnlab.brian.equations import Model, compose, seconds, si, unit, whole_steps
+from snnlab.brian.error_messages import as_input_error
 from snnlab.brian.inputs import Input, check_seed, current_in_steps
+from snnlab.brian.model import BrianModel, build_model
 from snnlab.brian.multicompartment.compartments import Cable, Spot, divide
+from snnlab.brian.quantities import parse_unit, to_seconds, to_si, to_steps
 from snnlab.brian.run import chosen
-from snnlab.brian.wiring import refusing
 from snnlab.cards import Cell, Compartment, grammar
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
@@ -90,7 +91,7 @@ class _Task:
 
     where: str
     cable: Cable
-    model: Model
+    model: BrianModel
     capacitance: Quantity
     current: Compartment
     resistivity: float
@@ -145,7 +146,7 @@ def simulate_morphology(
             return _read(task, wired)
     with bar(1, progress) as report, runtime(seed):
         wired = _wire(task)
-        with refusing(task.where):
+        with as_input_error(task.where):
             wired.network.run(
                 task.steps * task.dt * brian2.second,
                 namespace={},
@@ -165,8 +166,8 @@ def _plan(
     seed: int,
 ) -> _Task:
     check_seed(seed)
-    dt = seconds(options["dt"], "dt")
-    steps = whole_steps(seconds(options["duration"], "duration"), dt, "duration")
+    dt = to_seconds(options["dt"], "dt")
+    steps = to_steps(to_seconds(options["duration"], "duration"), dt, "duration")
     resistivity = _above_0(options["resistivity"], "ohm*metre", "resistivity", "'150 ohm*cm'")
     model, capacitance = _membrane(cell, parameters)
     cable = divide(morphology, _above_0(options["longest"], "metre", "longest", "'20 um'"))
@@ -194,7 +195,7 @@ def _plan(
 
 
 def _above_0(value: Number, like: str, where: str, right: str) -> float:
-    found = si(value, like, where)
+    found = to_si(value, like, where)
     if not 0 < found < np.inf:
         raise InputError(where, f"found {value!r}", f"needs a value above 0, such as {right}")
     return found
@@ -209,12 +210,12 @@ def _numpy_seconds(task: _Task) -> float:
 # The membrane ---------------------------------------------------------------------------------------------------------
 
 
-def _membrane(cell: Cell, parameters: Mapping[str, Number]) -> tuple[Model, Quantity]:
+def _membrane(cell: Cell, parameters: Mapping[str, Number]) -> tuple[BrianModel, Quantity]:
     """The card as SpatialNeuron takes it, with `Im` for the equation of the potential; and its capacitance."""
     if len(cell.compartments) != 1:
         raise InputError(cell.path, f"{len(cell.compartments)} compartments", "a membrane for a morphology has one")
     part = next(iter(cell.compartments.values()))
-    if Quantity(unit(part.unit)).dim is not Quantity(unit("amp/metre**2")).dim:
+    if Quantity(parse_unit(part.unit)).dim is not Quantity(parse_unit("amp/metre**2")).dim:
         found = f"currents in {part.unit}"
         raise InputError(
             f"{cell.path}: compartments.{part.name}.unit", found, "needs currents per area, as amp/metre**2"
@@ -227,7 +228,7 @@ def _membrane(cell: Cell, parameters: Mapping[str, Number]) -> tuple[Model, Quan
     for name in [*(equation.name for equation in cell.equations), *cell.parameters, part.current]:
         if name in _TAKEN or _OURS.fullmatch(name):
             raise InputError(cell.path, f"{name!r} is a name of the morphology's", "choose another")
-    model = compose(Population("cell", cell, 1, parameters))
+    model = build_model(Population("cell", cell, 1, parameters))
     inward, by = _divided(cell, model)
     # SpatialNeuron has the capacitance as a variable of its own, under this name
     if "Cm" in cell.parameters and by != "Cm":
@@ -238,14 +239,14 @@ def _membrane(cell: Cell, parameters: Mapping[str, Number]) -> tuple[Model, Quan
     return replace(model, equations="\n".join(lines), namespace=namespace), model.namespace[by]
 
 
-def _divided(cell: Cell, model: Model) -> tuple[str, str]:
+def _divided(cell: Cell, model: BrianModel) -> tuple[str, str]:
     """The inward current density, and the parameter that it is divided by, the capacitance per area."""
     equation = next((one for one in cell.equations if one.name == "v" and one.differential), None)
     plain = equation is not None and not equation.flags
     tree = ast.parse(equation.expression.strip(), mode="eval").body if equation and plain else None
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div) and isinstance(tree.right, ast.Name):
         found = model.namespace.get(tree.right.id)
-        like = Quantity(unit("farad/metre**2")).dim
+        like = Quantity(parse_unit("farad/metre**2")).dim
         if found is not None and found.dim is like and 0 < float(np.asarray(found)) < np.inf:
             return ast.unparse(tree.left), tree.right.id
     right = "a morphology needs dv/dt = (currents per area)/C_m, without a flag, with C_m above 0 in farad/metre**2"
@@ -311,8 +312,8 @@ def _wire(task: _Task) -> Wired:
     total = " + ".join(f"share_{k}*into_{k}(t)" for k in range(len(tables))) or "0*amp"
     lines = [task.model.equations, f"{task.current.current} = ({total})/area : {task.current.unit}"]
     lines += [f"share_{k} : 1 (constant)" for k in range(len(tables))]
-    firing = task.model.firing()
-    with refusing(task.where):
+    firing = task.model.spiking_options()
+    with as_input_error(task.where):
         neuron = brian2.SpatialNeuron(
             _tree(task.cable),
             "\n".join(lines),
@@ -325,7 +326,7 @@ def _wire(task: _Task) -> Wired:
             **firing,
             **({"threshold_location": task.firing} if firing else {}),
         )
-        task.model.begin(neuron)
+        task.model.set_initial_state(neuron)
     for k, name in enumerate(task.inject):
         share = np.zeros(task.cable.compartments)
         share[task.spots[name].compartments] = task.spots[name].shares

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab import native
-from snnlab.brian.equations import seconds
+from snnlab.brian.quantities import to_seconds
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking.run import HEADERS, address, check_layout
 from snnlab.errors import InputError
@@ -272,7 +272,7 @@ def _common(
     """What both sums are made of, checked, as compiled code takes it."""
     check_layout(pre, where)
     _check(events, pre, post_size, where)
-    dt = seconds(pre.dt, f"{where}: dt")
+    dt = to_seconds(pre.dt, f"{where}: dt")
     begin = np.searchsorted(events.sample, np.arange(pre.samples + 1))
     columns = _Columns(address(begin), address(events.step), address(events.neuron), address(events.value))
     columns.kept = begin

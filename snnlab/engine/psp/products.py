@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import delay_steps, seconds
+from snnlab.brian.quantities import delay_steps, to_seconds
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.psp import shared
 from snnlab.engine.spiking import run
@@ -62,7 +62,7 @@ def transition(population: Population, dt: Number) -> NDArray[np.float64]:
 
     Raises InputError where there is none, and where the potential, which a spike resets, drives the other variables.
     """
-    code = generate(population, seconds(dt, "circuit: dt"))
+    code = generate(population, to_seconds(dt, "circuit: dt"))
     matrix = _transition(code)
     probe = np.random.default_rng(0).normal(size=(len(code.states), 8))
     if not (np.isfinite(matrix).all() and np.allclose(run.advance(code, probe), matrix @ probe, rtol=1e-9, atol=1e-12)):

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import delay_steps
+from snnlab.brian.quantities import delay_steps
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.spiking import run
 from snnlab.engine.spiking.run import REAL, Precision, Response, address, as_type, synapses

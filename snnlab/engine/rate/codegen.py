@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.abstract_code import Block, constants_of, initial_values, translate, translate_statements
-from snnlab.brian.equations import Model, compose, learning, prepared
+from snnlab.brian.model import BrianModel, build_model, initialized_group, plasticity_model
 from snnlab.cards.grammar import POISSON
 from snnlab.engine.spiking.codegen import lines
 from snnlab.errors import InputError
@@ -64,13 +64,13 @@ def generate_rates(
     if cell.threshold:
         right = "run_rates takes cells without; circuits that mix both run in simulate"
         raise InputError(f"{cell.path}: threshold", f"{population.name!r} spikes", right)
-    model = compose(population)
-    group = prepared(model, population.size, dt, cell.path)
+    model = build_model(population)
+    group = initialized_group(model, population.size, dt, cell.path)
     _check_constant(population)
     drawn = [name for name in says if name in cell.poisson_means]
     heard = [name for name in says if name not in {*group.equations.diff_eq_names, *drawn}]
     # what was said already need not be worked out again
-    moving = prepared(replace(model, equations=_given(model.equations, heard)), population.size, dt, cell.path)
+    moving = initialized_group(replace(model, equations=_given(model.equations, heard)), population.size, dt, cell.path)
     variables = tuple(equation.name for equation in cell.equations)
     updater = moving.state_updater
     blocks = {
@@ -98,8 +98,8 @@ def generate_rates(
 def generate_plasticity(plastic: _Key, dt: float) -> PlasticCode:
     """The C++ of a plastic connection's synapses: every variable makes its Euler step from the values before."""
     card = plastic.plastic.card
-    model = learning(plastic.plastic)
-    group = prepared(model, 1, dt, card.path)
+    model = plasticity_model(plastic.plastic)
+    group = initialized_group(model, 1, dt, card.path)
     updater = group.state_updater
     moved = translate(updater.abstract_code, updater.codeobj.variables, "p", card.path)
     constants = constants_of(model, dt, [updater.abstract_code])
@@ -160,7 +160,7 @@ def _given(equations: str, names: Sequence[str]) -> str:
     return "\n".join(kept)
 
 
-def _expressions(model: Model) -> list[str]:
+def _expressions(model: BrianModel) -> list[str]:
     # without their units, which are no part of what is computed
     return [line.rpartition(":")[0] for line in model.equations.splitlines()]
 

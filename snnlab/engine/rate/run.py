@@ -15,7 +15,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import seconds
+from snnlab.brian.quantities import to_seconds
 from snnlab.brian.stability import check_stable
 from snnlab.data.rates import RateInput
 from snnlab.engine.rate.plan import Plan, order_of
@@ -105,7 +105,7 @@ def run_rates(
         raise InputError("mean_from", f"found {mean_from}", f"needs a step of the run, 0 to {steps - 1}")
     _check_circuit(circuit)
     samples = _check_inputs(circuit, inputs, steps)
-    dt = seconds(circuit.dt, "circuit: dt")
+    dt = to_seconds(circuit.dt, "circuit: dt")
     _check_asked(circuit, record, "record")
     _check_asked(circuit, mean, "mean")
     for population in circuit.populations:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.abstract_code import Block, cell_blocks, constants_of, initial_values, refractory_variables
-from snnlab.brian.equations import Model, compose, prepared, quantity
+from snnlab.brian.model import BrianModel, build_model, initialized_group
+from snnlab.brian.quantities import parse_quantity
 from snnlab.cards.grammar import GrammarError
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
@@ -52,7 +53,7 @@ class CellCode:
 @lru_cache(maxsize=256)
 def generate(population: Population, dt: float) -> CellCode:
     """The C++ of a population's cells. Raises InputError for a cell that the engine cannot run, with the reason."""
-    model = compose(population)
+    model = build_model(population)
     path = population.cell.path
     if not model.threshold:
         right = "run_rates takes cells that are heard by their rates" if population.cell.rate else "run takes spikes"
@@ -60,7 +61,7 @@ def generate(population: Population, dt: float) -> CellCode:
     for name in population.cell.poisson_means:
         right = "the engine runs cells that spike by their equations alone; simulate draws numbers too"
         raise InputError(f"{path}: equations", f"{name!r} is drawn", right)
-    group = prepared(model, population.size, dt, path)
+    group = initialized_group(model, population.size, dt, path)
     states = tuple(sorted(group.equations.diff_eq_names))
     parts = [group.state_updater, *group.thresholder.values(), *group.resetter.values()]
     constants = constants_of(model, dt, (part.abstract_code for part in parts))
@@ -82,14 +83,14 @@ def refractory_steps(population: Population, dt: float) -> int:
     return generate(population, dt).refractory
 
 
-def _refractory_steps(model: Model, dt: float, path: str) -> int:
+def _refractory_steps(model: BrianModel, dt: float, path: str) -> int:
     """Brian2's own count: a neuron that fired in step k moves again in step k + this."""
     if not model.refractory:
         return 0
     period: Any = model.namespace.get(model.refractory)
     if period is None:
         try:
-            period = quantity(model.refractory)
+            period = parse_quantity(model.refractory)
         except GrammarError as error:
             found = f"found {model.refractory!r}"
             raise InputError(f"{path}: refractory", found, "the engine needs a fixed period") from error

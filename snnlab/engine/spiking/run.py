@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import native
-from snnlab.brian.equations import delay_steps, seconds
+from snnlab.brian.quantities import delay_steps, to_seconds
 from snnlab.data.spikes import SpikeTrains, offsets_of
 from snnlab.engine.spiking.codegen import CellCode, generate
 from snnlab.errors import InputError, one_of
@@ -92,7 +92,7 @@ def run(
     if threads is not None and threads < 1:
         raise InputError("threads", f"found {threads}", "needs at least 1, or None for all cores")
     _check_spiking(circuit)
-    dt = seconds(circuit.dt, "circuit: dt")
+    dt = to_seconds(circuit.dt, "circuit: dt")
     known = dict(_checked_inputs(circuit, inputs, dt))
     samples, steps = next((one.samples, one.steps) for one in known.values())
     projections = _with_trained(circuit, weights or {})

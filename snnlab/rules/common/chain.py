@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 
-from snnlab.brian.equations import si
+from snnlab.brian.quantities import to_si
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection
 
@@ -52,4 +52,4 @@ def threshold(circuit: Circuit, name: str) -> float:
     population = layer(circuit, name)
     if "v_th" not in population.cell.parameters:
         raise InputError("HM2-BP", f"no parameter v_th in {name!r}", "needs cells with a threshold v_th")
-    return si(population.parameters.get("v_th", population.cell.parameters["v_th"]), "1", f"{name}: v_th")
+    return to_si(population.parameters.get("v_th", population.cell.parameters["v_th"]), "1", f"{name}: v_th")

@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import seconds, si, whole_steps
+from snnlab.brian.quantities import to_seconds, to_si, to_steps
 from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording, Trace
 from snnlab.engine import Precision, RunState, run_rates
@@ -121,9 +121,9 @@ class Dendritic:
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         if batch.weights is not None:
             raise InputError("boosting", "samples that count more than others", "the circuit learns from all alike: 0")
-        dt = seconds(circuit.dt, "circuit: dt")
-        steps = whole_steps(self.lasts, dt, "rule.lasts")
-        learn = np.arange(steps) >= (whole_steps(self.lag, dt, "rule.lag") if self.lag else 0)
+        dt = to_seconds(circuit.dt, "circuit: dt")
+        steps = to_steps(self.lasts, dt, "rule.lasts")
+        learn = np.arange(steps) >= (to_steps(self.lag, dt, "rule.lag") if self.lag else 0)
         seen, phi = steady(batch.inputs, _NAME), passes.anatomy(circuit, _NAME).transfer
         wanted = self.teacher.rates(self._taught(state), seen, batch.labels, circuit[OUTPUT].size, phi)
         said = self._said(circuit, state, seen)[OUTPUT]
@@ -151,7 +151,7 @@ class Dendritic:
 
     def _steps(self, circuit: Circuit) -> int:
         """In which cells come to rest."""
-        return whole_steps(self.settles, seconds(circuit.dt, "circuit: dt"), "rule.settles")
+        return to_steps(self.settles, to_seconds(circuit.dt, "circuit: dt"), "rule.settles")
 
     def _said(self, circuit: Circuit, state: State, seen: Values) -> dict[str, Values]:
         """The rates of every population (samples, neurons) that nobody teaches, once they have settled."""
@@ -183,8 +183,8 @@ class Dendritic:
         Nothing learns, and nothing is noisy. All potentials and rates of all cells are traced.
         """
         seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).transfer
-        dt = seconds(circuit.dt, "circuit: dt")
-        each = whole_steps(self.settles, dt, "rule.settles")
+        dt = to_seconds(circuit.dt, "circuit: dt")
+        each = to_steps(self.settles, dt, "rule.settles")
         wanted = self.teacher.rates(self._taught(state), seen, labels, circuit[OUTPUT].size, phi)
         told = _told(circuit, seen, phi.inverse(wanted), nudge=1.0)
         told[NUDGE] = RateInput(np.array([[[0.0], [1.0]]]))
@@ -233,7 +233,7 @@ def _at_speed(rule: Dendritic, circuit: Circuit, eased: float) -> Circuit:
 @lru_cache(maxsize=8)
 def quiet(circuit: Circuit) -> Circuit:
     """The circuit without noise, to be asked; itself where it has none."""
-    noisy = [one for one in circuit.populations if si(one.parameters.get("sigma", 0.0), "hertz**0.5", one.name)]
+    noisy = [one for one in circuit.populations if to_si(one.parameters.get("sigma", 0.0), "hertz**0.5", one.name)]
     if not noisy:
         return circuit
     silent = {one.name: replace(one, parameters={**one.parameters, "sigma": 0.0}) for one in noisy}

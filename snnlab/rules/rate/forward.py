@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import si
+from snnlab.brian.quantities import to_si
 from snnlab.engine.rate import dense
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Source
@@ -98,7 +98,7 @@ def number(population: Population, name: str, unit: str) -> float:
     card = population.cell
     if name not in card.parameters:
         raise InputError(f"population {population.name!r}", f"no {name} on {card.path}", "needs a microcircuit's cells")
-    return si(population.parameters.get(name, card.parameters[name]), unit, f"{population.name}: {name}")
+    return to_si(population.parameters.get(name, card.parameters[name]), unit, f"{population.name}: {name}")
 
 
 def _gain(population: Population) -> float:

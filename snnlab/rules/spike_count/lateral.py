@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import delay_steps
+from snnlab.brian.quantities import delay_steps
 from snnlab.engine import Response
 from snnlab.networks.circuit import Projection
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snnlab import engine
 from snnlab.analysis.distances import correlation
-from snnlab.brian.equations import seconds, si
+from snnlab.brian.quantities import to_seconds, to_si
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Precision
 from snnlab.errors import InputError
@@ -105,12 +105,12 @@ class Timed(ABC):
                 found = f"shared weights onto {projection.post}"
                 right = "needs layers with a weight for each pair, such as 50"
                 raise InputError(f"{self.name}: network.hidden", found, right)
-            if si(projection.delay, "second", f"{projection.name}: delay"):
+            if to_si(projection.delay, "second", f"{projection.name}: delay"):
                 raise InputError(f"{self.name}: {projection.name}", f"a delay of {projection.delay}", "needs none")
         output = layer(circuit, circuit.nodes[-1].name, self.name)
         # before the weights, so that a seed's times are the same whatever the network and the rule
         times = self.desired.times(output.size, rng)
-        _check_gaps(times, output, seconds(circuit.dt, "circuit: dt"))
+        _check_gaps(times, output, to_seconds(circuit.dt, "circuit: dt"))
         weights = {name: values.astype(self.precision) for name, values in self.start(circuit, rng).items()}
         return State(weights, {_DESIRED: times})
 

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine
-from snnlab.brian.equations import si
+from snnlab.brian.quantities import to_si
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Kernel
 from snnlab.errors import InputError
@@ -142,9 +142,9 @@ class NormAD(Timed):
                 f"{self.name}: {post}", f"no capacitance C on {population.cell.path}", "needs one, as on lif_normad"
             )
         own = {**found.synapse.parameters, **found.parameters}
-        decay, rise = (si(own[name], "second", f"{post}: {name}") for name in _SYNAPSE)
+        decay, rise = (to_si(own[name], "second", f"{post}: {name}") for name in _SYNAPSE)
         capacitance = {**population.cell.parameters, **population.parameters}["C"]
-        return Kernel(decay, rise, self.tau_L, si(capacitance, "farad", f"{post}: C"))
+        return Kernel(decay, rise, self.tau_L, to_si(capacitance, "farad", f"{post}: C"))
 
 
 def _check_active(trains: Sequence[SpikeTrains], hidden: Sequence[str]) -> None:
