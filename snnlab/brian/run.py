@@ -63,7 +63,7 @@ def simulate(
     """
     task = plan(circuit, inputs, duration, record, neurons, plastic, seed)
     if task.samples != 1:
-        raise InputError("inputs", f"a batch of {task.samples} samples", "needs one; simulate_each runs a batch")
+        raise InputError("inputs", f"a batch of {task.samples} samples", "needs one; simulate_batch runs a batch")
     if chosen(target, estimated_numpy_seconds(task)) == "cpp":
         return _run_compiled(task, progress)
     (recording,) = _run_here(task, progress)

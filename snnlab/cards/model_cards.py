@@ -1,7 +1,7 @@
 """The two shelves: one TOML card per cell, synapse, plastic connection or dataset, read into frozen values.
 
 A card is checked as it is read: its keys and their types, the grammar of every equation, the names each expression
-uses, and that it cites a source. Units are checked where Brian2 is at hand (``equations.check``).
+uses, and that it cites a source. Units are checked by ``brian.card_checks``.
 """
 
 from __future__ import annotations

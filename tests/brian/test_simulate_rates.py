@@ -340,7 +340,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: run(small(), steady(stretches=3), 10),
         r"^inputs: source 'eye0': 3 stretches in 10 steps; needs a number of steps that 3 divides",
     ),
-    "a batch": (lambda: run(small(), steady(samples=2), 10), r"^inputs: a batch of 2 samples; .*simulate_each"),
+    "a batch": (lambda: run(small(), steady(samples=2), 10), r"^inputs: a batch of 2 samples; .*simulate_batch"),
     "both ways": (
         lambda: run(both_ways(), steady(), 10),
         r"^source 'eye0': heard in every step by 'eye0->cells.basal' and by its spikes by '.*kick'; needs two sources",

@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "negative seed": (lambda: run(seed=-1), r"^seed: found -1"),
     "seed of a word": (lambda: run(seed="lucky"), r"^seed: found 'lucky'"),
     "another target": (lambda: run(target="cuda"), r"^target: found 'cuda'; known: auto, cpp, numpy"),
-    "a batch": (lambda: run(inputs={"eye": spikes(samples=2)}), r"^inputs: a batch of 2 samples; .*simulate_each"),
+    "a batch": (lambda: run(inputs={"eye": spikes(samples=2)}), r"^inputs: a batch of 2 samples; .*simulate_batch"),
     "nobody's input": (
         lambda: run(inputs={"eyes": spikes()}),
         r"^inputs: nothing is called 'eyes'; did you mean 'eye'",
