@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.equations import seconds, si
+from snnlab.brian.quantities import to_seconds, to_si
 from snnlab.engine.rate.dense import propagate
 from snnlab.engine.rate.relax import Constants, NetworkState, RelaxationLayer, relax
 from snnlab.errors import InputError
@@ -98,7 +98,7 @@ def body(circuit: Circuit, rule: str) -> Body:
         found = ", ".join(f"{name} ({cells[name]})" if name in cells else name for name in names)
         raise InputError(f"{rule}: circuit", f"of {found}", "needs the rate cells of a CorInfoMaxNetwork")
     populations = [circuit.population(name) for name in layers]
-    dt = seconds(circuit.dt, "circuit: dt")
+    dt = to_seconds(circuit.dt, "circuit: dt")
     multipliers = [f"multiplier{k}" for k in range(1, len(layers) + 1) if f"multiplier{k}" in names]
     slower = [one.weights for one in circuit.projections if one.pre == SLOWING]
     return Body(
@@ -186,4 +186,4 @@ def _common(populations: list[Population], name: str, unit: str) -> float:
 
 def _number(population: Population, name: str, unit: str) -> float:
     value = population.parameters.get(name, population.cell.parameters[name])
-    return si(value, unit, f"{population.name}: {name}")
+    return to_si(value, unit, f"{population.name}: {name}")
