@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from computation_graph import Add, Dense, Graph, Input, Node, Pick, Scale, Shape, Transfer, Values
+from computation_graph import Activation, Add, Dense, Graph, Input, Node, Scale, Select, Shape, Values
 from numpy.typing import NDArray
 from predictive_coding import z_il
 
@@ -41,7 +41,7 @@ def as_graph(network: MLP | Microcircuit, circuit: Circuit) -> Graph:
         nodes += [
             Node(f"heard {name}", Dense(), (nodes[-1].name,), tuple(names)),
             Node(f"potential {name}", Scale(part), (f"heard {name}",)),
-            Node(name, Transfer(_FUNCTIONS[function]), (f"potential {name}",)),
+            Node(name, Activation(_FUNCTIONS[function]), (f"potential {name}",)),
         ]
     return Graph(tuple(nodes), shapes, "output")
 
@@ -82,7 +82,7 @@ def unrolled(steps: int, inputs: int, cells: int, leak: float, function: str) ->
     """
     nodes = [Node("input", Input((steps, inputs)))]
     for t in range(steps):
-        nodes += [Node(f"x{t}", Pick(t), ("input",)), Node(f"seen{t}", Dense(), (f"x{t}",), ("W",))]
+        nodes += [Node(f"x{t}", Select(t), ("input",)), Node(f"seen{t}", Dense(), (f"x{t}",), ("W",))]
         if t == 0:
             nodes.append(Node("u0", Scale(leak), ("seen0",)))
             continue
@@ -93,5 +93,5 @@ def unrolled(steps: int, inputs: int, cells: int, leak: float, function: str) ->
             Node(f"old{t}", Scale(1 - leak), (f"u{t - 1}",)),
             Node(f"u{t}", Add(), (f"old{t}", f"new{t}")),
         ]
-    nodes.append(Node("output", Transfer(function), (f"u{steps - 1}",)))
+    nodes.append(Node("output", Activation(function), (f"u{steps - 1}",)))
     return Graph(tuple(nodes), {"W": (inputs, cells), "R": (cells, cells)}, "output")

@@ -1,4 +1,4 @@
-"""The nets of computation_graph/nets.py written out once more, and their exact gradients, by complex steps."""
+"""The equations of the nets in computation_graph/nets.py, and complex-step derivatives."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def perceptron(p: Mapping[str, Values], x: Values) -> Values:
     return u
 
 
-def slid(x: Values, kernels: Values, stride: int, padding: int) -> Values:
-    """A convolution, place by place."""
+def convolved(x: Values, kernels: Values, stride: int, padding: int) -> Values:
+    """A convolution, position by position."""
     rows, columns, _, channels = kernels.shape
     samples, height, width, before = x.shape
     image = np.zeros((samples, height + 2 * padding, width + 2 * padding, before), dtype=x.dtype)
@@ -40,7 +40,7 @@ def slid(x: Values, kernels: Values, stride: int, padding: int) -> Values:
 def convolutional(stride: int, padding: int) -> Forward:
     def forward(p: Mapping[str, Values], x: Values) -> Values:
         for kernels in (p["K1"], p["K2"]):
-            x = np.tanh(slid(x, kernels, stride, padding))
+            x = np.tanh(convolved(x, kernels, stride, padding))
         return x.reshape(len(x), -1) @ p["W"] + p["b"]
 
     return forward
@@ -68,12 +68,12 @@ def normalised(x: Values, gain: Values, shift: Values) -> Values:
 
 def attention(p: Mapping[str, Values], x: Values) -> Values:
     x = x @ p["E"] + p["e"]
-    even = normalised(x, p["gain1"], p["shift1"])
-    query, key, value = (even @ p[name] for name in "QKV")
+    scaled = normalised(x, p["gain1"], p["shift1"])
+    query, key, value = (scaled @ p[name] for name in "QKV")
     raised = np.exp(np.einsum("nik,njk->nij", query, key) / np.sqrt(key.shape[-1]))
     x = x + np.einsum("nij,njk->nik", raised / raised.sum(axis=2, keepdims=True), value) @ p["P"]
-    even = normalised(x, p["gain2"], p["shift2"])
-    x = x + np.tanh(even @ p["H"] + p["h"]) @ p["D"] + p["d"]
+    scaled = normalised(x, p["gain2"], p["shift2"])
+    x = x + np.tanh(scaled @ p["H"] + p["h"]) @ p["D"] + p["d"]
     return x.reshape(len(x), -1) @ p["O"] + p["o"]
 
 
@@ -88,7 +88,7 @@ NETS: dict[str, tuple[Graph, Forward]] = {
 
 
 def by_complex_steps(cost: Callable[[Mapping[str, Values]], Any], p: Mapping[str, Values]) -> dict[str, Values]:
-    """The derivative of a cost by each number of each parameter, exact to rounding."""
+    """The derivatives of a cost with respect to all parameters, exact to rounding."""
     found = {name: np.zeros(values.shape) for name, values in p.items()}
     for name, values in p.items():
         trial: dict[str, Values] = {one: known.astype(complex) for one, known in p.items()}
@@ -100,6 +100,6 @@ def by_complex_steps(cost: Callable[[Mapping[str, Values]], Any], p: Mapping[str
 
 
 def difference(found: Mapping[str, Values], exact: Mapping[str, Values]) -> float:
-    """The largest of a number, relative to the largest number of its parameter."""
+    """The largest absolute difference, relative to the largest number of the same parameter."""
     assert found.keys() == exact.keys()
     return max(float(np.abs(found[name] - exact[name]).max() / np.abs(exact[name]).max()) for name in exact)

@@ -1,23 +1,23 @@
-"""Predictive coding on graphs: inference by value nodes and errors, and the learning that goes with it.
+"""Predictive coding on graphs: inference of value nodes, and the learning rules IL and Z-IL.
 
-Every node i of a graph has a value x_i, a prediction mu_i that its operation makes of its parents' values, and an error
-eps_i = x_i - mu_i. Inputs are clamped to the sample, the output to its target. One step of inference moves all other
-values at once, from the state before, down the energy F = 1/2 sum_i |eps_i|^2:
+Every node i of a graph has a value x_i, a prediction mu_i that its operation computes from its parents' values, and an
+error eps_i = x_i - mu_i. Inputs are clamped to the sample, the output to its target. A step of inference moves all
+other values simultaneously down the energy F = 1/2 sum_i |eps_i|^2:
 
     x_i <- x_i + gamma (-eps_i + sum over children c of (dmu_c/dx_i)^T eps_c)
 
-and a node's parameters learn by (dmu_i/dtheta)^T eps_i.
+and the parameters of a node learn by (dmu_i/dtheta)^T eps_i.
 
-IL, inference learning (Whittington and Bogacz, Neural Computation 29:1229, 2017), takes many steps and then changes all
+IL, inference learning (Whittington and Bogacz, Neural Computation 29:1229, 2017), takes many steps and then updates all
 parameters. Z-IL (Song, Lukasiewicz, Xu and Bogacz, NeurIPS 2020; on graphs Salvatori and others, AAAI 2022,
-arXiv:2103.04689) begins at the feed-forward pass, takes gamma = 1 and has each node learn once: at the step that is its
-level, the number of edges between it and the output. Errors are 0 everywhere but at the output in the beginning and
-spread by one level in each step. When they reach a node, all that lies before it is still as the feed-forward pass
-left it, so that its error is exactly what backpropagation finds there, if all its ways to the output are equally long.
+arXiv:2103.04689) starts from the forward pass, has gamma = 1 and updates each node once: at the step equal to its
+level, the number of edges between it and the output. Errors are initially 0 everywhere but at the output and spread by
+one level per step. When they reach a node, everything before it is still at its value of the forward pass, so that its
+error is exactly that of backpropagation, if all its paths to the output are equally long.
 
-The price of this exactness: inference is no descent to a minimum of F any more. It is stopped on the way, and what is
-learned is what the backward sweep finds (Rosenbaum, PLOS ONE 17:e0266102, 2022, says so). A gamma below 1 scales it by
-gamma to the power of the level.
+The price of exactness: inference no longer converges to a minimum of F. It is stopped on the way, and what is learned
+is what the backward pass computes (Rosenbaum, PLOS ONE 17:e0266102, 2022). A gamma below 1 scales the update of a node
+by gamma to the power of its level.
 """
 
 from __future__ import annotations
@@ -29,23 +29,19 @@ import numpy as np
 from computation_graph import Graph, Local, Node, Values
 from computation_graph.graph import add
 
-from snnlab.errors import InputError
-
 
 @dataclass(eq=False)
 class Inference:
-    """A graph while its values move. Values are kept as what they have moved by since the feed-forward pass.
+    """The state of inference. Values are stored as their change since the forward pass.
 
-    Who is in neither `moved` nor `errors` has moved by exactly 0, and has an error of exactly 0: so it stays until an
-    error comes to one of its children or one of its parents moves, and nothing is worked out for it until then. An
-    error found as x - mu would be lost to rounding where it is small beside x; what has moved is not.
+    A node that is in neither `moved` nor `errors` has a change and an error of exactly 0, and is not computed until an
+    error reaches one of its children or one of its parents moves. x - mu would lose an error that is small beside x to
+    rounding; the difference of changes does not.
 
-    start       values of the feed-forward pass, from Graph.forward
+    start       values of the forward pass
     parameters  by name
-    target      what the output should have been, less what it was
+    target      target of the output minus its value
     weight      of the output's error in the energy: the inverse of its variance
-
-    Raises InputError for values and parameters that are missing, and for a target that is not of the output's shape.
     """
 
     graph: Graph
@@ -53,80 +49,73 @@ class Inference:
     parameters: Mapping[str, Values]
     target: Values
     weight: float = 1.0
-    moved: dict[str, Values] = field(init=False)
+    moved: dict[str, Values] = field(default_factory=dict, init=False)
     errors: dict[str, Values] = field(default_factory=dict, init=False)
     predicted: dict[str, Values] = field(init=False)
     _values: dict[str, Values] = field(init=False)
 
     def __post_init__(self) -> None:
-        output = self.graph.output
-        nodes = [node.name for node in self.graph.nodes]
-        _check_there("values", nodes, self.start)
-        _check_there("parameters", list(self.graph.parameters), self.parameters)
-        if self.target.shape != self.start[output].shape:
-            found, needed = self.target.shape, self.start[output].shape
-            raise InputError("target", f"found {found}", f"needs {needed}, as the output")
+        if missing := {node.name for node in self.graph.nodes} - self.start.keys():
+            raise ValueError(f"values of another graph: no {sorted(missing)}")
         self.predicted, self._values = dict(self.start), dict(self.start)
-        self.moved = {}
-        self._move(output, self.target)
-        self._compare(self.graph[output])
+        self._move(self.graph.output, self.target)
+        self._update_error(self.graph[self.graph.output])
 
-    def step(self, gamma: float = 1.0, among: Iterable[Node] | None = None) -> None:
-        """All values move at once by what pulls at them in the state before; then predictions and errors follow.
+    def step(self, gamma: float = 1.0, nodes: Iterable[Node] | None = None) -> None:
+        """Move all values simultaneously down the energy, then update predictions and errors.
 
-        among  the nodes that are worked out, None for all
+        nodes  that are computed, None for all
         """
-        nodes = self.graph.order if among is None else tuple(among)
-        pulls = {node.name: self._pull(node) for node in nodes if self._free(node)}
-        for name, pull in pulls.items():
-            if pull is not None:
-                self._move(name, pull if gamma == 1 else gamma * pull)
+        nodes = self.graph.order if nodes is None else tuple(nodes)
+        directions = {node.name: self._direction(node) for node in nodes if self._is_free(node)}
+        for name, direction in directions.items():
+            if direction is not None:
+                self._move(name, direction if gamma == 1 else gamma * direction)
         for node in nodes:
-            self._compare(node)
+            self._update_error(node)
 
-    def changes(self, nodes: Iterable[Node]) -> dict[str, Values]:
-        """What the parameters of these nodes learn of their errors, shared ones in sum; none of an error of 0."""
-        found: dict[str, Values] = {}
+    def updates(self, nodes: Iterable[Node]) -> dict[str, Values]:
+        """The parameter updates from the errors of these nodes; shared parameters get the sum."""
+        updates: dict[str, Values] = {}
         for node in nodes:
             if node.parameters and node.name in self.errors:
-                asked = node.operation.to_parameters(self.errors[node.name], self._local(node))
-                add(found, node.parameters, asked)
-        return found
+                add(updates, node.parameters, node.operation.to_parameters(self.errors[node.name], self._local(node)))
+        return updates
 
     def value(self, name: str) -> Values:
-        """Where a node is now (samples, *shape)."""
+        """The current value of a node (samples, *shape)."""
         if name not in self._values:
             self._values[name] = self.start[name] + self.moved[name]
         return self._values[name]
 
-    def _free(self, node: Node) -> bool:
-        return node.name != self.graph.output and node.name not in self.graph.given
+    def _is_free(self, node: Node) -> bool:
+        return node.name != self.graph.output and node.name not in self.graph.constant
 
-    def _pull(self, node: Node) -> Values | None:
-        """-dF/dx of one node, from errors of its own and its children's alone; None where all of these are 0."""
-        found: dict[str, Values] = {}
-        for child, which in self.graph.children[node.name]:
+    def _direction(self, node: Node) -> Values | None:
+        """-dF/dx of a node, from its own error and its children's; None if all of them are 0."""
+        direction: dict[str, Values] = {}
+        for child, position in self.graph.children[node.name]:
             if child.name in self.errors:
-                sent = child.operation.to_parent(which, self.errors[child.name], self._local(child))
-                add(found, (node.name,), (sent,))
+                propagated = child.operation.to_parent(position, self.errors[child.name], self._local(child))
+                add(direction, (node.name,), (propagated,))
         if node.name in self.errors:
-            add(found, (node.name,), (-self.errors[node.name],))
-        return found.get(node.name)
+            add(direction, (node.name,), (-self.errors[node.name],))
+        return direction.get(node.name)
 
-    def _move(self, name: str, by: Values) -> None:
-        add(self.moved, (name,), (by,))
+    def _move(self, name: str, change: Values) -> None:
+        add(self.moved, (name,), (change,))
         self._values.pop(name, None)
 
-    def _compare(self, node: Node) -> None:
-        """The prediction and the error that this node now has."""
+    def _update_error(self, node: Node) -> None:
+        """Update the prediction and the error of a node."""
         if any(parent in self.moved for parent in node.parents):
             local = self._local(node)
-            made = node.operation.forward(local.parents, local.parameters)
-            drift = made - self.start[node.name]
+            prediction = node.operation.forward(local.parents, local.parameters)
+            drift = prediction - self.start[node.name]
             error = self.moved[node.name] - drift if node.name in self.moved else -drift
-            self.predicted[node.name] = made
+            self.predicted[node.name] = prediction
         elif node.name in self.moved:
-            error = self.moved[node.name]  # its prediction is still that of the feed-forward pass
+            error = self.moved[node.name]  # the prediction is still that of the forward pass
         else:
             return
         weighted = node.name == self.graph.output and self.weight != 1
@@ -150,23 +139,22 @@ def z_il(
     front: bool = False,
     unlevelled: bool = False,
 ) -> dict[str, Values]:
-    """What Z-IL changes parameters by, summed over samples: at gamma 1 the descent of 1/2 |target|^2, exactly.
+    """The parameter updates of Z-IL, summed over samples; with gamma = 1 exactly the descent of 1/2 |target|^2.
 
-    values      of the feed-forward pass, from Graph.forward
-    target      what the output should have been, less what it was: any -dC/d(output) for another cost C
-    gamma       of each step
-    front       work out in each step only the nodes that errors come to in it. What lies behind moves on, but no later
-                change reads it: its errors reach nodes only after these have learned. The result is the same to the
-                last bit, and the work that of a backward sweep
-    unlevelled  take a graph whose edges skip levels, of which the result is wrong: a control
+    values      of the forward pass
+    target      target of the output minus its value: -dC/d(output) for another cost C
+    gamma       step size of inference
+    front       compute in each step only the nodes that errors reach in it; nodes behind move on, but no later update
+                reads them. The result is bit-identical, at the cost of a backward pass
+    unlevelled  accept a graph whose edges skip levels, for which the result is wrong: a negative control
 
-    Raises InputError for edges that skip levels, and for a target that is not of the output's shape.
+    Raises ValueError for edges that skip levels.
     """
-    found: dict[str, Values] = {}
+    total: dict[str, Values] = {}
     for inference, reached in arrivals(graph, values, parameters, target, gamma, front=front, unlevelled=unlevelled):
-        changes = inference.changes(reached)
-        add(found, list(changes), changes.values())
-    return found
+        updates = inference.updates(reached)
+        add(total, list(updates), updates.values())
+    return total
 
 
 def arrivals(
@@ -179,18 +167,15 @@ def arrivals(
     front: bool = False,
     unlevelled: bool = False,
 ) -> Iterator[tuple[Inference, tuple[Node, ...]]]:
-    """The steps of Z-IL, as `z_il` takes them: the state after each, and the nodes that learn in it."""
-    _check_gamma(gamma)
-    if graph.leaps and (front or not unlevelled):
-        parent, child = graph.leaps[0]
-        levels = f"level {graph.levels[child]} hears {parent!r} of level {graph.levels[parent]}"
-        right = "needs one level between them: take graph.levelled()"
-        raise InputError(f"node {child!r}", levels, right)
+    """The steps of Z-IL (see `z_il`): the state after each, and the nodes that learn in it."""
+    if graph.skips and (front or not unlevelled):
+        parent, child = graph.skips[0]
+        raise ValueError(f"edge {parent} -> {child} skips a level: use Graph.levelled()")
     inference = Inference(graph, values, parameters, target)
-    last = max((graph.levels[node.name] for node in graph.learning), default=0)
+    last = max((graph.levels[node.name] for node in graph.parametric), default=0)
     yield inference, graph.at(0)
     for level in range(1, last + 1):
-        # behind the front nothing holds values back, with a gamma near 1: in deep graphs they run away at last
+        # values behind the front diverge in deep graphs when gamma is near 1
         with np.errstate(over="ignore", invalid="ignore"):
             inference.step(gamma, graph.at(level) if front else None)
         yield inference, graph.at(level)
@@ -205,30 +190,12 @@ def il(
     steps: int = 100,
     weight: float = 1.0,
 ) -> dict[str, Values]:
-    """What inference learning changes parameters by, after so many steps, summed over samples; options as of `z_il`.
+    """The parameter updates of inference learning after so many steps, summed over samples; options as for `z_il`.
 
-    weight  of the output's error in the energy, the inverse of its variance: as it goes to 0, changes divided by it go
-            to those of backpropagation
+    weight  of the output's error in the energy, the inverse of its variance; as it approaches 0, updates divided by it
+            approach those of backpropagation
     """
-    _check_gamma(gamma)
-    if steps < 0:
-        raise InputError("steps", f"found {steps}", "needs none, or more")
-    if not 0 < weight < float("inf"):
-        raise InputError("weight", f"found {weight}", "needs a number above 0")
     inference = Inference(graph, values, parameters, target, weight)
     for _ in range(steps):
         inference.step(gamma)
-    return inference.changes(graph.learning)
-
-
-def _check_there(kind: str, needed: list[str], given: Mapping[str, Values]) -> None:
-    for name in needed:
-        if name not in given:
-            raise InputError(
-                kind, f"none of {name!r}", "needs those of Graph.forward of the same graph, levelled or not"
-            )
-
-
-def _check_gamma(gamma: float) -> None:
-    if not 0 < gamma <= 1:
-        raise InputError("gamma", f"found {gamma}", "needs a number above 0 and at most 1")
+    return inference.updates(graph.parametric)

@@ -167,9 +167,9 @@ def test_an_unrolled_circuit_does_what_the_engine_does() -> None:
 def test_through_time_the_oracle_says_what_complex_steps_say(function: str) -> None:
     """The gradient by weights that all steps share, in a graph that has to be levelled."""
     graph = oracle.unrolled(STEPS, INPUTS, CELLS, 0.3, function)
-    assert graph.leaps
+    assert graph.skips
     rng = np.random.default_rng(0)
-    parameters, inputs = nets.drawn(graph, rng), nets.shown(graph, 2, rng)
+    parameters, inputs = nets.random_parameters(graph, rng), nets.random_inputs(graph, 2, rng)
     level = graph.levelled()
     values = level.forward(inputs, parameters)
     target = rng.normal(size=values["output"].shape)

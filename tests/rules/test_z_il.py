@@ -105,7 +105,7 @@ class RateLayer:
         return self.link.transfer.rate(self.link.gain * (received + parameters[1] if parameters[1:] else received))
 
     def _delta(self, error: Values, local: Local) -> Values:
-        return self.link.gain * self.link.transfer.slope(local.made) * error
+        return self.link.gain * self.link.transfer.slope(local.output) * error
 
     def to_parent(self, which: int, error: Values, local: Local) -> Values:
         return self._delta(error, local) @ local.parameters[0].T

@@ -1,43 +1,43 @@
-"""Computation graphs whose nodes know no more than their neighbours: what predictive coding runs on."""
+"""Computation graphs with local nodes: an independent source of gradients, and what predictive coding runs on."""
 
 from computation_graph.graph import Graph, Node
 from computation_graph.images import Convolution
 from computation_graph.operation import Local, Operation, Shape, Values
 from computation_graph.operations import (
+    Activation,
     Add,
     Bias,
+    Concatenate,
     Dense,
     Identity,
     Input,
-    Join,
     Multiply,
-    Pick,
     Reshape,
     Scale,
-    Transfer,
+    Select,
 )
-from computation_graph.sequences import Normalise, Product, Softmax
+from computation_graph.sequences import LayerNorm, Product, Softmax
 
 __all__ = [
+    "Activation",
     "Add",
     "Bias",
+    "Concatenate",
     "Convolution",
     "Dense",
     "Graph",
     "Identity",
     "Input",
-    "Join",
+    "LayerNorm",
     "Local",
     "Multiply",
     "Node",
-    "Normalise",
     "Operation",
-    "Pick",
     "Product",
     "Reshape",
     "Scale",
+    "Select",
     "Shape",
     "Softmax",
-    "Transfer",
     "Values",
 ]
