@@ -1,4 +1,4 @@
-"""A trained network held against Brian2, spike for spike."""
+"""Compare the spikes of a trained network between the engine and Brian2."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import SpikingRule, State, spikes
 from snnlab.training.loop import TrainingConfig
 
-_AT_A_TIME = 20  # samples; bounds the memory that many samples take
+_CHUNK = 20  # samples that are held in memory at a time
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Spikes of one population in two simulations: those in both, and those in one of the two alone."""
+    """Numbers of spikes of one population in two simulations: those in both, and those in only one of them."""
 
     identical: int = 0
     differing: int = 0
@@ -33,87 +33,101 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was found on the first `samples` of the test set; each population by its name.
+    """Result of a comparison on the first `samples` of the test set.
 
-    brian            float64 engine against Brian2
-    float32          float32 engine against float64 engine
-    changed_answers  samples to which the two precisions answer differently
+    engine_vs_brian     population -> agreement of the float64 engine with Brian2
+    float32_vs_float64  population -> agreement of the engine's two precisions
+    changed_predictions samples that the two precisions classify differently
     """
 
     samples: int
-    brian: Mapping[str, Agreement]
-    float32: Mapping[str, Agreement]
-    changed_answers: int
+    engine_vs_brian: Mapping[str, Agreement]
+    float32_vs_float64: Mapping[str, Agreement]
+    changed_predictions: int
 
     @property
-    def holds(self) -> bool:
-        """Whether there were spikes to compare, and Brian2 fired the same."""
-        agreements = self.brian.values()
-        return not any(one.differing for one in agreements) and any(one.identical for one in agreements)
+    def passed(self) -> bool:
+        """True if there were spikes and all of them are identical in Brian2."""
+        total = self._total
+        return total.identical > 0 and total.differing == 0
+
+    @property
+    def _total(self) -> Agreement:
+        return sum(self.engine_vs_brian.values(), Agreement())
+
+    def summary(self) -> list[str]:
+        """The result in lines of text; the last one is the verdict."""
+        lines = [
+            f"{name}: {pair.identical} spikes identical in Brian2 and the float64 engine, {pair.differing} differing"
+            for name, pair in self.engine_vs_brian.items()
+        ]
+        for name, pair in self.float32_vs_float64.items():
+            lines.append(f"{name}: {pair.differing} spikes of the float32 engine differ from float64")
+        lines.append(f"predictions changed by float32: {self.changed_predictions} of {self.samples}")
+        total = self._total
+        if total.differing:
+            return [*lines, f"not certified: {total.differing} spikes differ from Brian2"]
+        if not total.identical:
+            return [*lines, "not certified: no spikes to compare"]
+        return [*lines, f"certified: all {total.identical} spikes are identical in Brian2"]
 
 
 def certify(
-    trial: TrainingConfig, state: State, samples: int, *, done: Callable[[], object] = lambda: None
+    config: TrainingConfig, state: State, samples: int, *, progress: Callable[[], object] = lambda: None
 ) -> Certificate:
-    """Run the network on the first samples of the test set in Brian2 and in the engine in both precisions.
+    """Simulate the first samples of the test set in Brian2 and in the engine with both precisions.
 
-    done  is called as each sample is finished
+    progress  called after each sample
 
-    Raises InputError for more samples than there are, and for cells that do not fire.
+    Raises InputError for more samples than the test set has, and for a rule that does not predict from spikes.
     """
-    rule = _spiking(trial)
-    if not 1 <= samples <= len(trial.test):
-        raise InputError("--samples", f"found {samples}", f"the test set has 1 to {len(trial.test)}")
-    names = [population.name for population in trial.circuit.populations]
-    brian, single = {name: Agreement() for name in names}, {name: Agreement() for name in names}
+    rule = config.rule
+    if not isinstance(rule, SpikingRule):
+        problem = f"the rule predicts from the rates of {config.circuit.nodes[-1].name!r}"
+        raise InputError("certify", problem, "must be a rule that predicts from spikes, which are compared")
+    if not 1 <= samples <= len(config.test):
+        raise InputError("--samples", f"got {samples}", f"must be between 1 and {len(config.test)}, the test samples")
+    circuit = config.circuit.with_weights(state.weights)
+    brian = {population.name: Agreement() for population in circuit.populations}
+    float32 = dict(brian)
     changed = 0
-    for first in range(0, samples, _AT_A_TIME):
-        chosen = trial.test.take(slice(first, min(first + _AT_A_TIME, samples)))
-        inputs = spikes(trial.encode(chosen, 0, TEST), "certify")
-        exact = engine_spikes(trial, state, inputs, "float64")
-        fast = engine_spikes(trial, state, inputs, "float32")
-        witness = brian_spikes(trial.circuit.with_weights(state.weights), inputs, done)
-        for name in names:
-            brian[name] += compare(exact[name], witness[name])
-            single[name] += compare(fast[name], exact[name])
-        output = trial.circuit.nodes[-1].name
-        answers = [rule.classify(state, spikes[output]) for spikes in (fast, exact)]
-        changed += int(np.count_nonzero(answers[0] != answers[1]))
-    return Certificate(samples, brian, single, changed)
+    for first in range(0, samples, _CHUNK):
+        chunk = config.test.take(slice(first, min(first + _CHUNK, samples)))
+        inputs = spikes(config.encode(chunk, 0, TEST), "certify")
+        double = engine_spikes(circuit, inputs, "float64", config.threads)
+        single = engine_spikes(circuit, inputs, "float32", config.threads)
+        reference = brian_spikes(circuit, inputs, progress)
+        for name in brian:
+            brian[name] += compare_spikes(double[name], reference[name])
+            float32[name] += compare_spikes(single[name], double[name])
+        output = circuit.nodes[-1].name
+        changed += int(np.count_nonzero(rule.classify(state, single[output]) != rule.classify(state, double[output])))
+    return Certificate(samples, brian, float32, changed)
 
 
-def _spiking(trial: TrainingConfig) -> SpikingRule:
-    if not isinstance(trial.rule, SpikingRule):
-        found = f"a rule that answers by the rates of {trial.circuit.nodes[-1].name!r}"
-        raise InputError("certify", found, "needs one that answers by spikes: they are what is compared")
-    return trial.rule
+def compare_spikes(first: SpikeTrains, second: SpikeTrains) -> Agreement:
+    """Count the identical and the differing spikes of two simulations of the same samples.
 
-
-def compare(one: SpikeTrains, other: SpikeTrains) -> Agreement:
-    """How many spikes two simulations of the same samples share.
-
-    Raises InputError for simulations of different things.
+    Raises InputError for simulations of different populations, samples or steps.
     """
-    if (one.size, one.offsets.shape) != (other.size, other.offsets.shape):
-        raise InputError("compare", "different populations, samples or steps", "needs two simulations of the same")
-    identical = len(np.intersect1d(one.keys(), other.keys(), assume_unique=True))
-    return Agreement(identical, len(one) + len(other) - 2 * identical)
+    if (first.size, first.offsets.shape) != (second.size, second.offsets.shape):
+        problem = "different populations, samples or steps"
+        raise InputError("compare_spikes", problem, "must be two simulations of the same samples")
+    identical = len(np.intersect1d(first.keys(), second.keys(), assume_unique=True))
+    return Agreement(identical, len(first) + len(second) - 2 * identical)
 
 
-def engine_spikes(
-    trial: TrainingConfig, state: State, inputs: SpikeTrains, precision: Precision
-) -> dict[str, SpikeTrains]:
+def engine_spikes(circuit: Circuit, inputs: SpikeTrains, precision: Precision, threads: int) -> dict[str, SpikeTrains]:
     """Population -> its spikes in the engine."""
-    circuit = trial.circuit.with_weights(state.weights)
-    given = {circuit.sources[0].name: inputs}
-    responses = engine.run(circuit, given, precision=precision, threads=trial.threads)
+    responses = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=precision, threads=threads)
     return {name: response.spikes for name, response in responses.items()}
 
 
-def brian_spikes(circuit: Circuit, inputs: SpikeTrains, done: Callable[[], object]) -> dict[str, SpikeTrains]:
-    """Population -> its spikes in Brian2, which steps through one sample after another."""
-    found = []
+def brian_spikes(circuit: Circuit, inputs: SpikeTrains, progress: Callable[[], object]) -> dict[str, SpikeTrains]:
+    """Population -> its spikes in Brian2."""
+    recordings = []
     for recording in simulate_batch(circuit, {circuit.sources[0].name: inputs}, inputs.duration):
-        found.append(recording.spikes)
-        done()
-    return {population.name: stack([one[population.name] for one in found]) for population in circuit.populations}
+        recordings.append(recording)
+        progress()
+    names = [population.name for population in circuit.populations]
+    return {name: stack([recording.spikes[name] for recording in recordings]) for name in names}

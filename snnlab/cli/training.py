@@ -18,7 +18,6 @@ from snnlab.cli.signals import interruptible
 from snnlab.errors import InputError, one_of
 
 if TYPE_CHECKING:
-    from snnlab.certify import Certificate
     from snnlab.data.spike_cache import ProgressCallback
     from snnlab.experiments import Experiment
     from snnlab.experiments.core.run import Run
@@ -170,15 +169,10 @@ def certify(
     state, progress = study.restored()
     samples = min(20, len(study.trial.test)) if samples is None else samples
     with progress_bars.counter("samples in Brian2", samples) as done:
-        found = compare(study.trial, state, samples, done=done)
+        certificate = compare(study.trial, state, samples, progress=done)
     print(f"{run} after {_trained(progress)}, on {samples} test samples")
-    for name, one in found.brian.items():
-        print(f"{name}: {one.identical} spikes identical in Brian2 and the float64 engine, {one.differing} differing")
-    for name, one in found.float32.items():
-        print(f"{name}: {one.differing} spikes of the float32 engine differ from float64")
-    print(f"answers changed by float32: {found.changed_answers} of {samples}")
-    print(_verdict(found))
-    if not found.holds:
+    print("\n".join(certificate.summary()))
+    if not certificate.passed:
         raise typer.Exit(1)
 
 
@@ -352,14 +346,6 @@ def _paid(cost: Cost, fires: bool) -> list[tuple[str, str]]:
                      "of weights are zero"),
         ("size", f"{cost.parameters:,} parameters; {cost.footprint_bytes:,} bytes of weights and neuron states"),
     ]  # fmt: skip
-
-
-def _verdict(found: Certificate) -> str:
-    spikes = sum(one.identical for one in found.brian.values())
-    if found.holds:
-        return f"certified: all {spikes} spikes are those of Brian2"
-    differing = sum(one.differing for one in found.brian.values())
-    return "not certified: " + (f"{differing} spikes differ from Brian2" if differing else "no spikes to compare")
 
 
 def _told(experiment: Experiment) -> dict[str, Any]:

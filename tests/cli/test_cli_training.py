@@ -209,8 +209,8 @@ def test_a_network_that_agrees_with_brian_is_certified(finished: Path, capsys: C
     assert re.search(
         r"^output: [1-9]\d* spikes identical in Brian2 and the float64 engine, 0 differing$", out, re.MULTILINE
     )
-    assert re.fullmatch(r"certified: all \d+ spikes are those of Brian2", out.splitlines()[-1])
-    assert re.search(r"^answers changed by float32: \d of 3$", out, re.MULTILINE)
+    assert re.fullmatch(r"certified: all \d+ spikes are identical in Brian2", out.splitlines()[-1])
+    assert re.search(r"^predictions changed by float32: \d of 3$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
