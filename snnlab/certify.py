@@ -117,7 +117,9 @@ def compare_spikes(first: SpikeTrains, second: SpikeTrains) -> Agreement:
     return Agreement(identical, len(first) + len(second) - 2 * identical)
 
 
-def engine_spikes(circuit: Circuit, inputs: SpikeTrains, precision: Precision, threads: int) -> dict[str, SpikeTrains]:
+def engine_spikes(
+    circuit: Circuit, inputs: SpikeTrains, precision: Precision, threads: int | None
+) -> dict[str, SpikeTrains]:
     """Population -> its spikes in the engine."""
     responses = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=precision, threads=threads)
     return {name: response.spikes for name, response in responses.items()}

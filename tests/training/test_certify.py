@@ -132,7 +132,7 @@ def test_changed_predictions_are_counted(study: Run, monkeypatch: pytest.MonkeyP
     simulate = certify.engine_spikes
 
     def changed(
-        circuit: Circuit, inputs: SpikeTrains, precision: engine.Precision, threads: int
+        circuit: Circuit, inputs: SpikeTrains, precision: engine.Precision, threads: int | None
     ) -> dict[str, SpikeTrains]:
         """In float32, an output neuron that was not the most active fires in every step of samples 0 and 2."""
         spikes = simulate(circuit, inputs, precision, threads)
