@@ -13,11 +13,12 @@ from computation_graph import Activation, Add, Dense, Graph, Input, Node, Scale,
 from numpy.typing import NDArray
 from predictive_coding import z_il
 
+from snnlab.networks.activations import ACTIVATIONS
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
+from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
 
-_FUNCTIONS = {"linear": "identity"} | {name: name for name in (*TRANSFERS, "relu", "tanh")}
+_FUNCTIONS = {name: name for name in ACTIVATIONS} | {"linear": "identity"}
 
 
 def as_graph(network: MLP | Microcircuit, circuit: Circuit) -> Graph:

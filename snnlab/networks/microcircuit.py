@@ -21,15 +21,9 @@ from numpy.typing import NDArray
 from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
+from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
 from snnlab.networks.populations import AFFERENT, BIAS, INPUT, NUDGE, OUTPUT, TARGET
-
-TRANSFERS = {
-    "logistic": "1/(1 + exp(-x))",
-    "soft_rectifier": "0.1*log(1 + exp(x - 3))",
-    "softplus": "log(1 + exp(x))",
-}
-"""Rates as functions of a potential; the soft rectifier is that of the paper's regression."""
 
 PLASTIC = {
     "basal": "plastic_bottom_up",
@@ -48,6 +42,7 @@ SPIKING = {
 """And where spikes arrive there."""
 
 _HEAD = "phi(x)"
+_ACTIVATIONS = ("logistic", "soft_rectifier", "softplus")  # with positive rates, each of one potential
 _PUBLISHED = 0.8 / 1.9  # conductances of 0.1, 1 and 0.8
 
 
@@ -89,8 +84,7 @@ class Microcircuit:
         for name, parts in (("mixing", self.mixing), ("interneuron_mixing", (self.interneuron_mixing,))):
             if not all(0 < part < 1 for part in parts):
                 raise InputError(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
-        if self.activation not in TRANSFERS:
-            raise InputError("network.activation", f"found {self.activation!r}", f"needs one of {', '.join(TRANSFERS)}")
+        check_activation("network.activation", self.activation, _ACTIVATIONS)
         if self.outputs < 0:
             raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
         for name in ("leak", "noise", "spikes_per_ms"):
@@ -108,9 +102,9 @@ class Microcircuit:
     def cards(self) -> tuple[Cell, ...]:
         """Of the hidden pyramidal cells, the interneurons and the output."""
         end = "_poisson" if self.spikes_per_ms else "_latent" if self.latent else ""
-        transfer = {_HEAD: TRANSFERS[self.activation]}
+        phi = {_HEAD: ACTIVATIONS[self.activation].expression}
         return tuple(
-            cards.cell(f"{name}{end}", transfer) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
+            cards.cell(f"{name}{end}", phi) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
         )
 
     def digests(self) -> dict[str, str]:

@@ -8,24 +8,18 @@ output's, so that one rule can be held against the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import InputError, one_of
+from snnlab.errors import InputError
+from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
-from snnlab.networks.microcircuit import TRANSFERS
 from snnlab.networks.populations import BIAS, INPUT, OUTPUT
 
 CARD = "rate_unit"
 BASAL = "basal"
-
-FUNCTIONS = MappingProxyType(
-    TRANSFERS | {"relu": "0.5*(x + abs(x))", "tanh": "tanh(x)", "linear": "x"},
-)
-"""Rates as functions of a potential, those of microcircuits among them."""
 
 _HEAD = "phi(x)"
 
@@ -51,13 +45,12 @@ class MLP:
         if any(size < 1 for size in self.hidden):
             raise InputError("network.hidden", f"found {self.hidden}", "needs layers of at least one cell")
         for name in ("activation", "output_activation"):
-            if (found := getattr(self, name)) not in FUNCTIONS:
-                raise InputError(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
+            check_activation(f"network.{name}", getattr(self, name))
         if self.outputs < 0:
             raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
     def cell(self, activation: str) -> Cell:
-        return cards.cell(CARD, {_HEAD: FUNCTIONS[activation]})
+        return cards.cell(CARD, {_HEAD: ACTIVATIONS[activation].expression})
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the card of its cells."""

@@ -25,26 +25,15 @@ import scipy.sparse
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import InputError, one_of
+from snnlab.errors import InputError
+from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
-from snnlab.networks.mlp import BASAL, FUNCTIONS, full
+from snnlab.networks.mlp import BASAL, full
 from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 
 APICAL, LATERAL, TEACHING, PHASE = "apical", "lateral", "teaching", "phase"
 ASCENDING, DESCENDING, FIRING = "stream_ascending", "stream_descending", "stream_lif"
 PLASTIC = MappingProxyType({BASAL: "plastic_ascending", APICAL: "plastic_descending"})
-
-SLOPES = MappingProxyType(
-    {
-        "logistic": "1/(2 + exp(x) + exp(-x))",
-        "soft_rectifier": "0.1/(1 + exp(3 - x))",
-        "softplus": "1/(1 + exp(-x))",
-        "relu": "int(x > 0)",
-        "tanh": "1 - tanh(x)**2",
-        "linear": "1 + 0*x",
-    }
-)
-"""Derivatives of the FUNCTIONS."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +65,7 @@ class TwoStream:
             right = f"needs one number, or one for each of {len(self.hidden)} hidden layers"
             raise InputError("network.descending", f"found {len(self.descending)} numbers", right)
         for name in ("activation", "output_activation"):
-            if (found := getattr(self, name)) not in FUNCTIONS:
-                raise InputError(f"network.{name}", f"found {found!r}", one_of(found, FUNCTIONS))
+            check_activation(f"network.{name}", getattr(self, name))
         if self.outputs < 0:
             raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
 
@@ -91,8 +79,8 @@ class TwoStream:
         if self.spiking:
             return (cards.cell(FIRING),) * 3
         hidden, output = (
-            cards.cell(ASCENDING, {"phi(x)": FUNCTIONS[name], "slope(x)": SLOPES[name]})
-            for name in (self.activation, self.output_activation)
+            cards.cell(ASCENDING, {"phi(x)": phi.expression, "slope(x)": phi.derivative_expression})
+            for phi in (ACTIVATIONS[self.activation], ACTIVATIONS[self.output_activation])
         )
         return hidden, output, cards.cell(DESCENDING)
 

@@ -10,9 +10,8 @@ import pytest
 from snnlab import cards
 from snnlab.brian import simulate
 from snnlab.data.rates import RateInput
+from snnlab.networks.activations import ACTIVATIONS
 from snnlab.networks.circuit import Circuit, Plastic, Population, Projection, Source
-from snnlab.networks.mlp import FUNCTIONS
-from snnlab.networks.two_stream import SLOPES
 
 PLASTIC = {"plastic_ascending": ("stream_ascending", "basal"), "plastic_descending": ("stream_descending", "lateral")}
 
@@ -26,11 +25,11 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weight", [-0.9, 1.3])
 def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, weight: float) -> None:
     """Euler's steps of 0.1 ms take 1/100 of what is left; the rate follows at once."""
-    cell = Population("cell", cards.cell("rate_unit", {"phi(x)": FUNCTIONS[name]}), 1)
+    cell = Population("cell", cards.cell("rate_unit", {"phi(x)": ACTIVATIONS[name].expression}), 1)
     wire = Projection("eye", "cell", "basal", np.array([[weight]]))
     circuit = Circuit((Source("eye", 1), cell), (wire,), "0.1 ms")
     run = simulate(circuit, {"eye": RateInput.constant(np.array([[2.0]]))}, "100 ms", record={"cell": ["u", "r"]})
@@ -40,11 +39,12 @@ def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, wei
         assert rate[step] == pytest.approx(WRITTEN[name](potential[step]), rel=1e-12, abs=1e-15)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weight", [-0.9, 1.3])
 def test_the_error_of_an_ascending_cell_is_what_arrives_times_the_slope_of_its_rate(name: str, weight: float) -> None:
     """The slope is a central difference; the output's error is what is wanted less what is said, while it is taught."""
-    card = cards.cell("stream_ascending", {"phi(x)": FUNCTIONS[name], "slope(x)": SLOPES[name]})
+    known = ACTIVATIONS[name]
+    card = cards.cell("stream_ascending", {"phi(x)": known.expression, "slope(x)": known.derivative_expression})
     cell = Population("cell", card, 1, initial={"u": weight})
     arriving = {"basal": ("eye", weight), "teaching": ("eye", 0.7), "target": ("eye", 0.4), "nudge": ("teacher", 1.0)}
     wires = [Projection(pre, "cell", receptor, np.array([[one]])) for receptor, (pre, one) in arriving.items()]

@@ -18,9 +18,10 @@ from predictive_coding import z_il
 from snnlab import cards
 from snnlab.data.rates import RateInput
 from snnlab.engine.rate.run import run_rates
+from snnlab.networks.activations import ACTIVATIONS
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.networks.mlp import FUNCTIONS, MLP
+from snnlab.networks.mlp import MLP
 from snnlab.rules.dendritic.two_pass import TwoSweep
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
@@ -44,8 +45,8 @@ def wanted_of(low: float, high: float) -> NDArray[np.float64]:
 @settings(max_examples=25, deadline=None)
 @given(
     hidden=st.lists(st.integers(1, 6), max_size=3).map(tuple),
-    activation=st.sampled_from(sorted(FUNCTIONS)),
-    output_activation=st.sampled_from(sorted(FUNCTIONS)),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    output_activation=st.sampled_from(sorted(ACTIVATIONS)),
     bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
@@ -148,7 +149,7 @@ def test_an_unrolled_circuit_does_what_the_engine_does() -> None:
     rng = np.random.default_rng(0)
     weights = {"W": rng.normal(0, 5, (INPUTS, CELLS)), "R": rng.normal(0, 5, (CELLS, CELLS))}
     seen = rng.normal(size=(2, STEPS, INPUTS))
-    cell = cards.cell("rate_unit", {"phi(x)": FUNCTIONS["tanh"]})
+    cell = cards.cell("rate_unit", {"phi(x)": ACTIVATIONS["tanh"].expression})
     wires = (
         Projection("input", "cells", "basal", weights["W"]),
         Projection("cells", "cells", "basal", weights["R"]),

@@ -12,16 +12,16 @@ import pytest
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
-from snnlab.networks.microcircuit import TRANSFERS, Microcircuit
-from snnlab.rules.common.transfer import Transfer, transfer
+from snnlab.networks.activations import Activation, activation_of
+from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.dendritic.teacher import Labelled, Network
 from snnlab.training.loop import train
 
 OTHER = Network(hidden=4, gains=(2.0, 10.0), enough=0.02)
 
 
-def phi(name: str = "logistic") -> Transfer:
-    return transfer(Microcircuit((2,), transfer=name).circuit((2,), 2, 1e-4).population("output"))
+def phi(name: str = "logistic") -> Activation:
+    return activation_of(Microcircuit((2,), activation=name).circuit((2,), 2, 1e-4).population("output"))
 
 
 # By the class ---------------------------------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ def test_the_neuron_of_the_class_is_to_say_more_and_the_one_that_says_most_is_th
 # By another network ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TRANSFERS)
+@pytest.mark.parametrize("name", ["logistic", "soft_rectifier", "softplus"])
 def test_the_other_networks_rates_are_those_of_the_formula(name: str) -> None:
     """phi(10 W2 phi(2 W1 r)), neuron by neuron and sample by sample."""
     made = {

@@ -249,7 +249,7 @@ def test_without_a_teacher_apical_dendrites_are_at_rest(
     found = swept(circuit, begun(circuit, seed=seed), some(4, seed=seed), None)
     for apical in found.apical:
         assert np.abs(apical).max() < 1e-12
-    rate = passes.anatomy(circuit, "test").transfer.rate
+    rate = passes.anatomy(circuit, "test").activation.function
     for soma, heard in zip(found.soma, found.heard[1:], strict=True):
         assert np.allclose(rate(soma), heard, rtol=0, atol=1e-12)
 

@@ -102,10 +102,12 @@ class RateLayer:
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
         received = parents[0] @ parameters[0]
-        return self.link.transfer.rate(self.link.gain * (received + parameters[1] if parameters[1:] else received))
+        return self.link.activation.function(
+            self.link.gain * (received + parameters[1] if parameters[1:] else received)
+        )
 
     def _delta(self, error: Values, local: Local) -> Values:
-        return self.link.gain * self.link.transfer.slope(local.output) * error
+        return self.link.gain * self.link.activation.derivative(local.output) * error
 
     def to_parent(self, which: int, error: Values, local: Local) -> Values:
         return self._delta(error, local) @ local.parameters[0].T

@@ -14,10 +14,10 @@ from snnlab.brian.quantities import to_seconds, to_si
 from snnlab.engine.rate.dense import propagate
 from snnlab.engine.rate.relax import Constants, NetworkState, RelaxationLayer, relax
 from snnlab.errors import InputError
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.corinfomax import RATES
 from snnlab.networks.populations import INPUT, SLOWING
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.rate.forward import layers_up
 
 __all__ = ["Body", "NetworkState", "body", "check_steps", "drive", "settled"]

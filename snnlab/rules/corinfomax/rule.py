@@ -31,11 +31,11 @@ import numpy as np
 from snnlab.engine import Precision
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
 from snnlab.errors import InputError
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding
 from snnlab.rules.common.gradient_angle import angle
 from snnlab.rules.common.schedule import check_compounded, compounded
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.corinfomax.relaxation import Body, NetworkState

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine import one_blas_thread
-from snnlab.rules.common.transfer import Values
+from snnlab.networks.activations import Values
 from snnlab.rules.corinfomax.relaxation import Body
 
 Array = NDArray[Any]

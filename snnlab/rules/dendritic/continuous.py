@@ -25,10 +25,10 @@ from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording, Trace
 from snnlab.engine import Precision, RunState, run_rates
 from snnlab.errors import InputError
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit, Plastic, Projection
 from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rules.common import seeding
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.passes import Start
@@ -116,7 +116,7 @@ class Dendritic:
     def check(self, circuit: Circuit, classes: int) -> None:
         body = passes.anatomy(circuit, _NAME)
         forward.each(self.bottom_up, len(body.layers), "bottom_up")
-        self.teacher.check(circuit[OUTPUT].size, classes, body.transfer)
+        self.teacher.check(circuit[OUTPUT].size, classes, body.activation)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         if batch.weights is not None:
@@ -124,7 +124,7 @@ class Dendritic:
         dt = to_seconds(circuit.dt, "circuit: dt")
         steps = to_steps(self.lasts, dt, "rule.lasts")
         learn = np.arange(steps) >= (to_steps(self.lag, dt, "rule.lag") if self.lag else 0)
-        seen, phi = steady(batch.inputs, _NAME), passes.anatomy(circuit, _NAME).transfer
+        seen, phi = steady(batch.inputs, _NAME), passes.anatomy(circuit, _NAME).activation
         wanted = self.teacher.rates(self._taught(state), seen, batch.labels, circuit[OUTPUT].size, phi)
         said = self._said(circuit, state, seen)[OUTPUT]
         response = run_rates(
@@ -144,7 +144,7 @@ class Dendritic:
         return state, BatchMetrics(float(np.square(said - wanted).sum(axis=1).mean()), right, 0)
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).transfer
+        seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).activation
         activity = self._said(circuit, state, seen)
         labels = self.teacher.classify(self._taught(state), seen, activity[OUTPUT], phi)
         return Prediction(activity[OUTPUT], labels, activity, settling=self._steps(circuit))
@@ -182,7 +182,7 @@ class Dendritic:
 
         Nothing learns, and nothing is noisy. All potentials and rates of all cells are traced.
         """
-        seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).transfer
+        seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).activation
         dt = to_seconds(circuit.dt, "circuit: dt")
         each = to_steps(self.settles, dt, "rule.settles")
         wanted = self.teacher.rates(self._taught(state), seen, labels, circuit[OUTPUT].size, phi)

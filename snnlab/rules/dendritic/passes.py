@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from snnlab.errors import InputError
+from snnlab.networks.activations import Activation, Values, activation_of
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.populations import INPUT, OUTPUT
-from snnlab.rules.common.transfer import Transfer, Values, transfer
 from snnlab.rules.rate.forward import Forward, cells, layers_up, number, way_up, with_bias
 
 Start = Literal["predicting", "random"]
@@ -71,7 +71,7 @@ class Anatomy:
     """
 
     layers: tuple[Layer, ...]
-    transfer: Transfer
+    activation: Activation
     way: Forward
 
 
@@ -89,7 +89,7 @@ def anatomy(circuit: Circuit, rule: str) -> Anatomy:
         else:
             inter = _mix(circuit, f"inter{k}", "g_D", "g_som", leaves=True)
             layers.append(Layer(name, below, _mix(circuit, name, "g_B", "g_A", leaves=False), f"inter{k}", inter))
-    return Anatomy(tuple(layers), transfer(cells(circuit, OUTPUT)), way_up(circuit, rule))
+    return Anatomy(tuple(layers), activation_of(cells(circuit, OUTPUT)), way_up(circuit, rule))
 
 
 def _mix(circuit: Circuit, name: str, own: str, above: str, *, leaves: bool) -> Mix:
@@ -100,7 +100,7 @@ def _mix(circuit: Circuit, name: str, own: str, above: str, *, leaves: bool) -> 
     return Mix(mine / total, theirs / total, mine / (leak + mine) if leaves else mine / total)
 
 
-def check_rates(phi: Transfer, where: str, **wanted: float) -> None:
+def check_rates(phi: Activation, where: str, **wanted: float) -> None:
     """Raises InputError for a rate that no potential leads to, named by its option below `where`."""
     for name, rate in wanted.items():
         if not phi.lowest < rate < phi.highest:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError
-from snnlab.rules.common.transfer import Transfer, Values
+from snnlab.networks.activations import Activation, Values
 from snnlab.rules.dendritic.passes import check_rates
 from snnlab.rules.rate.forward import targets
 
@@ -29,13 +29,13 @@ class Teacher(Protocol):
     def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
         """What it is, once and for all: kept in a State's memory."""
 
-    def check(self, outputs: int, classes: int, phi: Transfer) -> None:
+    def check(self, outputs: int, classes: int, phi: Activation) -> None:
         """Raises InputError where samples of so many classes cannot be answered, or by no rate that cells can have."""
 
-    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
+    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Activation) -> Values:
         """The rates wanted (samples, outputs) for rates of the input (samples, inputs)."""
 
-    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
+    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Activation) -> NDArray[np.int64]:
         """The class chosen (samples,) where the output says these rates (samples, outputs)."""
 
 
@@ -63,17 +63,17 @@ class Labelled:
     def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
         return {}
 
-    def check(self, outputs: int, classes: int, phi: Transfer) -> None:
+    def check(self, outputs: int, classes: int, phi: Activation) -> None:
         if outputs != classes:
             raise InputError(
                 "rule.teacher", f"{outputs} outputs, and samples of {classes} classes", "needs one for each"
             )
         check_rates(phi, "rule.teacher", low=self.low, high=self.high)
 
-    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
+    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Activation) -> Values:
         return targets(labels, (len(seen), outputs), self.low, self.high)
 
-    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
+    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Activation) -> NDArray[np.int64]:
         return np.asarray(said.argmax(axis=1), dtype=np.int64)
 
 
@@ -107,15 +107,15 @@ class Network:
         sizes = ((inputs, self.hidden), (self.hidden, outputs))
         return {name: rng.uniform(-1, 1, size) for name, size in zip(self.drawn, sizes, strict=True)}
 
-    def check(self, outputs: int, classes: int, phi: Transfer) -> None:
+    def check(self, outputs: int, classes: int, phi: Activation) -> None:
         if classes != 2:
             raise InputError("rule.teacher", f"samples of {classes} classes", "needs two: what was met, and missed")
 
-    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Transfer) -> Values:
+    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Activation) -> Values:
         first, second = self.gains
-        hidden = phi.rate(first * (seen.astype(np.float64) @ drawn["weights1"]))
-        return phi.rate(second * (hidden @ drawn["weights2"]))
+        hidden = phi.function(first * (seen.astype(np.float64) @ drawn["weights1"]))
+        return phi.function(second * (hidden @ drawn["weights2"]))
 
-    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Transfer) -> NDArray[np.int64]:
+    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Activation) -> NDArray[np.int64]:
         wanted = self.rates(drawn, seen, np.zeros(len(said), dtype=np.int64), said.shape[1], phi)
         return np.where(np.square(said - wanted).sum(axis=1) < self.enough, 0, 1)

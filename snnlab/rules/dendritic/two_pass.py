@@ -38,9 +38,9 @@ from numpy.typing import NDArray
 
 from snnlab.engine import Precision
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Decay, decayed
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.passes import Anatomy, Start
@@ -130,7 +130,7 @@ class TwoSweep:
     def check(self, circuit: Circuit, classes: int) -> None:
         forward.check_settles(circuit)
         forward.check_classes(circuit, classes)
-        passes.check_rates(passes.anatomy(circuit, _NAME).transfer, "rule", low=self.low, high=self.high)
+        passes.check_rates(passes.anatomy(circuit, _NAME).activation, "rule", low=self.low, high=self.high)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
@@ -153,7 +153,7 @@ class TwoSweep:
         body = passes.anatomy(circuit, _NAME)
         seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
         wanted = forward.targets(batch.labels, (len(seen), circuit[body.layers[-1].name].size), self.low, self.high)
-        swept = self.sweeps(body, state, seen, body.transfer.inverse(wanted))
+        swept = self.sweeps(body, state, seen, body.activation.inverse(wanted))
         counts = np.ones(len(seen)) if batch.weights is None else batch.weights
         return self.changes(body, state, swept, counts, eased), swept, wanted
 
@@ -168,7 +168,7 @@ class TwoSweep:
 
         wanted  potentials that the output is nudged to (samples, outputs), None for no teacher
         """
-        weights, phi, output = state.weights, body.transfer.rate, body.layers[-1].mix
+        weights, phi, output = state.weights, body.activation.function, body.layers[-1].mix
         basal, rates = forward.up(body.way, weights, seen, self.threads)
         if wanted is None:
             soma = [output.alone * basal[-1]]
@@ -194,7 +194,7 @@ class TwoSweep:
         counts  how much each sample counts (samples,)
         eased   what all rates are multiplied by
         """
-        phi, weights = body.transfer.rate, state.weights
+        phi, weights = body.activation.function, state.weights
         rates = [phi(soma) for soma in swept.soma]
         share = (counts / len(counts)).astype(swept.heard[0].dtype)[:, None]
         ones = np.ones_like(share)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from snnlab.rules.common.transfer import Values
+from snnlab.networks.activations import Values
 from snnlab.rules.rate.descent import LayerByLayer, back
 from snnlab.rules.rate.forward import Forward, Link
 from snnlab.rules.rule import State

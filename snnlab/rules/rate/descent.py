@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Decay, decayed
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
@@ -176,7 +176,7 @@ def came_down(
     """
     ones = np.ones((len(error), 1), dtype=error.dtype)
     for link, before, after in reversed(list(zip(way.links, rates, rates[1:], strict=False))):
-        delta = link.gain * link.transfer.slope(after) * error
+        delta = link.gain * link.activation.derivative(after) * error
         yield Asked(link.basal, before, delta)
         if way.bias:
             yield Asked(with_bias(link.basal), ones, delta)

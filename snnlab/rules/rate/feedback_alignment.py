@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_positive
 from snnlab.rules.rate.descent import LayerByLayer
 from snnlab.rules.rate.forward import Forward, Link, way_up

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from snnlab.brian.quantities import to_si
 from snnlab.engine.rate import dense
 from snnlab.errors import InputError
+from snnlab.networks.activations import Activation, Values, activation_of
 from snnlab.networks.circuit import Circuit, Population, Source
 from snnlab.networks.populations import AFFERENT, BIAS, INPUT, OUTPUT
-from snnlab.rules.common.transfer import Transfer, Values, transfer
 from snnlab.rules.rule import BatchMetrics, Prediction, State
 
 
@@ -25,13 +25,13 @@ class Link:
     name      of the population
     basal     projection from the layer below
     gain      part of what is heard in the potential, once it has settled and nothing comes from above
-    transfer  the rate of a potential
+    activation  the rate of a potential
     """
 
     name: str
     basal: str
     gain: float
-    transfer: Transfer
+    activation: Activation
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def way_up(circuit: Circuit, rule: str) -> Forward:
         if population.cell.threshold:
             right = "needs cells that are heard by a rate; of two streams, network.spiking=false"
             raise InputError(f"{rule}: {name!r}", "cells that fire", right)
-        found.append(Link(name, basal, _gain(population), transfer(population)))
+        found.append(Link(name, basal, _gain(population), activation_of(population)))
     return Forward(tuple(found), BIAS in names)
 
 
@@ -118,7 +118,7 @@ def up(
     arrived, rates = [], [seen]
     for link in way.links:
         arrived.append(heard(weights, link.basal, rates[-1], threads))
-        rates.append(link.transfer.rate(link.gain * arrived[-1]))
+        rates.append(link.activation.function(link.gain * arrived[-1]))
     return arrived, rates
 
 

@@ -36,10 +36,10 @@ import numpy as np
 from snnlab.engine import one_blas_thread
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates
 from snnlab.errors import InputError
+from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.two_stream import APICAL, LATERAL, TEACHING
 from snnlab.rules.common import seeding
-from snnlab.rules.common.transfer import Values
 from snnlab.rules.common.validation import check_share
 from snnlab.rules.rate.descent import Asked, LayerByLayer
 from snnlab.rules.rate.forward import Forward, Link, way_up
