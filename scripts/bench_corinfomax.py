@@ -84,7 +84,9 @@ class InTorch:
         up = x.T @ (r1 - r0) if self.once else x.T @ (r1 - x @ w[W1]) - x.T @ (r0 - x @ w[W1])
         out = r1.T @ (s1 - r1 @ w[W2]) - r0.T @ (s0 - r0 @ w[W2])
         down = s1.T @ (r1 - s1 @ w[C]) - s0.T @ (r0 - s0 @ w[C])
-        for name, rate, asked in zip((W1, W2, C), (*rule.forward, *rule.backward), (up, out, down), strict=True):
+        for name, rate, asked in zip(
+            (W1, W2, C), (*rule.learning_rate, *rule.backward_learning_rate), (up, out, down), strict=True
+        ):
             w[name] += rate / (beta * many) * asked
         for name, rates in ((B1, r1), (B2, s1)):
             z = rates @ w[name]
@@ -105,7 +107,10 @@ def rounds(trial, many, batches):
     for k in range(many + 1):  # the first is for warming up
         shown = [next(coming) for _ in range(batches)]
         seen = [one.inputs.values[:, 0].astype(np.float32) for one in shown]
-        betas = [rule.beta(State({}, state.memory, steps)) for steps in range(k * batches, (k + 1) * batches)]
+        betas = [
+            rule.beta(State({}, constants=state.constants, steps=steps))
+            for steps in range(k * batches, (k + 1) * batches)
+        ]
         for name in order.permutation(WAYS):
             for j, (batch, x, beta) in enumerate(zip(shown, seen, betas, strict=True)):
                 began = time.perf_counter()

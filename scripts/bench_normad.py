@@ -62,7 +62,7 @@ def in_snnlab(seed: int, after: int) -> tuple[Epoch, SpikeTrains, np.ndarray, Sp
         return state.weights[name] - weights
 
     output = engine.run(trial.circuit, {"input": batch.inputs}, precision="float64")["output"].spikes
-    return epoch, batch.inputs, weights, trial.rule.wanted(state, batch.labels, output)
+    return epoch, batch.inputs, weights, trial.rule.target_trains(state, batch.labels, output)
 
 
 def in_brian(spikes: SpikeTrains, weights: np.ndarray, wanted: SpikeTrains, target: str, learns: bool) -> Epoch:
@@ -102,7 +102,7 @@ def in_brian(spikes: SpikeTrains, weights: np.ndarray, wanted: SpikeTrains, targ
         for at in sorted(norms):
             if norms[at] > floor:
                 change += (1 if at in asked else -1) * np.asarray(d.d[:, at]) / norms[at]
-        return EXPERIMENT.rule.rate * change[:, None]
+        return EXPERIMENT.rule.learning_rate * change[:, None]
 
     return run
 
@@ -131,7 +131,7 @@ def main() -> None:
     brian = in_brian(spikes, weights, wanted, options.target, learns=True)
     forward = in_brian(spikes, weights, wanted, options.target, learns=False)
     forward()  # compiles, as the next line does
-    if not np.allclose(brian(), epoch(), rtol=1e-6, atol=1e-6 * EXPERIMENT.rule.rate) or not epoch().any():
+    if not np.allclose(brian(), epoch(), rtol=1e-6, atol=1e-6 * EXPERIMENT.rule.learning_rate) or not epoch().any():
         parser.exit(1, "the two epochs change weights differently, or not at all\n")
     # ours many times, as one epoch follows another in training
     rounds = [(timed(epoch, 20), timed(brian), timed(forward)) for _ in range(options.rounds)]

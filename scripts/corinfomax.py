@@ -11,7 +11,10 @@ from snnlab.plots import Curve, curves, figure, save
 from snnlab.rules.corinfomax.rule import feedback_angles
 from snnlab.training.loop import evaluate, learn, start
 
-LESS = {"no lateral weights": {"network.lateral": False}, "backward weights frozen": {"rule.backward": "0"}}
+LESS = {
+    "no lateral weights": {"network.lateral": False},
+    "backward weights frozen": {"rule.backward_learning_rate": "0"},
+}
 LABELS = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)")
 
 

@@ -25,15 +25,15 @@ def of(experiment: Experiment, **options: object) -> Experiment:
 
 CASES = {
     "NormAD": SINGLE,
-    "NormAD, adex cell": of(SINGLE, network__cell="adex", network__v_th="", rule__rate=2e-10),
+    "NormAD, adex cell": of(SINGLE, network__cell="adex", network__v_th="", rule__learning_rate=2e-10),
     "NormAD, 3 outputs": of(SINGLE, network__outputs=3),
     "ReSuMe": RESUME,
     "ReSuMe, a = 0.05": of(RESUME, rule__unhebbian=0.05),
     "SPAN": SPAN,
     "NormAD, 50 hidden": HIDDEN,
-    "NormAD, 50 hidden, frozen": of(HIDDEN, rule__hidden_rate=0.0),
+    "NormAD, 50 hidden, frozen": of(HIDDEN, rule__hidden_learning_rate=0.0),
     "NormAD, 50-25 hidden": of(
-        HIDDEN, network__hidden="50-25", network__v_th="0.02,0.02,0.02", rule__hidden_spread=15e-9
+        HIDDEN, network__hidden="50-25", network__v_th="0.02,0.02,0.02", rule__hidden_init_scale=15e-9
     ),
 }
 
@@ -45,7 +45,7 @@ def solved_in(experiment: Experiment, seed: int) -> int | None:
     state = start(trial)
     try:  # an epoch is one batch, of one sample
         for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, state, batches), start=1):
-            if score.right.all():
+            if score.correct.all():
                 return epoch
     except InputError as refusal:
         print(f"seed {seed}: {refusal}", file=sys.stderr)

@@ -14,7 +14,7 @@ from snnlab.encoders import TEST
 from snnlab.engine import Precision
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
-from snnlab.rules.rule import SpikingRule, State, spikes
+from snnlab.rules.rule import SpikingRule, State, spike_inputs
 from snnlab.training.loop import TrainingConfig
 
 _CHUNK = 20  # samples that are held in memory at a time
@@ -93,7 +93,7 @@ def certify(
     changed = 0
     for first in range(0, samples, _CHUNK):
         chunk = config.test.take(slice(first, min(first + _CHUNK, samples)))
-        inputs = spikes(config.encode(chunk, 0, TEST), "certify")
+        inputs = spike_inputs(config.encode(chunk, 0, TEST), "certify")
         double = engine_spikes(circuit, inputs, "float64", config.threads)
         single = engine_spikes(circuit, inputs, "float32", config.threads)
         reference = brian_spikes(circuit, inputs, progress)

@@ -37,9 +37,11 @@ CREDIT = Suite(
         Entry("backpropagation", "backprop-layers-mnist", _ALIKE),
         Entry("feedback alignment", "feedback-alignment-mnist", _ALIKE),
         Entry("HM2-BP", "hm2bp-mnist", _ALIKE),
-        Entry("dendritic errors", "dendritic-mnist", _ALIKE | {"network.mixing": "0.3,0.8", "rule.spread": "0.5,0.1"}),
+        Entry(
+            "dendritic errors", "dendritic-mnist", _ALIKE | {"network.mixing": "0.3,0.8", "rule.init_scale": "0.5,0.1"}
+        ),
         Entry("CorInfoMax", "corinfomax-mnist", _ALIKE),
-        Entry("self-assembly", "sal-mnist", _ALIKE | {"network.descending": "1000", "rule.rate": "0.03"}),
+        Entry("self-assembly", "sal-mnist", _ALIKE | {"network.descending": "1000", "rule.learning_rate": "0.03"}),
         Entry("Z-IL", "z-il-mnist", _ALIKE),
     ),
 )

@@ -82,7 +82,7 @@ def train(
     """Train a network. All of it is kept in a run directory.
 
     Killed at any moment, it goes on with --resume to the same weights, bit for bit. --epochs may then be larger; with
-    rule.decay=cosine or late, where the rate depends on their number, the weights are then not those of one long run.
+    rule.schedule.decay=cosine or late, which depend on their number, the weights are not those of one long run.
 
     \b
     snnlab train hm2bp-digits

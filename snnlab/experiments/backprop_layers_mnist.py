@@ -3,6 +3,7 @@
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.mlp import MLP
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rate.backprop import Backprop
 
 EXPERIMENT = Experiment(
@@ -13,7 +14,7 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=MLP(hidden=(500,)),
     encoder=Intensity(),
-    rule=Backprop(rate=0.1, decay="late", initial="he", low=0.0, high=1.0),
+    rule=Backprop(learning_rate=0.1, schedule=Schedule("late"), initial="he", low=0.0, high=1.0),
     epochs=10,
     batch=20,
 )

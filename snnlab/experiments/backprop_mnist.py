@@ -6,6 +6,7 @@ The same circuit, forward pass, targets, initial range and batches; the rate of 
 from dataclasses import replace
 
 from snnlab.experiments.dendritic_mnist import EXPERIMENT as DENDRITIC
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rate.backprop import Backprop
 
 EXPERIMENT = replace(
@@ -14,5 +15,5 @@ EXPERIMENT = replace(
     summary="MNIST, 784-500-500-10, the same network trained with backpropagation: the control",
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 1.53 % test error of the control",
     reported=0.9847,
-    rule=Backprop(rate=0.5, decay="late", spread=(0.5, 0.3, 0.1)),
+    rule=Backprop(learning_rate=0.5, schedule=Schedule("late"), init_scale=(0.5, 0.3, 0.1)),
 )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.corinfomax import CorInfoMaxNetwork
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.corinfomax.rule import CorInfoMax
 
 _PAPER = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
@@ -34,7 +35,11 @@ SPARSE = replace(
     reference=f"{_PAPER}: 97.71 +- 0.10 % over ten seeds with sparse rates",
     reported=0.9771,
     network=CorInfoMaxNetwork(sparse=True),
-    rule=CorInfoMax(forward=(1.0, 0.75), backward=(0.12,), falling=(0.9,), turns=()),
+    rule=CorInfoMax(
+        learning_rate=(1.0, 0.75),
+        backward_learning_rate=(0.12,),
+        schedule=Schedule("exponential", gamma=(0.9,), milestones=()),
+    ),
 )
 
 FASHION = replace(
@@ -45,5 +50,9 @@ FASHION = replace(
     reported=0.8814,
     dataset="fashion-mnist",
     network=CorInfoMaxNetwork(mu=0.07, slowing=0.01, leak=0.3),
-    rule=CorInfoMax(forward=(0.3, 0.22), backward=(0.07,), falling=(0.95, 0.9, 0.8), turns=(20, 25)),
+    rule=CorInfoMax(
+        learning_rate=(0.3, 0.22),
+        backward_learning_rate=(0.07,),
+        schedule=Schedule("exponential", gamma=(0.95, 0.9, 0.8), milestones=(20, 25)),
+    ),
 )

@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     encoder=Intensity(),
     rule=Dendritic(
         bottom_up=(20000.0, 600.0), to_interneuron=1200.0, from_interneuron=0.0, smoothed=1e-4,
-        lasts=2e-3, lag=0.6e-3, settles=2e-3, spread=(2.0,),
+        lasts=2e-3, lag=0.6e-3, settles=2e-3, init_scale=(2.0,),
     ),
     epochs=120,
     batch=2,

@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     encoder=Intensity(low=0.1),
     rule=Dendritic(
         bottom_up=(840.0, 28.0), to_interneuron=56.0, from_interneuron=0.0, smoothed=1e-3,
-        lasts=20e-3, lag=10e-3, settles=50e-3, spread=(2.0, 1.0),
+        lasts=20e-3, lag=10e-3, settles=50e-3, init_scale=(2.0, 1.0),
     ),
     epochs=200,
     batch=2,

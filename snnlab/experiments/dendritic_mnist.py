@@ -14,6 +14,7 @@ surprise is so large that it would undo this.
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic.two_pass import TwoSweep
 
 EXPERIMENT = Experiment(
@@ -24,7 +25,9 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=Microcircuit(hidden=(500, 500), mixing=(0.3, 0.3, 0.8), interneuron_mixing=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
-    rule=TwoSweep(rate=5e-2, interneuron=3.0, decay="late", spread=(0.5, 0.3, 0.1), warm=2000),
+    rule=TwoSweep(
+        learning_rate=5e-2, interneuron=3.0, schedule=Schedule("late", warmup=2000), init_scale=(0.5, 0.3, 0.1)
+    ),
     epochs=80,
     batch=10,
 )

@@ -9,6 +9,7 @@ falls apart.
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic.two_pass import TwoSweep
 
 EXPERIMENT = Experiment(
@@ -20,14 +21,13 @@ EXPERIMENT = Experiment(
     network=Microcircuit(hidden=(1000,), mixing=(0.3, 0.8), interneuron_mixing=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
     rule=TwoSweep(
-        rate=3e-2,
+        learning_rate=3e-2,
         interneuron=8.0,
         inhibition=3e-2,
         top_down=1e-4,
         start="random",
-        decay="late",
-        spread=(0.5, 0.1),
-        warm=2000,
+        schedule=Schedule("late", warmup=2000),
+        init_scale=(0.5, 0.1),
     ),
     epochs=40,
     batch=10,

@@ -7,6 +7,7 @@ which have 96.7 to 97.2 % in the full dynamics. Speeds were chosen on other poin
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
@@ -19,7 +20,7 @@ EXPERIMENT = Experiment(
     encoder=Intensity(),
     rule=Dendritic(
         bottom_up=(50000.0, 166.7), to_interneuron=333.0, from_interneuron=0.0, smoothed=1e-4,
-        lasts=2e-3, lag=0.6e-3, settles=2e-3, spread=(4.0, 0.3), ease=0.02,
+        lasts=2e-3, lag=0.6e-3, settles=2e-3, init_scale=(4.0, 0.3), schedule=Schedule("inverse", gamma=(0.02,)),
     ),
     epochs=100,
     batch=10,

@@ -7,6 +7,7 @@ With the rate of the control, 0.1, it comes apart. On 5,000 training images held
 from dataclasses import replace
 
 from snnlab.experiments.backprop_layers_mnist import EXPERIMENT as CONTROL
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 
 EXPERIMENT = replace(
@@ -14,5 +15,5 @@ EXPERIMENT = replace(
     name="feedback-alignment-mnist",
     summary="MNIST, 784-500-10 rectifiers, errors sent down by fixed random weights",
     reference="Lillicrap, Cownden, Tweed, Akerman, Nature Communications 7:13276, 2016",
-    rule=FeedbackAlignment(rate=0.03, decay="late", initial="he", low=0.0, high=1.0),
+    rule=FeedbackAlignment(learning_rate=0.03, schedule=Schedule("late"), initial="he", low=0.0, high=1.0),
 )

@@ -9,6 +9,7 @@ from snnlab.encoders import Sensor, SimulatedCamera
 from snnlab.encoders.camera_model import Camera
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -20,7 +21,7 @@ EXPERIMENT = Experiment(
     tested_on="nmnist",
     network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
     encoder=SimulatedCamera(camera=Camera(position_jitter=0.4), sensor=Sensor(steps=540, dt=600e-6)),
-    rule=HM2BP(learning_rate=1.2e-2, decay="cosine"),
+    rule=HM2BP(learning_rate=1.2e-2, schedule=Schedule("cosine")),
     epochs=5,
     batch=64,
 )

@@ -10,6 +10,7 @@ boosting are options: network.inhibition, rule.regularisation, boosting.
 from snnlab.encoders import Poisson
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -20,7 +21,7 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(20.0, 8.0)),
     encoder=Poisson(steps=400, dt=1e-3, max_rate=1 / 5.5, resample_each_epoch=True),
-    rule=HM2BP(learning_rate=1.5e-2, decay="cosine"),
+    rule=HM2BP(learning_rate=1.5e-2, schedule=Schedule("cosine")),
     epochs=20,
     batch=64,
 )

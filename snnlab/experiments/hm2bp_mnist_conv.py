@@ -12,6 +12,7 @@ lowest accuracy in the end, 99.19 %.
 from snnlab.encoders import Poisson
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training.augmentation import Elastic
 
@@ -27,7 +28,7 @@ EXPERIMENT = Experiment(
         v_th=(5.0, 2.0, 12.0, 4.0, 10.0, 10.0),
     ),
     encoder=Poisson(steps=400, dt=1e-3, max_rate=1 / 5.5, resample_each_epoch=True),
-    rule=HM2BP(learning_rate=7e-3, decay="cosine"),
+    rule=HM2BP(learning_rate=7e-3, schedule=Schedule("cosine")),
     epochs=8,
     batch=32,
     augment=Elastic(scale=0.12, rotation=12.0, displacement=3.4),

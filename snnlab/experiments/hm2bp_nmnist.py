@@ -18,6 +18,7 @@ recordings of the training part that was held out, and not on the test part: wit
 from snnlab.encoders import Sensor
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
@@ -28,7 +29,7 @@ EXPERIMENT = Experiment(
     dataset="nmnist",
     network=FeedForward(cell="lif_exp_euler", hidden=("800",), v_th=(15.0, 15.0)),
     encoder=Sensor(steps=540, dt=600e-6, centre=True),
-    rule=HM2BP(learning_rate=3e-2, decay="cosine"),
+    rule=HM2BP(learning_rate=3e-2, schedule=Schedule("cosine")),
     epochs=12,
     batch=16,
 )

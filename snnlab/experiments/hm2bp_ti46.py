@@ -23,7 +23,7 @@ LETTERS = Experiment(
     dataset="ti46-letters",
     network=FeedForward(cell="lif_exp_euler", hidden=("800", "800"), v_th=(10.0, 8.0, 8.0)),
     encoder=Ear(steps=700, sample_rate=12500, decimation=200),
-    rule=HM2BP(learning_rate=5e-3, decay="sqrt"),
+    rule=HM2BP(learning_rate=5e-3),
     epochs=50,
     batch=1,
 )

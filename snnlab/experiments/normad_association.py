@@ -22,7 +22,7 @@ from snnlab.rules.spike_time.span import SPAN
 from snnlab.rules.spike_time.target_trains import Drawn
 
 _NETWORK = FeedForward("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1)
-_SINGLE = NormAD(desired=Drawn(), rate=1e-9, enough=0.95)
+_SINGLE = NormAD(desired=Drawn(), learning_rate=1e-9, enough=0.95)
 
 SINGLE = Experiment(
     name="normad-association",
@@ -43,7 +43,7 @@ HIDDEN = replace(
     summary="100 Poisson trains of 500 ms answered at desired times through 50 hidden neurons, trained with NormAD",
     reference="Anwani, Rajendran, Neurocomputing 380:67, 2020, arXiv:1811.10678; the protocol is ours",
     network=replace(_NETWORK, hidden=("50",), v_th=(20e-3, 20e-3)),
-    rule=replace(_SINGLE, hidden_rate=2e-9, ease=2.0, spread=0.3e-9, hidden_spread=12e-9),
+    rule=replace(_SINGLE, hidden_learning_rate=2e-9, loss_scaling=2.0, init_scale=0.3e-9, hidden_init_scale=12e-9),
 )
 
 RESUME = replace(
@@ -51,7 +51,7 @@ RESUME = replace(
     name="resume-association",
     summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with ReSuMe",
     reference="Ponulak, Kasinski, Neural Computation 22:467, 2010, doi:10.1162/neco.2009.11-08-901; protocol ours",
-    rule=ReSuMe(desired=Drawn(), rate=1e-9, unhebbian=0.0, enough=0.95),
+    rule=ReSuMe(desired=Drawn(), learning_rate=1e-9, unhebbian=0.0, enough=0.95),
 )
 
 SPAN_SINGLE = replace(
@@ -59,5 +59,5 @@ SPAN_SINGLE = replace(
     name="span-association",
     summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with SPAN",
     reference="Mohemmed et al., Int. J. Neural Systems 22:1250012, 2012, doi:10.1142/S0129065712500128; protocol ours",
-    rule=SPAN(desired=Drawn(), rate=3e-10, enough=0.95),
+    rule=SPAN(desired=Drawn(), learning_rate=3e-10, enough=0.95),
 )

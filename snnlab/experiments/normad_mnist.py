@@ -10,6 +10,7 @@ one another by 5 nA instead of the published 1 nA.
 from snnlab.encoders import Features
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import Paced
 
@@ -21,7 +22,13 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=FeedForward("lif_normad", hidden=(), v_th=(20e-3,), inhibition=5e-9, synapse="double_exponential_current"),
     encoder=Features(),
-    rule=NormAD(desired=Paced(), rate=8e-10, halve_every=3, decision="count", precision="float32"),
+    rule=NormAD(
+        desired=Paced(),
+        learning_rate=8e-10,
+        schedule=Schedule("step", step_size=3),
+        decision="count",
+        precision="float32",
+    ),
     epochs=20,
     batch=16,
 )

@@ -22,7 +22,15 @@ EXPERIMENT = Experiment(
         "lif_normad", hidden=("40",), v_th=(20e-3, 20e-3), synapse="double_exponential_current", outputs=1
     ),
     encoder=Patterns(steps=1000, dt=1e-4, neurons=30, firing_rate=40.0, bias=1),
-    rule=NormAD(Marked(at=80e-3), 4e-9, hidden_rate=2e-9, ease=2.0, spread=0.3e-9, hidden_spread=14e-9, enough=0.8),
+    rule=NormAD(
+        Marked(at=80e-3),
+        4e-9,
+        hidden_learning_rate=2e-9,
+        loss_scaling=2.0,
+        init_scale=0.3e-9,
+        hidden_init_scale=14e-9,
+        enough=0.8,
+    ),
     epochs=500,
     batch=4,
 )

@@ -13,6 +13,7 @@ from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.mlp import MLP
 from snnlab.networks.two_stream import TwoStream
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.self_assembly import SelfAssembly
 
@@ -25,7 +26,15 @@ EXPERIMENT = Experiment(
     network=TwoStream(hidden=(128,), descending=(256,)),
     encoder=Intensity(),
     rule=SelfAssembly(
-        rate=0.05, decay="late", weight_decay=1e-3, initial="he", low=0.0, high=1.0, mirror=2e-3, lateral=1e-4, draws=8
+        learning_rate=0.05,
+        schedule=Schedule("late"),
+        weight_decay=1e-3,
+        initial="he",
+        low=0.0,
+        high=1.0,
+        mirror=2e-3,
+        lateral=1e-4,
+        draws=8,
     ),
     epochs=20,
     batch=10,
@@ -37,5 +46,5 @@ CONTROL = replace(
     summary="MNIST, 784-128-10, backpropagation with the rate and the decay of sal-mnist: the control",
     reference="Rumelhart, Hinton, Williams, Nature 323:533, 1986: the control of a reconstruction, no number",
     network=MLP(hidden=(128,)),
-    rule=Backprop(rate=0.05, decay="late", weight_decay=1e-3, initial="he", low=0.0, high=1.0),
+    rule=Backprop(learning_rate=0.05, schedule=Schedule("late"), weight_decay=1e-3, initial="he", low=0.0, high=1.0),
 )

@@ -11,7 +11,7 @@ from snnlab import plots
 from snnlab.encoders import TEST
 from snnlab.errors import InputError
 from snnlab.networks.populations import OUTPUT
-from snnlab.rules.rule import RunningRule, State
+from snnlab.rules.rule import RecordableRule, State
 from snnlab.training.loop import TrainingConfig, start
 
 _HIDDEN = "hidden1"
@@ -25,7 +25,7 @@ def compartments_figure(trial: TrainingConfig, state: State, sample: int) -> tup
     The neurons of the first hidden layer are those whose apical dendrites the teacher moved most at the beginning.
     """
     rule = trial.rule
-    if not isinstance(rule, RunningRule):
+    if not isinstance(rule, RecordableRule):
         raise InputError("compartments", f"{type(rule).__name__} has no time", "needs a rule whose circuit runs")
     chosen = trial.test.take([sample])
     inputs = trial.encode(chosen, 0, TEST)

@@ -30,7 +30,7 @@ from snnlab.plots.axes import si_prefix, typeset, with_unit
 from snnlab.plots.style import ORANGE
 from snnlab.report.compartment_figures import compartments_figure
 from snnlab.report.rate_figures import rates_figure
-from snnlab.rules.rule import RunningRule, SpikingRule, State, spikes
+from snnlab.rules.rule import RecordableRule, SpikeTimeRule, SpikingRule, State, spike_inputs
 from snnlab.training.loop import evaluate, start
 from snnlab.training.run_directory import Progress
 
@@ -53,12 +53,15 @@ def plot_run(study: Run, *, sample: int = 0) -> list[Path]:
     state, progress = study.restored()
     rule = study.trial.rule
     if not isinstance(rule, SpikingRule):
-        running = isinstance(rule, RunningRule)
+        running = isinstance(rule, RecordableRule)
         figure, told = (compartments_figure if running else rates_figure)(study.trial, state, sample)
         common = [_learning(study, progress, timed=False), _confusion(study, state), _weights(study, state)]
         return [*common, _saved(study, figure, "compartments" if running else "rates", told)]
     recording, told = _run_sample(study, rule, state, sample)
-    wanted = rule.wanted(state, study.trial.test.take([sample]).labels, recording.spikes[_output(study)])
+    wanted = None
+    if isinstance(rule, SpikeTimeRule):
+        labels = study.trial.test.take([sample]).labels
+        wanted = rule.target_trains(state, labels, recording.spikes[_output(study)])
     return [
         _learning(study, progress, timed=wanted is not None),
         _confusion(study, state),
@@ -355,7 +358,7 @@ def _run_sample(study: Run, rule: SpikingRule, state: State, sample: int) -> tup
     trial = study.trial
     circuit = trial.circuit.with_weights(state.weights)
     chosen = trial.test.take([sample])
-    fired = spikes(trial.encode(chosen, 0, TEST), "snnlab plot")
+    fired = spike_inputs(trial.encode(chosen, 0, TEST), "snnlab plot")
     inputs = {circuit.sources[0].name: fired}
     responses = engine.run(circuit, inputs, threads=trial.threads)
     counts = {population.name: responses[population.name].counts[0] for population in circuit.populations}

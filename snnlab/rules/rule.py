@@ -1,4 +1,4 @@
-"""What a learning rule is: a value that turns what a network did into weight changes."""
+"""The interface of learning rules, and the values that pass through it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 
 Inputs: TypeAlias = SpikeTrains | RateInput
-"""What an encoder makes of a batch of samples."""
+"""A batch of encoded samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Stimuli and what they are.
+    """Encoded samples with their labels.
 
-    inputs   Spikes or Rates of the circuit's source
+    inputs   activity of the circuit's source
     labels   int64 (samples,)
-    epoch    counted from 1
-    epochs   how many there are to be
-    weights  (samples,) how much each counts in what is learned, at least 0; None for all alike
+    epoch    current epoch, counted from 1
+    epochs   total number of epochs
+    weights  (samples,) weight of each sample in the loss, at least 0; None for 1
 
-    Raises InputError for weights of other numbers.
+    Raises InputError for weights of another shape, negative or not finite.
     """
 
     inputs: Inputs
@@ -42,145 +42,169 @@ class Batch:
         if self.weights is None:
             return
         if self.weights.shape != self.labels.shape:
-            raise InputError("batch", f"weights {self.weights.shape}", f"needs one for each label, {self.labels.shape}")
+            hint = f"expected one weight per label, {self.labels.shape}"
+            raise InputError("batch", f"got weights of shape {self.weights.shape}", hint)
         if not (np.isfinite(self.weights) & (self.weights >= 0)).all():
-            found = f"weights from {self.weights.min():g} to {self.weights.max():g}"
-            raise InputError("batch", found, "needs numbers, at least 0")
+            problem = f"got weights from {self.weights.min():g} to {self.weights.max():g}"
+            raise InputError("batch", problem, "weights must be finite and at least 0")
 
 
 @dataclass(eq=False)
 class State:
-    """All that a rule carries from batch to batch; a checkpoint holds exactly this.
+    """Everything that a rule carries from batch to batch; a checkpoint stores exactly this.
 
-    weights  projection -> (pre, post), in SI units of the receptor
-    memory   what the optimiser remembers, by name
-    steps    batches learned from
+    weights          projection -> (pre, post), in SI units of the receptor
+    optimizer_state  name -> array that learning updates beside the weights, such as moments of gradients
+    constants        name -> array that `init` draws and nothing changes, such as seeds and feedback weights
+    steps            batches learned
     """
 
     weights: dict[str, NDArray[np.floating]]
-    memory: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+    optimizer_state: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+    constants: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     steps: int = 0
+
+    @property
+    def parts(self) -> dict[str, dict[str, NDArray[np.floating]]]:
+        """The three groups of arrays by their field's name."""
+        return {name: getattr(self, name) for name in ("weights", "optimizer_state", "constants")}
 
 
 @dataclass(frozen=True, eq=False)
 class BatchMetrics:
-    """How one batch went, before the weights were changed.
+    """Metrics of one batch, measured before the weights change.
 
-    loss    mean over samples, in the rule's own terms
-    right   bool (samples,)  whether the label was answered
-    spikes  fired by all populations, summed over the batch; none by cells that are heard by a rate
+    loss     mean over samples, as the rule defines it
+    correct  bool (samples,)  whether the predicted class is the label
+    spikes   spikes of all populations, summed over the batch; 0 for rate-based cells
     """
 
     loss: float
-    right: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
     spikes: int
 
     @property
-    def correct(self) -> int:
-        return int(np.count_nonzero(self.right))
+    def n_correct(self) -> int:
+        return int(np.count_nonzero(self.correct))
 
     @property
     def samples(self) -> int:
-        return len(self.right)
+        return len(self.correct)
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says to a batch.
+    """A network's output for a batch.
 
-    counts    (samples, outputs) spikes of each output neuron, or its rate
-    labels    int64 (samples,)   the class chosen
-    activity  population -> (samples, neurons) spikes of each of its neurons, whole numbers; or its rate
-    crossed   the projections that the answer came through, None for all
-    settling  steps in which cells heard one another until they rested: what populations say crossed its weights in each
-              of them, what sources say, which stays, once
+    counts    (samples, outputs) spike count of each output neuron, or its rate
+    labels    int64 (samples,)   predicted class
+    activity  population -> (samples, neurons) spike counts (integers) or rates (floats)
     """
 
     counts: NDArray[np.int32] | NDArray[np.floating]
     labels: NDArray[np.int64]
     activity: Mapping[str, NDArray[np.int32] | NDArray[np.floating]]
-    crossed: tuple[str, ...] | None = None
-    settling: int = 1
 
 
 class Rule(Protocol):
-    """A published learning rule. Its State is made by `init` and changed by `step` alone.
+    """A published learning rule: `init` creates its State and only `step` changes it."""
 
-    fixed  what of a State's memory `init` draws and nothing changes
-    """
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
+        """The state before learning.
 
-    @property
-    def fixed(self) -> tuple[str, ...]: ...
+        classes  number of classes of the samples, checked against the circuit's outputs; None to skip that check
 
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
-        """Weights before learning. Raises InputError for a circuit that the rule is not defined on."""
-
-    def check(self, circuit: Circuit, classes: int) -> None:
-        """Raises InputError where samples of so many classes cannot be what it is to answer."""
+        Raises InputError for circuits and numbers of classes for which the rule is not defined.
+        """
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
-        """Learn from one batch. The arrays of `state` may be reused for the state returned."""
+        """Learn from one batch. May reuse the arrays of `state` for the returned state."""
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        """Answer without learning."""
+        """Run the network without learning."""
 
     def on(self, threads: int | None) -> Self:
-        """The same rule, worked out on so many threads, None for all cores; it learns the same."""
+        """The same rule on another number of threads, None for all cores."""
 
 
 @runtime_checkable
-class CreditRule(Rule, Protocol):
-    """A rule that says what a batch asks of the weights, so that it can be held against the gradient."""
+class GradientRule(Rule, Protocol):
+    """A rule whose weight update can be compared with the gradient."""
 
-    def updates(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
-        """How the batch would change weights, the mean over its samples: projection -> (pre, post).
+    def update(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
+        """The rule's weight change, mean over the batch: projection -> (pre, post).
 
-        Before schedules and decay, and of those weights alone that learn from the batch. Leaves `state` as it is.
+        Without learning-rate schedule and weight decay, and only of weights that the batch changes. Does not change
+        `state`.
         """
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
-        """-dE/dw, exactly: of half the squared error of the output's rates, the mean over samples.
+        """The exact -dE/dw of E = half the squared error of the output rates, mean over the batch.
 
-        Of weights that lead to the answer forwards; of none where the rule has no gradient.
+        Only of forward weights; empty where the rule has no gradient.
         """
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The part of a circuit that a prediction uses.
+
+    projections  their names
+    steps        relaxation steps, in each of which populations transmit; sources transmit once
+    """
+
+    projections: tuple[str, ...]
+    steps: int = 1
+
+
+@runtime_checkable
+class RateRule(Rule, Protocol):
+    """A rule for rate-based cells, whose predictions may use a part of the circuit or take several steps."""
+
+    def inference(self, circuit: Circuit) -> Inference:
+        """What a prediction uses, to count its synaptic operations."""
 
 
 @runtime_checkable
 class SpikingRule(Rule, Protocol):
-    """A rule for cells that fire: its answers can be read from spikes, whoever simulated them."""
+    """A rule for spiking cells: it classifies output spikes of any simulator."""
 
     def classify(self, state: State, output: SpikeTrains) -> NDArray[np.int64]:
-        """The class chosen (samples,), from the spikes of the output."""
-
-    def wanted(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains | None:
-        """The spikes that the output is to fire for samples with these labels; None where times are of no matter.
-
-        output  of as many samples and steps
-        """
+        """The predicted class (samples,) for spikes of the output population."""
 
 
 @runtime_checkable
-class RunningRule(Rule, Protocol):
-    """A rule whose circuit runs in time, so that potentials of its cells can be looked at."""
+class SpikeTimeRule(SpikingRule, Protocol):
+    """A rule that teaches output neurons to fire at target times."""
+
+    def target_trains(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains:
+        """Target spike trains of samples with these labels, on the time grid and of the shape of `output`."""
+
+
+@runtime_checkable
+class RecordableRule(Rule, Protocol):
+    """A rule whose circuit runs in continuous time, so that potentials of its cells can be recorded."""
 
     def recording(self, circuit: Circuit, state: State, inputs: Inputs, labels: NDArray[np.int64]) -> Recording:
-        """One sample, a batch of one: at first without a teacher, and from half of the time on with one."""
+        """Record one sample (a batch of one): the first half without a teacher, the second half with one."""
 
 
-def spikes(inputs: Inputs, rule: str) -> SpikeTrains:
+def spike_inputs(inputs: Inputs, rule: str) -> SpikeTrains:
     """The inputs of a rule that learns from spikes. Raises InputError for rates."""
     if isinstance(inputs, SpikeTrains):
         return inputs
-    raise InputError("encoder", "makes rates", f"{rule} learns from spikes: set encoder=poisson, or another that fires")
+    raise InputError(
+        "encoder", "produces rates", f"{rule} requires spikes: set encoder=poisson or another spike encoder"
+    )
 
 
-def steady(inputs: Inputs, rule: str) -> NDArray[np.floating]:
-    """The rates (samples, neurons) of a rule that learns from such as stay as they are.
+def constant_rates(inputs: Inputs, rule: str) -> NDArray[np.floating]:
+    """The rates (samples, neurons) for a rule that learns from constant rates.
 
-    Raises InputError for others.
+    Raises InputError for spikes and for rates of several segments.
     """
     if isinstance(inputs, SpikeTrains):
-        raise InputError("encoder", "makes spikes", f"{rule} learns from steady rates: set encoder=intensity")
+        raise InputError("encoder", "produces spikes", f"{rule} requires constant rates: set encoder=intensity")
     if inputs.segments > 1:
-        raise InputError("encoder", f"makes rates of {inputs.segments} stretches", f"{rule} learns from steady ones")
+        raise InputError("encoder", f"produces rates of {inputs.segments} segments", f"{rule} requires constant rates")
     return inputs.values[:, 0]

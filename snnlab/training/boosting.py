@@ -20,17 +20,17 @@ _WEIGHTS, _WRONG = "boosting:weights", "boosting:wrong"
 
 def start(state: State, samples: int) -> None:
     """Weights of 1 for so many training samples."""
-    state.memory |= {_WEIGHTS: np.ones(samples), _WRONG: np.zeros(samples)}
+    state.optimizer_state |= {_WEIGHTS: np.ones(samples), _WRONG: np.zeros(samples)}
 
 
 def weights(state: State) -> NDArray[np.floating] | None:
     """How much each training sample counts (samples,); None where `start` was never called."""
-    return state.memory.get(_WEIGHTS)
+    return state.optimizer_state.get(_WEIGHTS)
 
 
 def note(state: State, which: NDArray[np.int64], right: NDArray[np.bool_]) -> None:
     """Remember which of these samples were answered."""
-    state.memory[_WRONG][which] = ~right
+    state.optimizer_state[_WRONG][which] = ~right
 
 
 def boost(state: State, labels: NDArray[np.int64], strength: float) -> None:
@@ -38,7 +38,7 @@ def boost(state: State, labels: NDArray[np.int64], strength: float) -> None:
 
     Raises InputError where they grow beyond all numbers, as those of a sample that is never answered do in the end.
     """
-    counts, wrong = state.memory[_WEIGHTS], state.memory[_WRONG]
+    counts, wrong = state.optimizer_state[_WEIGHTS], state.optimizer_state[_WRONG]
     whole = np.bincount(labels, counts)
     error = np.bincount(labels, counts * wrong) / np.where(whole > 0, whole, 1)
     with np.errstate(over="ignore"):

@@ -20,7 +20,7 @@ from snnlab.encoders import TEST, TRAIN, Encoder
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import gradient_angle
-from snnlab.rules.rule import Batch, BatchMetrics, CreditRule, Inputs, Rule, State
+from snnlab.rules.rule import Batch, BatchMetrics, GradientRule, Inputs, RateRule, Rule, State
 from snnlab.training import boosting
 from snnlab.training.augmentation import Elastic
 from snnlab.training.cost import Cost, Tally
@@ -211,7 +211,7 @@ def _epoch(trial: TrainingConfig, state: State, progress: Progress, run: RunDire
         for state, score in steps:
             _check_finite(state, score, progress, run)
             if trial.boosting:
-                boosting.note(state, order[progress.samples : progress.samples + score.samples], score.right)
+                boosting.note(state, order[progress.samples : progress.samples + score.samples], score.correct)
             now = time.monotonic()
             _add(progress, score, now - before)
             before = now
@@ -251,10 +251,11 @@ def evaluate(trial: TrainingConfig, state: State) -> Evaluation:
             np.add.at(confusion, (samples.labels, answer.labels), 1)
             tally.add(source, inputs, answer.activity)
     speed = number / (time.monotonic() - began)
-    circuit = trial.circuit.with_weights(state.weights)
-    if answer.crossed is not None:
-        circuit = circuit.subcircuit(answer.crossed)
-    paid = tally.cost(circuit, samples=number, trained=state.weights, settling=answer.settling)
+    circuit, steps = trial.circuit.with_weights(state.weights), 1
+    if isinstance(trial.rule, RateRule):
+        used = trial.rule.inference(circuit)
+        circuit, steps = circuit.subcircuit(used.projections), used.steps
+    paid = tally.cost(circuit, samples=number, trained=state.weights, settling=steps)
     return Evaluation(float(np.trace(confusion) / confusion.sum()), confusion, speed, paid)
 
 
@@ -265,9 +266,8 @@ def start(trial: TrainingConfig) -> State:
     augmented.
     """
     trial.augmented(trial.train.take(slice(0)), 0)
-    trial.rule.check(trial.circuit, len(trial.test.classes))
     with np.errstate(over="ignore", invalid="ignore"):
-        state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]))
+        state = trial.rule.init(trial.circuit, np.random.default_rng([trial.seed, 0]), len(trial.test.classes))
     if trial.boosting:
         boosting.start(state, len(trial.train))
     for name in _not_finite(state.weights):
@@ -286,17 +286,17 @@ def restored(trial: TrainingConfig, run: RunDirectory) -> tuple[State, Progress]
         return fresh, Progress()
     state, progress = found
     where = run.checkpoints()[-1]
-    for part, arrays, like in (("weights", state.weights, fresh.weights), ("memory", state.memory, fresh.memory)):
+    for part, arrays in state.parts.items():
+        like = fresh.parts[part]
         if _layout(arrays) != _layout(like):
             raise InputError(f"{where}: {part}", f"found {_layout(arrays)}", f"this experiment has {_layout(like)}")
-    for part, arrays in (("weights", state.weights), ("memory", state.memory)):
+    for part, arrays in state.parts.items():
         for name in _not_finite(arrays):
             raise InputError(f"{where}: {part} of {name}", "not finite", "no run leaves such a checkpoint")
-    for name in trial.rule.fixed:
-        if not np.array_equal(state.memory[name], fresh.memory[name]):
-            raise InputError(
-                f"{where}: memory of {name}", "other than this seed draws", "no run leaves such a checkpoint"
-            )
+    for name, values in fresh.constants.items():
+        if not np.array_equal(state.constants[name], values):
+            problem = "not the values that this seed draws"
+            raise InputError(f"{where}: constants of {name}", problem, "no run leaves such a checkpoint")
     done = min(progress.batch * trial.batch, len(trial.train))
     if progress.batch > trial.batches_per_epoch or progress.samples != done:
         seen = f"{progress.samples} samples in {progress.batch} batches"
@@ -315,7 +315,7 @@ def _not_finite(arrays: Mapping[str, NDArray[np.floating]]) -> list[str]:
 def _add(progress: Progress, score: BatchMetrics, seconds: float) -> None:
     progress.batch += 1
     progress.loss += score.loss * score.samples
-    progress.correct += score.correct
+    progress.correct += score.n_correct
     progress.samples += score.samples
     progress.spikes += score.spikes
     progress.seconds += seconds
@@ -334,7 +334,7 @@ def _next_epoch(trial: TrainingConfig, state: State, progress: Progress) -> Prog
         "spikes_per_sample": sum(tested.cost.spikes.values()),
         "seconds": progress.seconds + len(trial.test) / tested.samples_per_s,
     }
-    if isinstance(trial.rule, CreditRule):
+    if isinstance(trial.rule, GradientRule):
         probe = trial.train.take(slice(_PROBED))
         batch = Batch(trial.encode(probe, 0, TRAIN), probe.labels, progress.epoch, trial.epochs)
         row["angles"] = gradient_angle.angles(trial.rule, trial.circuit, state, batch)
@@ -352,7 +352,7 @@ def _check_finite(state: State, score: BatchMetrics, progress: Progress, run: Ru
 
 def _check_memory(state: State, progress: Progress, run: RunDirectory) -> None:
     """Before a checkpoint, which could not be restored: moments may overflow and leave weights that stand still."""
-    for part, arrays in (("weights", state.weights), ("memory", state.memory)):
+    for part, arrays in state.parts.items():
         for name in _not_finite(arrays):
             raise _stopped(f"batch {progress.batch}: {part} of {name}", progress, run)
 

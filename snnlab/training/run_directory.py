@@ -142,8 +142,9 @@ class RunDirectory:
 
     def save(self, state: State, progress: Progress) -> Path:
         """A checkpoint, and the metrics so far. Raises InputError if the disk is full; the checkpoints before stay."""
-        arrays: dict[str, Any] = {f"weights/{name}": values for name, values in state.weights.items()}
-        arrays |= {f"memory/{name}": values for name, values in state.memory.items()}
+        arrays: dict[str, Any] = {
+            f"{part}/{name}": values for part, group in state.parts.items() for name, values in group.items()
+        }
         note = json.dumps({"steps": state.steps, "progress": asdict(progress)})
         arrays["note"] = np.frombuffer(note.encode(), dtype=np.uint8)
         name = f"checkpoints/{progress.epoch:05d}-{progress.batch:07d}.npz"
@@ -182,10 +183,10 @@ class RunDirectory:
                 "delete it: the run then goes on from the one before" if len(found) > 1 else "train into another --out"
             )
             raise InputError(found[-1], f"a spoilt checkpoint ({error})", right) from error
-        state = State({}, {}, steps)
+        state = State({}, steps=steps)
         for name, values in arrays.items():
             part, _, key = name.partition("/")
-            (state.weights if part == "weights" else state.memory)[key] = values
+            state.parts[part][key] = values
         return state, progress
 
     @contextmanager

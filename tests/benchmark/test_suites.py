@@ -35,7 +35,7 @@ def test_a_suite_compares_like_with_like(suite: Suite) -> None:
     assert len({entry.label for entry in suite.entries}) == len(made) == len({type(one.rule) for one in made})
     assert_alike(suite)
     for one in made:
-        one.rule.check(one.network.circuit((28, 28), 10, one.encoder.dt), 10)
+        one.rule.init(one.network.circuit((28, 28), 10, one.encoder.dt), np.random.default_rng(0), 10)
 
 
 def row(experiment: str, changes: dict[str, str], seed: int, curve: list[float], angles: list[float]) -> Row:

@@ -97,7 +97,7 @@ def test_samples_that_were_made_into_spikes_are_counted_as_those_of_their_datase
 
 def test_the_next_steps_that_are_named_can_be_taken_on_a_test_set_of_one(capsys: Caught) -> None:
     code, out, _ = snnlab(
-        capsys, "train", "normad-association", "--epochs", 1, "--set", "rule.spread=3e-9", "--out", "a"
+        capsys, "train", "normad-association", "--epochs", 1, "--set", "rule.init_scale=3e-9", "--out", "a"
     )
     assert code == 0 and "snnlab certify a" in out
     code, out, _ = snnlab(capsys, "certify", "a")

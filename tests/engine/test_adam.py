@@ -65,7 +65,7 @@ def test_threads_change_no_bit(precision):
         adam, state = begun((333, 301), precision)
         for gradient in gradients:
             adam.step(state, {"w": gradient}, 1e-3, threads=threads)
-        results.append([state.weights["w"], state.memory["m:w"], state.memory["v:w"]])
+        results.append([state.weights["w"], state.optimizer_state["m:w"], state.optimizer_state["v:w"]])
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(other, results[0], strict=True))
 

@@ -63,7 +63,7 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     assert told.keys() == experiment.options().keys()
     assert [option for option, text in told.items() if not text] == []
     words = {
-        "rule.decay": Decay,
+        "rule.schedule.decay": Decay,
         "rule.hidden": Hidden,
         "rule.decision": Decision,
         "rule.precision": Precision,
@@ -72,10 +72,10 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     }
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
-    own = {HM2BP: "rule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
-           TwoSweep: "rule.interneuron", Backprop: "rule.decay", FeedbackAlignment: "rule.feedback",
+    own = {HM2BP: "rule.schedule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
+           TwoSweep: "rule.interneuron", Backprop: "rule.schedule.decay", FeedbackAlignment: "rule.feedback",
            SelfAssembly: "rule.mirror", Dendritic: "rule.lag", ZIL: "rule.gamma",
-           CorInfoMax: "rule.falling"}  # fmt: skip
+           CorInfoMax: "rule.schedule.gamma"}  # fmt: skip
     assert own[type(experiment.rule)] in told and "rule.precision" in told
     # the last words of a row of three lines, of two and of one
     assert told["augment.displacement"].endswith("displacement / sqrt(12 pi), whatever sigma")
@@ -95,7 +95,7 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
 
 def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_itself_by_it() -> None:
     told = EXPERIMENTS["normad-xor"].explanations()
-    assert told["rule.halve_every"] == "epochs after which rates are halved, 0 for never"
+    assert told["rule.schedule.warmup"].startswith("batches over which")
     assert told["rule.tau_L"] == "of the leak h, in seconds"
     assert told["rule.desired.at"] == "seconds, when they fire"
 
@@ -192,7 +192,7 @@ def test_an_option_changes_itself_alone() -> None:
         ("rule.learning_rate", "nan", "found 'nan'; needs a number"),
         ("rule.learning_rate", "inf", "found 'inf'; needs a number"),
         ("rule.learning_rate", "", "found ''; needs a number"),
-        ("rule.decay", "maybe", "--set rule.decay: found 'maybe'; known: cosine, late, none, sqrt"),
+        ("rule.schedule.decay", "maybe", "--set rule.schedule.decay: found 'maybe'; known: cosine, exponential"),
         ("rule.self_term", "maybe", "found 'maybe'; needs true or false"),
         ("rule.precision", "float16", "--set rule.precision: found 'float16'; did you mean"),
         (

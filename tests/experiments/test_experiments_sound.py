@@ -16,7 +16,7 @@ from snnlab.experiments.core.run import Run
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training.loop import train
 
-SMALL = {"network.hidden": "60", "network.v_th": "10,8", "epochs": 10, "batch": 8, "rule.decay": "cosine"}
+SMALL = {"network.hidden": "60", "network.v_th": "10,8", "epochs": 10, "batch": 8, "rule.schedule.decay": "cosine"}
 
 
 def word(number: int) -> NDArray[np.int16]:
@@ -67,7 +67,7 @@ def test_ti46_is_trained_with_the_published_constants(
     assert circuit.dt == 1e-3, "64 and 8 steps"
     assert isinstance(experiment.rule, HM2BP)
     assert (experiment.rule.target, experiment.rule.other, experiment.rule.margin) == (35, 5, 5)
-    assert (experiment.rule.learning_rate, experiment.rule.decay, experiment.batch) == (5e-3, "sqrt", 1)
+    assert (experiment.rule.learning_rate, experiment.rule.schedule.decay, experiment.batch) == (5e-3, "sqrt", 1)
     assert (experiment.reported, experiment.epochs) == (reported, 50)
 
 

@@ -72,11 +72,11 @@ def test_steps_longer_than_the_largest_stable_one_are_refused_with_it(epsilon: f
     for factor, stable in ((0.99, True), (1.01, False)):
         circuit = CorInfoMaxNetwork((5,), mu=factor * largest, epsilon=epsilon, leak=leak).circuit((4,), 3, DT)
         if stable:
-            CorInfoMax().check(circuit, 3)
+            CorInfoMax().init(circuit, np.random.default_rng(0), 3)
             continue
         said = rf"^network.mu: found {1.01 * largest:g}; needs less than {largest:.4g}, from which on"
         with pytest.raises(InputError, match=said):
-            CorInfoMax().check(circuit, 3)
+            CorInfoMax().init(circuit, np.random.default_rng(0), 3)
 
 
 def test_a_step_of_0_15_is_refused_in_brian2_too() -> None:

@@ -16,7 +16,7 @@ from snnlab.experiments.core.experiment import Experiment
 from snnlab.experiments.core.run import Run
 from snnlab.training.loop import evaluate, train
 
-OPTIONS = {"network.hidden": "20,15", "batch": "50", "epochs": "2", "rule.rate": "0.05"}
+OPTIONS = {"network.hidden": "20,15", "batch": "50", "epochs": "2", "rule.learning_rate": "0.05"}
 NAMES = ("dendritic-mnist", "backprop-mnist")
 SMALL = {
     **dict.fromkeys((*NAMES, "sal-mnist"), OPTIONS),

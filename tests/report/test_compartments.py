@@ -17,7 +17,7 @@ from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
 from snnlab.report import run_figures
 from snnlab.report.compartment_figures import compartments_figure
-from snnlab.rules.rule import RunningRule, State
+from snnlab.rules.rule import RecordableRule, State
 from snnlab.training.loop import start, train
 
 SAMPLE = 2
@@ -52,8 +52,8 @@ def drawn(study: Run) -> Iterator[tuple[Figure, str]]:
     figure.draw_without_rendering()
 
 
-def rule(study: Run) -> RunningRule:
-    assert isinstance(study.trial.rule, RunningRule)
+def rule(study: Run) -> RecordableRule:
+    assert isinstance(study.trial.rule, RecordableRule)
     return study.trial.rule
 
 

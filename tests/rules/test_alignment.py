@@ -22,7 +22,7 @@ from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rate.z_il import ZIL
-from snnlab.rules.rule import Batch, CreditRule
+from snnlab.rules.rule import Batch, GradientRule
 from snnlab.training.loop import train
 from snnlab.training.run_directory import RunDirectory
 
@@ -52,14 +52,14 @@ def test_the_gradient_is_that_of_the_oracle_whatever_the_rule(
     kind: type[Backprop | FeedbackAlignment | ZIL], network: MLP | Microcircuit
 ) -> None:
     circuit = network.circuit((12,), 5, 1e-4)
-    rule = kind(spread=(0.8,), low=0.2, high=0.7, **EXACT)
+    rule = kind(init_scale=(0.8,), low=0.2, high=0.7, **EXACT)
     state = rule.init(circuit, np.random.default_rng(0))
     check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
 
 
 def test_so_is_that_of_the_two_sweep_rule() -> None:
     network = Microcircuit((7, 6), (0.3, 0.3, 0.1), 0.1, 0.0, bias=True)
-    circuit, rule = network.circuit((12,), 5, 1e-4), TwoSweep(spread=(0.8,), **EXACT)
+    circuit, rule = network.circuit((12,), 5, 1e-4), TwoSweep(init_scale=(0.8,), **EXACT)
     state = rule.init(circuit, np.random.default_rng(0))
     check(network, rule, rule.gradient(circuit, state, BATCH), state.weights)
 
@@ -79,25 +79,25 @@ def check(network: MLP | Microcircuit, rule: Backprop | TwoSweep, found: dict, w
 def test_backpropagation_and_z_il_go_down_the_gradient_and_random_feedback_does_not(seed: int) -> None:
     circuit = MLP((9, 8), "tanh").circuit((12,), 5, 1e-4)
     for kind in (Backprop, ZIL):
-        rule = kind(spread=(0.8,), **EXACT)
+        rule = kind(init_scale=(0.8,), **EXACT)
         found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(seed)), BATCH)
         assert found.keys() == {FIRST, "hidden1->hidden2.basal", "hidden2->output.basal"}
         assert max(found.values()) < 1e-5
-    astray = FeedbackAlignment(spread=(0.8,), **EXACT)
+    astray = FeedbackAlignment(init_scale=(0.8,), **EXACT)
     found = angles(astray, circuit, astray.init(circuit, np.random.default_rng(seed)), BATCH)
     assert found["hidden2->output.basal"] < 1e-5 < 1 < found[FIRST]
 
 
 def test_one_cell_has_an_angle_and_a_bias_has_none() -> None:
     circuit = MLP((1,), "tanh").circuit((12,), 5, 1e-4)
-    rule = Backprop(spread=(0.8,), **EXACT)
+    rule = Backprop(init_scale=(0.8,), **EXACT)
     found = angles(rule, circuit, rule.init(circuit, np.random.default_rng(0)), BATCH)
     assert found.keys() == {FIRST, "hidden1->output.basal"}
 
 
 def test_a_network_that_has_come_apart_has_no_angles() -> None:
     circuit = MLP((6,), "tanh").circuit((12,), 5, 1e-4)
-    rule = Backprop(spread=(0.8,), **EXACT)
+    rule = Backprop(init_scale=(0.8,), **EXACT)
     state = rule.init(circuit, np.random.default_rng(0))
     state.weights[FIRST][0, 0] = np.nan
     with pytest.raises(InputError, match=r"^update of .*: not finite any more; a smaller rate of learning may help$"):
@@ -109,11 +109,11 @@ def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_n
     experiment = replace(
         EXPERIMENTS["feedback-alignment-mnist"],
         name="x", dataset="digits", network=MLP((50,)), epochs=4,
-        rule=FeedbackAlignment(rate=0.1, initial="he", low=0.0, high=1.0),
+        rule=FeedbackAlignment(learning_rate=0.1, initial="he", low=0.0, high=1.0),
     )  # fmt: skip
     trial = experiment.trial(seed=0, threads=1)
-    assert isinstance(trial.rule, CreditRule)
-    assert not isinstance(EXPERIMENTS["hm2bp-digits"].rule, CreditRule)
+    assert isinstance(trial.rule, GradientRule)
+    assert not isinstance(EXPERIMENTS["hm2bp-digits"].rule, GradientRule)
     rows = [report.row for report in train(trial, RunDirectory.create(tmp_path / "a", {})) if report.row]
     course = [row["angles"][FIRST] for row in rows]
     assert len(course) == 4

@@ -68,7 +68,7 @@ def test_weights_multiply_the_error_of_their_samples_and_not_the_loss():
         assert np.abs(expected).max() > 0
         assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
     _, alike = rule.step(circuit, state, Batch(spikes, labels))
-    assert score.loss == alike.loss and np.array_equal(score.right, alike.right)
+    assert score.loss == alike.loss and np.array_equal(score.correct, alike.correct)
 
 
 def test_an_epoch_boosts_what_was_answered_wrongly_as_it_was_learned_from(tmp_path: Path):
@@ -77,7 +77,7 @@ def test_an_epoch_boosts_what_was_answered_wrongly_as_it_was_learned_from(tmp_pa
     alone, wrong = start(trial), np.zeros(len(trial.train), dtype=bool)
     order, first = trial.order(1), 0
     for _, score in learn(trial.rule, trial.circuit, alone, trial.batches(1)):
-        wrong[order[first : first + score.samples]] = ~score.right
+        wrong[order[first : first + score.samples]] = ~score.correct
         first += score.samples
     assert 0 < wrong.sum() < len(wrong)
     expected = boosted_one_by_one(np.ones(len(wrong)), wrong, trial.train.labels.tolist(), 0.5)
@@ -100,7 +100,7 @@ def test_boosting_left_after_any_batch_goes_on_to_the_same_bits(stop: int, tmp_p
     for _ in train(plain.trial, plain.run):
         pass
     boosted, alike = arrays(tmp_path / "whole"), arrays(tmp_path / "plain")
-    assert boosted.keys() - alike.keys() == {"memory/boosting:weights", "memory/boosting:wrong"}
+    assert boosted.keys() - alike.keys() == {"optimizer_state/boosting:weights", "optimizer_state/boosting:wrong"}
     assert any(not np.array_equal(boosted[name], alike[name]) for name in alike)
 
 

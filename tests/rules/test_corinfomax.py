@@ -22,6 +22,7 @@ from snnlab.networks.circuit import Circuit
 from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.corinfomax.rule import CorInfoMax, feedback_angles
 from snnlab.rules.dendritic.two_pass import TwoSweep
@@ -31,7 +32,7 @@ from snnlab.rules.spike_count.hm2bp import HM2BP
 
 # lateral weights that are seen
 DEEP = CorInfoMaxNetwork(hidden=(6, 4), forgetting=0.9, multiplier_rate=(0.1, 0.2, 0.05))
-EXACT = CorInfoMax(forward=(0.5, 0.4, 0.3), backward=(0.2, 0.1), precision="float64", threads=1)
+EXACT = CorInfoMax(learning_rate=(0.5, 0.4, 0.3), backward_learning_rate=(0.2, 0.1), precision="float64", threads=1)
 VARIANTS: dict[str, dict[str, Any]] = {
     "antisparse": {},
     "sparse": {"sparse": True},
@@ -55,7 +56,7 @@ def batch_of(samples: int, seed: int = 0, **more: Any) -> Batch:
 def begun(network: CorInfoMaxNetwork = DEEP, seed: int = 0) -> tuple[Circuit, State]:
     """Random weights of either sign, with lateral ones that are seen."""
     circuit, weights = drawn(network, INPUTS, CLASSES, seed)
-    return circuit, State(weights, EXACT.init(circuit, np.random.default_rng(seed)).memory)
+    return circuit, State(weights, constants=EXACT.init(circuit, np.random.default_rng(seed)).constants)
 
 
 # In Brian2 ------------------------------------------------------------------------------------------------------------
@@ -176,11 +177,11 @@ def by_hand(
             r = [x, *rates]
             for k in range(layers):
                 error = r[k + 1] - forward[k] @ r[k]
-                change = sign * ease * rule.forward[k] / beta * share * np.outer(error, r[k])
+                change = sign * ease * rule.learning_rate[k] / beta * share * np.outer(error, r[k])
                 new[f"{'input' if k == 0 else names[k - 1]}->{names[k]}.basal"] += change.T
             for k in range(layers - 1):
                 error = r[k + 1] - backward[k] @ r[k + 2]
-                change = sign * ease * rule.backward[k] / beta * share * np.outer(error, r[k + 2])
+                change = sign * ease * rule.backward_learning_rate[k] / beta * share * np.outer(error, r[k + 2])
                 new[f"{names[k + 1]}->{names[k]}.apical"] += change.T
         for k, one in enumerate(beside):
             z = one @ r[k + 1]
@@ -196,7 +197,10 @@ def test_weights_change_by_their_definitions(name: str) -> None:
     network = replace(DEEP, **VARIANTS[name])
     many = len(network.hidden)
     rule = replace(
-        EXACT, forward=EXACT.forward[: many + 1], backward=EXACT.backward[:many], falling=(0.9, 0.5), turns=(2,)
+        EXACT,
+        learning_rate=EXACT.learning_rate[: many + 1],
+        backward_learning_rate=EXACT.backward_learning_rate[:many],
+        schedule=Schedule("exponential", gamma=(0.9, 0.5), milestones=(2,)),
     )
     circuit, state = begun(network)
     for epoch, ease in ((1, 1.0), (2, 0.9), (3, 0.25)):
@@ -224,7 +228,7 @@ def test_lateral_weights_are_the_inverse_of_remembered_correlations() -> None:
         start = state.weights[name] + np.eye(5)
         state.weights[name] = start.copy()
         remembered = np.linalg.inv(start)
-        rule = replace(EXACT, forward=(0.0,), backward=(0.0,))
+        rule = replace(EXACT, learning_rate=(0.0,), backward_learning_rate=(0.0,))
         for number in range(20):
             batch = batch_of(1, number)
             beta = rule.beta(state)
@@ -246,8 +250,8 @@ def test_the_sign_of_the_teacher_is_drawn_by_the_batch_and_by_nothing_before_it(
     state.steps = 17
     assert EXACT.beta(state) == signs[17]
     other = begun(seed=1)[1]
-    assert [EXACT.beta(State({}, other.memory, steps=k)) for k in range(400)] != signs
-    assert {replace(EXACT, signs=False).beta(State({}, state.memory, steps=k)) for k in range(99)} == {1.0}
+    assert [EXACT.beta(State({}, constants=other.constants, steps=k)) for k in range(400)] != signs
+    assert {replace(EXACT, signs=False).beta(State({}, constants=state.constants, steps=k)) for k in range(99)} == {1.0}
 
 
 def test_a_run_that_is_taken_up_again_goes_on_to_the_same_bits() -> None:
@@ -280,7 +284,7 @@ def test_what_cells_with_three_compartments_learn_does_not_depend_on_threads(pre
 def test_a_rate_of_zero_leaves_backward_weights_as_they_are_and_no_others() -> None:
     circuit, state = begun()
     before = {name: values.copy() for name, values in state.weights.items()}
-    state, _ = replace(EXACT, backward=(0.0,)).step(circuit, state, batch_of(5))
+    state, _ = replace(EXACT, backward_learning_rate=(0.0,)).step(circuit, state, batch_of(5))
     same = {name for name in before if np.array_equal(before[name], state.weights[name])}
     assert same == {"hidden2->hidden1.apical", "output->hidden2.apical"}
 
@@ -337,13 +341,9 @@ def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() ->
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"forward": (-1.0,)}, r"^CorInfoMax.forward: found \(-1.0,\); needs numbers, at least 0$"),
-        ({"backward": ()}, "^CorInfoMax.backward"),
-        ({"backward": (float("nan"),)}, "^CorInfoMax.backward"),
-        ({"falling": ()}, "^CorInfoMax.falling"),
-        ({"falling": (1.1, 0.9)}, "^CorInfoMax.falling: .* needs factors above 0, and 1 at most"),
-        ({"turns": ()}, "^CorInfoMax.turns: .* needs a number of epochs for each of `falling` but the first, 1 that"),
-        ({"falling": (0.9, 0.8, 0.7), "turns": (5, 5)}, "^CorInfoMax.turns"),
+        ({"learning_rate": (-1.0,)}, r"^CorInfoMax.learning_rate: found \(-1.0,\); needs numbers, at least 0$"),
+        ({"backward_learning_rate": ()}, "^CorInfoMax.backward_learning_rate"),
+        ({"backward_learning_rate": (float("nan"),)}, "^CorInfoMax.backward_learning_rate"),
         ({"free": 0}, "^CorInfoMax.free: found 0; needs at least one step"),
         ({"nudged": 0}, "^CorInfoMax.nudged"),
         ({"nudge": 0.0}, "^CorInfoMax.nudge: found 0.0; needs a strength above 0"),
@@ -366,7 +366,7 @@ def test_a_circuit_that_is_none_of_its_own_is_refused_and_so_is_its_own_by_other
         ):
             EXACT.init(other, rng)
         with pytest.raises(InputError, match="^CorInfoMax: circuit"):
-            EXACT.check(other, CLASSES)
+            EXACT.init(other, np.random.default_rng(0), CLASSES)
     with pytest.raises(InputError, match="needs a dendritic microcircuit"):
         TwoSweep().init(circuit, rng)
     with pytest.raises(InputError, match=r"rates by phi\(x\) = clip\(x, 0, 1\); needs phi\(x\) as one of logistic"):
@@ -377,13 +377,13 @@ def test_a_circuit_that_is_none_of_its_own_is_refused_and_so_is_its_own_by_other
 
 def test_numbers_of_layers_and_of_classes_must_fit() -> None:
     circuit = DEEP.circuit((INPUTS,), CLASSES, DT)
-    EXACT.check(circuit, CLASSES)
+    EXACT.init(circuit, np.random.default_rng(0), CLASSES)
     with pytest.raises(InputError, match="^network: 3 outputs, and samples of 10 classes"):
-        EXACT.check(circuit, 10)
+        EXACT.init(circuit, np.random.default_rng(0), 10)
     with pytest.raises(InputError, match="^rule.forward: found 2 numbers; needs one, or one for each of 3 layers"):
-        CorInfoMax().check(circuit, CLASSES)
+        CorInfoMax().init(circuit, np.random.default_rng(0), CLASSES)
     with pytest.raises(InputError, match="^rule.backward: found 3 numbers; needs one, or one for each of 2 layers"):
-        replace(EXACT, backward=(0.1, 0.1, 0.1)).check(circuit, CLASSES)
+        replace(EXACT, backward_learning_rate=(0.1, 0.1, 0.1)).init(circuit, np.random.default_rng(0), CLASSES)
 
 
 def test_labels_out_of_range_and_inputs_that_are_spikes_or_too_few_are_refused() -> None:

@@ -21,6 +21,7 @@ from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic.continuous import Dendritic
 from snnlab.rules.dendritic.teacher import Labelled, Network
 from snnlab.rules.rule import Batch, State
@@ -31,7 +32,8 @@ NETWORK = Microcircuit((6, 4), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.15, 
 SPEEDS = {"hidden1": 300.0, "hidden2": 200.0, "output": 100.0}
 RULE = Dendritic(
     bottom_up=(300.0, 200.0, 100.0), to_interneuron=50.0, from_interneuron=40.0, top_down=30.0, smoothed=2e-3,
-    lasts=8e-3, lag=3e-3, settles=20e-3, spread=(0.5, 1.0, 2.0), top_down_spread=0.7, precision="float64", threads=1,
+    lasts=8e-3, lag=3e-3, settles=20e-3, init_scale=(0.5, 1.0, 2.0), top_down_init_scale=0.7, precision="float64",
+    threads=1,
 )  # fmt: skip
 
 
@@ -92,11 +94,13 @@ def test_random_interneurons_begin_as_wide_as_what_they_are_to_predict_and_the_r
 def test_what_connections_remember_begins_at_nothing_and_all_is_of_the_precision_asked_for() -> None:
     for precision in ("float32", "float64"):
         state = begun(replace(RULE, precision=precision))
-        noise = state.memory.pop("noise")
-        assert {values.dtype.name for values in (*state.weights.values(), *state.memory.values())} == {precision}
-        assert state.memory.keys() == {f"{name} change" for name in state.weights}
-        assert noise != begun(seed=9).memory["noise"]
-        assert not any(values.any() for values in state.memory.values())
+        noise = state.constants.pop("noise")
+        assert {values.dtype.name for values in (*state.weights.values(), *state.optimizer_state.values())} == {
+            precision
+        }
+        assert state.optimizer_state.keys() == {f"{name} change" for name in state.weights}
+        assert noise != begun(seed=9).constants["noise"]
+        assert not any(values.any() for values in state.optimizer_state.values())
 
 
 def test_another_seed_draws_other_weights_and_the_same_seed_the_same() -> None:
@@ -133,7 +137,10 @@ def direct(batches: list[Batch], lag: int = 30, eased: float = 1.0, carried: boo
 
 def strayed(state: State, running: RunState) -> float:
     found = [np.abs(state.weights[name] - kept["w"]).max() for name, kept in running.synapses.items()]
-    found += [np.abs(state.memory[f"{name} change"] - kept["change"]).max() for name, kept in running.synapses.items()]
+    found += [
+        np.abs(state.optimizer_state[f"{name} change"] - kept["change"]).max()
+        for name, kept in running.synapses.items()
+    ]
     return float(max(found))
 
 
@@ -162,7 +169,7 @@ def test_what_connections_smooth_goes_on_from_batch_to_batch() -> None:
 
 def test_speeds_ease_off_from_epoch_to_epoch() -> None:
     """1/(1 + 0.5 * 2) in the third."""
-    eased = replace(RULE, ease=0.5)
+    eased = replace(RULE, schedule=Schedule("inverse", gamma=(0.5,)))
     assert strayed(after([batch(epoch=3)], eased), direct([batch()], eased=0.5)) < 1e-13
     assert strayed(after([batch(epoch=1)], eased), direct([batch()])) < 1e-13
 
@@ -182,7 +189,7 @@ def test_threads_do_not_change_a_bit() -> None:
     told_ = batch(100, inputs=20)
     states = []
     for threads in (1, 3):
-        rule = replace(RULE, bottom_up=(30.0, 20.0), spread=(1.0,), precision="float32").on(threads)
+        rule = replace(RULE, bottom_up=(30.0, 20.0), init_scale=(1.0,), precision="float32").on(threads)
         assert rule.threads == threads
         state = rule.init(many, np.random.default_rng(0))
         states.append(rule.step(many, state, told_)[0])
@@ -217,7 +224,7 @@ def test_the_loss_is_the_squared_error_before_learning_without_a_teacher_and_wit
     error = np.square(expected - wanted(told_.labels)).sum(axis=1).mean()
     _, score = RULE.step(noisy, state, told_)
     assert score.loss == pytest.approx(error, abs=1e-4)  # 20 ms are 30 times what the slowest soma takes
-    np.testing.assert_array_equal(score.right, expected.argmax(axis=1) == told_.labels)
+    np.testing.assert_array_equal(score.correct, expected.argmax(axis=1) == told_.labels)
     assert score.spikes == 0
     fresh = begun()
     answer = RULE.predict(noisy, fresh, told_.inputs)
@@ -317,19 +324,20 @@ def told_as(**options: Any) -> Callable[[], Any]:
 SPIKES = SpikeTrains.from_dense(np.zeros((6, 10, INPUTS)), 1e-4)
 CASES: list[tuple[Callable[[], Any], str]] = [
     *((told_as(**{name: bad}), rf"^Dendritic\.{name}: found .*; needs numbers, at least 0")
-      for name, bad in (("bottom_up", ()), ("bottom_up", (1.0, -1.0)), ("spread", (float("nan"),)))),
+      for name, bad in (("bottom_up", ()), ("bottom_up", (1.0, -1.0)), ("init_scale", (float("nan"),)))),
     *((told_as(**{name: bad}), rf"^Dendritic\.{name}: found .*; needs a number, at least 0")
       for name, bad in (("lag", -1e-3), ("to_interneuron", -1.0), ("from_interneuron", float("inf")),
-                        ("top_down", -0.1), ("top_down_spread", -1.0), ("ease", -0.1))),
+                        ("top_down", -0.1), ("top_down_init_scale", -1.0))),
     *((told_as(**{name: 0.0}), rf"^Dendritic\.{name}: found 0\.0; needs seconds, above 0")
       for name in ("smoothed", "lasts", "settles")),
     (lambda: Dendritic(lasts=0.01, lag=0.01), r"^Dendritic\.lag: found 0\.01, and samples of 0\.01 s; needs less"),
     (lambda: Dendritic(start="zero"), r"^Dendritic\.start: found 'zero'"),  # type: ignore[arg-type]
     (lambda: Dendritic(precision="float16"), r"^Dendritic\.precision: found 'float16'"),  # type: ignore[arg-type]
-    (lambda: begun(replace(RULE, spread=(1.0, 1.0))), r"^rule\.spread: found 2 numbers; needs one, or one for"),
-    (lambda: replace(RULE, bottom_up=(1.0, 2.0)).check(circuit(), 3), r"^rule\.bottom_up: found 2 numbers; needs one,"),
+    (lambda: begun(replace(RULE, init_scale=(1.0, 1.0))), r"^rule\.init_scale: found 2 numbers; needs one, or one for"),
+    (lambda: begun(replace(RULE, bottom_up=(1.0, 2.0))), r"^rule\.bottom_up: found 2 numbers; needs one,"),
     (stepped(replace(RULE, bottom_up=(1.0,) * 4)), r"^rule\.bottom_up: found 4 numbers"),
-    (lambda: RULE.check(circuit(), 4), r"^rule\.teacher: 3 outputs, and samples of 4 classes; needs one for each"),
+    (lambda: RULE.init(circuit(), np.random.default_rng(0), 4),
+     r"^rule\.teacher: 3 outputs, and samples of 4 classes; needs one for each"),
     (stepped(told_=replace(batch(), weights=np.ones(6))), r"^boosting: samples that count more than others"),
     (stepped(told_=Batch(SPIKES, np.zeros(6, dtype=np.int64))), r"^encoder: makes spikes; .*encoder=intensity"),
     (stepped(told_=rates(np.ones((6, 2, INPUTS)))), r"^encoder: makes rates of 2 stretches"),
@@ -348,7 +356,9 @@ def test_what_means_nothing_is_refused_with_the_reason(attempt: Callable[[], Any
 
 
 def test_a_lag_and_teachers_of_the_right_kind_are_not_refused() -> None:
-    RULE.check(circuit(), 3)
+    RULE.init(circuit(), np.random.default_rng(0), 3)
     stepped()()
-    assert Dendritic(teacher=Network()).fixed == ("noise", "teacher weights1", "teacher weights2")
-    assert Dendritic(teacher=Labelled()).fixed == ("noise",)
+    rng = np.random.default_rng(0)
+    state = Dendritic(teacher=Network()).init(circuit(), rng)
+    assert state.constants.keys() == {"noise", "teacher weights1", "teacher weights2"}
+    assert Dendritic(teacher=Labelled()).init(circuit(), rng).constants.keys() == {"noise"}

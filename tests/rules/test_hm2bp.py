@@ -227,19 +227,6 @@ def test_regularisation_is_added_once_to_the_mean_gradient_of_a_batch():
         assert np.allclose(seen[10.0][name] - seen[0.0][name], penalty.gradient(weights), rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("decay", "expected"),
-    [
-        ("none", [1, 1, 1, 1]),
-        ("sqrt", [1, 2**-0.5, 3**-0.5, 0.5]),
-        ("cosine", [1, (1 + 2**-0.5) / 2, 0.5, (1 - 2**-0.5) / 2]),
-    ],
-)
-def test_the_learning_rate_falls_from_epoch_to_epoch(decay, expected):
-    rule = HM2BP(learning_rate=0.02, decay=decay)
-    assert [rule.rate(epoch, 4) for epoch in (1, 2, 3, 4)] == pytest.approx([0.02 * one for one in expected])
-
-
 def test_a_step_is_as_long_as_the_rate_of_its_epoch():
     """Adam's first step moves every weight that has a gradient by the rate, whatever the gradient."""
     circuit, spikes = network()
@@ -266,7 +253,7 @@ def test_averaged_weights_are_the_mean_of_all_steps_and_then_forget_the_oldest()
         for name, weights in states[0].weights.items():
             keep = min(0.75, (step - 1) / step)
             mean[name] = keep * mean.get(name, 0.0) + (1 - keep) * weights
-            assert np.array_equal(states[1].memory[f"learned:{name}"], weights)
+            assert np.array_equal(states[1].optimizer_state[f"learned:{name}"], weights)
             assert np.allclose(states[1].weights[name], mean[name], rtol=1e-12)
     assert states[0].steps == states[1].steps == 8
 
@@ -285,7 +272,7 @@ def test_batches_without_samples_and_labels_without_a_neuron_are_refused():
 
 def test_a_step_of_learning_brings_silent_outputs_to_fire():
     circuit, spikes = network(sizes=(30, 20, 3), v_th=(3.0, 50.0), samples=6)
-    rule = HM2BP(learning_rate=0.05, spread=0.3)
+    rule = HM2BP(learning_rate=0.05, init_scale=0.3)
     state = rule.init(circuit, np.random.default_rng(1))
     labels = np.array([0, 1, 2, 0, 1, 2])
     state, score = rule.step(circuit, state, Batch(spikes, labels))
@@ -325,8 +312,7 @@ def test_circuits_that_the_rule_is_not_defined_on_are_refused_with_the_reason():
     [
         ({"learning_rate": -1.0}, "HM2BP.learning_rate: found -1.0"),
         ({"learning_rate": float("nan")}, "HM2BP.learning_rate: found nan"),
-        ({"spread": 0.0}, "HM2BP.spread: found 0.0"),
-        ({"decay": "linear"}, "HM2BP.decay: found 'linear'; .*sqrt"),
+        ({"init_scale": 0.0}, "HM2BP.init_scale: found 0.0"),
         ({"averaging": 1.0}, "HM2BP.averaging: found 1.0; needs 0 to below 1"),
         ({"kernel_spread": -1.0}, "HM2BP.kernel_spread: found -1.0"),
         ({"margin": -1}, "HM2BP.margin: found -1"),
@@ -344,7 +330,7 @@ def test_adam_refuses_moments_that_never_forget():
 
 def test_outputs_that_are_not_one_for_each_class_are_refused() -> None:
     circuit = EXPERIMENTS["hm2bp-digits"].network.circuit((8, 8), 5, 1e-3)
-    HM2BP().check(circuit, 5)
+    HM2BP().init(circuit, np.random.default_rng(0), 5)
     for classes in (4, 6):
         with pytest.raises(InputError, match=rf"^network.outputs: 5 neurons, and samples of {classes} classes"):
-            HM2BP().check(circuit, classes)
+            HM2BP().init(circuit, np.random.default_rng(0), classes)

@@ -29,7 +29,7 @@ def convolved(kernels, rng):
 def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry():
     rng = np.random.default_rng(0)
     circuit = convolved(np.zeros((3, 3, 1, 2)), rng)
-    state = HM2BP(spread=1.0, kernel_spread=0.25).init(circuit, rng)
+    state = HM2BP(init_scale=1.0, kernel_init_scale=0.25).init(circuit, rng)
     kernels, full = state.weights.pop("input->maps.synapse"), state.weights.pop("pooled->output.synapse")
     assert not state.weights
     assert (kernels.shape, full.shape) == ((3, 3, 1, 2), (8, 3))

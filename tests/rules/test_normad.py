@@ -73,10 +73,12 @@ def learned(
 
 
 def test_a_single_layer_changes_by_the_paper_s_sum_over_error_instants() -> None:
-    rule = NormAD(desired=Drawn(patterns=2, rate=60.0, gap=8e-3, last=0.11), rate=2e-10, spread=3e-9, floor=0.0)
+    rule = NormAD(
+        desired=Drawn(patterns=2, rate=60.0, gap=8e-3, last=0.11), learning_rate=2e-10, init_scale=3e-9, floor=0.0
+    )
     circuit, batch = network(30, 3), Batch(drawn(30, samples=3), np.array([0, 1, 0]))
     state, before, trains = learned(rule, circuit, batch)
-    wanted = rule.wanted(state, batch.labels, trains[-1])
+    wanted = rule.target_trains(state, batch.labels, trains[-1])
     expected = np.zeros((30, 3))
     for sample in range(3):
         error = rows(wanted, sample) - rows(trains[-1], sample)
@@ -90,7 +92,7 @@ def test_a_single_layer_changes_by_the_paper_s_sum_over_error_instants() -> None
 
 def test_one_error_moves_the_weights_by_exactly_the_rate() -> None:
     """Which is what is normalised: whatever the inputs were, the step has one length."""
-    rule = NormAD(desired=Marked(at=80e-3), rate=7e-10)
+    rule = NormAD(desired=Marked(at=80e-3), learning_rate=7e-10)
     circuit = network(30, 1)
     for seed in range(5):
         batch = Batch(drawn(30, samples=1, seed=seed, rate=10.0 * (seed + 1)), np.array([1]))
@@ -103,10 +105,12 @@ def test_one_error_moves_the_weights_by_exactly_the_rate() -> None:
 def test_hidden_layers_change_by_the_direct_form_with_a_filter_for_each_synapse(hidden: Any) -> None:
     """Form 1, sum_t eps_k(t) W_ik [(S_i d_j) * kappa](t), of two hidden layers, against errors sent back in time."""
     wanted_at = Marked(at=100e-3)
-    rule = NormAD(desired=wanted_at, hidden=hidden, hidden_rate=1.0, spread=2e-9, hidden_spread=12e-9, floor=0.0)
+    rule = NormAD(
+        desired=wanted_at, hidden=hidden, hidden_learning_rate=1.0, init_scale=2e-9, hidden_init_scale=12e-9, floor=0.0
+    )
     circuit, batch = network(20, 6, 5, 2), Batch(drawn(20, samples=1, rate=60.0), np.array([1]))
     state, before, trains = learned(rule, circuit, batch)
-    wanted, weights = rule.wanted(state, batch.labels, trains[-1]), list(before.values())
+    wanted, weights = rule.target_trains(state, batch.labels, trains[-1]), list(before.values())
     # not the weights' difference: beside the weights themselves it would have few digits
     changes = rule.changes(circuit.with_weights(before), trains, mistakes(wanted, trains[-1]))
     s = [rows(train, 0) for train in trains]
@@ -133,17 +137,17 @@ def test_hidden_layers_change_by_the_direct_form_with_a_filter_for_each_synapse(
 
 
 def test_an_output_that_is_as_desired_changes_nothing() -> None:
-    rule = NormAD(desired=Marked(at=0.1), rate=1e-9, spread=6e-9)
+    rule = NormAD(desired=Marked(at=0.1), learning_rate=1e-9, init_scale=6e-9)
     circuit, inputs = network(30, 1), drawn(30, samples=1)
     state = rule.init(circuit, np.random.default_rng(3))
     fired = engine.run(circuit.with_weights(state.weights), {"input": inputs}, precision="float64")["layer1"].spikes
     assert len(fired) > 1
     _, step, neuron = fired.events()
-    state.memory["desired"] = np.column_stack([np.zeros(len(step)), neuron, step * DT])
+    state.constants["desired"] = np.column_stack([np.zeros(len(step)), neuron, step * DT])
     before = {name: values.copy() for name, values in state.weights.items()}
     state, score = rule.step(circuit, state, Batch(inputs, np.array([0])))
     assert all(np.array_equal(before[name], state.weights[name]) for name in before)
-    assert (score.loss, score.correct) == (pytest.approx(0, abs=1e-12), 1)
+    assert (score.loss, score.n_correct) == (pytest.approx(0, abs=1e-12), 1)
 
 
 # The tasks ------------------------------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ def solved(trial: TrainingConfig, epochs: int) -> int | None:
         right = []
         for batch in trial.batches(epoch):
             state, score = trial.rule.step(trial.circuit, state, batch)
-            right += score.right.tolist()
+            right += score.correct.tolist()
         if all(right):
             return epoch
     return None
@@ -166,8 +170,8 @@ def solved(trial: TrainingConfig, epochs: int) -> int | None:
 def test_a_pattern_is_answered_at_the_desired_times_and_not_without_learning(cell: str, rate: float) -> None:
     """By the leaky cell and by the adaptive exponential one, both of the first paper."""
     experiment = EXPERIMENTS["normad-association"].with_options({"network.cell": cell, "network.v_th": ""})
-    experiment = replace(experiment, rule=replace(experiment.rule, rate=rate))
-    still = replace(experiment, rule=experiment.rule.__class__(desired=Drawn(), rate=0.0, enough=0.95))
+    experiment = replace(experiment, rule=replace(experiment.rule, learning_rate=rate))
+    still = replace(experiment, rule=experiment.rule.__class__(desired=Drawn(), learning_rate=0.0, enough=0.95))
     for seed in (20, 21, 22):
         assert solved(experiment.trial(seed=seed, threads=1), 200) is not None
         assert solved(still.trial(seed=seed, threads=1), 5) is None
@@ -184,10 +188,10 @@ def test_exclusive_or_is_learned_through_a_hidden_layer_and_never_without() -> N
 
 
 def test_a_hidden_layer_that_is_silent_is_refused_with_what_to_change() -> None:
-    rule = NormAD(desired=Marked(at=80e-3), hidden_spread=1e-12)
+    rule = NormAD(desired=Marked(at=80e-3), hidden_init_scale=1e-12)
     circuit = network(30, 5, 1)
     state = rule.init(circuit, np.random.default_rng(0))
-    with pytest.raises(InputError, match="rule.hidden_spread: layer1 fires no spike in a whole batch"):
+    with pytest.raises(InputError, match="rule.hidden_init_scale: layer1 fires no spike in a whole batch"):
         rule.step(circuit, state, Batch(drawn(30, samples=1), np.array([1])))
 
 
@@ -211,13 +215,13 @@ def test_nothing_desired_and_nothing_fired_is_right_and_changes_nothing() -> Non
     state = rule.init(circuit, np.random.default_rng(0))
     state, score = rule.step(circuit, state, Batch(drawn(30, samples=1), np.array([0])))
     assert not state.weights["input->layer1.synapse"].any()
-    assert (score.loss, score.correct) == (0, 1)
+    assert (score.loss, score.n_correct) == (0, 1)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"rate": -1.0}, "NormAD.rate: found -1.0"),
+        ({"learning_rate": -1.0}, "NormAD.learning_rate: found -1.0"),
         ({"hidden_rate": float("nan")}, "NormAD.hidden_rate: found nan"),
         ({"tau_L": 0.0}, "NormAD.tau_L: found 0.0"),
         ({"hidden": "deep"}, "NormAD.hidden: found 'deep'"),

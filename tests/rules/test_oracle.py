@@ -73,14 +73,14 @@ def test_backpropagation_learns_what_the_oracle_says_on_all_microcircuits(
 
 
 def check_backprop(network: MLP | Microcircuit, circuit: Circuit, seed: int) -> None:
-    rule = Backprop(spread=(1.0,), precision="float64", threads=1)
+    rule = Backprop(init_scale=(1.0,), precision="float64", threads=1)
     state = rule.init(circuit, np.random.default_rng(seed))
     graph = oracle.as_graph(network, circuit)
     made = oracle.rates(graph, state.weights, SEEN)["output"]
     _, rates = forward.up(forward.way_up(circuit, "a test"), state.weights, SEEN, 1)
     assert np.allclose(rates[-1], made, rtol=1e-12, atol=1e-14)
     exact = oracle.gradients(graph, state.weights, SEEN, made - wanted_of(rule.low, rule.high))
-    found = rule.updates(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
+    found = rule.update(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
     assert found.keys() == exact.keys()
     largest = max(float(np.abs(one).max()) for one in exact.values())
     for name, one in exact.items():
@@ -96,7 +96,7 @@ def test_random_feedback_is_far_from_what_the_oracle_says(network: MLP) -> None:
     graph = oracle.as_graph(network, circuit)
     slope = oracle.rates(graph, state.weights, SEEN)["output"] - wanted_of(rule.low, rule.high)
     exact = oracle.gradients(graph, state.weights, SEEN, slope)
-    found = rule.updates(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
+    found = rule.update(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
     assert angle(found["hidden2->output.basal"], -exact["hidden2->output.basal"]) < 1e-5
     assert angle(found["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 30
 
@@ -115,12 +115,12 @@ def test_two_sweeps_learn_along_the_oracle_where_feedback_is_symmetric_and_not_w
     made, wanted = oracle.rates(graph, weights, SEEN)["output"], wanted_of(rule.low, rule.high)
     exact = oracle.gradients(graph, weights, SEEN, np.log(made / (1 - made)) - np.log(wanted / (1 - wanted)))
     batch = Batch(RateInput.constant(SEEN), LABELS)
-    found = rule.updates(circuit, State(weights), batch)
+    found = rule.update(circuit, State(weights), batch)
     assert max(angle(found[name], -one) for name, one in exact.items()) < 1.5
     for name in weights:
         if name.endswith(".inhibition"):
             weights[name][:] = 0
-    alone = rule.updates(circuit, State(weights), batch)
+    alone = rule.update(circuit, State(weights), batch)
     assert angle(alone["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 40
 
 

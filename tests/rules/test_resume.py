@@ -14,10 +14,12 @@ from snnlab.rules.spike_time.target_trains import Drawn
 
 def test_weights_change_by_the_paper_s_sum_over_spikes() -> None:
     """Sums over pairs of an error and an input spike before it, and the part that is the same for all inputs."""
-    rule = ReSuMe(desired=Drawn(rate=60.0, gap=8e-3, last=0.11), rate=1e-10, tau=7e-3, unhebbian=0.3, spread=3e-9)
+    rule = ReSuMe(
+        desired=Drawn(rate=60.0, gap=8e-3, last=0.11), learning_rate=1e-10, tau=7e-3, unhebbian=0.3, init_scale=3e-9
+    )
     circuit, batch = network(20, 2), Batch(drawn(20, samples=2), np.array([0, 0]))
     state, before, trains = learned(rule, circuit, batch)
-    wanted = rule.wanted(state, batch.labels, trains[-1])
+    wanted = rule.target_trains(state, batch.labels, trains[-1])
     expected = np.zeros((20, 2))
     for sample in range(2):
         error = rows(wanted, sample) - rows(trains[-1], sample)
@@ -36,7 +38,7 @@ def test_a_hidden_layer_is_refused() -> None:
         ReSuMe().init(network(5, 4, 1), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("unhebbian", -1.0), ("rate", float("inf"))])
+@pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("unhebbian", -1.0), ("learning_rate", float("inf"))])
 def test_options_that_mean_nothing_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"ReSuMe\.{name}: found {value}"):
         ReSuMe(**{name: value})

@@ -20,9 +20,9 @@ from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.descent import Asked
 from snnlab.rules.rate.forward import way_up
 from snnlab.rules.rate.self_assembly import SelfAssembly
-from snnlab.rules.rule import Batch, CreditRule, State
+from snnlab.rules.rule import Batch, GradientRule, State
 
-RULE = SelfAssembly(rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
+RULE = SelfAssembly(learning_rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
 EXACT = Backprop(precision="float64", threads=1)
 NETWORK = TwoStream((9, 8), (12, 5), "tanh", "logistic")
 
@@ -39,7 +39,7 @@ def batch(seed: int, samples: int = 7) -> Batch:
 
 def copied(state: State) -> State:
     weights = {name: values.copy() for name, values in state.weights.items()}
-    return State(weights, {name: values.copy() for name, values in state.memory.items()}, state.steps)
+    return State(weights, {}, {name: values.copy() for name, values in state.constants.items()}, state.steps)
 
 
 def misalignments(state: State) -> list[NDArray[np.float64]]:
@@ -75,7 +75,7 @@ def test_it_does_not_where_both_learn_from_other_pairs() -> None:
                 for one in super().asked(way, state, rates, error)
             ]
 
-    rule = Late(rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
+    rule = Late(learning_rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
     circuit, state = begun(rule=rule)
     first = misalignments(state)
     for step in range(1, 1001):
@@ -119,7 +119,7 @@ def mirrored(state: State) -> float:
 
 def test_synapses_back_become_the_mirror_of_those_there_by_spontaneous_activity_alone() -> None:
     """cos(Q, P^T) begins near 0 and ends above 0.99, with nothing else learned; where they are frozen it stays."""
-    rule = replace(RULE, rate=0.0)
+    rule = replace(RULE, learning_rate=0.0)
     for one, turned in ((rule, True), (replace(rule, mirror=0.0), False)):
         circuit, state = begun(TwoStream((30,), (60,)), one)
         lateral = state.weights["hidden1->down1.lateral"].copy()
@@ -136,7 +136,7 @@ def test_both_lateral_families_go_to_what_their_rates_weigh_them_by() -> None:
 
     1,000 steps leave e^-7.5 of the difference. Entries are held to 0.03; what draws leave was below 0.01 in 20 seeds.
     """
-    rule = replace(RULE, rate=0.0, mirror=0.005, lateral=0.0025, draws=512)
+    rule = replace(RULE, learning_rate=0.0, mirror=0.005, lateral=0.0025, draws=512)
     circuit, state = begun(TwoStream((10,), (20,)), rule)
     back, there = "down1->hidden1.teaching", "hidden1->down1.lateral"
     ends = (0.0025 * state.weights[back] + 0.005 * state.weights[there].T) / 0.0075
@@ -161,7 +161,7 @@ def test_an_aligned_circuit_whose_lateral_weights_keep_angles_learns_by_backprop
             w[lateral] = np.linalg.qr(w[lateral].T)[0].T.copy()
             w[f"down{k}->hidden{k}.teaching"] = w[lateral].T.copy()
             w[f"{above}->down{k}.apical"] = w[f"hidden{k}->{above}.basal"].T @ w[lateral]
-        made, exact = RULE.updates(circuit, state, asked), EXACT.updates(circuit, state, asked)
+        made, exact = RULE.update(circuit, state, asked), EXACT.update(circuit, state, asked)
         for name, found in exact.items():
             same = np.allclose(made[name], found, rtol=0, atol=1e-13)
             assert same == (aligned or name.endswith("output.basal")), name
@@ -176,7 +176,7 @@ def turned(seed: int, mirror: float, lateral: float) -> tuple[list[float], list[
     A rectifying student learns from such a teacher, by the squared error; 128 cells beside each hidden layer.
     """
     circuit = TwoStream((32, 32), (128,), bias=False).circuit((20,), 5, 1e-4)
-    rule = replace(RULE, rate=0.02, weight_decay=0.03, mirror=mirror, lateral=lateral)
+    rule = replace(RULE, learning_rate=0.02, weight_decay=0.03, mirror=mirror, lateral=lateral)
     rng, way = np.random.default_rng(seed), way_up(circuit, "a test")
     state = rule.init(circuit, rng)
     drawn = [rng.normal(0, np.sqrt(2 / pre), (pre, post)) for pre, post in zip(TEACHER_SIZES, TEACHER_SIZES[1:])]  # noqa: B905
@@ -197,7 +197,7 @@ def turned(seed: int, mirror: float, lateral: float) -> tuple[list[float], list[
     first = cosines()
     for _ in range(5000):
         rates, error = seen_and_missed(rng.normal(size=(32, 20)))
-        rule.learn(way, state, rule.asked(way, state, rates, error), rule.rate)
+        rule.learn(way, state, rule.asked(way, state, rates, error), rule.learning_rate)
         state.steps += 1
     return first, cosines()
 
@@ -218,10 +218,10 @@ def test_from_random_wiring_updates_turn_towards_the_gradient_in_every_hidden_la
 def test_what_a_batch_asks_for_is_what_a_step_changes() -> None:
     rule = replace(RULE, weight_decay=0.0, mirror=0.0)
     circuit, state = begun(rule=rule)
-    before, asked = copied(state), rule.updates(circuit, state, batch(1))
+    before, asked = copied(state), rule.update(circuit, state, batch(1))
     assert all(np.array_equal(values, state.weights[name]) for name, values in before.weights.items())
     state, _ = rule.step(circuit, state, batch(1))
-    assert {name.partition(".")[2] for name in asked} == {"basal", "apical"} and isinstance(rule, CreditRule)
+    assert {name.partition(".")[2] for name in asked} == {"basal", "apical"} and isinstance(rule, GradientRule)
     for name, values in before.weights.items():
         change = asked[name] if name in asked else np.zeros_like(values)
         np.testing.assert_allclose(state.weights[name] - values, 0.05 * change, rtol=1e-9, atol=1e-16)
@@ -241,12 +241,12 @@ def test_what_is_drawn_depends_on_the_seed_and_the_step_alone() -> None:
     for step in range(5, 10):
         kept, _ = rule.on(2).step(circuit, kept, batch(step))
     assert all(np.array_equal(values, kept.weights[name]) for name, values in state.weights.items())
-    other.memory["noise"] += 1
+    other.constants["noise"] += 1
     other, _ = rule.step(circuit, other, batch(0))
     again, _ = rule.step(circuit, begun()[1], batch(0))
     differ = {name for name, values in again.weights.items() if not np.array_equal(values, other.weights[name])}
     assert differ == {name for k in (1, 2) for name in (f"down{k}->hidden{k}.teaching", f"hidden{k}->down{k}.lateral")}
-    assert RULE.fixed == ("noise",)
+    assert tuple(state.constants) == ("noise",)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_what_is_drawn_depends_on_the_seed_and_the_step_alone() -> None:
         ({"mirror": 1.5}, "mirror: found 1.5"),
         ({"lateral": -0.1}, "lateral: found -0.1"),
         ({"draws": 0}, "draws: found 0"),
-        ({"rate": -1.0}, "rate: found -1.0"),
+        ({"learning_rate": -1.0}, "learning_rate: found -1.0"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None:
@@ -277,6 +277,9 @@ def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None
 )
 def test_other_networks_are_refused(network: MLP, says: str) -> None:
     circuit = network.circuit((6,), 4, 1e-3 if isinstance(network, FeedForward) else 1e-4)
-    for refused in (lambda: RULE.init(circuit, np.random.default_rng(0)), lambda: RULE.check(circuit, 4)):
+    for refused in (
+        lambda: RULE.init(circuit, np.random.default_rng(0)),
+        lambda: RULE.init(circuit, np.random.default_rng(0), 4),
+    ):
         with pytest.raises(InputError, match=says):
             refused()

@@ -24,10 +24,10 @@ def filtered(train: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def test_weights_change_by_the_integral_of_input_times_error() -> None:
     """On a grid of 0.1 ms the integral of a smooth function is its sum, to a part in a hundred thousand."""
-    rule = SPAN(desired=Drawn(rate=60.0, gap=8e-3, last=0.11), rate=1e-10, tau=TAU, spread=3e-9)
+    rule = SPAN(desired=Drawn(rate=60.0, gap=8e-3, last=0.11), learning_rate=1e-10, tau=TAU, init_scale=3e-9)
     circuit, batch = network(20, 2), Batch(drawn(20, samples=2), np.array([0, 0]))
     state, before, trains = learned(rule, circuit, batch)
-    wanted = rule.wanted(state, batch.labels, trains[-1])
+    wanted = rule.target_trains(state, batch.labels, trains[-1])
     expected = np.zeros((20, 2))
     for sample in range(2):
         inputs = filtered(rows(batch.inputs, sample))
@@ -40,11 +40,11 @@ def test_weights_change_by_the_integral_of_input_times_error() -> None:
 
 
 def test_without_errors_nothing_changes() -> None:
-    rule = SPAN(desired=Drawn(rate=60.0, gap=8e-3, last=0.11), spread=12e-9)
+    rule = SPAN(desired=Drawn(rate=60.0, gap=8e-3, last=0.11), init_scale=12e-9)
     circuit, batch = network(20, 1), Batch(drawn(20, samples=1, rate=80.0), np.array([0]))
     state, before, trains = learned(rule, circuit, batch)
     step = trains[-1].events()[1]
-    state.memory["desired"] = np.column_stack([np.zeros_like(step), np.zeros_like(step), step * DT])
+    state.constants["desired"] = np.column_stack([np.zeros_like(step), np.zeros_like(step), step * DT])
     weights = {name: values.copy() for name, values in before.items()}
     state.weights.update(before)
     state, score = rule.step(circuit, state, batch)
@@ -58,7 +58,7 @@ def test_a_hidden_layer_is_refused() -> None:
         SPAN().init(network(5, 4, 1), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("rate", float("inf"))])
+@pytest.mark.parametrize(("name", "value"), [("tau", 0.0), ("learning_rate", float("inf"))])
 def test_options_that_mean_nothing_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"SPAN\.{name}: found {value}"):
         SPAN(**{name: value})

@@ -80,11 +80,11 @@ def test_a_checkpoint_with_another_teacher_than_the_seed_draws_is_refused(tmp_pa
     for _ in train(study.trial, study.run):
         pass
     state, progress = study.restored()
-    assert study.trial.rule.fixed == ("noise", "teacher weights1", "teacher weights2")
-    state.memory["hidden1->output.basal change"][0, 0] += 1e-3  # what is learned may be anything
+    assert set(state.constants) == {"noise", "teacher weights1", "teacher weights2"}
+    state.optimizer_state["hidden1->output.basal change"][0, 0] += 1e-3  # what is learned may be anything
     study.run.save(state, progress)
     study.restored()
-    state.memory["teacher weights2"][0, 0] += 1e-3
+    state.constants["teacher weights2"][0, 0] += 1e-3
     study.run.save(state, progress)
     with pytest.raises(InputError, match=r"memory of teacher weights2: other than this seed draws"):
         Run.open(tmp_path / "run", threads=1).restored()

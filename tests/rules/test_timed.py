@@ -15,6 +15,7 @@ from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
 from snnlab.networks.circuit import Circuit, Population
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.resume import ReSuMe
@@ -25,18 +26,14 @@ from snnlab.training.loop import start, train
 RULES = [NormAD, ReSuMe, SPAN]
 
 
-def test_rates_are_halved_after_so_many_epochs() -> None:
-    rule = NormAD(halve_every=3)
-    assert [rule._eased(epoch, 0.0) for epoch in range(1, 8)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
-    assert NormAD()._eased(500, 0.0) == 1
-
-
 @pytest.mark.parametrize(
     ("alike", "share"), [(-1.0, 1.0), (0.2, 1.0), (0.75, 0.5), (0.9, 0.2), (0.99, 0.1), (1.0, 0.1)]
 )
 def test_rates_ease_as_the_output_becomes_like_the_desired_trains(alike: float, share: float) -> None:
-    assert NormAD(ease=2.0)._eased(1, alike) == pytest.approx(share)
-    assert NormAD(ease=2.0, halve_every=1)._eased(3, alike) == pytest.approx(share / 4)
+    batch = replace(Batch(drawn(3), np.zeros(1, dtype=np.int64)), epoch=3)
+    assert NormAD(loss_scaling=2.0).rate_factor(batch, 0, 1 - alike) == pytest.approx(share)
+    halved = NormAD(loss_scaling=2.0, schedule=Schedule("step"))
+    assert halved.rate_factor(batch, 0, 1 - alike) == pytest.approx(share / 4)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -44,7 +41,7 @@ def test_the_rate_scales_what_is_learned_by_the_epoch(rule: Any) -> None:
     circuit, inputs = network(30, 1), drawn(30)
     changes = []
     for epoch in (1, 2):
-        one = rule(desired=Marked(at=80e-3), rate=1e-9, halve_every=1)
+        one = rule(desired=Marked(at=80e-3), learning_rate=1e-9, schedule=Schedule("step"))
         state, before, _ = learned(one, circuit, Batch(inputs, np.array([1, 1]), epoch))
         changes.append(state.weights["input->layer1.synapse"] - before["input->layer1.synapse"])
     assert changes[0].any()
@@ -55,7 +52,7 @@ def test_the_rate_scales_what_is_learned_by_the_epoch(rule: Any) -> None:
 def test_a_sample_that_counts_nothing_teaches_nothing(rule: Any) -> None:
     """Two samples of weights 1 and 0 teach half of what the first does alone; equal weights teach otherwise."""
     circuit, inputs = network(30, 1), drawn(30)
-    one = rule(desired=Marked(at=80e-3), rate=1e-9)
+    one = rule(desired=Marked(at=80e-3), learning_rate=1e-9)
 
     def taught(batch: Batch) -> Any:
         state, before, _ = learned(one, circuit, batch)
@@ -80,7 +77,7 @@ def test_the_answer_by_correlation_is_the_class_whose_trains_the_output_has() ->
     rule = NormAD(desired=Drawn(patterns=4, rate=60.0, gap=8e-3, last=0.11), enough=0.9)
     state = rule.init(network(5, 2), np.random.default_rng(0))
     shape = drawn(2, samples=4)
-    wanted = rule.wanted(state, np.array([3, 1, 0, 2]), shape)
+    wanted = rule.target_trains(state, np.array([3, 1, 0, 2]), shape)
     assert rule.classify(state, wanted).tolist() == [3, 1, 0, 2]
     assert rule.classify(state, drawn(2, samples=4, rate=1.0)).tolist() == [4] * 4
 
@@ -92,7 +89,7 @@ def test_a_seed_is_the_same_problem_for_every_rule_and_network(name: str) -> Non
     def problem(experiment: Any, seed: int) -> list[list[float]]:
         trial = experiment.trial(seed=seed, threads=1)
         (spikes, *_) = (batch.inputs for batch in trial.batches(1))
-        return [*start(trial).memory["desired"].tolist(), spikes.ids.tolist()]
+        return [*start(trial).constants["desired"].tolist(), spikes.ids.tolist()]
 
     single, other = EXPERIMENTS["normad-association"], EXPERIMENTS[name]
     assert problem(other, 3) == problem(single, 3) != problem(single, 4)
@@ -141,8 +138,8 @@ def test_what_cannot_be_learned_is_refused_before_it_begins(circuit: Circuit, de
 )
 def test_classes_that_cannot_be_answered_are_refused(rule: Any, classes: int, says: str) -> None:
     with pytest.raises(InputError, match=f"^{says}"):
-        rule.check(network(5, 1), classes)
-    rule.check(network(5, 1), 6) if "one class" not in says else None
+        rule.init(network(5, 1), np.random.default_rng(0), classes)
+    rule.init(network(5, 1), np.random.default_rng(0), 6) if "one class" not in says else None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +172,7 @@ def test_desired_times_that_are_not_the_seeds_are_refused_with_their_checkpoint(
     with study.run.locked():
         study.run.save(state, progress)
     study.restored()
-    state.memory["desired"][0, 2] += 1e-3
+    state.constants["desired"][0, 2] += 1e-3
     with study.run.locked():
         study.run.save(state, progress)
     with pytest.raises(InputError, match=r"npz: memory of desired: other than this seed draws"):

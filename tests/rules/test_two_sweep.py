@@ -16,6 +16,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.two_pass import Swept, TwoSweep
 from snnlab.rules.rate.backprop import Backprop
@@ -137,7 +138,7 @@ def test_random_feedback_is_at_right_angles_at_first_and_learning_turns_weights_
     teacher asks of the output reaches them.
     """
     circuit = circuit_of(replace(DEEP, hidden=(50,), mixing=(0.3, 0.1)))
-    rule = replace(EXACT, rate=0.02, interneuron=8.0)
+    rule = replace(EXACT, learning_rate=0.02, interneuron=8.0)
     for seed in range(2):
         state, rng = begun(circuit, rule, seed), np.random.default_rng(seed)
         centres = rng.random((CLASSES, 40))
@@ -174,7 +175,7 @@ def test_one_step_by_hand() -> None:
         "inter1->hidden1.inhibition": [[-0.4, 0.8]],
         "output->hidden1.apical": [[0.7, -0.9]],
     }
-    rule = TwoSweep(rate=0.1, interneuron=2.0, inhibition=0.3, top_down=0.2, precision="float64", threads=1)
+    rule = TwoSweep(learning_rate=0.1, interneuron=2.0, inhibition=0.3, top_down=0.2, precision="float64", threads=1)
     state = State({name: np.array(values) for name, values in w.items()})
     seen = np.array([[1.0, 0.5]])
     state, score = rule.step(circuit, state, Batch(RateInput.constant(seen), np.array([0])))
@@ -218,11 +219,11 @@ def test_one_step_by_hand() -> None:
 
 def test_what_a_batch_asks_for_is_what_a_step_changes_before_rates_ease() -> None:
     circuit = circuit_of()
-    rule = replace(EXACT, decay="sqrt", inhibition=0.2, top_down=0.1)
+    rule = replace(EXACT, schedule=Schedule("sqrt"), inhibition=0.2, top_down=0.1)
     state, seen, labels = begun(circuit), some(5), np.arange(5)
     before = {name: values.copy() for name, values in state.weights.items()}
     batch = Batch(RateInput.constant(seen), labels, epoch=4, epochs=9, weights=np.array([1.0, 0.0, 2.0, 1.0, 1.0]))
-    asked = rule.updates(circuit, state, batch)
+    asked = rule.update(circuit, state, batch)
     assert all(np.array_equal(state.weights[name], values) for name, values in before.items())
     state, _ = rule.step(circuit, state, batch)
     assert asked.keys() == before.keys() and all(asked[name].any() for name in asked)
@@ -278,7 +279,7 @@ def test_read_literally_the_paper_has_an_error_without_a_teacher() -> None:
 def test_interneurons_alone_learn_to_predict_from_random_weights() -> None:
     """With all other weights as they are, and no teacher. Apical potentials fall by more than a factor of 100."""
     circuit = circuit_of(replace(DEEP, hidden=(30,), mixing=(0.3, 0.1)))
-    rule = replace(EXACT, rate=0.3, start="random", inhibition=0.3)
+    rule = replace(EXACT, learning_rate=0.3, start="random", inhibition=0.3)
     state = begun(circuit, rule)
     rng, seen = np.random.default_rng(1), some(50, seed=2)
     body = passes.anatomy(circuit, "test")
@@ -302,13 +303,11 @@ def test_interneurons_alone_learn_to_predict_from_random_weights() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"rate": -1.0}, r"^TwoSweep.rate: found -1.0; needs a number, at least 0$"),
+        ({"learning_rate": -1.0}, r"^TwoSweep.learning_rate: found -1.0; needs a number, at least 0$"),
         ({"interneuron": float("nan")}, "TwoSweep.interneuron"),
-        ({"spread": (0.1, -1.0)}, r"TwoSweep.spread: found \(0.1, -1.0\)"),
-        ({"warm": -1}, "TwoSweep.warm: found -1"),
+        ({"init_scale": (0.1, -1.0)}, r"TwoSweep.init_scale: found \(0.1, -1.0\)"),
         ({"high": 0.1}, "TwoSweep.high: found 0.1; needs more than 0.1"),
         ({"start": "now"}, "TwoSweep.start: found 'now'"),
-        ({"decay": "never"}, "TwoSweep.decay: found 'never'"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None:
@@ -320,9 +319,9 @@ def test_options_that_mean_nothing_are_refused(changes: dict, says: str) -> None
 def test_what_never_settles_is_refused_and_so_are_spikes(rule: TwoSweep | Backprop) -> None:
     for changes, says in (({"noise": 0.1}, "^network.noise"), ({"latent": True}, "^network.latent")):
         with pytest.raises(InputError, match=says):
-            rule.check(circuit_of(replace(DEEP, **changes)), CLASSES)
+            rule.init(circuit_of(replace(DEEP, **changes)), np.random.default_rng(0), CLASSES)
     with pytest.raises(InputError, match="^network: 10 outputs, and samples of 9 classes"):
-        rule.check(circuit_of(), 9)
+        rule.init(circuit_of(), np.random.default_rng(0), 9)
     spikes = SpikeTrains(np.zeros(0, np.int32), np.zeros((1, 5), np.int64), 40, 1e-3)
     circuit = circuit_of()
     state = rule.init(circuit, np.random.default_rng(0))
@@ -334,14 +333,14 @@ def test_a_rate_that_no_cell_can_have_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"^rule.high: found 1.5; needs a rate that cells can have, above 0 and below 1"
     ):
-        replace(EXACT, high=1.5).check(circuit_of(), CLASSES)
+        replace(EXACT, high=1.5).init(circuit_of(), np.random.default_rng(0), CLASSES)
 
 
 def test_each_layer_begins_with_its_own_spread_and_its_interneurons_as_it_does() -> None:
     circuit = circuit_of(
         Microcircuit(hidden=(300, 200), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.0, bias=True)
     )
-    weights = begun(circuit, replace(EXACT, spread=(0.5, 0.3, 0.1), top_down_spread=0.7)).weights
+    weights = begun(circuit, replace(EXACT, init_scale=(0.5, 0.3, 0.1), top_down_init_scale=0.7)).weights
     expected = {"input->hidden1.basal": 0.5, "hidden1->hidden2.basal": 0.3, "hidden2->output.basal": 0.1,
                 "bias->hidden1.basal": 0.5, "hidden1->inter1.dendrite": 0.7 * 0.3, "hidden2->inter2.dendrite": 0.1,
                 "hidden2->hidden1.apical": 0.7, "output->hidden2.apical": 0.7}  # fmt: skip
@@ -355,7 +354,7 @@ def test_rates_of_learning_grow_evenly_over_the_first_batches() -> None:
     batch = Batch(RateInput(some(CLASSES)[:, None]), labels)
     for steps, part in ((0, 0.25), (1, 0.5), (3, 1.0), (9, 1.0)):
         moved = []
-        for rule in (EXACT, replace(EXACT, warm=4)):
+        for rule in (EXACT, replace(EXACT, schedule=Schedule(warmup=4))):
             state = State(begun(circuit).weights, steps=steps)
             first = {name: weights.copy() for name, weights in state.weights.items()}
             after, _ = rule.step(circuit, state, batch)
@@ -370,7 +369,7 @@ def test_what_is_learned_does_not_depend_on_threads(precision: str) -> None:
     circuit = circuit_of(replace(DEEP, hidden=(150, 90)), inputs=300)
     found = []
     for threads in (1, 2, 3):
-        rule = TwoSweep(rate=0.05, inhibition=0.1, top_down=0.1, precision=precision, threads=threads)
+        rule = TwoSweep(learning_rate=0.05, inhibition=0.1, top_down=0.1, precision=precision, threads=threads)
         state = begun(circuit, rule)
         for seed in range(3):
             seen = some(23, 300, seed)

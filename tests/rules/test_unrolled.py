@@ -59,7 +59,10 @@ def test_a_rule_of_corinfomax_goes_down_though_not_the_steepest_way() -> None:
     network = replace(DEEP, hidden=(6,), multiplier_rate=(0.1,), lateral=False)
     circuit, state = begun(network)
     up, down = "hidden1->output.basal", "output->hidden1.apical"
-    rule, batch = replace(EXACT, forward=(0.5,), backward=(0.1,), free=200, nudged=50, nudge=0.05), batch_of(20)
+    rule, batch = (
+        replace(EXACT, learning_rate=(0.5,), backward_learning_rate=(0.1,), free=200, nudged=50, nudge=0.05),
+        batch_of(20),
+    )
     state.weights[down] = state.weights[up].T.copy()
     found = angles(rule, circuit, state, batch)
     assert found.keys() == {"input->hidden1.basal", up}

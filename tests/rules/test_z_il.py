@@ -17,10 +17,11 @@ from snnlab.networks.circuit import Circuit
 from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
 from snnlab.rules.rate.z_il import ZIL
-from snnlab.rules.rule import Batch, CreditRule, State
+from snnlab.rules.rule import Batch, GradientRule, State
 
 NETWORKS = {
     "relu": MLP((9, 8)),
@@ -28,7 +29,13 @@ NETWORKS = {
     "no hidden layer": MLP(()),
     "microcircuit": Microcircuit(hidden=(9, 8), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.1, leak=0.1, bias=True),
 }
-OPTIONS = {"rate": 0.2, "initial": "glorot", "decay": "sqrt", "weight_decay": 0.01, "precision": "float64"}
+OPTIONS = {
+    "learning_rate": 0.2,
+    "initial": "glorot",
+    "schedule": Schedule("sqrt"),
+    "weight_decay": 0.01,
+    "precision": "float64",
+}
 
 
 def circuit_of(name: str) -> Circuit:
@@ -79,7 +86,7 @@ def test_with_another_gamma_they_are_not(name: str) -> None:
     other, _ = learned(Backprop(**OPTIONS), circuit, 50)
     assert apart(one, other) > 1e-3
     batch = batches(1)[0]
-    found, right = (rule.updates(circuit, other, batch) for rule in (ZIL(**OPTIONS, gamma=gamma), Backprop(**OPTIONS)))
+    found, right = (rule.update(circuit, other, batch) for rule in (ZIL(**OPTIONS, gamma=gamma), Backprop(**OPTIONS)))
     layers = [link.name for link in way_up(circuit, "a test").links][::-1]
     for projection, values in right.items():
         above = layers.index(projection.partition("->")[2].removesuffix(".basal"))
@@ -88,7 +95,7 @@ def test_with_another_gamma_they_are_not(name: str) -> None:
 
 def test_it_has_the_options_of_backpropagation_and_one_more() -> None:
     assert {one.name for one in fields(ZIL)} - {one.name for one in fields(Backprop)} == {"gamma"}
-    assert isinstance(ZIL(), CreditRule)
+    assert isinstance(ZIL(), GradientRule)
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ def test_updates_equal_those_of_predictive_coding_with_inference_of_all_nodes(na
     target = np.full((6, 5), rule.low)
     target[np.arange(6), batch.labels] = rule.high
     expected = z_il(graph, values, state.weights, target - values["output"], gamma)
-    updates = rule.updates(circuit, state, batch)
+    updates = rule.update(circuit, state, batch)
     assert updates.keys() == expected.keys()
     for projection, update in updates.items():
         np.testing.assert_allclose(update, expected[projection] / 6, rtol=1e-10, atol=1e-15)
@@ -173,8 +180,8 @@ def test_a_gamma_out_of_range_raises_an_error(gamma: float) -> None:
 
 
 def test_errors_name_the_rule() -> None:
-    with raises_input_error("ZIL.rate", -1.0):
-        ZIL(rate=-1.0)
+    with raises_input_error("ZIL.learning_rate", -1.0):
+        ZIL(learning_rate=-1.0)
     circuit = FeedForward(hidden=("5",)).circuit((4,), 3, 1e-3)
     with raises_input_error("Z-IL: circuit", "hidden1, input, output"):
         ZIL().init(circuit, np.random.default_rng(0))

@@ -199,7 +199,7 @@ def test_what_is_saved_is_restored(
     rng = np.random.default_rng(steps)
     weights = {f"a->b{k}.c": rng.normal(size=shape).astype(np.float32) for k, shape in enumerate(shapes)}
     progress = Progress(batch=batch, loss=loss, samples=batch, seconds=0.1)
-    run.save(State(weights, {"m": np.arange(3.0)}, steps), progress)
+    run.save(State(weights, {"m": np.arange(3.0)}, steps=steps), progress)
     kept = run.restore()
     assert kept is not None
     assert kept[1] == progress
@@ -207,13 +207,13 @@ def test_what_is_saved_is_restored(
     assert {name: values.tobytes() for name, values in kept[0].weights.items()} == {
         name: values.tobytes() for name, values in weights.items()
     }
-    assert kept[0].memory["m"].tolist() == [0, 1, 2]
+    assert kept[0].optimizer_state["m"].tolist() == [0, 1, 2]
 
 
 def test_the_newest_checkpoint_is_the_furthest_however_many_digits_it_takes(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "run", {})
     for batch in (99, 10**7, 10**8 + 5):
-        run.save(State({}, {}, batch), Progress(batch=batch, samples=1, seconds=1.0))
+        run.save(State({}, steps=batch), Progress(batch=batch, samples=1, seconds=1.0))
     kept = run.restore()
     assert kept is not None and kept[1].batch == 10**8 + 5
     assert len(run.checkpoints()) == 2

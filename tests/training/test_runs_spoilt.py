@@ -142,7 +142,7 @@ def test_a_checkpoint_of_another_network_is_refused(changes: dict[str, Any], say
     assert newest(spoilt).name in str(refused.value)
 
 
-@pytest.mark.parametrize("part", ["weights", "memory"])
+@pytest.mark.parametrize("part", ["weights", "optimizer_state"])
 def test_a_checkpoint_with_a_number_that_is_none_is_refused_before_it_is_trained_on(part: str, spoilt: Path) -> None:
     name, values = next((name, values) for name, values in arrays(spoilt).items() if name.startswith(part))
     values[0, 0] = np.nan
@@ -232,7 +232,11 @@ def test_an_experiment_file_that_no_run_writes_is_refused(content: Any, says: st
         ("batch", "32", None),
         ("batch", True, "options: batch: found True"),
         ("batch", None, "options: batch: found None"),
-        ("rule.decay", 1, "options: rule.decay: found 1; known: cosine, late, none, sqrt"),
+        (
+            "rule.schedule.decay",
+            1,
+            "options: rule.schedule.decay: found 1; known: cosine, exponential, inverse, late, none",
+        ),
         ("rule.learning_rate", 1, None),
         ("rule.learning_rate", 10**400, "rule.learning_rate: found 1000000"),
         ("rule.precision", "float16", "rule.precision: found 'float16'"),

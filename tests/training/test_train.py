@@ -177,7 +177,7 @@ EVERYTHING = {
     "rule.fake_spikes": True,
     "rule.regularisation.strength": 10,
     "rule.averaging": 0.9,
-    "rule.decay": "cosine",
+    "rule.schedule.decay": "cosine",
     "boosting": 0.05,
 }
 
@@ -272,7 +272,7 @@ def test_moments_that_are_no_numbers_stop_the_run_before_they_are_kept(between: 
         def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
             state, score = self.rule.step(circuit, state, batch)  # type: ignore[attr-defined]
             if state.steps > self.after:
-                state.memory["v:hidden1->output.synapse"][3, 4] = self.value
+                state.optimizer_state["v:hidden1->output.synapse"][3, 4] = self.value
             return state, score
 
     spoilt = replace(study.trial, rule=Overflown(study.trial.rule, 2, np.inf))
@@ -366,7 +366,7 @@ def test_scores_are_averages_over_samples_not_over_batches(tmp_path: Path) -> No
     rows = [report.row for report in train(study.trial, study.run) if report.row]
     assert len({score.samples for score in scores}) == 2
     assert rows[0]["train_loss"] == pytest.approx(sum(one.loss * one.samples for one in scores) / 1437)
-    assert rows[0]["train_accuracy"] == pytest.approx(sum(one.correct for one in scores) / 1437)
+    assert rows[0]["train_accuracy"] == pytest.approx(sum(one.n_correct for one in scores) / 1437)
 
 
 def test_learning_is_better_than_chance_and_than_no_learning(finished: Run) -> None:

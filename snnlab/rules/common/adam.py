@@ -35,8 +35,8 @@ class Adam:
     def start(self, state: State) -> None:
         """Moments of zero for every projection."""
         for name, weights in state.weights.items():
-            state.memory[f"m:{name}"] = np.zeros_like(weights)
-            state.memory[f"v:{name}"] = np.zeros_like(weights)
+            state.optimizer_state[f"m:{name}"] = np.zeros_like(weights)
+            state.optimizer_state[f"v:{name}"] = np.zeros_like(weights)
 
     def step(
         self, state: State, gradients: dict[str, NDArray[np.floating]], rate: float, *, threads: int | None = None
@@ -51,6 +51,6 @@ class Adam:
         rate = rate * second / (1 - self.beta1**state.steps)
         for name, gradient in gradients.items():
             adam_step(
-                state.weights[name], state.memory[f"m:{name}"], state.memory[f"v:{name}"], gradient,
+                state.weights[name], state.optimizer_state[f"m:{name}"], state.optimizer_state[f"v:{name}"], gradient,
                 betas=(self.beta1, self.beta2), learning_rate=rate, epsilon=self.epsilon * second, threads=threads,
             )  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.populations import BIAS
-from snnlab.rules.rule import Batch, CreditRule, State
+from snnlab.rules.rule import Batch, GradientRule, State
 
 
 def angle(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
@@ -27,12 +27,12 @@ def angle(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     return float(np.degrees(np.arctan2(across, along)))
 
 
-def angles(rule: CreditRule, circuit: Circuit, state: State, batch: Batch) -> dict[str, float]:
+def angles(rule: GradientRule, circuit: Circuit, state: State, batch: Batch) -> dict[str, float]:
     """Of every projection that learns from the batch and has a gradient, but for those of a bias.
 
     Raises InputError for what is asked that is no number: the network has come apart.
     """
-    asked, steepest = rule.updates(circuit, state, batch), rule.gradient(circuit, state, batch)
+    asked, steepest = rule.update(circuit, state, batch), rule.gradient(circuit, state, batch)
     full = [name for name in steepest if name in asked and not name.startswith(f"{BIAS}->")]
     found = {name: angle(asked[name], steepest[name]) for name in full}
     for name, degrees in found.items():

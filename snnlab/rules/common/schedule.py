@@ -1,45 +1,69 @@
-"""How a rate of learning falls from epoch to epoch."""
+"""The learning-rate schedule of all rules: a factor that multiplies their learning rates."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from snnlab.errors import InputError
+from snnlab.rules.common.validation import check_not_negative, check_one_of
 
-Decay = Literal["none", "sqrt", "cosine", "late"]
+Decay = Literal["none", "sqrt", "cosine", "late", "step", "inverse", "exponential"]
 
 
-def decayed(rate: float, decay: Decay, epoch: int, epochs: int) -> float:
-    """The rate in this epoch, counted from 1, of so many.
+@dataclass(frozen=True)
+class Schedule:
+    """A linear warm-up over batches times a decay over epochs.
 
-    "sqrt" divides by the root of the epoch's number; "cosine" is half a wave that comes to 0 after the last epoch, so
-    that it depends on how many there are to be; "late" stays for two thirds of them and then falls evenly to 0.
+    decay       with n epochs done: "none"; "sqrt", 1/sqrt(n + 1); "cosine", half a wave that reaches 0 after the last
+                epoch; "late", constant for two thirds of the epochs, then linear to 0; "step", gamma^(n // step_size);
+                "inverse", 1/(1 + gamma n); "exponential", gamma^n
+    gamma       constant of the decay; for "exponential" a further value takes over at each of `milestones`
+    step_size   epochs between two steps of "step"
+    milestones  epochs done from which on the next gamma of "exponential" applies, as if from the first epoch
+    warmup      batches over which the factor grows linearly from 0; 0 for none
+
+    Raises InputError for invalid values.
     """
-    if decay == "sqrt":
-        return rate * epoch**-0.5
-    if decay == "cosine":
-        return rate * ((1 + math.cos(math.pi * min((epoch - 1) / epochs, 1))) / 2)
-    if decay == "late":
-        return rate * min(1.0, 3 * (1 - min((epoch - 1) / epochs, 1)))
-    return rate
 
+    decay: Decay = "none"
+    gamma: tuple[float, ...] = (0.5,)
+    step_size: int = 1
+    milestones: tuple[int, ...] = ()
+    warmup: int = 0
 
-def compounded(factors: Sequence[float], turns: Sequence[int], epoch: int) -> float:
-    """What rates are multiplied by in this epoch, counted from 1: a power of one of the factors, by all epochs done.
+    def __post_init__(self) -> None:
+        check_one_of(self, decay=Decay)
+        check_not_negative(self, "gamma", "warmup")
+        if self.decay in ("step", "exponential") and not all(0 < gamma <= 1 for gamma in self.gamma):
+            raise InputError("Schedule.gamma", f"got {self.gamma}", "must be above 0 and at most 1")
+        if self.step_size < 1:
+            raise InputError("Schedule.step_size", f"got {self.step_size}", "must be at least 1 epoch")
+        ascending = all(b > a for a, b in zip((0, *self.milestones), self.milestones, strict=False))
+        if len(self.milestones) != len(self.gamma) - 1 or not ascending:
+            hint = f"must be {len(self.gamma) - 1} ascending numbers of epochs: one less than values of gamma"
+            raise InputError("Schedule.milestones", f"got {self.milestones}", hint)
 
-    The first factor holds until as many epochs are done as the first of `turns` says, then the next, and so on. One
-    that takes over does so as if it had held from the beginning, so that rates leap there.
-    """
-    done = epoch - 1
-    return float(factors[sum(done >= turn for turn in turns)] ** done)
+    def factor(self, epoch: int, epochs: int, step: int = 0) -> float:
+        """The factor in this epoch (counted from 1) of so many; `step` batches were learned before."""
+        decay = self._decay(epoch, epochs)
+        return min(1.0, (step + 1) / self.warmup) * decay if self.warmup else decay
 
-
-def check_compounded(factors: Sequence[float], turns: Sequence[int], rule: str) -> None:
-    """Raises InputError, naming fields `falling` and `turns` of the rule, for what `compounded` cannot take."""
-    if not factors or not all(0 < factor <= 1 for factor in factors):
-        raise InputError(f"{rule}.falling", f"found {tuple(factors)}", "needs factors above 0, and 1 at most")
-    if len(turns) != len(factors) - 1 or any(b <= a for a, b in zip([0, *turns], turns, strict=False)):
-        right = f"needs a number of epochs for each of `falling` but the first, {len(factors) - 1} that rise from 1 on"
-        raise InputError(f"{rule}.turns", f"found {tuple(turns)}", right)
+    def _decay(self, epoch: int, epochs: int) -> float:
+        done = epoch - 1
+        match self.decay:
+            case "none":
+                return 1.0
+            case "sqrt":
+                return float(epoch**-0.5)
+            case "cosine":
+                return (1 + math.cos(math.pi * min(done / epochs, 1))) / 2
+            case "late":
+                return min(1.0, 3 * (1 - min(done / epochs, 1)))
+            case "step":
+                return float(self.gamma[0] ** (done // self.step_size))
+            case "inverse":
+                return 1 / (1 + self.gamma[0] * done)
+            case "exponential":
+                return float(self.gamma[sum(done >= milestone for milestone in self.milestones)] ** done)

@@ -9,13 +9,13 @@ from snnlab.rules.rule import State
 
 
 def drawn(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A seed (1,) for a State's memory, which holds arrays of numbers alone."""
+    """A seed (1,) for a State's constants, which hold arrays of numbers alone."""
     return rng.integers(1 << 31, size=1).astype(np.float64)
 
 
 def kept(state: State, name: str) -> int:
     """The seed of this name."""
-    return int(state.memory[name][0])
+    return int(state.constants[name][0])
 
 
 def generator(state: State, name: str, *keys: int) -> np.random.Generator:

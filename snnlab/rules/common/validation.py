@@ -31,6 +31,13 @@ def check_one_of(rule: object, **kinds: Any) -> None:
             raise InputError(_field(rule, name), f"found {found!r}", one_of(found, get_args(kind)))
 
 
+def check_outputs(outputs: int, classes: int | None) -> None:
+    """Raises InputError unless there is one output neuron per class; None skips the check."""
+    if classes is not None and outputs != classes:
+        problem = f"{outputs} output neurons for samples of {classes} classes"
+        raise InputError("network.outputs", problem, "must be one output neuron per class")
+
+
 def check_wanted(rule: Any) -> None:
     """Raises InputError unless the rate wanted of the label's output, `high`, is above that of the others, `low`."""
     if not rule.low < rule.high:

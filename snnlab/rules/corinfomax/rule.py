@@ -35,13 +35,13 @@ from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding
 from snnlab.rules.common.gradient_angle import angle
-from snnlab.rules.common.schedule import check_compounded, compounded
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 from snnlab.rules.corinfomax import relaxation
 from snnlab.rules.corinfomax.relaxation import Body, NetworkState
 from snnlab.rules.corinfomax.unrolled import descent
 from snnlab.rules.rate.forward import check_classes, each, scored, targets
-from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inference, Inputs, Prediction, State, constant_rates
 
 _NAME = "CorInfoMax"
 _SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of the batch
@@ -51,10 +51,9 @@ _SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of th
 class CorInfoMax:
     """The rule for networks of CorInfoMaxNetwork, with as many outputs as classes.
 
-    forward    rates of forward weights onto each layer, the output's last; one number for all alike
-    backward   rates of backward weights onto each hidden layer, one number for all alike; 0 for weights that stay
-    falling    what both are multiplied by with every epoch that is done
-    turns      epochs after which the next factor of `falling` takes over, as if it had held from the beginning
+    learning_rate  of forward weights onto each layer, the output's last; one number for all alike
+    backward_learning_rate  of weights onto each hidden layer from above; 0 for weights that stay
+    schedule   of both
     free       steps without a teacher; so many lead to an answer
     nudged     steps with one
     nudge      strength of the teacher, |beta|
@@ -65,10 +64,9 @@ class CorInfoMax:
     Raises InputError for options that mean nothing.
     """
 
-    forward: tuple[float, ...] = (1.0, 0.7)
-    backward: tuple[float, ...] = (0.15,)
-    falling: tuple[float, ...] = (0.95, 0.9)
-    turns: tuple[int, ...] = (15,)
+    learning_rate: tuple[float, ...] = (1.0, 0.7)
+    backward_learning_rate: tuple[float, ...] = (0.15,)
+    schedule: Schedule = Schedule("exponential", gamma=(0.95, 0.9), milestones=(15,))
     free: int = 30
     nudged: int = 10
     nudge: float = 1.0
@@ -77,8 +75,7 @@ class CorInfoMax:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        check_not_negative(self, "forward", "backward")
-        check_compounded(self.falling, self.turns, _NAME)
+        check_not_negative(self, "learning_rate", "backward_learning_rate")
         for name in ("free", "nudged"):
             if getattr(self, name) < 1:
                 raise InputError(f"{_NAME}.{name}", f"found {getattr(self, name)}", "needs at least one step")
@@ -86,39 +83,34 @@ class CorInfoMax:
             raise InputError(f"{_NAME}.nudge", f"found {self.nudge}", "needs a strength above 0; its sign is drawn")
         check_one_of(self, precision=Precision)
 
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return (_SIGNS,)
-
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         body = relaxation.body(circuit, _NAME)
+        check_classes(circuit, classes)
+        each(self.learning_rate, len(body.layers), "learning_rate")
+        each(self.backward_learning_rate, len(body.layers) - 1, "backward_learning_rate")
+        relaxation.check_steps(body)
         shapes = {one.name: one.weights.shape for one in circuit.projections}
         weights = {name: _xavier(shapes[name], rng) for name in (*body.forward, *body.backward)}
-        memory: dict[str, Values] = {_SIGNS: seeding.drawn(rng)}
+        constants: dict[str, Values] = {_SIGNS: seeding.drawn(rng)}
         # last, so that all else begins alike without them
         for name in body.beside:
             half = _xavier(shapes[name], rng)
             weights[name] = half @ half.T
-        return State({name: values.astype(self.precision) for name, values in weights.items()}, memory)
-
-    def check(self, circuit: Circuit, classes: int) -> None:
-        body = relaxation.body(circuit, _NAME)
-        check_classes(circuit, classes)
-        each(self.forward, len(body.layers), "forward")
-        each(self.backward, len(body.layers) - 1, "backward")
-        relaxation.check_steps(body)
+        return State({name: values.astype(self.precision) for name, values in weights.items()}, constants=constants)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         body = relaxation.body(circuit, _NAME)
-        found, free, wanted = self._asked(circuit, state, batch, batch.epoch)
+        found, free, wanted = self._asked(
+            circuit, state, batch, self.schedule.factor(batch.epoch, batch.epochs, state.steps)
+        )
         apply_updates(list(found.values()), threads=self.threads)
         for name in body.beside:
             state.weights[name] /= state.weights[name].dtype.type(body.forgetting)
         state.steps += 1
         return state, scored(free.r[-1], wanted, batch.labels)
 
-    def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        return outer_products(self._asked(circuit, state, batch, 1)[0])
+    def update(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+        return outer_products(self._asked(circuit, state, batch, 1.0)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         """Of forward weights, through the steps of the free phase; of none where multipliers keep rates sparse."""
@@ -129,28 +121,31 @@ class CorInfoMax:
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         body = relaxation.body(circuit, _NAME)
-        seen = steady(inputs, _NAME).astype(self.precision, copy=False)
+        seen = constant_rates(inputs, _NAME).astype(self.precision, copy=False)
         below = relaxation.drive(body, state.weights, seen, self.threads)
         rates = relaxation.settled(body, state.weights, below, self.free, threads=self.threads).r
         activity = dict(zip(body.layers, rates, strict=True))
-        crossed = (*body.forward, *body.backward, *body.beside)
-        return Prediction(rates[-1], rates[-1].argmax(axis=1), activity, crossed, settling=self.free)
+        return Prediction(rates[-1], rates[-1].argmax(axis=1), activity)
 
     def _asked(
-        self, circuit: Circuit, state: State, batch: Batch, epoch: int
+        self, circuit: Circuit, state: State, batch: Batch, factor: float
     ) -> tuple[dict[str, WeightUpdate], NetworkState, Values]:
         """What a batch is to change, where it came to without a teacher, and the rates that were wanted."""
         body = relaxation.body(circuit, _NAME)
         seen, wanted, counts = self._given(circuit, body, batch)
         beta = self.beta(state)
         free, nudged = self.phases(body, state, seen, wanted, beta)
-        return self.changes(body, state, seen, free, nudged, counts, epoch, beta), free, wanted
+        return self.changes(body, state, seen, free, nudged, counts, factor / beta), free, wanted
 
     def _given(self, circuit: Circuit, body: Body, batch: Batch) -> tuple[Values, Values, Values]:
         """Rates of the input, those wanted of the output, and how much each sample counts."""
-        seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
+        seen = constant_rates(batch.inputs, _NAME).astype(self.precision, copy=False)
         wanted = targets(batch.labels, (len(seen), circuit[body.layers[-1]].size), 0.0, 1.0).astype(self.precision)
         return seen, wanted, np.ones(len(seen)) if batch.weights is None else batch.weights
+
+    def inference(self, circuit: Circuit) -> Inference:
+        body = relaxation.body(circuit, _NAME)
+        return Inference((*body.forward, *body.backward, *body.beside), self.free)
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
@@ -180,17 +175,16 @@ class CorInfoMax:
         free: NetworkState,
         nudged: NetworkState,
         counts: Values,
-        epoch: int,
-        beta: float,
+        eased: float,
     ) -> dict[str, WeightUpdate]:
         """What every weight is to learn of both phases; lateral ones are to be divided by the forgetting after it.
 
         counts  how much each sample counts (samples,)
+        eased   factor of the learning rates, over beta
         """
         weights, many = state.weights, len(body.layers)
-        eased = compounded(self.falling, self.turns, epoch) / beta
         share = (counts / len(counts)).astype(seen.dtype)[:, None]
-        first, *others = each(self.forward, many, "forward")
+        first, *others = each(self.learning_rate, many, "learning_rate")
         found: dict[str, WeightUpdate] = {}
         if first:
             # the input is the same in both phases, and so is what it predicts
@@ -208,7 +202,7 @@ class CorInfoMax:
 
         for k, rate in enumerate(others, start=1):
             contrast(body.forward[k], rate, k - 1, k)
-        for k, rate in enumerate(each(self.backward, many - 1, "backward")):
+        for k, rate in enumerate(each(self.backward_learning_rate, many - 1, "backward_learning_rate")):
             contrast(body.backward[k], rate, k + 1, k)
         for name, said in zip(body.beside, nudged.r, strict=False):
             z = propagate(weights[name], said, threads=self.threads)

@@ -29,12 +29,13 @@ from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit, Plastic, Projection
 from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 from snnlab.rules.common import seeding
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.passes import Start
 from snnlab.rules.dendritic.teacher import Labelled, Teacher
 from snnlab.rules.rate import forward
-from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inference, Inputs, Prediction, State, constant_rates
 
 _NAME = "dendritic error"
 _WEIGHT = "w"
@@ -57,10 +58,10 @@ class Dendritic:
     lag               seconds at the beginning of each in which nothing learns
     settles           seconds of each that is answered; what the output says in the last quarter is the answer
     start             of interneurons: "predicting" for what is sent down being taken away exactly, or "random"
-    spread            basal weights begin uniform in [-spread, spread]; of each layer, or one for all. So do random ones
-                      onto the interneurons of the layer below
-    top_down_spread   and weights from the layer above; so do random ones from interneurons
-    ease              speeds fall as 1/(1 + ease * epochs done), 0 for speeds that stay
+    init_scale        basal weights are uniform in [-init_scale, init_scale]; of each layer, or one for all. So are
+                      random ones onto the interneurons of the layer below
+    top_down_init_scale  and weights from the layer above; so do random ones from interneurons
+    schedule          of all speeds
     precision         of the circuit: "float32" or "float64"
     threads           None for all cores; what is learned does not depend on it
 
@@ -77,15 +78,15 @@ class Dendritic:
     lag: float = 0.0
     settles: float = 20e-3
     start: Start = "predicting"
-    spread: tuple[float, ...] = (1.0,)
-    top_down_spread: float = 1.0
-    ease: float = 0.0
+    init_scale: tuple[float, ...] = (1.0,)
+    top_down_init_scale: float = 1.0
+    schedule: Schedule = field(default_factory=Schedule)
     precision: Precision = "float32"
     threads: int | None = None
 
     def __post_init__(self) -> None:
         speeds = ("bottom_up", "to_interneuron", "from_interneuron", "top_down")
-        check_not_negative(self, *speeds, "lag", "spread", "top_down_spread", "ease")
+        check_not_negative(self, *speeds, "lag", "init_scale", "top_down_init_scale")
         for name in ("smoothed", "lasts", "settles"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"Dendritic.{name}", f"found {getattr(self, name)}", "needs seconds, above 0")
@@ -94,29 +95,23 @@ class Dendritic:
             raise InputError("Dendritic.lag", found, "needs less, or nothing is learned")
         check_one_of(self, start=Start, precision=Precision)
 
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return (_NOISE, *(f"{_TAUGHT}{name}" for name in self.teacher.drawn))
-
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
-        body = passes.anatomy(circuit, _NAME)
-        sizes = circuit[INPUT].size, circuit[OUTPUT].size
-        memory: dict[str, NDArray[np.floating]] = {
-            f"{_TAUGHT}{name}": values for name, values in self.teacher.draw(*sizes, rng).items()
-        }
-        spreads = forward.each(self.spread, len(body.layers), "spread")
-        weights = passes.at_random(circuit, body, spreads, self.top_down_spread, rng)
-        if self.start == "predicting":
-            weights |= passes.predicting(body, weights)
-        memory[_NOISE] = seeding.drawn(rng)
-        weights = {name: values.astype(self.precision) for name, values in weights.items()}
-        memory |= {f"{name} {_FILTER}": np.zeros_like(values) for name, values in weights.items()}
-        return State(weights, memory)
-
-    def check(self, circuit: Circuit, classes: int) -> None:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         body = passes.anatomy(circuit, _NAME)
         forward.each(self.bottom_up, len(body.layers), "bottom_up")
-        self.teacher.check(circuit[OUTPUT].size, classes, body.activation)
+        if classes is not None:
+            self.teacher.check(circuit[OUTPUT].size, classes, body.activation)
+        sizes = circuit[INPUT].size, circuit[OUTPUT].size
+        constants: dict[str, NDArray[np.floating]] = {
+            f"{_TAUGHT}{name}": values for name, values in self.teacher.draw(*sizes, rng).items()
+        }
+        spreads = forward.each(self.init_scale, len(body.layers), "init_scale")
+        weights = passes.at_random(circuit, body, spreads, self.top_down_init_scale, rng)
+        if self.start == "predicting":
+            weights |= passes.predicting(body, weights)
+        constants[_NOISE] = seeding.drawn(rng)
+        weights = {name: values.astype(self.precision) for name, values in weights.items()}
+        filters = {f"{name} {_FILTER}": np.zeros_like(values) for name, values in weights.items()}
+        return State(weights, filters, constants)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         if batch.weights is not None:
@@ -124,11 +119,11 @@ class Dendritic:
         dt = to_seconds(circuit.dt, "circuit: dt")
         steps = to_steps(self.lasts, dt, "rule.lasts")
         learn = np.arange(steps) >= (to_steps(self.lag, dt, "rule.lag") if self.lag else 0)
-        seen, phi = steady(batch.inputs, _NAME), passes.anatomy(circuit, _NAME).activation
+        seen, phi = constant_rates(batch.inputs, _NAME), passes.anatomy(circuit, _NAME).activation
         wanted = self.teacher.rates(self._taught(state), seen, batch.labels, circuit[OUTPUT].size, phi)
         said = self._said(circuit, state, seen)[OUTPUT]
         response = run_rates(
-            _at_speed(self, circuit, 1 / (1 + self.ease * (batch.epoch - 1))),
+            _at_speed(self, circuit, self.schedule.factor(batch.epoch, batch.epochs, state.steps)),
             _told(circuit, seen, phi.inverse(wanted), nudge=1.0),
             steps,
             learn=learn,
@@ -138,16 +133,16 @@ class Dendritic:
             seed=(seeding.kept(state, _NOISE) << 32) + 1 + state.steps,
         )
         for name, values in response.final_state.synapses.items():
-            state.weights[name], state.memory[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
+            state.weights[name], state.optimizer_state[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
         state.steps += 1
         right = self.teacher.classify(self._taught(state), seen, said, phi) == batch.labels
         return state, BatchMetrics(float(np.square(said - wanted).sum(axis=1).mean()), right, 0)
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).activation
+        seen, phi = constant_rates(inputs, _NAME), passes.anatomy(circuit, _NAME).activation
         activity = self._said(circuit, state, seen)
         labels = self.teacher.classify(self._taught(state), seen, activity[OUTPUT], phi)
-        return Prediction(activity[OUTPUT], labels, activity, settling=self._steps(circuit))
+        return Prediction(activity[OUTPUT], labels, activity)
 
     def _steps(self, circuit: Circuit) -> int:
         """In which cells come to rest."""
@@ -182,7 +177,7 @@ class Dendritic:
 
         Nothing learns, and nothing is noisy. All potentials and rates of all cells are traced.
         """
-        seen, phi = steady(inputs, _NAME), passes.anatomy(circuit, _NAME).activation
+        seen, phi = constant_rates(inputs, _NAME), passes.anatomy(circuit, _NAME).activation
         dt = to_seconds(circuit.dt, "circuit: dt")
         each = to_steps(self.settles, dt, "rule.settles")
         wanted = self.teacher.rates(self._taught(state), seen, labels, circuit[OUTPUT].size, phi)
@@ -204,12 +199,15 @@ class Dendritic:
         }
         return Recording({}, traces, 2 * each * dt, dt)
 
+    def inference(self, circuit: Circuit) -> Inference:
+        return Inference(tuple(one.name for one in circuit.projections), self._steps(circuit))
+
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
 
     def _taught(self, state: State) -> dict[str, Values]:
         """What the teacher was drawn to be."""
-        return {name: state.memory[f"{_TAUGHT}{name}"] for name in self.teacher.drawn}
+        return {name: state.constants[f"{_TAUGHT}{name}"] for name in self.teacher.drawn}
 
 
 @lru_cache(maxsize=8)
@@ -251,6 +249,7 @@ def _told(circuit: Circuit, seen: Values, wanted: Values, nudge: float) -> dict[
 def _running(state: State) -> RunState:
     """The synapses as the last batch left them; cells begin at rest."""
     synapses = {
-        name: {_WEIGHT: values, _FILTER: state.memory[f"{name} {_FILTER}"]} for name, values in state.weights.items()
+        name: {_WEIGHT: values, _FILTER: state.optimizer_state[f"{name} {_FILTER}"]}
+        for name, values in state.weights.items()
     }
     return RunState({}, synapses)

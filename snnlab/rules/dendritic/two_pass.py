@@ -30,7 +30,7 @@ interneurons begin with weights in proportion; without a target apical potential
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -40,14 +40,14 @@ from snnlab.engine import Precision
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
-from snnlab.rules.common.schedule import Decay, decayed
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.passes import Anatomy, Start
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.forward import with_bias
-from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inference, Inputs, Prediction, State, constant_rates
 
 _NAME = "the two-sweep rule"
 
@@ -76,17 +76,15 @@ class Swept:
 class TwoSweep:
     """The rule for microcircuits that settle: without noise, and as many outputs as classes.
 
-    rate             of basal weights onto the output, times its part from the teacher
-    decay            of all rates: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the
-                     last epoch, "late" for rates that stay for two thirds of the epochs and then fall evenly to 0
+    learning_rate    of basal weights onto the output, times its part from the teacher
+    schedule         of all learning rates
     interneuron      rate of weights onto interneurons, as a multiple of that of the weights that they are to predict
     inhibition       rate of weights from interneurons, 0 for weights that stay as they are
     top_down         rate of weights from the layer above, 0 for weights that stay as they are
     start            of interneurons: "predicting" for what is sent down being taken away exactly, or "random"
-    spread           bottom-up weights begin uniform in [-spread, spread]; of each layer, or one for all. Weights onto
-                     interneurons that begin at random have the spread of the layer that they are to predict
-    top_down_spread  and weights from the layer above; so do random ones from interneurons
-    warm             batches over which all rates of learning grow from 0 to what they are
+    init_scale       bottom-up weights are uniform in [-init_scale, init_scale]; of each layer, or one for all.
+                     Random weights onto interneurons have the scale of the layer that they predict
+    top_down_init_scale  and weights from the layer above; so do random ones from interneurons
     low              rate wanted of all other outputs
     high             rate wanted of the output of the label
     precision        of weights and potentials: "float32" or "float64"
@@ -95,70 +93,68 @@ class TwoSweep:
     Raises InputError for options that mean nothing.
     """
 
-    rate: float = 1e-3
-    decay: Decay = "none"
+    learning_rate: float = 1e-3
+    schedule: Schedule = field(default_factory=Schedule)
     interneuron: float = 2.0
     inhibition: float = 0.0
     top_down: float = 0.0
     start: Start = "predicting"
-    spread: tuple[float, ...] = (0.1,)
-    top_down_spread: float = 1.0
-    warm: int = 0
+    init_scale: tuple[float, ...] = (0.1,)
+    top_down_init_scale: float = 1.0
     low: float = 0.1
     high: float = 0.8
     precision: Precision = "float32"
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        rates = ("rate", "interneuron", "inhibition", "top_down")
-        check_not_negative(self, *rates, "spread", "top_down_spread", "warm")
-        check_one_of(self, decay=Decay, start=Start, precision=Precision)
+        rates = ("learning_rate", "interneuron", "inhibition", "top_down")
+        check_not_negative(self, *rates, "init_scale", "top_down_init_scale")
+        check_one_of(self, start=Start, precision=Precision)
         check_wanted(self)
 
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return ()
-
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         body = passes.anatomy(circuit, _NAME)
-        spreads = forward.each(self.spread, len(body.layers), "spread")
-        weights = passes.at_random(circuit, body, spreads, self.top_down_spread, rng)
+        forward.check_settles(circuit)
+        forward.check_classes(circuit, classes)
+        passes.check_rates(body.activation, "rule", low=self.low, high=self.high)
+        spreads = forward.each(self.init_scale, len(body.layers), "init_scale")
+        weights = passes.at_random(circuit, body, spreads, self.top_down_init_scale, rng)
         if self.start == "predicting":
             weights |= passes.predicting(body, weights)
         return State({name: values.astype(self.precision) for name, values in weights.items()})
 
-    def check(self, circuit: Circuit, classes: int) -> None:
-        forward.check_settles(circuit)
-        forward.check_classes(circuit, classes)
-        passes.check_rates(passes.anatomy(circuit, _NAME).activation, "rule", low=self.low, high=self.high)
-
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
-        found, swept, wanted = self._asked(circuit, state, batch, self._eased(state, batch))
+        found, swept, wanted = self._asked(
+            circuit, state, batch, self.schedule.factor(batch.epoch, batch.epochs, state.steps)
+        )
         apply_updates(list(found.values()), threads=self.threads)
         state.steps += 1
         return state, forward.scored(swept.heard[-1], wanted, batch.labels)
 
-    def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
+    def update(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         return outer_products(self._asked(circuit, state, batch, 1.0)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         """Of the squared error, as that of all rules, and not of the E above."""
         exact = Backprop(low=self.low, high=self.high, precision=self.precision, threads=self.threads)
-        return exact.updates(circuit, state, batch)
+        return exact.update(circuit, state, batch)
 
     def _asked(
         self, circuit: Circuit, state: State, batch: Batch, eased: float
     ) -> tuple[dict[str, WeightUpdate], Swept, NDArray[np.float64]]:
         """What a batch is to change, what it was swept to, and the rates that were wanted."""
         body = passes.anatomy(circuit, _NAME)
-        seen = steady(batch.inputs, _NAME).astype(self.precision, copy=False)
+        seen = constant_rates(batch.inputs, _NAME).astype(self.precision, copy=False)
         wanted = forward.targets(batch.labels, (len(seen), circuit[body.layers[-1].name].size), self.low, self.high)
         swept = self.sweeps(body, state, seen, body.activation.inverse(wanted))
         counts = np.ones(len(seen)) if batch.weights is None else batch.weights
         return self.changes(body, state, swept, counts, eased), swept, wanted
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        return forward.answer(passes.anatomy(circuit, _NAME).way, state, steady(inputs, _NAME), self.threads)
+        return forward.answer(passes.anatomy(circuit, _NAME).way, state, constant_rates(inputs, _NAME), self.threads)
+
+    def inference(self, circuit: Circuit) -> Inference:
+        return Inference(tuple(passes.anatomy(circuit, _NAME).way.names))
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
@@ -208,7 +204,7 @@ class TwoSweep:
                 if bias and (beside := with_bias(name)) in weights:
                     found[beside] = WeightUpdate(weights[beside], ones, asked, eased * eta)
 
-        eta, above = self.rate, None
+        eta, above = self.learning_rate, None
         for k, layer in reversed(list(enumerate(body.layers))):
             if above is not None:  # a hidden layer
                 inter = phi(swept.inter[k])
@@ -220,7 +216,3 @@ class TwoSweep:
             eta, above = eta / layer.mix.above, layer
             learn(layer.basal, eta, rates[k] - swept.heard[k + 1], swept.heard[k], bias=True)
         return found
-
-    def _eased(self, state: State, batch: Batch) -> float:
-        grown = min(1.0, (state.steps + 1) / self.warm) if self.warm else 1.0
-        return grown * decayed(1.0, self.decay, batch.epoch, batch.epochs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -18,11 +18,11 @@ from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
-from snnlab.rules.common.schedule import Decay, decayed
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
-from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, steady
+from snnlab.rules.rule import Batch, BatchMetrics, Inference, Inputs, Prediction, State, constant_rates
 
 Initial = Literal["uniform", "glorot", "he"]
 
@@ -39,13 +39,12 @@ class Asked(NamedTuple):
 class Descent(ABC):
     """A rule for the basal weights of layers, with as many outputs as classes; what is asked of them is left to each.
 
-    rate          a weight changes by the rate times what is asked of it, the mean over the batch
-    decay         of the rate: "none", "sqrt" for 1/sqrt(epoch), "cosine" for half a wave that comes to 0 after the last
-                  epoch, "late" for one that stays for two thirds of the epochs and then falls evenly to 0
+    learning_rate  a weight changes by the rate times what is asked of it, the mean over the batch
+    schedule      of the learning rate
     weight_decay  weights, but for those of a bias, also lose so much of themselves, times the rate
-    initial       how weights begin: "uniform" in [-spread, spread]; "glorot", uniform with the variance
+    initial       how weights begin: "uniform" in [-init_scale, init_scale]; "glorot", uniform with the variance
                   2/(pre + post), and "he", normal with the variance 2/pre, both with biases of 0
-    spread        see `initial`; of each layer, or one for all
+    init_scale    see `initial`; of each layer, or one for all
     low           rate wanted of all other outputs
     high          rate wanted of the output of the label
     precision     of weights and rates: "float32" or "float64"
@@ -56,24 +55,20 @@ class Descent(ABC):
 
     title: ClassVar[str] = "descent"
 
-    rate: float = 0.1
-    decay: Decay = "none"
+    learning_rate: float = 0.1
+    schedule: Schedule = field(default_factory=Schedule)
     weight_decay: float = 0.0
     initial: Initial = "uniform"
-    spread: tuple[float, ...] = (0.1,)
+    init_scale: tuple[float, ...] = (0.1,)
     low: float = 0.1
     high: float = 0.8
     precision: Precision = "float32"
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        check_not_negative(self, "rate", "weight_decay", "spread")
-        check_one_of(self, decay=Decay, initial=Initial, precision=Precision)
+        check_not_negative(self, "learning_rate", "weight_decay", "init_scale")
+        check_one_of(self, initial=Initial, precision=Precision)
         check_wanted(self)
-
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return ()
 
     @abstractmethod
     def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
@@ -83,15 +78,17 @@ class Descent(ABC):
         error  -dE/dr of the output (samples, classes)
         """
 
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         way = way_up(circuit, self.title)
+        forward.check_settles(circuit)
+        forward.check_classes(circuit, classes)
         shapes = {projection.name: projection.weights.shape for projection in circuit.projections}
         spreads = self.spreads(way)
         return State({name: self.drawn(shapes[name], rng, name not in way.basal, spreads[name]) for name in way.names})
 
     def spreads(self, way: Forward) -> dict[str, float]:
         """The spread of every projection."""
-        each = forward.each(self.spread, len(way.links), "spread")
+        each = forward.each(self.init_scale, len(way.links), "init_scale")
         found = dict(zip(way.basal, each, strict=True))
         return found | {with_bias(name): spread for name, spread in found.items()}
 
@@ -109,15 +106,10 @@ class Descent(ABC):
             found = rng.normal(0, np.sqrt(2 / pre), shape)
         return found.astype(self.precision)
 
-    def check(self, circuit: Circuit, classes: int) -> None:
-        way_up(circuit, self.title)
-        forward.check_settles(circuit)
-        forward.check_classes(circuit, classes)
-
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         way = way_up(circuit, self.title)
         rates, wanted, error = self._errors(way, state, batch)
-        eta = decayed(self.rate, self.decay, batch.epoch, batch.epochs)
+        eta = self.learning_rate * self.schedule.factor(batch.epoch, batch.epochs, state.steps)
         asked = self.asked(way, state, rates, error)
         self.learn(way, state, asked, eta)
         state.steps += 1
@@ -130,7 +122,7 @@ class Descent(ABC):
                 state.weights[name] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
         apply_updates(list(_changes(state, asked, eta).values()), threads=self.threads)
 
-    def updates(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
+    def update(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
         rates, _, error = self._errors(way, state, batch)
         return outer_products(_changes(state, self.asked(way, state, rates, error), 1.0))
@@ -143,14 +135,17 @@ class Descent(ABC):
 
     def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
         """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
-        seen = steady(batch.inputs, self.title).astype(self.precision, copy=False)
+        seen = constant_rates(batch.inputs, self.title).astype(self.precision, copy=False)
         _, rates = forward.up(way, state.weights, seen, self.threads)
         wanted = forward.targets(batch.labels, rates[-1].shape, self.low, self.high).astype(self.precision)
         counts = 1.0 if batch.weights is None else batch.weights[:, None].astype(self.precision)
         return rates, wanted, counts * (wanted - rates[-1])
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        return forward.answer(way_up(circuit, self.title), state, steady(inputs, self.title), self.threads)
+        return forward.answer(way_up(circuit, self.title), state, constant_rates(inputs, self.title), self.threads)
+
+    def inference(self, circuit: Circuit) -> Inference:
+        return Inference(tuple(way_up(circuit, self.title).names))
 
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)

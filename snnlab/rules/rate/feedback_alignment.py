@@ -36,17 +36,13 @@ class FeedbackAlignment(LayerByLayer):
         super().__post_init__()
         check_positive(self, "feedback")
 
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return (_FEEDBACK,)
-
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
-        state = super().init(circuit, rng)
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
+        state = super().init(circuit, rng, classes)
         # from the second layer up; one array, as a checkpoint is asked for it by one name
         way = way_up(circuit, self.title)
         spreads, shapes = self.spreads(way), {name: weights.shape for name, weights in state.weights.items()}
         drawn = [self.feedback * self.drawn(shapes[name], rng, False, spreads[name]).ravel() for name in way.basal[1:]]
-        state.memory[_FEEDBACK] = np.concatenate(drawn) if drawn else np.zeros(0, self.precision)
+        state.constants[_FEEDBACK] = np.concatenate(drawn) if drawn else np.zeros(0, self.precision)
         return state
 
     def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
@@ -54,4 +50,4 @@ class FeedbackAlignment(LayerByLayer):
         for name in way.basal[1 : way.basal.index(link.basal)]:
             begin += state.weights[name].size
         like = state.weights[link.basal]
-        return delta @ state.memory[_FEEDBACK][begin : begin + like.size].reshape(like.shape).T
+        return delta @ state.constants[_FEEDBACK][begin : begin + like.size].reshape(like.shape).T

@@ -15,6 +15,7 @@ from snnlab.errors import InputError
 from snnlab.networks.activations import Activation, Values, activation_of
 from snnlab.networks.circuit import Circuit, Population, Source
 from snnlab.networks.populations import AFFERENT, BIAS, INPUT, OUTPUT
+from snnlab.rules.common.validation import check_outputs
 from snnlab.rules.rule import BatchMetrics, Prediction, State
 
 
@@ -142,7 +143,7 @@ def answer(way: Forward, state: State, seen: Values, threads: int | None) -> Pre
     activity = {link.name: rate for link, rate in zip(way.links, rates[1:], strict=True)}
     if way.bias:
         activity[BIAS] = np.ones((len(seen), 1), dtype=precision)
-    return Prediction(rates[-1], rates[-1].argmax(axis=1), activity, tuple(way.names))
+    return Prediction(rates[-1], rates[-1].argmax(axis=1), activity)
 
 
 def check_settles(circuit: Circuit) -> None:
@@ -157,11 +158,9 @@ def check_settles(circuit: Circuit) -> None:
             raise InputError("network.noise", "found some", "needs 0: a steady state has no noise")
 
 
-def check_classes(circuit: Circuit, classes: int) -> None:
-    """Raises InputError unless there is an output for each class."""
-    outputs = cells(circuit, OUTPUT).size
-    if outputs != classes:
-        raise InputError("network", f"{outputs} outputs, and samples of {classes} classes", "needs one for each")
+def check_classes(circuit: Circuit, classes: int | None) -> None:
+    """Raises InputError unless there is one output per class; None skips the check."""
+    check_outputs(cells(circuit, OUTPUT).size, classes)
 
 
 def targets(labels: NDArray[np.int64], shape: tuple[int, int], low: float, high: float) -> NDArray[np.float64]:

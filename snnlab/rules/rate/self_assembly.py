@@ -69,13 +69,9 @@ class SelfAssembly(LayerByLayer):
         if self.draws < 1:
             raise InputError("SelfAssembly.draws", f"found {self.draws}", "needs at least 1")
 
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return (_NOISE,)
-
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         way = self._way(circuit)
-        state = super().init(circuit, rng)
+        state = super().init(circuit, rng, classes)
         sizes = {node.name: node.size for node in circuit.nodes}
         for k, (own, above) in enumerate(zip(way.links, way.links[1:], strict=False), start=1):
             beside, here, over = sizes[f"down{k}"], sizes[own.name], sizes[above.name]
@@ -85,12 +81,8 @@ class SelfAssembly(LayerByLayer):
                 (_apical(k, above), (over, beside)),
             ):
                 state.weights[name] = rng.normal(0, beside**-0.5, shape).astype(self.precision)
-        state.memory[_NOISE] = seeding.drawn(rng)
+        state.constants[_NOISE] = seeding.drawn(rng)
         return state
-
-    def check(self, circuit: Circuit, classes: int) -> None:
-        self._way(circuit)
-        super().check(circuit, classes)
 
     def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
         k = way.links.index(link)

@@ -36,9 +36,9 @@ from snnlab.networks.circuit import Circuit, Projection
 from snnlab.networks.weights import Convolution, Weights, backward, forward, trainable_parameters
 from snnlab.rules.common.adam import Adam
 from snnlab.rules.common.chain import chain, lateral, layer, threshold
-from snnlab.rules.common.schedule import Decay, decayed
-from snnlab.rules.common.validation import check_one_of, check_positive
-from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, spikes
+from snnlab.rules.common.schedule import Schedule
+from snnlab.rules.common.validation import check_outputs, check_positive
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, spike_inputs
 from snnlab.rules.spike_count.fake_spikes import with_fake_spikes
 from snnlab.rules.spike_count.lateral import gamma, own_psp
 from snnlab.rules.spike_count.regularisation import Penalty
@@ -53,15 +53,13 @@ _SILENT_RATIO = 0.5  # e_il / o_i of a silent neuron in its own self term, likew
 class HM2BP:
     """The rule for chains of layers, full, convolved or pooled, of cells linear between spikes, such as lif_exp.
 
-    learning_rate   Adam's step in epoch 1
-    decay           of the learning rate: "sqrt" for 1/sqrt(epoch) as published; "cosine" for half a wave that comes to
-                    0 after the last epoch, so that it depends on how many there are to be; "late" for a rate
-                    that stays for two thirds of them and then falls evenly to 0; or "none"
+    learning_rate   Adam's step size
+    schedule        of the learning rate; as published 1/sqrt(epoch)
     target          spikes wanted of the label's output neuron
     other           spikes wanted of each other output neuron
     margin          counts this close to their target are right
-    spread          weights begin uniform in [-spread, spread]
-    kernel_spread   weights of convolutions begin uniform in [-kernel_spread, kernel_spread]
+    init_scale      initial weights are uniform in [-init_scale, init_scale]
+    kernel_init_scale  the same for convolution kernels
     self_term       False drops s_i, the effect of a neuron's own spikes on its potential, from the weight gradient
     fake_spikes     a silent label neuron learns as if it had fired evenly, `target` times; its error stays that of 0
     averaging       0, or how much of the average of all weights so far a step keeps: the network is then that average,
@@ -75,12 +73,12 @@ class HM2BP:
     """
 
     learning_rate: float = 1e-3
-    decay: Decay = "sqrt"
+    schedule: Schedule = Schedule(decay="sqrt")
     target: int = 35
     other: int = 5
     margin: int = 5
-    spread: float = 1.0
-    kernel_spread: float = 0.5
+    init_scale: float = 1.0
+    kernel_init_scale: float = 0.5
     self_term: bool = True
     fake_spikes: bool = False
     averaging: float = 0.0
@@ -90,19 +88,15 @@ class HM2BP:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        check_positive(self, "learning_rate", "spread", "kernel_spread")
+        check_positive(self, "learning_rate", "init_scale", "kernel_init_scale")
         for name in ("target", "other", "margin"):
             if getattr(self, name) < 0:
                 raise InputError(f"HM2BP.{name}", f"found {getattr(self, name)}", "needs a count of spikes, at least 0")
-        check_one_of(self, decay=Decay)
         if not 0 <= self.averaging < 1:
             raise InputError("HM2BP.averaging", f"found {self.averaging}", "needs 0 to below 1")
 
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return ()
-
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
+        check_outputs(circuit.nodes[-1].size, classes)
         weights = {}
         lateral(circuit)
         for projection in chain(circuit):
@@ -110,26 +104,20 @@ class HM2BP:
             threshold(circuit, projection.post)
             values = trainable_parameters(projection.weights)
             if values is not None:
-                spread = self.kernel_spread if isinstance(projection.weights, Convolution) else self.spread
-                weights[projection.name] = rng.uniform(-spread, spread, values.shape).astype(self.precision)
+                convolution = isinstance(projection.weights, Convolution)
+                scale = self.kernel_init_scale if convolution else self.init_scale
+                weights[projection.name] = rng.uniform(-scale, scale, values.shape).astype(self.precision)
         state = State(weights)
         self.optimiser.start(state)
         if self.averaging:
-            state.memory |= {f"{_LEARNED}{name}": values.copy() for name, values in weights.items()}
+            state.optimizer_state |= {f"{_LEARNED}{name}": values.copy() for name, values in weights.items()}
         return state
-
-    def check(self, circuit: Circuit, classes: int) -> None:
-        outputs = circuit.nodes[-1].size
-        if outputs != classes:
-            raise InputError(
-                "network.outputs", f"{outputs} neurons, and samples of {classes} classes", "needs one for each"
-            )
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         _check_labels(batch, circuit.nodes[-1].size)
         learner = self._learner(state)
         circuit = circuit.with_weights(learner.weights)
-        responses = self._forward(circuit, spikes(batch.inputs, _NAME))
+        responses = self._forward(circuit, spike_inputs(batch.inputs, _NAME))
         counts = responses[circuit.nodes[-1].name].counts
         error = self.error(counts, batch.labels)
         counted = error if batch.weights is None else error * batch.weights[:, None]
@@ -138,7 +126,12 @@ class HM2BP:
             if self.regularisation.strength:
                 for name, gradient in gradients.items():
                     gradient += self.regularisation.gradient(learner.weights[name])
-        self.optimiser.step(learner, gradients, self.rate(batch.epoch, batch.epochs), threads=self.threads)
+        self.optimiser.step(
+            learner,
+            gradients,
+            self.learning_rate * self.schedule.factor(batch.epoch, batch.epochs, state.steps),
+            threads=self.threads,
+        )
         state.steps = learner.steps
         if self.averaging:
             share = max(1 - self.averaging, 1 / state.steps)
@@ -149,7 +142,7 @@ class HM2BP:
         return state, BatchMetrics(loss, _busiest(counts) == batch.labels, fired)
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        responses = self._forward(circuit.with_weights(state.weights), spikes(inputs, _NAME))
+        responses = self._forward(circuit.with_weights(state.weights), spike_inputs(inputs, _NAME))
         counts = responses[circuit.nodes[-1].name].counts
         activity = {name: response.counts for name, response in responses.items()}
         return Prediction(counts, _busiest(counts), activity)
@@ -157,15 +150,8 @@ class HM2BP:
     def classify(self, state: State, output: SpikeTrains) -> NDArray[np.int64]:
         return _busiest(output.counts())
 
-    def wanted(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> None:
-        """Counts are wanted, and no times."""
-
     def on(self, threads: int | None) -> Self:
         return replace(self, threads=threads)
-
-    def rate(self, epoch: int, epochs: int) -> float:
-        """Adam's step in this epoch, counted from 1, of so many."""
-        return decayed(self.learning_rate, self.decay, epoch, epochs)
 
     def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """o - y of every output neuron (samples, classes), zero inside the margin."""
@@ -186,7 +172,7 @@ class HM2BP:
         delta: NDArray[np.floating] = (error / threshold(circuit, layers[-1].post)).astype(self.precision)
         for projection in reversed(layers):
             weights, post, first = projection.weights, responses[projection.post], projection is layers[0]
-            pre = spikes(batch.inputs, _NAME) if first else responses[projection.pre].spikes
+            pre = spike_inputs(batch.inputs, _NAME) if first else responses[projection.pre].spikes
             silent = post.counts == 0
             scale = delta * (1 + self._self_term(circuit, projection, post)) / len(delta)
             if projection is layers[-1]:
@@ -223,7 +209,7 @@ class HM2BP:
         output, faked = with_fake_spikes(output, batch.labels, self.target)
         if faked is None:
             return output
-        pre = responses[last.pre].spikes if last.pre in responses else spikes(batch.inputs, _NAME)
+        pre = responses[last.pre].spikes if last.pre in responses else spike_inputs(batch.inputs, _NAME)
         wanted = faked.astype(self.precision)
         credit = engine.products(
             last, pre, output, np.zeros_like(wanted), wanted, precision=self.precision, threads=self.threads
@@ -238,8 +224,8 @@ class HM2BP:
         """The state with the weights that are being learned, which are not the network's where those are averages."""
         if not self.averaging:
             return state
-        weights = {name: state.memory[f"{_LEARNED}{name}"] for name in state.weights}
-        return State(weights, state.memory, state.steps)
+        weights = {name: state.optimizer_state[f"{_LEARNED}{name}"] for name in state.weights}
+        return State(weights, state.optimizer_state, steps=state.steps)
 
     def _self_term(self, circuit: Circuit, projection: Projection, post: Response) -> NDArray[np.floating] | float:
         """s_i of every neuron (samples, post): how a neuron's own spikes feed its total potential."""

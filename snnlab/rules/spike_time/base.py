@@ -22,8 +22,9 @@ from snnlab.engine import Events, Precision
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.rules.common.chain import chain, layer
+from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.common.validation import check_not_negative, check_one_of
-from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, spikes
+from snnlab.rules.rule import Batch, BatchMetrics, Inputs, Prediction, State, spike_inputs
 from snnlab.rules.spike_time.target_trains import Desired, Drawn, Paced
 
 Decision = Literal["correlation", "count"]
@@ -37,11 +38,10 @@ class Timed(ABC):
     """A rule for desired spike times, but for how weights change.
 
     desired      when the output is to fire
-    rate         by which an error moves weights, in ampere
-    halve_every  epochs after which rates are halved, 0 for never
-    ease         rates are multiplied by ease * (1 - C), at least by 0.1 and at most by 1, where C is the correlation of
-                 the batch with what is desired; 0 for rates that stay. Ours
-    spread       weights of the output begin normal, with this deviation, in ampere
+    learning_rate  by which an error moves weights, in ampere
+    schedule     of all learning rates
+    loss_scaling  learning rates are multiplied by loss_scaling * loss, limited to 0.1 to 1; 0 for no scaling. Ours
+    init_scale   weights of the output begin normal, with this deviation, in ampere
     decision     "correlation": the class whose desired trains the output's are most like; "count": the neuron that
                  fires most, for `Paced` trains alone, of which each class has a neuron of its own
     enough       where the best correlation is below this, the answer is the class after all those that have trains
@@ -52,27 +52,23 @@ class Timed(ABC):
     """
 
     desired: Desired = field(default_factory=Drawn)
-    rate: float = 0.0
-    halve_every: int = 0
-    ease: float = 0.0
-    spread: float = 0.0
+    learning_rate: float = 0.0
+    schedule: Schedule = field(default_factory=Schedule)
+    loss_scaling: float = 0.0
+    init_scale: float = 0.0
     decision: Decision = "correlation"
     enough: float = 0.0
     precision: Precision = "float64"
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        check_not_negative(self, "rate", "halve_every", "ease", "spread")
+        check_not_negative(self, "learning_rate", "loss_scaling", "init_scale")
         if not 0 <= self.enough <= 1:
             raise InputError(f"{self.name}.enough", f"found {self.enough}", "needs a correlation, 0 to 1")
         check_one_of(self, decision=Decision)
         if self.decision == "count" and not isinstance(self.desired, Paced):
             found = f"found 'count', and desired trains that are {type(self.desired).__name__}"
             raise InputError(f"{self.name}.decision", found, "needs 'correlation', or Paced trains")
-
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        return (_DESIRED,)
 
     @property
     def name(self) -> str:
@@ -97,9 +93,11 @@ class Timed(ABC):
         if len(layers) > 1:
             found = f"{len(layers) - 1} hidden layer{'s' if len(layers) > 2 else ''}"
             raise InputError(f"{self.name}: network.hidden", found, "needs none: it is defined for one layer")
-        return {layers[0].name: self.spread * rng.normal(size=layers[0].weights.shape)}
+        return {layers[0].name: self.init_scale * rng.normal(size=layers[0].weights.shape)}
 
-    def init(self, circuit: Circuit, rng: np.random.Generator) -> State:
+    def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
+        if classes is not None:
+            self._check_classes(circuit, classes)
         for projection in chain(circuit, self.name):
             if not isinstance(projection.weights, np.ndarray):
                 found = f"shared weights onto {projection.post}"
@@ -112,9 +110,9 @@ class Timed(ABC):
         times = self.desired.times(output.size, rng)
         _check_gaps(times, output, to_seconds(circuit.dt, "circuit: dt"))
         weights = {name: values.astype(self.precision) for name, values in self.start(circuit, rng).items()}
-        return State(weights, {_DESIRED: times})
+        return State(weights, constants={_DESIRED: times})
 
-    def check(self, circuit: Circuit, classes: int) -> None:
+    def _check_classes(self, circuit: Circuit, classes: int) -> None:
         known = self.desired.classes(circuit.nodes[-1].size)
         if known > classes:
             raise InputError("rule.desired", f"trains for {known} classes", f"the samples are of {classes}")
@@ -127,10 +125,10 @@ class Timed(ABC):
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         circuit = circuit.with_weights(state.weights)
-        inputs = spikes(batch.inputs, self.name)
+        inputs = spike_inputs(batch.inputs, self.name)
         trains = self._trains(circuit, inputs)
         output = trains[-1]
-        wanted = self.wanted(state, batch.labels, output)
+        wanted = self.target_trains(state, batch.labels, output)
         if not state.steps:
             _check_heard(wanted, inputs)
         if self.decision == "count":
@@ -138,7 +136,7 @@ class Timed(ABC):
         else:
             every = self._alike(state, output)
             alike, answer = every[np.arange(output.samples), batch.labels].mean(), self._likest(every)
-        share = self._eased(batch.epoch, float(alike)) / output.samples
+        share = self.rate_factor(batch, state.steps, 1 - float(alike)) / output.samples
         errors = mistakes(wanted, output)
         if batch.weights is not None:
             errors = replace(errors, value=errors.value * batch.weights[errors.sample])
@@ -147,13 +145,13 @@ class Timed(ABC):
         state.steps += 1
         return state, BatchMetrics(1 - float(alike), answer == batch.labels, sum(map(len, trains[1:])))
 
-    def _eased(self, epoch: int, alike: float) -> float:
-        """What rates are multiplied by in this epoch, with outputs so much like the desired ones."""
-        halved = 0.5 ** ((epoch - 1) // self.halve_every) if self.halve_every else 1.0
-        return halved * (min(1.0, max(_LEAST, self.ease * (1 - alike))) if self.ease else 1.0)
+    def rate_factor(self, batch: Batch, steps: int, loss: float) -> float:
+        """Factor of all learning rates, for a batch with this loss after so many steps."""
+        scaled = min(1.0, max(_LEAST, self.loss_scaling * loss)) if self.loss_scaling else 1.0
+        return self.schedule.factor(batch.epoch, batch.epochs, steps) * scaled
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        trains = self._trains(circuit.with_weights(state.weights), spikes(inputs, self.name))
+        trains = self._trains(circuit.with_weights(state.weights), spike_inputs(inputs, self.name))
         activity = {node.name: one.counts().astype(np.int32) for node, one in zip(circuit.nodes, trains, strict=True)}
         activity.pop(circuit.sources[0].name)
         return Prediction(activity[circuit.nodes[-1].name], self.classify(state, trains[-1]), activity)
@@ -167,13 +165,13 @@ class Timed(ABC):
     def _alike(self, state: State, output: SpikeTrains) -> NDArray[np.float64]:
         """The correlation of each sample's output with what is desired of each class (samples, classes)."""
         classes = range(self.desired.classes(output.size))
-        wanted = (self.wanted(state, np.full(output.samples, label), output) for label in classes)
+        wanted = (self.target_trains(state, np.full(output.samples, label), output) for label in classes)
         return np.column_stack([correlation(output, one).mean(axis=1) for one in wanted])
 
     def _likest(self, alike: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.where(alike.max(axis=1) >= self.enough, alike.argmax(axis=1), alike.shape[1])
 
-    def wanted(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains:
+    def target_trains(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains:
         """The desired trains of samples with these labels, on the grid of the output's.
 
         Raises InputError for a time after the end of the samples, and for a class that has none.
@@ -185,7 +183,7 @@ class Timed(ABC):
         if len(labels) and not 0 <= labels.min() <= labels.max() < known:
             found = f"trains for {known} classes, and samples of classes {labels.min()} to {labels.max()}"
             raise InputError("rule.desired", found, f"needs samples of classes 0 to {known - 1}")
-        label, neuron, time = state.memory[_DESIRED].T
+        label, neuron, time = state.constants[_DESIRED].T
         step = np.rint(time / output.dt)
         if len(step) and step.max() >= output.steps:
             found = f"a spike at {time.max() * 1e3:g} ms, and samples of {output.duration * 1e3:g} ms"

@@ -57,31 +57,31 @@ _SYNAPSE = ("tau_1", "tau_2")  # of the synapse card
 
 @dataclass(frozen=True)
 class NormAD(Timed):
-    """The rule; `rate` is the length of the step, in ampere, by which an error moves the output's weights.
+    """The rule; `learning_rate` is the length of the step, in ampere, by which an error moves the output's weights.
 
-    hidden_rate    the same for hidden layers, in the units of `hidden`
+    hidden_learning_rate  the same for hidden layers, in the units of `hidden`
     hidden         how a hidden step is normalised. "rescaled": to a length, the root of the number of errors of a
                    sample; "normalised": d_in(t)/||d_in(t)|| instead of d_in(t); "plain": not at all
     tau_L          of the leak h, in seconds
     floor          an error counts nothing where ||d(t)|| is below this part of its mean over the sample's errors, nor a
                    hidden spike where it is divided by ||d_in(t)||
-    hidden_spread  hidden weights begin normal, with this deviation times the inverse root of their number, in ampere
-    hidden_mean    and a mean of this many deviations
+    hidden_init_scale  hidden weights are normal, with this deviation times the inverse root of their number, in ampere
+    hidden_init_mean  and a mean of this many deviations
     """
 
-    rate: float = 1e-9
-    hidden_rate: float = 3e-9
+    learning_rate: float = 1e-9
+    hidden_learning_rate: float = 3e-9
     hidden: Hidden = "rescaled"
     tau_L: float = 1e-3
     floor: float = 0.01
-    hidden_spread: float = 14e-9
-    hidden_mean: float = 0.3
+    hidden_init_scale: float = 14e-9
+    hidden_init_mean: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_not_negative(self, "hidden_rate", "hidden_spread")
-        if not math.isfinite(self.hidden_mean):
-            raise InputError("NormAD.hidden_mean", f"found {self.hidden_mean}", "needs a number")
+        check_not_negative(self, "hidden_learning_rate", "hidden_init_scale")
+        if not math.isfinite(self.hidden_init_mean):
+            raise InputError("NormAD.hidden_init_mean", f"found {self.hidden_init_mean}", "needs a number")
         if not 0 < self.tau_L < float("inf"):
             raise InputError("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
         check_share(self, "floor")
@@ -93,10 +93,10 @@ class NormAD(Timed):
             self.kernel(circuit, projection.post, projection.receptor)
             pre, post = projection.weights.shape
             if projection.post == circuit.nodes[-1].name:
-                weights[projection.name] = self.spread * rng.normal(size=(pre, post))
+                weights[projection.name] = self.init_scale * rng.normal(size=(pre, post))
             else:
                 weights[projection.name] = (
-                    self.hidden_spread / np.sqrt(pre) * rng.normal(self.hidden_mean, 1, (pre, post))
+                    self.hidden_init_scale / np.sqrt(pre) * rng.normal(self.hidden_init_mean, 1, (pre, post))
                 )
         return weights
 
@@ -109,7 +109,7 @@ class NormAD(Timed):
         step, norms = engine.error_products(
             trains[-2], errors, trains[-1].size, kernels[-1], floor=self.floor, threads=self.threads
         )
-        found = {layers[-1].name: self.rate * step}
+        found = {layers[-1].name: self.learning_rate * step}
         events = errors.normalised(norms, self.floor)
         for k in reversed(range(len(layers) - 1)):
             above = np.asarray(layers[k + 1].weights)
@@ -124,7 +124,7 @@ class NormAD(Timed):
             if self.hidden == "rescaled" and length > 0:
                 # the mean of equal samples is then the step of one
                 step *= math.sqrt(len(errors) * trains[0].samples) / length
-            found[layers[k].name] = self.hidden_rate * step
+            found[layers[k].name] = self.hidden_learning_rate * step
         return found
 
     def kernel(self, circuit: Circuit, post: str, receptor: str) -> Kernel:
@@ -151,5 +151,5 @@ def _check_active(trains: Sequence[SpikeTrains], hidden: Sequence[str]) -> None:
     """Refuse a batch in which a hidden layer fires nowhere: only its spikes can learn, and none ever would."""
     for name, fired in zip(hidden, trains[1:], strict=False):
         if not len(fired):
-            right = "a larger one wakes it, and a smaller rule.hidden_rate keeps it awake"
-            raise InputError("rule.hidden_spread", f"{name} fires no spike in a whole batch", right)
+            right = "a larger one wakes it, and a smaller rule.hidden_learning_rate keeps it awake"
+            raise InputError("rule.hidden_init_scale", f"{name} fires no spike in a whole batch", right)

@@ -28,13 +28,13 @@ from snnlab.rules.spike_time.base import Timed
 
 @dataclass(frozen=True)
 class ReSuMe(Timed):
-    """The rule; `rate` is what an error adds to the weight of an input that has fired just before, in ampere.
+    """The rule; `learning_rate` is what an error adds to the weight of an input that has fired just before, in ampere.
 
     tau        of the learning window, in seconds
     unhebbian  a, the part that does not depend on the input
     """
 
-    rate: float = 1e-10
+    learning_rate: float = 1e-10
     tau: float = 5e-3
     unhebbian: float = 0.05
 
@@ -52,4 +52,4 @@ class ReSuMe(Timed):
         summed, _ = engine.error_products(inputs, errors, output.size, window, normalised=False, threads=self.threads)
         net = np.bincount(errors.neuron, errors.value, minlength=output.size)
         (projection,) = chain(circuit, self.name)
-        return {projection.name: self.rate * (summed + self.unhebbian * net)}
+        return {projection.name: self.learning_rate * (summed + self.unhebbian * net)}

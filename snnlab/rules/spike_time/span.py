@@ -38,12 +38,12 @@ from snnlab.rules.spike_time.base import Timed
 
 @dataclass(frozen=True)
 class SPAN(Timed):
-    """The rule; `rate` is what an error adds to the weight of an input that fires at the same time, in ampere.
+    """The rule; `learning_rate` is what an error adds to the weight of an input that fires at the same time, in ampere.
 
     tau  of the filter, in seconds
     """
 
-    rate: float = 1e-10
+    learning_rate: float = 1e-10
     tau: float = 5e-3
 
     def __post_init__(self) -> None:
@@ -62,4 +62,4 @@ class SPAN(Timed):
             lag = np.abs(fired[:, None] - errors.step[mine]) * inputs.dt / self.tau
             np.add.at(summed, (source[:, None], errors.neuron[mine]), errors.value[mine] * (1 + lag) * np.exp(-lag))
         (projection,) = chain(circuit, self.name)
-        return {projection.name: self.rate * summed}
+        return {projection.name: self.learning_rate * summed}
