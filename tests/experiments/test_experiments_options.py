@@ -22,6 +22,7 @@ from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
+from snnlab.rules.common.schedule import Decay
 from snnlab.rules.corinfomax.rule import CorInfoMax
 from snnlab.rules.dendritic.continuous import Dendritic
 from snnlab.rules.dendritic.two_pass import Start, TwoSweep
@@ -30,7 +31,7 @@ from snnlab.rules.rate.descent import Initial
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rate.self_assembly import SelfAssembly
 from snnlab.rules.rate.z_il import ZIL
-from snnlab.rules.spike_count.hm2bp import HM2BP, Decay
+from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.rules.spike_time.base import Decision
 from snnlab.rules.spike_time.normad import Hidden, NormAD
 from snnlab.rules.spike_time.resume import ReSuMe
