@@ -13,11 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from snnlab import cards
+from snnlab import cards, engine
 from snnlab.brian.quantities import to_seconds
 from snnlab.data.samples import Images
 from snnlab.encoders import TEST, TRAIN, Poisson
-from snnlab.engine import cores
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number
 from snnlab.networks.feedforward import FeedForward
@@ -236,10 +235,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     def _learn(self, trial: TrainingConfig, batches: Iterable[Batch]) -> float:
         """Mean loss over the samples of these batches."""
         loss = samples = 0.0
-        for state, score in learn(trial.rule, trial.circuit, self.state_, batches):
-            self.state_ = state
-            loss += score.loss * score.samples
-            samples += score.samples
+        with engine.threads(trial.threads):
+            for state, metrics in learn(trial.rule, trial.circuit, self.state_, batches):
+                self.state_ = state
+                loss += metrics.loss * metrics.samples
+                samples += metrics.samples
         if not all(np.isfinite(weights).all() for weights in self.state_.weights.values()):
             raise InputError("SpikingClassifier", "weights not finite any more", "a smaller learning_rate may help")
         self.samples_seen_ += int(samples)
@@ -254,8 +254,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         )
         trial = self._trial(samples)
         parts = (samples.take(slice(first, first + _ASKED)) for first in range(0, len(samples), _ASKED))
-        answers = [trial.rule.predict(trial.circuit, self.state_, trial.encode(part, 0, TEST)).counts for part in parts]
-        return np.concatenate(answers)
+        with engine.threads(trial.threads):
+            counts = [
+                trial.rule.predict(trial.circuit, self.state_, trial.encode(part, 0, TEST)).counts for part in parts
+            ]
+        return np.concatenate(counts)
 
 
 def _range(asked: tuple[float, float] | None, values: NDArray[Any]) -> tuple[float, float]:
@@ -284,7 +287,7 @@ def _threads(n_jobs: int | None) -> int:
         raise InputError(
             "SpikingClassifier.n_jobs", f"found {n_jobs!r}", "needs threads, -1 for all cores, or None for 1"
         )
-    return int(n_jobs) if n_jobs > 0 else max(1, cores() + 1 + int(n_jobs))
+    return int(n_jobs) if n_jobs > 0 else max(1, engine.cores() + 1 + int(n_jobs))
 
 
 def _whole(number: Any) -> bool:

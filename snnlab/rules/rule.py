@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,9 +122,6 @@ class Rule(Protocol):
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         """Run the network without learning."""
-
-    def on(self, threads: int | None) -> Self:
-        """The same rule on another number of threads, None for all cores."""
 
 
 @runtime_checkable

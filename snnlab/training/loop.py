@@ -49,7 +49,6 @@ def check_budget(epochs: int, batch: int, boosting: float) -> None:
 class TrainingConfig:
     """All that determines what is learned.
 
-    rule      works on as many threads as the trial, whatever its own
     train     and test: what the encoder's `prepare` gives
     batch     samples that are learned from at once
     threads   None for all cores; what is learned does not depend on it
@@ -72,7 +71,6 @@ class TrainingConfig:
     boosting: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rule", self.rule.on(self.threads))  # so that nobody needs to tell the number twice
         check_budget(self.epochs, self.batch, self.boosting)
         for part, samples in (("train", self.train), ("test", self.test)):
             if not len(samples):

@@ -52,7 +52,7 @@ def leaves(value: Any, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name: str) -> None:
     experiment = EXPERIMENTS[name]
-    fixed = {"name", "summary", "reference", "reported", "dataset", "tested_on", "rule.threads"}
+    fixed = {"name", "summary", "reference", "reported", "dataset", "tested_on"}
     named = set() if isinstance(experiment.encoder, Poisson) else {"encoder"}
     assert set(experiment.options()) == leaves(experiment) - fixed | named
 

@@ -21,7 +21,7 @@ from snnlab.rules.rate import forward
 from snnlab.rules.rate.forward import way_up
 from snnlab.rules.rate.self_assembly import SelfAssembly
 
-RULE = SelfAssembly(initial="he", precision="float64", threads=1)
+RULE = SelfAssembly(initial="he", precision="float64")
 W, V, P = "hidden1->output.basal", "output->down1.apical", "hidden1->down1.lateral"
 
 

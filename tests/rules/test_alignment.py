@@ -29,7 +29,7 @@ from snnlab.training.run_directory import RunDirectory
 RNG = np.random.default_rng(2)
 BATCH = Batch(RateInput.constant(RNG.random((8, 12))), np.arange(8) % 5)
 FIRST = "input->hidden1.basal"
-EXACT = {"precision": "float64", "threads": 1}
+EXACT = {"precision": "float64"}
 
 
 @pytest.mark.parametrize(

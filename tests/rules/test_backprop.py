@@ -22,7 +22,7 @@ from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rule import Batch, GradientRule, State
 
 MICRO = Microcircuit(hidden=(6, 5), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.1, leak=0.0, bias=True)
-RULE = Backprop(learning_rate=0.7, precision="float64", threads=1)
+RULE = Backprop(learning_rate=0.7, precision="float64")
 LOGISTIC, LINEAR = lambda u: 1 / (1 + np.exp(-u)), lambda u: u
 
 # hidden potentials of a microcircuit are 1 - mixing of the basal ones
@@ -70,7 +70,7 @@ def slopes(name: str, weights: Mapping[str, NDArray[np.float64]], counts: NDArra
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("counts", [None, np.array([1.0, 0.0, 2.5, 1.0])])
 def test_a_step_is_down_the_gradient_of_the_squared_error(name: str, counts: NDArray[np.float64] | None) -> None:
-    circuit, state = begun(name, Backprop(learning_rate=0.7, init_scale=(0.8,), precision="float64", threads=1))
+    circuit, state = begun(name, Backprop(learning_rate=0.7, init_scale=(0.8,), precision="float64"))
     before = {one: values.copy() for one, values in state.weights.items()}
     batch = Batch(RateInput.constant(SEEN), LABELS, weights=counts)
     asked = RULE.update(circuit, state, batch)
@@ -87,7 +87,7 @@ def test_a_step_is_down_the_gradient_of_the_squared_error(name: str, counts: NDA
 @pytest.mark.parametrize("name", NETWORKS)
 def test_feedback_alignment_is_the_gradient_where_feedback_is_symmetric_and_not_where_it_is_random(name: str) -> None:
     """And always in the output's weights, onto which no feedback leads."""
-    rule = FeedbackAlignment(init_scale=(0.8,), precision="float64", threads=1)
+    rule = FeedbackAlignment(init_scale=(0.8,), precision="float64")
     circuit, state = begun(name, rule)
     batch = Batch(RateInput.constant(SEEN), LABELS)
     exact = slopes(name, state.weights, np.ones(4))
@@ -104,7 +104,7 @@ def test_feedback_alignment_is_the_gradient_where_feedback_is_symmetric_and_not_
 def test_feedback_stays_as_it_was_drawn_and_weights_turn_towards_it() -> None:
     """Ten noisy patterns; the cosine between hidden2->output and its feedback begins near 0."""
     circuit = MLP((40, 40)).circuit((20,), 10, 1e-4)
-    rule = FeedbackAlignment(learning_rate=0.1, initial="glorot", low=0.0, high=1.0, precision="float64", threads=1)
+    rule = FeedbackAlignment(learning_rate=0.1, initial="glorot", low=0.0, high=1.0, precision="float64")
     state, rng = rule.init(circuit, np.random.default_rng(3)), np.random.default_rng(4)
     down, centres = state.constants["feedback"].copy(), rng.random((10, 20))
     assert tuple(state.constants) == ("feedback",) and down.shape == (40 * 40 + 40 * 10,)
@@ -123,7 +123,7 @@ def test_feedback_stays_as_it_was_drawn_and_weights_turn_towards_it() -> None:
 
 def test_weights_decay_and_those_of_a_bias_do_not() -> None:
     """With nothing to learn from, a step leaves 1 - rate * weight_decay of each."""
-    rule = Backprop(learning_rate=0.5, weight_decay=0.02, schedule=Schedule("sqrt"), precision="float64", threads=1)
+    rule = Backprop(learning_rate=0.5, weight_decay=0.02, schedule=Schedule("sqrt"), precision="float64")
     circuit, state = begun("relu", rule)
     before = {one: values.copy() for one, values in state.weights.items()}
     state, _ = rule.step(circuit, state, Batch(RateInput.constant(SEEN), LABELS, epoch=4, weights=np.zeros(4)))
@@ -143,7 +143,7 @@ def test_weights_begin_with_the_variance_that_is_asked_for() -> None:
 
 def test_it_answers_as_the_two_sweep_rule_does_of_the_same_weights() -> None:
     circuit = MICRO.circuit((7,), 3, 1e-4)
-    other = TwoSweep(precision="float64", threads=1)
+    other = TwoSweep(precision="float64")
     state = other.init(circuit, np.random.default_rng(0))
     basal = State({name: values for name, values in state.weights.items() if name.endswith(".basal")})
     inputs = RateInput.constant(np.random.default_rng(1).random((5, 7)))

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from small_infomax import DT, both, drawn, families
 
-from snnlab import datasets
+from snnlab import datasets, engine
 from snnlab.brian import simulate
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
@@ -32,7 +32,7 @@ from snnlab.rules.spike_count.hm2bp import HM2BP
 
 # lateral weights that are seen
 DEEP = CorInfoMaxNetwork(hidden=(6, 4), forgetting=0.9, multiplier_rate=(0.1, 0.2, 0.05))
-EXACT = CorInfoMax(learning_rate=(0.5, 0.4, 0.3), backward_learning_rate=(0.2, 0.1), precision="float64", threads=1)
+EXACT = CorInfoMax(learning_rate=(0.5, 0.4, 0.3), backward_learning_rate=(0.2, 0.1), precision="float64")
 VARIANTS: dict[str, dict[str, Any]] = {
     "antisparse": {},
     "sparse": {"sparse": True},
@@ -270,13 +270,14 @@ def test_a_run_that_is_taken_up_again_goes_on_to_the_same_bits() -> None:
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_what_cells_with_three_compartments_learn_does_not_depend_on_threads(precision: str) -> None:
     found = []
-    for threads in (1, 2, 3):
-        rule = replace(EXACT, precision=precision, threads=threads)
+    rule = replace(EXACT, precision=precision)
+    for count in (1, 2, 3):
         circuit = replace(DEEP, hidden=(90, 40)).circuit((300,), CLASSES, DT)
         state = rule.init(circuit, np.random.default_rng(0))
         for seed in range(3):
             seen = RateInput.constant(some(23, seed, 300))
-            state, _ = rule.step(circuit, state, Batch(seen, np.arange(23) % CLASSES))
+            with engine.threads(count):
+                state, _ = rule.step(circuit, state, Batch(seen, np.arange(23) % CLASSES))
         found.append({name: values.tobytes() for name, values in state.weights.items()})
     assert found[0] == found[1] == found[2]
 
@@ -329,7 +330,7 @@ def trained(network: CorInfoMaxNetwork, rule: CorInfoMax, epochs: int) -> tuple[
 
 def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() -> None:
     """mu = 0.15 is what the authors' code falls to chance with: see the largest stable step in test_infomax."""
-    rule = CorInfoMax(threads=1)
+    rule = CorInfoMax()
     accuracy, angle = trained(CorInfoMaxNetwork((60,)), rule, 20)
     assert accuracy > 0.75 and angle < 75
     assert trained(CorInfoMaxNetwork((60,), mu=0.15), rule, 20)[0] < 0.2

@@ -13,6 +13,7 @@ import pytest
 from small_microcircuit import built, told
 from small_run import refusal
 
+from snnlab import engine
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import RunState, run_rates
@@ -33,7 +34,7 @@ SPEEDS = {"hidden1": 300.0, "hidden2": 200.0, "output": 100.0}
 RULE = Dendritic(
     bottom_up=(300.0, 200.0, 100.0), to_interneuron=50.0, from_interneuron=40.0, top_down=30.0, smoothed=2e-3,
     lasts=8e-3, lag=3e-3, settles=20e-3, init_scale=(0.5, 1.0, 2.0), top_down_init_scale=0.7, precision="float64",
-    threads=1,
+
 )  # fmt: skip
 
 
@@ -188,11 +189,11 @@ def test_threads_do_not_change_a_bit() -> None:
     many = circuit(Microcircuit((120,), noise=0.1), 20)
     told_ = batch(100, inputs=20)
     states = []
-    for threads in (1, 3):
-        rule = replace(RULE, bottom_up=(30.0, 20.0), init_scale=(1.0,), precision="float32").on(threads)
-        assert rule.threads == threads
+    rule = replace(RULE, bottom_up=(30.0, 20.0), init_scale=(1.0,), precision="float32")
+    for count in (1, 3):
         state = rule.init(many, np.random.default_rng(0))
-        states.append(rule.step(many, state, told_)[0])
+        with engine.threads(count):
+            states.append(rule.step(many, state, told_)[0])
     for name, values in states[0].weights.items():
         assert values.tobytes() == states[1].weights[name].tobytes()
 

@@ -193,11 +193,12 @@ def test_gradients_do_not_depend_on_threads():
     circuit, spikes = network(sizes=(40, 200, 10), samples=13)
     labels = np.arange(13) % 10
     results = []
-    for threads in (1, 2, 7):
-        rule = HM2BP(threads=threads)
-        responses = engine.run(circuit, {"input": spikes}, threads=threads)
-        error = rule.error(responses["layer1"].counts, labels)
-        results.append(rule.gradients(circuit, Batch(spikes, labels), responses, error))
+    rule = HM2BP()
+    for count in (1, 2, 7):
+        with engine.threads(count):
+            responses = engine.run(circuit, {"input": spikes})
+            error = rule.error(responses["layer1"].counts, labels)
+            results.append(rule.gradients(circuit, Batch(spikes, labels), responses, error))
     for other in results[1:]:
         assert all(np.array_equal(other[name], results[0][name]) for name in other)
 

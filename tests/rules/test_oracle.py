@@ -73,7 +73,7 @@ def test_backpropagation_learns_what_the_oracle_says_on_all_microcircuits(
 
 
 def check_backprop(network: MLP | Microcircuit, circuit: Circuit, seed: int) -> None:
-    rule = Backprop(init_scale=(1.0,), precision="float64", threads=1)
+    rule = Backprop(init_scale=(1.0,), precision="float64")
     state = rule.init(circuit, np.random.default_rng(seed))
     graph = oracle.as_graph(network, circuit)
     made = oracle.rates(graph, state.weights, SEEN)["output"]
@@ -91,7 +91,7 @@ def check_backprop(network: MLP | Microcircuit, circuit: Circuit, seed: int) -> 
 def test_random_feedback_is_far_from_what_the_oracle_says(network: MLP) -> None:
     """The negative control, in the first layer; the output's weights are as they should be."""
     circuit = network.circuit((12,), 5, 1e-4)
-    rule = FeedbackAlignment(initial="he", precision="float64", threads=1)
+    rule = FeedbackAlignment(initial="he", precision="float64")
     state = rule.init(circuit, np.random.default_rng(0))
     graph = oracle.as_graph(network, circuit)
     slope = oracle.rates(graph, state.weights, SEEN)["output"] - wanted_of(rule.low, rule.high)
@@ -106,7 +106,7 @@ def test_two_sweeps_learn_along_the_oracle_where_feedback_is_symmetric_and_not_w
     """As test_two_sweep.py has it by complex steps: of a cost whose slope is the potential less the wanted one."""
     network = replace(MICRO, leak=0.0)
     circuit = network.circuit((12,), 5, 1e-4)
-    rule = TwoSweep(precision="float64", threads=1)
+    rule = TwoSweep(precision="float64")
     weights = rule.init(circuit, np.random.default_rng(seed)).weights
     for low, high, inter in (("hidden1", "hidden2", "inter1"), ("hidden2", "output", "inter2")):
         weights[f"{high}->{low}.apical"] = weights[f"{low}->{high}.basal"].T.copy()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from snnlab import engine
 from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
@@ -22,8 +23,8 @@ from snnlab.rules.rate.forward import way_up
 from snnlab.rules.rate.self_assembly import SelfAssembly
 from snnlab.rules.rule import Batch, GradientRule, State
 
-RULE = SelfAssembly(learning_rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
-EXACT = Backprop(precision="float64", threads=1)
+RULE = SelfAssembly(learning_rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64")
+EXACT = Backprop(precision="float64")
 NETWORK = TwoStream((9, 8), (12, 5), "tanh", "logistic")
 
 
@@ -75,7 +76,7 @@ def test_it_does_not_where_both_learn_from_other_pairs() -> None:
                 for one in super().asked(way, state, rates, error)
             ]
 
-    rule = Late(learning_rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64", threads=1)
+    rule = Late(learning_rate=0.05, weight_decay=0.1, initial="he", lateral=0.0, precision="float64")
     circuit, state = begun(rule=rule)
     first = misalignments(state)
     for step in range(1, 1001):
@@ -239,7 +240,8 @@ def test_what_is_drawn_depends_on_the_seed_and_the_step_alone() -> None:
             kept = copied(state)
         state, _ = rule.step(circuit, state, batch(step))
     for step in range(5, 10):
-        kept, _ = rule.on(2).step(circuit, kept, batch(step))
+        with engine.threads(2):
+            kept, _ = rule.step(circuit, kept, batch(step))
     assert all(np.array_equal(values, kept.weights[name]) for name, values in state.weights.items())
     other.constants["noise"] += 1
     other, _ = rule.step(circuit, other, batch(0))

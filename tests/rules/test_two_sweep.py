@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from snnlab import engine
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
@@ -24,7 +25,7 @@ from snnlab.rules.rate.forward import up, way_up
 from snnlab.rules.rule import Batch, State
 
 DEEP = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.0, bias=True)
-EXACT = TwoSweep(precision="float64", threads=1)
+EXACT = TwoSweep(precision="float64")
 CLASSES = 10
 
 
@@ -175,7 +176,7 @@ def test_one_step_by_hand() -> None:
         "inter1->hidden1.inhibition": [[-0.4, 0.8]],
         "output->hidden1.apical": [[0.7, -0.9]],
     }
-    rule = TwoSweep(learning_rate=0.1, interneuron=2.0, inhibition=0.3, top_down=0.2, precision="float64", threads=1)
+    rule = TwoSweep(learning_rate=0.1, interneuron=2.0, inhibition=0.3, top_down=0.2, precision="float64")
     state = State({name: np.array(values) for name, values in w.items()})
     seen = np.array([[1.0, 0.5]])
     state, score = rule.step(circuit, state, Batch(RateInput.constant(seen), np.array([0])))
@@ -368,11 +369,12 @@ def test_what_is_learned_does_not_depend_on_threads(precision: str) -> None:
     """In layers wide enough to be divided, and in batches of no round size."""
     circuit = circuit_of(replace(DEEP, hidden=(150, 90)), inputs=300)
     found = []
-    for threads in (1, 2, 3):
-        rule = TwoSweep(learning_rate=0.05, inhibition=0.1, top_down=0.1, precision=precision, threads=threads)
+    rule = TwoSweep(learning_rate=0.05, inhibition=0.1, top_down=0.1, precision=precision)  # type: ignore[arg-type]
+    for count in (1, 2, 3):
         state = begun(circuit, rule)
         for seed in range(3):
             seen = some(23, 300, seed)
-            state, _ = rule.step(circuit, state, Batch(RateInput.constant(seen), np.arange(23) % CLASSES))
+            with engine.threads(count):
+                state, _ = rule.step(circuit, state, Batch(RateInput.constant(seen), np.arange(23) % CLASSES))
         found.append({name: values.tobytes() for name, values in state.weights.items()})
     assert found[0] == found[1] == found[2]

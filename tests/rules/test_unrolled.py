@@ -21,7 +21,7 @@ def test_the_phase_is_the_one_that_is_run(name: str) -> None:
     body, seen = relaxation.body(circuit, "test"), some(5)
     below = relaxation.drive(body, state.weights, seen, 1)
     for steps in (1, 2, 30):
-        run = relaxation.settled(body, state.weights, below, steps, threads=1)
+        run = relaxation.settled(body, state.weights, below, steps)
         last = unrolled.forward(body, state.weights, seen, steps)[-1]
         for k, one in enumerate(run.r):
             np.testing.assert_allclose(unrolled.rates(body, last[k]), one, rtol=1e-10, atol=1e-12)
@@ -36,7 +36,7 @@ def test_the_gradient_is_that_of_the_phase_as_it_is_run(name: str) -> None:
 
     def cost(weights: dict[str, np.ndarray]) -> float:
         below = relaxation.drive(body, weights, seen, 1)
-        apart = np.square(relaxation.settled(body, weights, below, 12, threads=1).r[-1] - wanted)
+        apart = np.square(relaxation.settled(body, weights, below, 12).r[-1] - wanted)
         return 0.5 * float((counts[:, None] * apart).sum()) / 6
 
     counts = np.array([1.0, 0.5, 2.0, 1.0, 0.0, 1.0])

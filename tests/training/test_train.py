@@ -93,7 +93,7 @@ def test_left_after_any_batch_the_run_goes_on_to_the_same_bits(stop: int, finish
 
 def test_threads_do_not_change_a_bit(finished: Run, tmp_path: Path) -> None:
     study = Run.begin(tmp_path / "run", EXPERIMENT, seed=1, threads=3)
-    assert study.trial.rule.threads == study.trial.threads == 3
+    assert study.trial.threads == 3
     for _ in train(study.trial, study.run):
         pass
     assert same_bits(tmp_path / "run", finished.run.path)
@@ -210,8 +210,8 @@ class Poisoned:
     def __init__(self, rule: object, after: int, value: float) -> None:
         self.rule, self.after, self.value = rule, after, value
 
-    def init(self, circuit: object, rng: np.random.Generator) -> State:
-        return self.rule.init(circuit, rng)  # type: ignore[attr-defined]
+    def init(self, circuit: object, rng: np.random.Generator, classes: int | None = None) -> State:
+        return self.rule.init(circuit, rng, classes)  # type: ignore[attr-defined]
 
     def step(self, circuit: object, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
         state, score = self.rule.step(circuit, state, batch)  # type: ignore[attr-defined]
@@ -219,16 +219,8 @@ class Poisoned:
             state.weights["hidden1->output.synapse"][3, 4] = self.value
         return state, score
 
-    fixed = ()
-
-    def check(self, circuit: object, classes: int) -> None:
-        """It can answer any."""
-
     def predict(self, circuit: object, state: State, inputs: object) -> Prediction:
         return self.rule.predict(circuit, state, inputs)  # type: ignore[attr-defined]
-
-    def on(self, threads: int | None) -> Poisoned:
-        return self
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -13,7 +13,6 @@ from snnlab.errors import InputError, one_of
 
 _Value = TypeVar("_Value")
 
-_MACHINE = ("threads",)  # says how to compute, not what
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LARGEST = 2**31 - 1
 _ROW = re.compile(r"(?P<names>[a-z]\w*(?:, [a-z]\w*)*)  +(?P<text>\S.*)")  # of a docstring's table of fields
@@ -41,7 +40,7 @@ def _leaves(value: Any, skip: Collection[str], prefix: str) -> Iterator[tuple[st
     """Every field that is no dataclass: its dotted name, whose field it is, and under which name."""
     for field in fields(value):
         inner = getattr(value, field.name)
-        if field.name in skip or field.name in _MACHINE:
+        if field.name in skip:
             continue
         if is_dataclass(inner):
             yield from _leaves(inner, (), f"{prefix}{field.name}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from snnlab import engine
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.errors import InputError, one_of
 from snnlab.experiments import EXPERIMENTS
@@ -46,7 +47,8 @@ class Run:
         """
         trial = experiment.trial(seed=seed, folder=folder, threads=threads, progress=progress)
         # what cannot be trained, or has no room in memory, is refused here, before anything is written
-        next(iter(learn(trial.rule, trial.circuit, start(trial), trial.batches(1))))
+        with engine.threads(threads):
+            next(iter(learn(trial.rule, trial.circuit, start(trial), trial.batches(1))))
         return cls(
             RunDirectory.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial
         )

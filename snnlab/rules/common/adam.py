@@ -38,10 +38,8 @@ class Adam:
             state.optimizer_state[f"m:{name}"] = np.zeros_like(weights)
             state.optimizer_state[f"v:{name}"] = np.zeros_like(weights)
 
-    def step(
-        self, state: State, gradients: dict[str, NDArray[np.floating]], rate: float, *, threads: int | None = None
-    ) -> None:
-        """Move every weight against its gradient, on so many threads (None for all cores); any number does the same.
+    def step(self, state: State, gradients: dict[str, NDArray[np.floating]], rate: float) -> None:
+        """Move every weight against its gradient, in place.
 
         Raises InputError for gradients of another shape or precision than their weights.
         """
@@ -52,5 +50,5 @@ class Adam:
         for name, gradient in gradients.items():
             adam_step(
                 state.weights[name], state.optimizer_state[f"m:{name}"], state.optimizer_state[f"v:{name}"], gradient,
-                betas=(self.beta1, self.beta2), learning_rate=rate, epsilon=self.epsilon * second, threads=threads,
+                betas=(self.beta1, self.beta2), learning_rate=rate, epsilon=self.epsilon * second,
             )  # fmt: skip

@@ -126,9 +126,9 @@ def check_steps(body: Body) -> None:
         raise InputError("network.mu", f"found {body.mu:g}", right)
 
 
-def drive(body: Body, weights: Mapping[str, Values], seen: Values, threads: int | None) -> Values:
+def drive(body: Body, weights: Mapping[str, Values], seen: Values) -> Values:
     """What the input, which stays as it is, leads to in the basal dendrites of the first layer (samples, cells)."""
-    return propagate(weights[body.forward[0]], seen, threads=threads)
+    return propagate(weights[body.forward[0]], seen)
 
 
 def settled(
@@ -140,7 +140,6 @@ def settled(
     after: NetworkState | None = None,
     nudge: float = 0.0,
     target: Values | None = None,
-    threads: int | None = None,
 ) -> NetworkState:
     """Where all layers are after a phase of so many steps.
 
@@ -157,7 +156,7 @@ def settled(
     else:
         begun = NetworkState(after.r, [], [np.maximum(q, 0) for q in after.q])
     constants = Constants(body.leak, 1 / body.epsilon, body.highest)
-    return relax(tiers, begun, body.steps(steps), constants, nudge=nudge, target=target, threads=threads)
+    return relax(tiers, begun, body.steps(steps), constants, nudge=nudge, target=target)
 
 
 def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> RelaxationLayer:

@@ -23,8 +23,7 @@ step; here, and on the cards, all layers move at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,7 +58,6 @@ class CorInfoMax:
     nudge      strength of the teacher, |beta|
     signs      whether beta is below 0 in half of the batches, by chance
     precision  of weights and rates: "float32" or "float64"
-    threads    None for all cores; what is learned does not depend on it
 
     Raises InputError for options that mean nothing.
     """
@@ -72,7 +70,6 @@ class CorInfoMax:
     nudge: float = 1.0
     signs: bool = True
     precision: Precision = "float32"
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         check_not_negative(self, "learning_rate", "backward_learning_rate")
@@ -103,7 +100,7 @@ class CorInfoMax:
         found, free, wanted = self._asked(
             circuit, state, batch, self.schedule.factor(batch.epoch, batch.epochs, state.steps)
         )
-        apply_updates(list(found.values()), threads=self.threads)
+        apply_updates(list(found.values()))
         for name in body.beside:
             state.weights[name] /= state.weights[name].dtype.type(body.forgetting)
         state.steps += 1
@@ -122,8 +119,8 @@ class CorInfoMax:
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         body = relaxation.body(circuit, _NAME)
         seen = constant_rates(inputs, _NAME).astype(self.precision, copy=False)
-        below = relaxation.drive(body, state.weights, seen, self.threads)
-        rates = relaxation.settled(body, state.weights, below, self.free, threads=self.threads).r
+        below = relaxation.drive(body, state.weights, seen)
+        rates = relaxation.settled(body, state.weights, below, self.free).r
         activity = dict(zip(body.layers, rates, strict=True))
         return Prediction(rates[-1], rates[-1].argmax(axis=1), activity)
 
@@ -147,9 +144,6 @@ class CorInfoMax:
         body = relaxation.body(circuit, _NAME)
         return Inference((*body.forward, *body.backward, *body.beside), self.free)
 
-    def on(self, threads: int | None) -> Self:
-        return replace(self, threads=threads)
-
     def beta(self, state: State) -> float:
         """The strength of the teacher for the next batch, with its sign: the same whenever the batch is come to."""
         if not self.signs:
@@ -160,11 +154,9 @@ class CorInfoMax:
         self, body: Body, state: State, seen: Values, wanted: Values, beta: float
     ) -> tuple[NetworkState, NetworkState]:
         """Where the cells come to without a teacher, and with one."""
-        below = relaxation.drive(body, state.weights, seen, self.threads)
-        free = relaxation.settled(body, state.weights, below, self.free, threads=self.threads)
-        nudged = relaxation.settled(
-            body, state.weights, below, self.nudged, after=free, nudge=beta, target=wanted, threads=self.threads
-        )
+        below = relaxation.drive(body, state.weights, seen)
+        free = relaxation.settled(body, state.weights, below, self.free)
+        nudged = relaxation.settled(body, state.weights, below, self.nudged, after=free, nudge=beta, target=wanted)
         return free, nudged
 
     def changes(
@@ -197,7 +189,7 @@ class CorInfoMax:
         def contrast(name: str, rate: float, before: int, after: int) -> None:
             """Of the error in predicting the rates of one layer from those of another."""
             if rate:
-                error = rates[after] - propagate(weights[name], rates[before], threads=self.threads)
+                error = rates[after] - propagate(weights[name], rates[before])
                 found[name] = WeightUpdate(weights[name], rates[before], signed * error, eased * rate)
 
         for k, rate in enumerate(others, start=1):
@@ -205,7 +197,7 @@ class CorInfoMax:
         for k, rate in enumerate(each(self.backward_learning_rate, many - 1, "backward_learning_rate")):
             contrast(body.backward[k], rate, k + 1, k)
         for name, said in zip(body.beside, nudged.r, strict=False):
-            z = propagate(weights[name], said, threads=self.threads)
+            z = propagate(weights[name], said)
             found[name] = WeightUpdate(weights[name], z, share * z, -body.gamma)
         return found
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +62,6 @@ class Dendritic:
     top_down_init_scale  and weights from the layer above; so do random ones from interneurons
     schedule          of all speeds
     precision         of the circuit: "float32" or "float64"
-    threads           None for all cores; what is learned does not depend on it
 
     Raises InputError for options that mean nothing.
     """
@@ -82,7 +80,6 @@ class Dendritic:
     top_down_init_scale: float = 1.0
     schedule: Schedule = field(default_factory=Schedule)
     precision: Precision = "float32"
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         speeds = ("bottom_up", "to_interneuron", "from_interneuron", "top_down")
@@ -129,7 +126,6 @@ class Dendritic:
             learn=learn,
             state=_running(state),
             precision=self.precision,
-            threads=self.threads,
             seed=(seeding.kept(state, _NOISE) << 32) + 1 + state.steps,
         )
         for name, values in response.final_state.synapses.items():
@@ -162,7 +158,6 @@ class Dendritic:
                 mean={name: [rate] for name, rate in rates.items()},
                 mean_from=steps - max(1, steps // 4),
                 precision=self.precision,
-                threads=self.threads,
                 seed=seeding.kept(state, _NOISE) << 32,
             )
         except InputError as refusal:
@@ -188,7 +183,7 @@ class Dendritic:
         }
         response = run_rates(
             quiet(circuit), told, 2 * each, learn=False, state=_running(state), record=variables,
-            precision=self.precision, threads=self.threads,
+            precision=self.precision,
         )  # fmt: skip
         traces = {
             name: {
@@ -201,9 +196,6 @@ class Dendritic:
 
     def inference(self, circuit: Circuit) -> Inference:
         return Inference(tuple(one.name for one in circuit.projections), self._steps(circuit))
-
-    def on(self, threads: int | None) -> Self:
-        return replace(self, threads=threads)
 
     def _taught(self, state: State) -> dict[str, Values]:
         """What the teacher was drawn to be."""

@@ -30,8 +30,7 @@ interneurons begin with weights in proportion; without a target apical potential
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +87,6 @@ class TwoSweep:
     low              rate wanted of all other outputs
     high             rate wanted of the output of the label
     precision        of weights and potentials: "float32" or "float64"
-    threads          None for all cores; what is learned does not depend on it
 
     Raises InputError for options that mean nothing.
     """
@@ -104,7 +102,6 @@ class TwoSweep:
     low: float = 0.1
     high: float = 0.8
     precision: Precision = "float32"
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         rates = ("learning_rate", "interneuron", "inhibition", "top_down")
@@ -127,7 +124,7 @@ class TwoSweep:
         found, swept, wanted = self._asked(
             circuit, state, batch, self.schedule.factor(batch.epoch, batch.epochs, state.steps)
         )
-        apply_updates(list(found.values()), threads=self.threads)
+        apply_updates(list(found.values()))
         state.steps += 1
         return state, forward.scored(swept.heard[-1], wanted, batch.labels)
 
@@ -136,7 +133,7 @@ class TwoSweep:
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
         """Of the squared error, as that of all rules, and not of the E above."""
-        exact = Backprop(low=self.low, high=self.high, precision=self.precision, threads=self.threads)
+        exact = Backprop(low=self.low, high=self.high, precision=self.precision)
         return exact.update(circuit, state, batch)
 
     def _asked(
@@ -151,13 +148,10 @@ class TwoSweep:
         return self.changes(body, state, swept, counts, eased), swept, wanted
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        return forward.answer(passes.anatomy(circuit, _NAME).way, state, constant_rates(inputs, _NAME), self.threads)
+        return forward.answer(passes.anatomy(circuit, _NAME).way, state, constant_rates(inputs, _NAME))
 
     def inference(self, circuit: Circuit) -> Inference:
         return Inference(tuple(passes.anatomy(circuit, _NAME).way.names))
-
-    def on(self, threads: int | None) -> Self:
-        return replace(self, threads=threads)
 
     def sweeps(self, body: Anatomy, state: State, seen: Values, wanted: NDArray[np.floating] | None) -> Swept:
         """Both sweeps, for rates of the input (samples, inputs).
@@ -165,17 +159,17 @@ class TwoSweep:
         wanted  potentials that the output is nudged to (samples, outputs), None for no teacher
         """
         weights, phi, output = state.weights, body.activation.function, body.layers[-1].mix
-        basal, rates = forward.up(body.way, weights, seen, self.threads)
+        basal, rates = forward.up(body.way, weights, seen)
         if wanted is None:
             soma = [output.alone * basal[-1]]
         else:
             soma = [output.own * basal[-1] + (output.above * wanted).astype(seen.dtype)]
         swept = Swept(rates, soma, [], [], [], [])
         for k, (layer, above) in reversed(list(enumerate(passes.pairs(body)))):
-            dendrite = forward.heard(weights, layer.dendrite, rates[k + 1], self.threads)
+            dendrite = forward.heard(weights, layer.dendrite, rates[k + 1])
             inter = layer.between_mix.own * dendrite + layer.between_mix.above * soma[0]
-            top_down = propagate(weights[layer.apical(above)], phi(soma[0]), threads=self.threads)
-            apical = top_down + propagate(weights[layer.inhibition], phi(inter), threads=self.threads)
+            top_down = propagate(weights[layer.apical(above)], phi(soma[0]))
+            apical = top_down + propagate(weights[layer.inhibition], phi(inter))
             soma.insert(0, layer.mix.own * basal[k] + layer.mix.above * apical)
             for known, found in ((swept.dendrite, dendrite), (swept.inter, inter), (swept.top_down, top_down),
                                  (swept.apical, apical)):  # fmt: skip

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, NamedTuple, Self
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,6 @@ class Descent(ABC):
     low           rate wanted of all other outputs
     high          rate wanted of the output of the label
     precision     of weights and rates: "float32" or "float64"
-    threads       None for all cores; what is learned does not depend on it
 
     Raises InputError for options that mean nothing.
     """
@@ -63,7 +62,6 @@ class Descent(ABC):
     low: float = 0.1
     high: float = 0.8
     precision: Precision = "float32"
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         check_not_negative(self, "learning_rate", "weight_decay", "init_scale")
@@ -120,7 +118,7 @@ class Descent(ABC):
         if self.weight_decay:
             for name in way.basal:
                 state.weights[name] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
-        apply_updates(list(_changes(state, asked, eta).values()), threads=self.threads)
+        apply_updates(list(_changes(state, asked, eta).values()))
 
     def update(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, NDArray[np.floating]]:
         way = way_up(circuit, self.title)
@@ -136,19 +134,16 @@ class Descent(ABC):
     def _errors(self, way: Forward, state: State, batch: Batch) -> tuple[list[Values], Values, Values]:
         """Rates of the input and every layer, those wanted of the output, and its error by how much samples count."""
         seen = constant_rates(batch.inputs, self.title).astype(self.precision, copy=False)
-        _, rates = forward.up(way, state.weights, seen, self.threads)
+        _, rates = forward.up(way, state.weights, seen)
         wanted = forward.targets(batch.labels, rates[-1].shape, self.low, self.high).astype(self.precision)
         counts = 1.0 if batch.weights is None else batch.weights[:, None].astype(self.precision)
         return rates, wanted, counts * (wanted - rates[-1])
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        return forward.answer(way_up(circuit, self.title), state, constant_rates(inputs, self.title), self.threads)
+        return forward.answer(way_up(circuit, self.title), state, constant_rates(inputs, self.title))
 
     def inference(self, circuit: Circuit) -> Inference:
         return Inference(tuple(way_up(circuit, self.title).names))
-
-    def on(self, threads: int | None) -> Self:
-        return replace(self, threads=threads)
 
 
 class LayerByLayer(Descent):

@@ -112,20 +112,18 @@ def _gain(population: Population) -> float:
     return own / (leak + own + (number(population, "g_A", "hertz") if "g_A" in known else 0.0))
 
 
-def up(
-    way: Forward, weights: Mapping[str, Values], seen: Values, threads: int | None
-) -> tuple[list[Values], list[Values]]:
+def up(way: Forward, weights: Mapping[str, Values], seen: Values) -> tuple[list[Values], list[Values]]:
     """What every layer hears (samples, cells), and rates of the input and every layer."""
     arrived, rates = [], [seen]
     for link in way.links:
-        arrived.append(heard(weights, link.basal, rates[-1], threads))
+        arrived.append(heard(weights, link.basal, rates[-1]))
         rates.append(link.activation.function(link.gain * arrived[-1]))
     return arrived, rates
 
 
-def heard(weights: Mapping[str, Values], name: str, rates: Values, threads: int | None) -> Values:
+def heard(weights: Mapping[str, Values], name: str, rates: Values) -> Values:
     """The potential (samples, post) that rates lead to through a projection, and through the bias beside it, if any."""
-    potential = dense.propagate(weights[name], rates, threads=threads)
+    potential = dense.propagate(weights[name], rates)
     if (beside := with_bias(name)) in weights:
         potential += weights[beside]
     return potential
@@ -136,10 +134,10 @@ def with_bias(name: str) -> str:
     return f"{BIAS}->{name.partition('->')[2]}"
 
 
-def answer(way: Forward, state: State, seen: Values, threads: int | None) -> Prediction:
+def answer(way: Forward, state: State, seen: Values) -> Prediction:
     """What the way up says of rates of the input (samples, inputs): the class whose cell has the highest rate."""
     precision = state.weights[way.links[0].basal].dtype
-    _, rates = up(way, state.weights, seen.astype(precision, copy=False), threads)
+    _, rates = up(way, state.weights, seen.astype(precision, copy=False))
     activity = {link.name: rate for link, rate in zip(way.links, rates[1:], strict=True)}
     if way.bias:
         activity[BIAS] = np.ones((len(seen), 1), dtype=precision)

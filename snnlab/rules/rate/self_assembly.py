@@ -116,7 +116,7 @@ class SelfAssembly(LayerByLayer):
         with one_blas_thread():
             arrived = x @ there
         weights *= np.asarray(1 - rate, dtype=self.precision)
-        apply_updates([WeightUpdate(weights, arrived, x, rate / self.draws)], threads=self.threads)
+        apply_updates([WeightUpdate(weights, arrived, x, rate / self.draws)])
 
     def _way(self, circuit: Circuit) -> Forward:
         """The ascending stream. Raises InputError for a circuit that has no other beside it."""

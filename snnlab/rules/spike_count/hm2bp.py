@@ -23,7 +23,6 @@ forward pass has.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +66,6 @@ class HM2BP:
     regularisation  a penalty on the weights that are being learned
     optimiser       what turns gradients into steps
     precision       of states, weights, sums and gradients: "float32" or "float64"
-    threads         None for all cores; what is learned does not depend on it
 
     Raises InputError for options that mean nothing, and as its parts do.
     """
@@ -85,7 +83,6 @@ class HM2BP:
     regularisation: Penalty = field(default_factory=Penalty)
     optimiser: Adam = field(default_factory=Adam)
     precision: Precision = "float32"
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         check_positive(self, "learning_rate", "init_scale", "kernel_init_scale")
@@ -130,7 +127,6 @@ class HM2BP:
             learner,
             gradients,
             self.learning_rate * self.schedule.factor(batch.epoch, batch.epochs, state.steps),
-            threads=self.threads,
         )
         state.steps = learner.steps
         if self.averaging:
@@ -149,9 +145,6 @@ class HM2BP:
 
     def classify(self, state: State, output: SpikeTrains) -> NDArray[np.int64]:
         return _busiest(output.counts())
-
-    def on(self, threads: int | None) -> Self:
-        return replace(self, threads=threads)
 
     def error(self, counts: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """o - y of every output neuron (samples, classes), zero inside the margin."""
@@ -179,7 +172,7 @@ class HM2BP:
                 scale = (scale * factor).astype(self.precision)
             credit = engine.products(
                 projection, pre, post, scale, None if first else delta,
-                silent=_SILENT_PSP, precision=self.precision, threads=self.threads,
+                silent=_SILENT_PSP, precision=self.precision,
             )  # fmt: skip
             if credit.gradient is not None:
                 gradients[projection.name] = credit.gradient
@@ -211,9 +204,7 @@ class HM2BP:
             return output
         pre = responses[last.pre].spikes if last.pre in responses else spike_inputs(batch.inputs, _NAME)
         wanted = faked.astype(self.precision)
-        credit = engine.products(
-            last, pre, output, np.zeros_like(wanted), wanted, precision=self.precision, threads=self.threads
-        )
+        credit = engine.products(last, pre, output, np.zeros_like(wanted), wanted, precision=self.precision)
         total = np.asarray(credit.backward).sum(
             axis=1, keepdims=True
         )  # sum_j w_ij e_ij of the one neuron of each sample
@@ -239,7 +230,7 @@ class HM2BP:
         return np.where(post.counts > 0, own, _SILENT_RATIO / nu * forward(projection.weights, ones))
 
     def _forward(self, circuit: Circuit, inputs: SpikeTrains) -> dict[str, Response]:
-        return engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
+        return engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision)
 
 
 def _busiest(counts: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,6 @@ class Timed(ABC):
                  fires most, for `Paced` trains alone, of which each class has a neuron of its own
     enough       where the best correlation is below this, the answer is the class after all those that have trains
     precision    of the network: "float32" or "float64"; changes are float64
-    threads      None for all cores; what is learned does not depend on it
 
     Raises InputError for options that mean nothing.
     """
@@ -59,7 +58,6 @@ class Timed(ABC):
     decision: Decision = "correlation"
     enough: float = 0.0
     precision: Precision = "float64"
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         check_not_negative(self, "learning_rate", "loss_scaling", "init_scale")
@@ -194,12 +192,9 @@ class Timed(ABC):
             samples=output.samples, steps=output.steps, size=output.size, dt=output.dt,
         )  # fmt: skip
 
-    def on(self, threads: int | None) -> Self:
-        return replace(self, threads=threads)
-
     def _trains(self, circuit: Circuit, inputs: SpikeTrains) -> list[SpikeTrains]:
         """The spikes of every layer, the input's first."""
-        found = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision, threads=self.threads)
+        found = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=self.precision)
         return [inputs, *(found[projection.post].spikes for projection in chain(circuit, self.name))]
 
 

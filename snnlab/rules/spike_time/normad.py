@@ -106,19 +106,16 @@ class NormAD(Timed):
         layers = chain(circuit, self.name)
         _check_active(trains, [projection.post for projection in layers[:-1]])
         kernels = [self.kernel(circuit, projection.post, projection.receptor) for projection in layers]
-        step, norms = engine.error_products(
-            trains[-2], errors, trains[-1].size, kernels[-1], floor=self.floor, threads=self.threads
-        )
+        step, norms = engine.error_products(trains[-2], errors, trains[-1].size, kernels[-1], floor=self.floor)
         found = {layers[-1].name: self.learning_rate * step}
         events = errors.normalised(norms, self.floor)
         for k in reversed(range(len(layers) - 1)):
             above = np.asarray(layers[k + 1].weights)
-            sent = engine.backpropagate(events, above, trains[k + 1], kernels[k + 1], threads=self.threads)
+            sent = engine.backpropagate(events, above, trains[k + 1], kernels[k + 1])
             events = Events.at_spikes(trains[k + 1], sent)
             step, _ = engine.error_products(
                 trains[k], events, trains[k + 1].size, kernels[k],
                 normalised=self.hidden == "normalised", floor=self.floor if self.hidden == "normalised" else 0.0,
-                threads=self.threads,
             )  # fmt: skip
             length = float(np.linalg.norm(step))
             if self.hidden == "rescaled" and length > 0:

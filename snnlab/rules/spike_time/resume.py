@@ -49,7 +49,7 @@ class ReSuMe(Timed):
     ) -> dict[str, NDArray[np.float64]]:
         inputs, output = trains
         window = Window(self.tau)
-        summed, _ = engine.error_products(inputs, errors, output.size, window, normalised=False, threads=self.threads)
+        summed, _ = engine.error_products(inputs, errors, output.size, window, normalised=False)
         net = np.bincount(errors.neuron, errors.value, minlength=output.size)
         (projection,) = chain(circuit, self.name)
         return {projection.name: self.learning_rate * (summed + self.unhebbian * net)}
