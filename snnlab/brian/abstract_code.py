@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from snnlab.brian.model import BrianModel
 from snnlab.brian.quantities import parse_quantity
-from snnlab.cards import grammar
+from snnlab.cards.names import UNITS
 from snnlab.errors import InputError
 
 
@@ -41,7 +41,7 @@ class Block:
 def constants_of(model: BrianModel, dt: float, codes: Iterable[str]) -> dict[str, float]:
     """Constants that the code reads, in SI units: parameters, the time step, and units that it names, as in 3*mV."""
     constants = {name: float(np.asarray(value)) for name, value in sorted(model.namespace.items())}
-    units = set().union(*map(get_identifiers, codes)) & set(grammar.UNITS) - constants.keys()
+    units = set().union(*map(get_identifiers, codes)) & set(UNITS) - constants.keys()
     return constants | {"dt": dt} | {unit: float(np.asarray(parse_quantity(f"1 {unit}"))) for unit in sorted(units)}
 
 

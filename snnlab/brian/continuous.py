@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from snnlab.brian.model import plasticity_equations
 from snnlab.brian.quantities import parse_unit
 from snnlab.cards import PRODUCT
-from snnlab.cards.grammar import Equation, names_in
+from snnlab.cards.equation import Equation
+from snnlab.cards.parsing import names_in
 from snnlab.data.rates import RateInput
 from snnlab.errors import InputError
 from snnlab.networks.circuit import SOURCE_VARIABLE, Circuit, Plastic, Population, Source

@@ -19,8 +19,9 @@ from brian2.utils.logger import catch_logs
 from snnlab.brian.error_messages import reason_of
 from snnlab.brian.preferences import code_target
 from snnlab.brian.quantities import parse_unit, quantity_or_expression, to_si, unit_of_field
-from snnlab.cards import PRODUCT, Cell, Plasticity, Synapse, grammar
-from snnlab.cards.grammar import Equation
+from snnlab.cards import PRODUCT, Cell, Plasticity, Synapse
+from snnlab.cards.equation import Equation
+from snnlab.cards.parsing import split_quantity
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Number, Plastic, Population, Receptor
 
@@ -166,7 +167,7 @@ def _parameters(card: Mapping[str, str], own: Mapping[str, Number], path: str) -
     namespace = {}
     for name, text in card.items():
         field = f"{path}: parameters.{name}"
-        _, unit = grammar.split_quantity(text)
+        _, unit = split_quantity(text)
         dimension = unit_of_field(unit, field).dim
         namespace[name] = Quantity(to_si(own.get(name, text), unit, field), dim=dimension)
     return namespace

@@ -11,19 +11,19 @@ import brian2
 import numpy as np
 from brian2 import Quantity
 
-from snnlab.cards import grammar
-from snnlab.cards.grammar import GrammarError
+from snnlab.cards.names import UNITS, ExpressionError
+from snnlab.cards.parsing import check_unit, split_quantity
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Number, Projection
 
 _MAX_STEPS = 2**31  # the engine counts steps in 32 bits
-_UNITS: dict[str, Any] = {name: getattr(brian2, name) for name in grammar.UNITS}
+_UNITS: dict[str, Any] = {name: getattr(brian2, name) for name in UNITS}
 
 
 @lru_cache(maxsize=512)  # learning rules convert the same few units in every batch
 def parse_unit(text: str) -> Quantity:
-    """A product of powers of units, such as "mS/cm**2", as a quantity. Raises GrammarError."""
-    grammar.check_unit(text)
+    """A product of powers of units, such as "mS/cm**2", as a quantity. Raises ExpressionError."""
+    check_unit(text)
     return _evaluated(ast.parse(text.strip(), mode="eval").body)
 
 
@@ -41,21 +41,21 @@ def _evaluated(node: Any) -> Any:
             return _evaluated(left) / _evaluated(right)
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return _evaluated(left) ** _evaluated(right)
-    raise GrammarError(f"{ast.unparse(node)!r} is not a product of units")
+    raise ExpressionError(f"{ast.unparse(node)!r} is not a product of units")
 
 
 def unit_of_field(text: str, field: str) -> Quantity:
     """`parse_unit` for the unit in a field. Raises InputError."""
     try:
         return Quantity(parse_unit(text))
-    except (GrammarError, KeyError, TypeError, ValueError) as error:
+    except (ExpressionError, KeyError, TypeError, ValueError) as error:
         raise InputError(field, f"got the unit {text!r}", f"{error}") from error
 
 
 @lru_cache(maxsize=512)
 def parse_quantity(text: str) -> Quantity:
-    """A number with a unit, such as "-70 mV", as a quantity. Raises GrammarError."""
-    number, unit = grammar.split_quantity(text)
+    """A number with a unit, such as "-70 mV", as a quantity. Raises ExpressionError."""
+    number, unit = split_quantity(text)
     return Quantity(number * parse_unit(unit))
 
 
@@ -65,7 +65,7 @@ def quantity_or_expression(value: Any) -> Any:
         return value
     try:
         return parse_quantity(value)
-    except GrammarError:
+    except ExpressionError:
         return value
 
 
@@ -78,7 +78,7 @@ def to_si(value: Number, unit: str, field: str) -> float:
         return float(value)
     try:
         parsed = parse_quantity(value)
-    except GrammarError as error:
+    except ExpressionError as error:
         raise InputError(field, str(error)) from error
     if parsed.dim is not Quantity(parse_unit(unit)).dim:
         hint = f"must be a value in {unit}" if unit != "1" else "must be a number without a unit"

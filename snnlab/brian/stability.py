@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.model import BrianModel, build_model, initialized_group
-from snnlab.cards.grammar import POISSON
+from snnlab.cards.names import POISSON
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
 

@@ -1,23 +1,21 @@
 """Cards: TOML files that describe cells, synapses, plasticity and datasets, read into frozen values."""
 
-from snnlab.cards.dataset_card import Archive, DataFile, Dataset, Listing, Split
-from snnlab.cards.model_cards import (
-    METHODS,
-    PRODUCT,
+from snnlab.cards.cell_card import METHODS, Cell, Compartment
+from snnlab.cards.dataset_card import Dataset, Split
+from snnlab.cards.dataset_files import Archive, DataFile, Listing
+from snnlab.cards.library import (
     Card,
-    Cell,
-    Compartment,
-    Plasticity,
-    Synapse,
     all_datasets,
     all_models,
     cell,
     dataset,
     kind,
+    library_folder,
     plasticity,
     synapse,
 )
-from snnlab.cards.toml_reader import library_folder
+from snnlab.cards.plasticity_card import PRODUCT, Plasticity
+from snnlab.cards.synapse_card import Synapse
 
 __all__ = [
     "METHODS",
@@ -37,7 +35,7 @@ __all__ = [
     "cell",
     "dataset",
     "kind",
-    "plasticity",
     "library_folder",
+    "plasticity",
     "synapse",
 ]

@@ -1,22 +1,21 @@
-"""Functions that a card defines for itself, ``phi(u) = 1/(1 + exp(-u))``, put into its text where they are called.
-
-What comes out is text like any other on a card, and checked as that.
-"""
+"""Functions that a card defines, ``phi(u) = 1/(1 + exp(-u))``, and their substitution into its expressions."""
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from snnlab.cards.grammar import FUNCTIONS, GrammarError, check_expression, check_name
+from snnlab.cards.checks import check_arguments
+from snnlab.cards.names import FUNCTIONS, ExpressionError, check_name
+from snnlab.cards.parsing import MAX_LENGTH, check_expression, parse, syntax_tree
 
-_HEAD = re.compile(r"\s*([A-Za-z]\w*)\s*\(\s*([A-Za-z]\w*)\s*\)\s*")
-_LONGEST = 20_000  # characters of a text with its functions put in; a bound on calls within calls
+_SIGNATURE = re.compile(r"\s*([A-Za-z]\w*)\s*\(\s*([A-Za-z]\w*)\s*\)\s*")
 
 
 @dataclass(frozen=True)
-class Definition:
+class Function:
     """A function of one argument."""
 
     name: str
@@ -26,63 +25,72 @@ class Definition:
     def __str__(self) -> str:
         return f"{self.name}({self.argument}) = {self.expression}"
 
-
-def definition(head: str, expression: str, names: Collection[str] = ()) -> Definition:
-    """The function ``head``, as "phi(u)", of an expression over its argument and `names`. Raises GrammarError."""
-    found = _HEAD.fullmatch(head)
-    if found is None:
-        raise GrammarError(f"{head!r} is not a function of one argument, such as 'phi(u)'")
-    check_name(found[1])
-    check_name(found[2])
-    # its argument hides what is called the same on the card
-    check_expression(expression, {*names, found[2]})
-    return Definition(found[1], found[2], " ".join(expression.split()))
+    def body(self, value: str) -> str:
+        """The expression in parentheses, with its argument replaced by `value` in parentheses."""
+        replaced = _replace(
+            self.expression,
+            parse(self.expression),
+            lambda node: f"({value})" if isinstance(node, ast.Name) and node.id == self.argument else None,
+        )
+        return f"({replaced})"
 
 
-def expanded(text: str, functions: Mapping[str, Definition]) -> str:
-    """A text with every call of the functions replaced by what it stands for. Raises GrammarError.
+def parse_function(signature: str, expression: str, names: Collection[str] = ()) -> Function:
+    """The function with this signature, as in "phi(u)", of an expression over its argument and `names`.
 
-    Lines stay where they are, for a refusal to name them.
+    Raises ExpressionError.
+    """
+    match = _SIGNATURE.fullmatch(signature)
+    if match is None:
+        raise ExpressionError(f"{signature!r} is not a function of one argument, such as 'phi(u)'")
+    name, argument = check_name(match[1]), check_name(match[2])
+    check_expression(expression, {*names, argument})
+    return Function(name, argument, " ".join(expression.split()))
+
+
+def check_functions(functions: Mapping[str, Function], names: Collection[str]) -> None:
+    """Raise ExpressionError if a function has the name of a variable, a parameter or a known function."""
+    for name in functions:
+        if name in names or name in FUNCTIONS:
+            raise ExpressionError(f"{name!r} is defined twice: choose another name")
+
+
+def substitute(text: str, functions: Mapping[str, Function]) -> str:
+    """An expression with every call of the functions replaced by the function's body. Raises ExpressionError.
+
+    The rest of its text, and so the order of its operations, is unchanged.
     """
     if not functions:
         return text
-    # a comment may hold half a bracket
-    text = re.sub(r"#[^\n]*", "", text)
-    call = re.compile(rf"\b({'|'.join(map(re.escape, functions))})\s*\(")
-    while found := call.search(text):
-        end = _closing(text, found.end())
-        inside = text[found.end() : end]
-        function = functions[found[1]]
-        if _arguments(inside) != 1:
-            raise GrammarError(f"{found[1]}({inside.strip()}): {function.name} is a function of one argument")
-        value = re.sub(rf"\b{function.argument}\b", lambda _, given=inside: f"({given})", function.expression)  # type: ignore[misc]
-        text = f"{text[: found.start()]}({value}){text[end + 1 :]}"
-        if len(text) > _LONGEST:
-            raise GrammarError(f"more than {_LONGEST} characters once {function.name} is put in")
-    return text
+    text = text.strip()
+
+    def body(node: ast.AST) -> str | None:
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions):
+            return None
+        check_arguments(node, 1)
+        result = functions[node.func.id].body(_replace(text, node.args[0], body))
+        if len(result) > MAX_LENGTH:
+            raise ExpressionError(f"more than {MAX_LENGTH} characters after substitution of {node.func.id!r}")
+        return result
+
+    tree = syntax_tree(text)
+    return text[: tree.col_offset] + _replace(text, tree, body) + text[tree.end_col_offset :]
 
 
-def check_functions(functions: Mapping[str, Definition], taken: Collection[str]) -> None:
-    """Refuse a function by the name of a variable or parameter. Raises GrammarError."""
-    for name in functions:
-        if name in taken or name in FUNCTIONS:
-            raise GrammarError(f"{name!r} is also defined otherwise: choose another name")
+def _replace(text: str, node: ast.expr, replacement: Callable[[ast.AST], str | None]) -> str:
+    """The source of a node of `text`, with each outermost node replaced for which `replacement` returns a text."""
+    parts: list[str] = []
+    start = node.col_offset
 
+    def visit(part: ast.AST) -> None:
+        nonlocal start
+        new = replacement(part)
+        if new is None:
+            for child in ast.iter_child_nodes(part):
+                visit(child)
+        elif isinstance(part, ast.expr):
+            parts.extend((text[start : part.col_offset], new))
+            start = part.end_col_offset or start
 
-def _arguments(inside: str) -> int:
-    """How many there are between a call's brackets."""
-    depth, commas = 0, 0
-    for sign in inside:
-        depth += {"(": 1, ")": -1}.get(sign, 0)
-        commas += sign == "," and not depth
-    return commas + 1 if inside.strip() else 0
-
-
-def _closing(text: str, start: int) -> int:
-    """Where the bracket that was opened before `start` is closed."""
-    depth = 1
-    for place in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[place], 0)
-        if not depth:
-            return place
-    raise GrammarError(f"a bracket is never closed in {text[start : start + 40].strip()!r}")
+    visit(node)
+    return "".join(parts) + text[start : node.end_col_offset]

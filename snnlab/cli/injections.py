@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from snnlab.cards.grammar import split_quantity
+from snnlab.cards.parsing import split_quantity
 from snnlab.errors import InputError
 
 if TYPE_CHECKING:

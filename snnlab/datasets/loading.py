@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Dataset
-from snnlab.cards.dataset_card import TONIC
+from snnlab.cards.dataset_formats import TONIC
 from snnlab.data.samples import Files, Samples
 from snnlab.datasets.formats import audio, idx, nmnist, sklearn_digits, synthetic, table
 from snnlab.errors import InputError, one_of

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.cards.grammar import GrammarError, split_quantity
+from snnlab.cards.names import ExpressionError
+from snnlab.cards.parsing import split_quantity
 from snnlab.data.rates import RateInput
 from snnlab.data.samples import CachedSpikes, Files, Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress, recipe_digest
@@ -127,7 +128,7 @@ def check_quantities(encoder: object, *names: str) -> None:
     for name in names:
         try:
             split_quantity(getattr(encoder, name))
-        except GrammarError as error:
+        except ExpressionError as error:
             raise InputError(f"{type(encoder).__name__}.{name}", str(error)) from error
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.cards import METHODS, Cell, Plasticity, Synapse
-from snnlab.cards.grammar import GrammarError, check_name
+from snnlab.cards.names import ExpressionError, check_name
 from snnlab.errors import InputError, one_of
 from snnlab.networks.weights import Weights, description
 
@@ -125,7 +125,7 @@ class Population:
         cell, card = self.cell, receptor.synapse
         try:
             check_name(f"g_{name}")  # the receptor's variables end with it
-        except GrammarError as error:
+        except ExpressionError as error:
             raise InputError(where, str(error)) from error
         if name in cell.receptors:
             raise InputError(where, f"already on {cell.path}", "must be another name")

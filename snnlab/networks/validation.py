@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snnlab.cards.grammar import UNITS, at_once, names_in
+from snnlab.cards.equation import same_step_dependencies
+from snnlab.cards.names import UNITS
+from snnlab.cards.parsing import names_in
 from snnlab.errors import InputError, one_of
 from snnlab.networks.populations import Plastic, Population, Projection, Source
 from snnlab.networks.weights import trainable_parameters
@@ -76,7 +78,7 @@ def _check_variable(projection: Projection, pre: Source | Population, where: str
     if variable not in pre.variables:
         raise InputError(where, f"{pre.name!r} has no variable {variable!r}", one_of(variable, pre.variables))
     if isinstance(pre, Population):
-        dependencies = at_once(pre.cell.equations, variable)
+        dependencies = same_step_dependencies(pre.cell.equations, variable)
         for name in pre.cell.inputs:
             if name in dependencies:
                 problem = f"{variable!r} of {pre.name!r} depends on its input {name!r} within the step"

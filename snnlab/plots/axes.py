@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.cards.grammar import SYMBOLS
+from snnlab.cards.names import SYMBOLS
 from snnlab.errors import InputError
 from snnlab.plots.style import GREY
 

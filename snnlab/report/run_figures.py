@@ -17,7 +17,7 @@ from snnlab.benchmark.tables import Line
 from snnlab.brian import simulate
 from snnlab.brian.quantities import to_si
 from snnlab.cards import Cell
-from snnlab.cards.grammar import split_quantity
+from snnlab.cards.parsing import split_quantity
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TEST, Ear, Encoder, Sensor, SimulatedCamera

@@ -21,8 +21,8 @@ from snnlab import cards
 from snnlab.brian.model import build_model
 from snnlab.brian.preferences import code_target
 from snnlab.brian.quantities import parse_unit, to_seconds, to_si
-from snnlab.cards import grammar
-from snnlab.cards.grammar import GrammarError
+from snnlab.cards.equation import parse_equations
+from snnlab.cards.names import UNITS, ExpressionError
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population, Receptor
 
@@ -54,7 +54,7 @@ def test_another_dimension_is_refused(text: str) -> None:
         to_si(text, "volt", "here")
 
 
-@pytest.mark.parametrize("name", sorted(grammar.UNITS))
+@pytest.mark.parametrize("name", sorted(UNITS))
 def test_every_unit_of_the_grammar_is_brian2s(name: str) -> None:
     assert parse_unit(name) == getattr(brian2, name)
 
@@ -69,7 +69,7 @@ def test_prefixes_are_those_of_the_si(symbol: str, prefix: float) -> None:
 @settings(max_examples=200)
 @given(st.text(alphabet="mVnAsF uHz*/()-+0123456789.e^1", max_size=20))
 def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
-    with contextlib.suppress(GrammarError):
+    with contextlib.suppress(ExpressionError):
         parse_unit(text)
     try:
         to_si(text, "volt", "here")
@@ -109,9 +109,7 @@ def test_each_receptor_has_variables_of_its_own_at_its_own_compartment() -> None
 
 def test_only_whole_names_are_renamed() -> None:
     """The e of 1e-6 is no name, nor is the g in tau_g."""
-    lines = tuple(
-        grammar.parse_equations("dg/dt = -g/tau_g + 1e-6*siemens/tau_g*exp(-v/E) : siemens\ne2 = 2*g*v : amp")
-    )
+    lines = tuple(parse_equations("dg/dt = -g/tau_g + 1e-6*siemens/tau_g*exp(-v/E) : siemens\ne2 = 2*g*v : amp"))
     card = replace(SYNAPSE, equations=lines, parameters={"tau_g": "5 ms", "E": "1 mV"}, current="e2", on_spike="g")
     model = build_model(Population("cells", LIF, 1, receptors={"x": Receptor(card, "soma")}))
     assert "dg_x/dt = -g_x/tau_g_x + 1e-6*siemens/tau_g_x*exp(-v/E_x) : siemens" in model.equations
@@ -119,7 +117,7 @@ def test_only_whole_names_are_renamed() -> None:
 
 
 def test_a_receptor_cannot_take_a_name_of_the_cell() -> None:
-    lines = grammar.parse_equations(f"dv_th/dt = -v_th/second : siemens\n{SYNAPSE.equations[1]}".replace("g*", "v_th*"))
+    lines = parse_equations(f"dv_th/dt = -v_th/second : siemens\n{SYNAPSE.equations[1]}".replace("g*", "v_th*"))
     clash = replace(SYNAPSE, equations=lines, on_spike="v_th")
     taken = replace(LIF, parameters={**LIF.parameters, "v_th_x": "1"})
     with pytest.raises(InputError, match="^receptor 'x': 'v_th_x' is already defined on models/lif.toml"):
@@ -148,7 +146,7 @@ def test_start_values_of_each_kind_reach_the_group() -> None:
 
 
 def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
-    lines = grammar.parse_equations("dstart/dt = -start/ms : 1\ndname/dt = -start*name/ms : 1")
+    lines = parse_equations("dstart/dt = -start/ms : 1\ndname/dt = -start*name/ms : 1")
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
     )
@@ -184,7 +182,7 @@ def test_exp_of_a_constant_is_the_c_librarys(x: float) -> None:
 
 
 def test_exprel_is_filled_at_zero() -> None:
-    lines = grammar.parse_equations("dv/dt = exprel(x)/second - v*0/second : 1\nx = v - 1 : 1")
+    lines = parse_equations("dv/dt = exprel(x)/second - v*0/second : 1\nx = v - 1 : 1")
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
     )

@@ -14,7 +14,8 @@ import scipy.stats
 
 from snnlab import cards, engine
 from snnlab.brian import simulate, simulate_batch
-from snnlab.cards.grammar import GrammarError, parse_equations
+from snnlab.cards.equation import parse_equations
+from snnlab.cards.names import ExpressionError
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine.rate.run import run_rates
@@ -236,13 +237,13 @@ def test_the_number_of_threads_changes_nothing():
     ],
 )
 def test_a_draw_stands_alone_in_a_variable_that_is_constant_over_a_step(text):
-    with pytest.raises(GrammarError, match="line 1: .*draws a number"):
+    with pytest.raises(ExpressionError, match="line 1: .*draws a number"):
         parse_equations(text)
 
 
 @pytest.mark.parametrize("call", ["poisson(U, 2)", "poisson()", "poisson(x=U)"])
 def test_a_draw_has_one_mean(call):
-    with pytest.raises(GrammarError, match="takes 1"):
+    with pytest.raises(ExpressionError, match="takes 1"):
         parse_equations(f"n = {call} : 1 (constant over dt)")
 
 

@@ -13,7 +13,7 @@ import pytest
 from small_run import EXPERIMENT, begun, trained
 
 from snnlab import cards
-from snnlab.cards import toml_reader
+from snnlab.cards import library
 from snnlab.encoders import ENCODERS, Latency
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
@@ -263,7 +263,7 @@ def test_a_card_that_has_changed_since_is_refused(
         (shelves / kind).mkdir(parents=True)
         for entry in cards.library_folder(kind).iterdir():
             (shelves / kind / entry.name).write_bytes(entry.read_bytes())
-    monkeypatch.setattr(toml_reader, "library_folder", lambda name: shelves / name)
+    monkeypatch.setattr(library, "library_folder", lambda name: shelves / name)
     Run.open(finished)
     (shelves / card).write_bytes((shelves / card).read_bytes() + b"\n# a remark\n")
     with pytest.raises(InputError, match=rf"^{card}: sha256 [0-9a-f]{{12}}, and [0-9a-f]{{12}} when .* was begun; put"):

@@ -25,7 +25,8 @@ from snnlab.brian.model import BrianModel, build_model
 from snnlab.brian.multicompartment.compartments import Cable, Spot, divide
 from snnlab.brian.quantities import parse_unit, to_seconds, to_si, to_steps
 from snnlab.brian.run import chosen
-from snnlab.cards import Cell, Compartment, grammar
+from snnlab.cards import Cell, Compartment
+from snnlab.cards.equation import parse_equations
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
@@ -38,7 +39,7 @@ PASSIVE = Cell(
     name="Passive membrane",
     summary="A leak and a capacitance, 10 ms and 10 kohm cm2, and no channel that opens or closes.",
     reference="Rall, Electrophysiology of a dendritic neuron model, Biophys. J. 2:145, 1962",
-    equations=grammar.parse_equations("dv/dt = (g_L*(E_L - v) + I)/C_m : volt"),
+    equations=parse_equations("dv/dt = (g_L*(E_L - v) + I)/C_m : volt"),
     parameters=MappingProxyType({"C_m": "1 uF/cm**2", "g_L": "0.1 mS/cm**2", "E_L": "-70 mV"}),
     threshold="",
     reset="",

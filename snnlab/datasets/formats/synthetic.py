@@ -11,7 +11,7 @@ from numpy.random import PCG64
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.cards import Dataset
-from snnlab.cards.dataset_card import YIN_YANG
+from snnlab.cards.dataset_formats import YIN_YANG
 from snnlab.data.samples import Images
 
 PEAK = 255

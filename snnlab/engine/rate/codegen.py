@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snnlab.brian.abstract_code import Block, constants_of, initial_values, translate, translate_statements
 from snnlab.brian.model import BrianModel, build_model, initialized_group, plasticity_model
-from snnlab.cards.grammar import POISSON
+from snnlab.cards.names import POISSON
 from snnlab.engine.spiking.codegen import lines
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Plastic, Population

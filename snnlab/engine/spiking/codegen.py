@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snnlab.brian.abstract_code import Block, cell_blocks, constants_of, initial_values, refractory_variables
 from snnlab.brian.model import BrianModel, build_model, initialized_group
 from snnlab.brian.quantities import parse_quantity
-from snnlab.cards.grammar import GrammarError
+from snnlab.cards.names import ExpressionError
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Population
 
@@ -91,7 +91,7 @@ def _refractory_steps(model: BrianModel, dt: float, path: str) -> int:
     if period is None:
         try:
             period = parse_quantity(model.refractory)
-        except GrammarError as error:
+        except ExpressionError as error:
             found = f"found {model.refractory!r}"
             raise InputError(f"{path}: refractory", found, "the engine needs a fixed period") from error
     return min(int((float(np.asarray(period)) + 1e-3 * dt) / dt), _FOREVER)

@@ -1,4 +1,4 @@
-"""Nothing but arithmetic over declared names gets through the grammar, and whatever else comes is refused."""
+"""Expressions hold only arithmetic over declared names; anything else raises an error."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from snnlab.cards import grammar
-from snnlab.cards.grammar import GrammarError
+from snnlab.cards.equation import parse_equations
+from snnlab.cards.names import FUNCTIONS, ExpressionError, check_name
+from snnlab.cards.parsing import check_expression, check_statements, check_unit, names_in, split_quantity
 
 NAMES = ["v", "q", "tau_m", "I"]
 
@@ -43,14 +44,14 @@ ARITHMETIC = [
 
 
 @pytest.mark.parametrize("text", ATTACKS)
-def test_what_is_not_arithmetic_over_declared_names_is_refused(text: str) -> None:
-    with pytest.raises(GrammarError):
-        grammar.check_expression(text, NAMES)
+def test_anything_but_arithmetic_over_declared_names_raises_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        check_expression(text, NAMES)
 
 
 @pytest.mark.parametrize("text", ARITHMETIC)
-def test_arithmetic_is_let_through(text: str) -> None:
-    grammar.check_expression(text, NAMES)
+def test_arithmetic_is_accepted(text: str) -> None:
+    check_expression(text, NAMES)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -66,16 +67,16 @@ def test_arithmetic_is_let_through(text: str) -> None:
         "dv/dt = v/ms : 1 {}",
     ],
 )
-def test_no_place_in_an_equation_lets_an_attack_through(place: str, attack: str) -> None:
-    """Either the text is refused, or what was read holds the attack's letters as a mere name, number or comment."""
+def test_no_part_of_an_equation_accepts_an_attack(place: str, attack: str) -> None:
+    """The text raises an error, or what was read holds it only as a name, number or comment."""
     try:
-        equations = grammar.parse_equations(place.format(attack))
-    except GrammarError:
+        equations = parse_equations(place.format(attack))
+    except ExpressionError:
         return
     for equation in equations:
-        assert_tame(equation.expression or "v")
-        assert grammar.check_name(equation.name) and equation.name.isascii()
-        grammar.check_unit(equation.unit)
+        assert_arithmetic(equation.expression or "v")
+        assert check_name(equation.name) and equation.name.isascii()
+        check_unit(equation.unit)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +88,10 @@ def test_no_place_in_an_equation_lets_an_attack_through(place: str, attack: str)
         "exp(" * 250 + "v" + ")" * 250, "9" * 400 + "*v",
     ],
 )  # fmt: skip
-def test_what_would_keep_a_computer_busy_is_refused(text: str) -> None:
-    with pytest.raises(GrammarError) as refusal:
-        grammar.check_expression(text, NAMES)
-    assert len(str(refusal.value)) < 200
+def test_an_expression_that_would_take_forever_raises_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        check_expression(text, NAMES)
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize(
@@ -106,18 +107,18 @@ def test_what_would_keep_a_computer_busy_is_refused(text: str) -> None:
     ],
     ids=["laughs", "squares", "power", "product", "circle", "itself", "many"],
 )
-def test_equations_that_grow_without_end_when_put_together_are_refused(text: str) -> None:
-    with pytest.raises(GrammarError):
-        grammar.parse_equations(text)
+def test_circular_or_exploding_definitions_raise_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        parse_equations(text)
 
 
-def test_as_many_equations_that_do_not_grow_are_let_through() -> None:
+def test_many_equations_that_stay_small_are_accepted() -> None:
     text = "\n".join(f"x{k + 1} = sin(x{k}) : 1" for k in range(50)) + "\nx0 : 1\ndv/dt = (v + x50)**3/second : 1"
-    assert len(grammar.parse_equations(text)) == 52
+    assert len(parse_equations(text)) == 52
 
 
-def assert_tame(text: str) -> None:
-    """Judged by Python's own tokens: names, numbers and operators of arithmetic; only known functions are called."""
+def assert_arithmetic(text: str) -> None:
+    """Checked by Python's tokens: names, numbers and arithmetic operators; only known functions are called."""
     tokens = [token for token in tokenize.generate_tokens(io.StringIO(text.strip()).readline) if token.string]
     operators = {"+", "-", "*", "/", "%", "**", "(", ")", ",", "<", "<=", ">", ">=", "==", "!="}
     for token, following in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
@@ -127,7 +128,7 @@ def assert_tame(text: str) -> None:
         if token.type == tokenize.NAME:
             assert token.string.isascii() and "__" not in token.string
             if following.string == "(" and token.string not in ("and", "or", "not"):
-                assert token.string in grammar.FUNCTIONS
+                assert token.string in FUNCTIONS
             assert token.string not in (
                 "lambda",
                 "if",
@@ -154,35 +155,35 @@ SOUP = st.one_of(
 @settings(max_examples=600)
 @given(SOUP)
 @example("v" * 4000)
-def test_an_expression_is_refused_or_tame(text: str) -> None:
+def test_any_text_raises_an_error_or_is_arithmetic(text: str) -> None:
     try:
-        grammar.check_expression(text, NAMES)
-    except GrammarError:
+        check_expression(text, NAMES)
+    except ExpressionError:
         return
-    assert_tame(text)
+    assert_arithmetic(text)
 
 
 CHECKS: list[Callable[[str], Any]] = [
-    grammar.check_name,
-    grammar.check_unit,
-    grammar.names_in,
-    grammar.split_quantity,
-    grammar.parse_equations,
-    lambda text: grammar.check_statements(text, NAMES, NAMES),
-    lambda text: grammar.parse_equations(f"dv/dt = {text} : 1"),
-    lambda text: grammar.parse_equations(f"v : {text}"),
-    lambda text: grammar.split_quantity(f"1 {text}"),
-    lambda text: grammar.check_statements(f"v = {text}", NAMES, NAMES),
+    check_name,
+    check_unit,
+    names_in,
+    split_quantity,
+    parse_equations,
+    lambda text: check_statements(text, NAMES, NAMES),
+    lambda text: parse_equations(f"dv/dt = {text} : 1"),
+    lambda text: parse_equations(f"v : {text}"),
+    lambda text: split_quantity(f"1 {text}"),
+    lambda text: check_statements(f"v = {text}", NAMES, NAMES),
 ]
 
 
 @pytest.mark.parametrize("check", CHECKS)
 @settings(max_examples=300)
 @given(text=SOUP)
-def test_nothing_but_a_refusal_comes_out(check: Callable[[str], Any], text: str) -> None:
+def test_any_text_is_parsed_or_raises_an_expression_error(check: Callable[[str], Any], text: str) -> None:
     try:
         check(text)
-    except GrammarError as error:
+    except ExpressionError as error:
         assert str(error)
 
 
@@ -195,8 +196,8 @@ def test_nothing_but_a_refusal_comes_out(check: Callable[[str], Any], text: str)
         ("5 1/ms", 5.0, "1/ms"), ("+2 Hz", 2.0, "Hz"), ("  7  ms  ", 7.0, "ms"), ("1e3 ohm", 1000.0, "ohm"),
     ],
 )  # fmt: skip
-def test_a_number_with_a_unit_is_divided(text: str, number: float, unit: str) -> None:
-    assert grammar.split_quantity(text) == (number, unit)
+def test_a_quantity_is_split_into_number_and_unit(text: str, number: float, unit: str) -> None:
+    assert split_quantity(text) == (number, unit)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +207,9 @@ def test_a_number_with_a_unit_is_divided(text: str, number: float, unit: str) ->
      "1 exp(mV)", "0x10 mV", "1,5 mV", "1 mV > 2", "1 2*mV", "1 mV-1", "1 __import__('os')", "1 mV; mV", "1 (mV",
      "1 volt**1j"],
 )  # fmt: skip
-def test_what_is_no_number_with_a_unit_is_refused(text: str) -> None:
-    with pytest.raises(GrammarError):
-        grammar.split_quantity(text)
+def test_anything_but_a_quantity_raises_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        split_quantity(text)
 
 
 @pytest.mark.parametrize(
@@ -219,13 +220,13 @@ def test_what_is_no_number_with_a_unit_is_refused(text: str) -> None:
      "v = exec(q)",
      "global v", "v: int = 0", "if v: q = 0", "v = 0\x0cq = 0", "v = 0\rq = 0", "v = __import__('os')"],
 )  # fmt: skip
-def test_a_reset_that_is_more_than_assignments_is_refused(text: str) -> None:
-    with pytest.raises(GrammarError):
-        grammar.check_statements(text, ["v", "q"], NAMES)
+def test_a_reset_of_anything_but_assignments_raises_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        check_statements(text, ["v", "q"], NAMES)
 
 
-def test_a_reset_of_assignments_is_let_through() -> None:
-    grammar.check_statements("v = 0; q += I*2\n v -= clip(q, 0, 1) ; q *= 2; v /= 3;\n", ["v", "q"], NAMES)
+def test_a_reset_of_assignments_is_accepted() -> None:
+    check_statements("v = 0; q += I*2\n v -= clip(q, 0, 1) ; q *= 2; v /= 3;\n", ["v", "q"], NAMES)
 
 
 # https://en.cppreference.com/w/cpp/keyword, without the module words that are no keywords
@@ -241,20 +242,20 @@ while xor xor_eq""".split()
 @pytest.mark.parametrize("name", [*CPP, "lambda", "None", "mV", "exp", "t", "dt", "xi", "xi_2", "i", "print",
 "v_post", "a__b",
                                   "_v", "v_", "2v", "v-w", "v w", "é", "", "v\n", "v\x00"])  # fmt: skip
-def test_a_taken_or_impossible_name_is_refused(name: str) -> None:
-    with pytest.raises(GrammarError):
-        grammar.check_name(name)
+def test_a_reserved_or_invalid_name_raises_an_error(name: str) -> None:
+    with pytest.raises(ExpressionError):
+        check_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["v", "w", "g_Na", "V_T", "Ca", "s", "m", "h", "alpha_m", "E_L", "x2", "I_injected", "Delta_T"]
 )
-def test_the_names_of_papers_are_free(name: str) -> None:
-    assert grammar.check_name(name) == name
+def test_the_names_of_papers_are_valid(name: str) -> None:
+    assert check_name(name) == name
 
 
-def test_a_card_is_read_line_by_line_with_comments_and_continued_lines() -> None:
-    equations = grammar.parse_equations(
+def test_equations_may_have_comments_and_span_lines() -> None:
+    equations = parse_equations(
         """
         # a comment: with a colon
         dv/dt = (g_L*(E_L - v)
@@ -263,20 +264,20 @@ def test_a_card_is_read_line_by_line_with_comments_and_continued_lines() -> None
         z : 1 (constant, shared)
         """
     )
-    assert [str(one) for one in equations] == [
+    assert [str(equation) for equation in equations] == [
         "dv/dt = (g_L*(E_L - v) + I)/C : volt (unless refractory)",
         "u = a*v : volt/second",
         "z : 1 (constant, shared)",
     ]
-    assert [one.differential for one in equations] == [True, False, False]
+    assert [equation.differential for equation in equations] == [True, False, False]
 
 
 @pytest.mark.parametrize("text", ["dv/dt = -v/tau", "v : 1\nv : 1", "v : furlong", "v : 1 (sometimes)", "dv/dt : 1",
 "v = : 1",
                                   "dv/dt == v : 1", "v = 1 : 1 : 1", "dv/dq = 1 : 1", "v + 1 : 1"])  # fmt: skip
-def test_a_line_that_is_no_equation_is_refused(text: str) -> None:
-    with pytest.raises(GrammarError):
-        grammar.parse_equations(text)
+def test_a_line_that_is_not_an_equation_raises_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        parse_equations(text)
 
 
 @settings(max_examples=200)
@@ -284,6 +285,6 @@ def test_a_line_that_is_no_equation_is_refused(text: str) -> None:
     number=st.floats(allow_nan=False, allow_infinity=False),
     unit=st.sampled_from(["mV", "nA", "mS/cm**2", "1", "volt*second**-1"]),
 )
-def test_a_printed_number_is_read_again(number: float, unit: str) -> None:
-    found, said = grammar.split_quantity(f"{number!r} {unit}")
-    assert (found, said) == (number, unit) and math.copysign(1, found) == math.copysign(1, number)
+def test_a_printed_quantity_is_read_unchanged(number: float, unit: str) -> None:
+    value, name = split_quantity(f"{number!r} {unit}")
+    assert (value, name) == (number, unit) and math.copysign(1, value) == math.copysign(1, number)
