@@ -50,8 +50,8 @@ def several(data, copies, folder):
 
 def bench(files, threads):
     code = Sensor()
-    code.spikes(datasets.events(files), files.shape)  # compiles, and has read every file once
-    decoding = min(spent(lambda: sum(len(events) for events in datasets.events(files)))[1] for _ in range(ROUNDS))
+    code.spikes(datasets.read_events(files), files.shape)  # compiles, and has read every file once
+    decoding = min(spent(lambda: sum(len(events) for events in datasets.read_events(files)))[1] for _ in range(ROUNDS))
     packing = []
     for _ in range(ROUNDS):
         shutil.rmtree(Path(os.environ["SNNLAB_CACHE"]) / "packed", ignore_errors=True)

@@ -194,7 +194,7 @@ def main():
     print(
         f"{1e3 * (time.process_time() - begin) / len(shown):.2f} ms of one core for each of {len(shown)} recordings\n"
     )
-    portraits = Portrait(list(datasets.events(real)), real.labels), Portrait(made, real.labels)
+    portraits = Portrait(list(datasets.read_events(real)), real.labels), Portrait(made, real.labels)
     print("| | recordings | model |\n| --- | --- | --- |")
     for row in rows(*portraits):
         print(f"| {' | '.join(row)} |")

@@ -34,7 +34,7 @@ from fuzz_formats import FORMATS
 
 from snnlab.audio import files as sounds
 from snnlab.data import spike_cache
-from snnlab.datasets import files
+from snnlab.datasets import checksums
 from snnlab.datasets.formats import idx, nmnist
 from snnlab.errors import InputError
 
@@ -45,7 +45,7 @@ ASK = 'pip install "snnlab-brian[fuzz]"'
 HEAD = 512  # bytes, in which half of the changes fall
 ODD = (0, 1, 2, 3, 7, 8, 127, 128, 255, 256, 1023, 1024, 32768, 65535, 65536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 LARGE = (1 << 47, 1 << 48, (1 << 63) - 1, 1 << 64, 10**30)
-READERS = {"bin": [nmnist], "idx": [idx, files], "sphere": [sounds], "cache": [spike_cache]}
+READERS = {"bin": [nmnist], "idx": [idx, checksums], "sphere": [sounds], "cache": [spike_cache]}
 
 
 # Spoiling ------------------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def by_seed(form, number, seed, path):
 def compile_readers(path):
     """What is compiled when it is first used, before there is any limit to time and memory."""
     path.write_bytes(FORMATS["bin"].starts()[0])
-    list(nmnist.decoded([path]))
+    list(nmnist.decode_all([path]))
 
 
 # Led by coverage -----------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def bin_starts():
 
 
 def bin_read(path):
-    (events,) = nmnist.decoded([path])
+    (events,) = nmnist.decode_all([path])
     return events[["x", "y", "p", "t"]].tolist()
 
 
@@ -81,7 +81,7 @@ def bin_by_hand(content):
 
 # Arrays in idx -------------------------------------------------------------------------------------------------------
 
-MOST = 1 << 16
+MAX_BYTES = 1 << 16
 
 
 def idx_starts():
@@ -89,20 +89,20 @@ def idx_starts():
     for shape in ((7,), (3, 4), (2, 3, 5), (40, 5, 5)):
         starts.append(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rng.bytes(int(np.prod(shape))))
     one, other = gzip.compress(starts[2][:20], mtime=0), gzip.compress(starts[2][20:], mtime=0)
-    bomb = gzip.compress(struct.pack(">HBBI", 0, 8, 1, 4 * MOST) + bytes(4 * MOST), mtime=0)
+    bomb = gzip.compress(struct.pack(">HBBI", 0, 8, 1, 4 * MAX_BYTES) + bytes(4 * MAX_BYTES), mtime=0)
     empty = struct.pack(">HBBI", 0, 8, 1, 0)
     return [*starts, gzip.compress(starts[1], mtime=0), one + other + bytes(9), bomb, empty]
 
 
 def idx_read(path):
-    return idx.read_idx(path, most=MOST).tolist()
+    return idx.read_idx(path, max_bytes=MAX_BYTES).tolist()
 
 
 def idx_by_hand(content):
     """Two zeros, type 8, the number of axes, each axis in four bytes, and the values, the last axis first."""
     if content[:2] == b"\x1f\x8b":
         content = inflated(content)
-    if content is None or len(content) > MOST or len(content) < 4 or content[:3] != b"\0\0\x08":
+    if content is None or len(content) > MAX_BYTES or len(content) < 4 or content[:3] != b"\0\0\x08":
         return None
     axes = content[3]
     if not 1 <= axes <= 8 or len(content) < 4 + 4 * axes:
@@ -169,7 +169,7 @@ def sphere(data, order, more):
 
 def sphere_read(path):
     sound = sounds.read(path)
-    return sound.rate, (sound.values * 32768).tolist()
+    return sound.sample_rate, (sound.values * 32768).tolist()
 
 
 def sphere_by_hand(content):

@@ -34,7 +34,7 @@ def _data_with(dataset: str) -> Path:
     root = os.environ.get("SNNLAB_DATA")
     if not root:
         pytest.skip(f"SNNLAB_DATA is not set: no {dataset}")
-    if any(place.path is None for place in datasets.where(dataset, folder=Path(root))):
+    if any(place.path is None for place in datasets.locate(dataset, folder=Path(root))):
         pytest.skip(f"SNNLAB_DATA: no {dataset} below {root}")
     return Path(root)
 
@@ -61,5 +61,5 @@ def fsdd_folder() -> Path:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """A small dataset in idx files, and no other data in reach."""
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
-    monkeypatch.setattr("snnlab.datasets.files.data_folder", lambda: tmp_path / "own data")
+    monkeypatch.setattr("snnlab.datasets.locating.data_folder", lambda: tmp_path / "own data")
     return Toy(tmp_path)

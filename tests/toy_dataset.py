@@ -1,4 +1,4 @@
-"""A dataset of five samples for the tests of the loaders: its card and its files, each of which a test may spoil."""
+"""A dataset of five images in idx files, for the tests of the loaders."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ CONTENT = {"pictures-idx3": IMAGES, "answers-idx1": LABELS}
 
 
 def idx(array: NDArray[np.uint8], kind: int = 8) -> bytes:
-    """An idx file as LeCun's page describes it: magic number, big-endian sizes, bytes in C order."""
+    """An idx file by LeCun's description: magic number, big-endian sizes, bytes in C order."""
     return struct.pack(f">BBBB{array.ndim}I", 0, 0, kind, array.ndim, *array.shape) + array.tobytes()
 
 
-def packed(content: bytes) -> bytes:
+def gzipped(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
 class Toy:
-    """A dataset of five samples: its card and its files, each of which a test may spoil."""
+    """The card and the files of the dataset, which a test may change."""
 
     def __init__(self, folder: Path) -> None:
         self.card, self.data = folder / "toy.toml", folder / "data"
-        self.place = self.data / "toy" / "raw"
-        self.place.mkdir(parents=True)
+        self.folder = self.data / "toy" / "raw"
+        self.folder.mkdir(parents=True)
         self.contents = {file: idx(array) for file, array in CONTENT.items()}
         self.samples, self.mirrors = 5, list[str]()
         for file in self.contents:
@@ -41,7 +41,7 @@ class Toy:
         self.write_card()
 
     def put(self, file: str, content: bytes | None = None, suffix: str = "") -> Path:
-        path = self.place / (file + suffix)
+        path = self.folder / (file + suffix)
         path.write_bytes(self.contents[file] if content is None else content)
         return path
 
@@ -65,13 +65,13 @@ class Toy:
             """
         tables = [
             f'[files.{file}]\nbytes = {len(content)}\nsha256 = "{hashlib.sha256(content).hexdigest()}"\n'
-            f'sha256_gz = "{hashlib.sha256(packed(content)).hexdigest()}"\n'
+            f'sha256_gz = "{hashlib.sha256(gzipped(content)).hexdigest()}"\n'
             for file, content in self.contents.items()
         ]
         self.card.write_text("\n".join([head, *tables]), encoding="utf-8")
 
     def rewrite(self, file: str, array: NDArray[np.uint8]) -> None:
-        """Other content that the card knows of."""
+        """Replace the content of a file, and its digest on the card."""
         self.contents[file] = idx(array)
         self.put(file)
         self.write_card()

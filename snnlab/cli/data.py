@@ -54,7 +54,7 @@ def where(name: Name = None, data: Folder = None) -> None:
 
     missing = False
     for one in _chosen(name):
-        places = datasets.where(one, folder=data)
+        places = datasets.locate(one, folder=data)
         if not places:
             print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
         for place in places:
@@ -111,7 +111,7 @@ def fetch(
         for path in new:
             print(path)
     else:
-        _count(new, [place.path for place in datasets.where(name, folder=data) if place.path])
+        _count(new, [place.path for place in datasets.locate(name, folder=data) if place.path])
     if not new:
         print(f"{name}: {_NO_FILES.get(card.format, 'all files are there already')}")
 
@@ -201,7 +201,7 @@ def _place(card: Dataset, data: Path | None) -> str:
     from snnlab import datasets
 
     try:
-        places = datasets.where(card.id, folder=data)
+        places = datasets.locate(card.id, folder=data)
     except InputError as refusal:
         return str(refusal)
     if not places:
@@ -218,7 +218,7 @@ def _partly(card: Dataset, data: Path | None) -> str:
     """How many recordings there are, where they lie in a file each and not all are there."""
     from snnlab import datasets
 
-    if card.format not in datasets.PARTIAL:
+    if not datasets.FORMATS[card.format].may_be_partial:
         return ""
     try:
         found = sum(len(datasets.load(card.id, split, folder=data)) for split in card.splits)

@@ -1,25 +1,28 @@
-"""A dataset card into samples: finding the files, checking them, reading them; downloading only when asked.
+"""Datasets by their cards: locate, download, verify and load the files of a dataset.
 
-parts.py has the one call for all formats, and each format has a file of its own. tonic enters here and nowhere else.
+`load` is the one function for all formats; snnlab/datasets/formats/ has a module per file format. Only `fetch` uses the
+network. tonic is imported in formats/tonic_files.py only.
 """
 
 from snnlab.datasets.as_tonic import as_tonic, default_ear
 from snnlab.datasets.fetching import fetch
-from snnlab.datasets.files import Place, where
+from snnlab.datasets.formats import FORMATS
 from snnlab.datasets.formats.idx import read_idx
-from snnlab.datasets.loading import PARTIAL, events, load
-from snnlab.datasets.verifying import Check, verify
+from snnlab.datasets.loading import kind_of, load, read_events
+from snnlab.datasets.locating import FileLocation, locate
+from snnlab.datasets.verifying import FileCheck, verify
 
 __all__ = [
-    "PARTIAL",
-    "Check",
-    "Place",
+    "FORMATS",
+    "FileCheck",
+    "FileLocation",
     "as_tonic",
     "default_ear",
-    "events",
     "fetch",
+    "kind_of",
     "load",
+    "locate",
+    "read_events",
     "read_idx",
     "verify",
-    "where",
 ]

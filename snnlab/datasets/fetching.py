@@ -1,4 +1,4 @@
-"""Getting a dataset, when asked: what is missing is downloaded, checked and unpacked where `load` looks first."""
+"""Download of a dataset: downloads, verifies and unpacks missing files into the first folder that `load` searches."""
 
 from __future__ import annotations
 
@@ -8,77 +8,88 @@ from pathlib import Path
 
 from snnlab import cards
 from snnlab.cards import Archive, DataFile, Dataset
-from snnlab.datasets import verifying
-from snnlab.datasets.downloading import ProgressCallback, Wanted, download
-from snnlab.datasets.extracting import unpack
-from snnlab.datasets.files import Place, archives, folders, holds, places, roots, searched, whole
+from snnlab.datasets.downloading import ProgressCallback, RemoteFile, download
+from snnlab.datasets.extracting import extract
+from snnlab.datasets.locating import (
+    FileLocation,
+    contains,
+    data_folders,
+    existing_archives,
+    is_unpacked,
+    locations,
+    search_folders,
+    subfolders,
+)
+from snnlab.datasets.verifying import check_archive, check_file, is_complete, listing_difference, verify
 from snnlab.errors import InputError
 
-_MOST = 64 << 30  # bytes of an archive whose size nobody has published
+_MAX_BYTES = 64 << 30  # of an archive of unpublished size
 
 
 def fetch(
     name: str | Path, *, folder: Path | None = None, progress: ProgressCallback | None = None
 ) -> tuple[Path, ...]:
-    """Download the files of a dataset that are not there already, from its mirrors in turn; the paths of the new ones.
+    """Download the missing files of a dataset, from its mirrors in turn, and return the paths of the new files.
 
-    They go where `load` looks first. A file appears under its name only once it is complete and its checksum is right;
-    a download that was stopped is gone on with. An archive that lies there already is unpacked without the net.
-    Raises InputError where no mirror has the file, where the folder cannot be written, and for data that is not free.
+    A file gets its name only when it is complete and verified; an interrupted download is resumed. Existing archives
+    are unpacked without using the network. Raises InputError if no mirror has the file, if the folder cannot be
+    written, and for data that must be bought.
     """
     card = cards.dataset(name)
-    target = roots(folder)[0] / folders(card)[0]
+    target = data_folders(folder)[0] / subfolders(card)[0]
     if card.obtain:
-        wrong = [check for check in verifying.verify(name, folder=folder) if check.state != "ok"]
-        if not wrong:
+        invalid = [check.file for check in verify(name, folder=folder) if check.state != "ok"]
+        if not invalid:
             return ()
-        raise InputError(f"{card.id}: {', '.join(check.file for check in wrong)}", "cannot be downloaded", card.obtain)
-    new = [download(_gzipped(card, file), target, progress) for file in _lacking(card, folder)] if card.mirrors else []
+        raise InputError(f"{card.id}: {', '.join(invalid)}", "cannot be downloaded", card.obtain)
+    files = _invalid_files(card, folder) if card.mirrors else ()
+    new = [download(_gzipped(card, file), target, progress) for file in files]
     for archive in card.archives.values():
-        if not _there(card, archive, folder):
-            new += _unpacked(card, archive, folder, target, progress)
+        if not _has_contents(card, archive, folder):
+            new += _fetch_archive(card, archive, folder, target, progress)
     return tuple(new)
 
 
-def _lacking(card: Dataset, folder: Path | None) -> Iterator[DataFile]:
-    for place in places(card, folder):
-        if verifying.check(card, place, folder).state != "ok":
-            yield card.files[place.file]
+def _invalid_files(card: Dataset, folder: Path | None) -> Iterator[DataFile]:
+    for location in locations(card, folder):
+        if check_file(card, location, folder).state != "ok":
+            yield card.files[location.file]
 
 
-def _gzipped(card: Dataset, file: DataFile) -> Wanted:
+def _gzipped(card: Dataset, file: DataFile) -> RemoteFile:
     urls = tuple(f"{mirror.rstrip('/')}/{file.name}.gz" for mirror in card.mirrors)
     digests = {name: value for name, value in (("sha256", file.sha256_gz), ("md5", file.md5_gz)) if value}
-    # what cannot be packed grows by less than that
-    return Wanted(f"{file.name}.gz", urls, digests, most=file.bytes + file.bytes // 100 + 1024)
+    # incompressible content grows by less than that
+    return RemoteFile(f"{file.name}.gz", urls, digests, max_bytes=file.bytes + file.bytes // 100 + 1024)
 
 
-def _there(card: Dataset, archive: Archive, folder: Path | None) -> bool:
-    """Whether what an archive holds lies where it is looked for already."""
+def _has_contents(card: Dataset, archive: Archive, folder: Path | None) -> bool:
+    """Whether the contents of an archive already exist."""
     if card.files or card.listing is not None:
-        return all(verifying.complete(card, place, folder) for place in places(card, folder))
-    held = [place for place in places(card, folder) if holds(archive, place.file)]
-    return bool(held) and all(_whole(card, archive, place) for place in held)
+        return all(is_complete(card, location, folder) for location in locations(card, folder))
+    contained = [location for location in locations(card, folder) if contains(archive, location.file)]
+    return bool(contained) and all(_is_unpacked(card, archive, location) for location in contained)
 
 
-def _whole(card: Dataset, archive: Archive, place: Place) -> bool:
-    wanted = sum(split.samples for split in card.splits.values() if split.path == place.file)
-    return place.path is not None and whole(archive, place.path, place.file, wanted)
+def _is_unpacked(card: Dataset, archive: Archive, location: FileLocation) -> bool:
+    count = sum(split.samples for split in card.splits.values() if split.path == location.file)
+    return location.path is not None and is_unpacked(archive, location.path, location.file, count)
 
 
-def _unpacked(
+def _fetch_archive(
     card: Dataset, archive: Archive, folder: Path | None, target: Path, progress: ProgressCallback | None
 ) -> tuple[Path, ...]:
-    """What an archive holds, downloaded unless a right one lies there; the archive stays, to be checked later."""
-    path = {one.name: path for one, path in archives(card, searched(card, folder))}.get(archive.name)
-    if path is None or verifying.check_archive(archive, path).state != "ok":
+    """Download an archive, unless a valid one exists, and unpack it. The archive stays for later verification."""
+    existing = {one.name: path for one, path in existing_archives(card, search_folders(card, folder))}
+    path = existing.get(archive.name)
+    if path is None or check_archive(archive, path).state != "ok":
         digests = {name: value for name, value in (("sha256", archive.sha256), ("md5", archive.md5)) if value}
-        wanted = Wanted(archive.name, archive.mirrors, digests, most=archive.bytes or _MOST)
-        path = download(wanted, target, progress)
+        file = RemoteFile(archive.name, archive.mirrors, digests, max_bytes=archive.bytes or _MAX_BYTES)
+        path = download(file, target, progress)
     if not archive.keep:
         return (path,)
-    into = path.parent if os.access(path.parent, os.W_OK) else target
+    destination = path.parent if os.access(path.parent, os.W_OK) else target
     count = None if progress is None else lambda done, total: progress(f"unpacking {archive.name}", done, total)
     listing = card.listing
-    differs = None if listing is None else lambda root: verifying.differs(listing, root)
-    return unpack(path, into, archive.keep, archive.strip, differs=differs, progress=count)
+    check = None if listing is None else lambda root: listing_difference(listing, root)
+    return extract(path, destination, archive.keep, archive.strip, check=check, progress=count)

@@ -19,7 +19,7 @@ from snnlab.audio.lyon import Lyon
 from snnlab.data.samples import CachedSpikes, Files, Samples
 from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spikes import SpikeTrains, stack
-from snnlab.datasets.formats.audio import READER
+from snnlab.datasets import kind_of
 from snnlab.encoders.encoder import TRAIN, packed, unfit
 from snnlab.errors import InputError, one_of
 
@@ -132,7 +132,7 @@ class Ear:
         """
         if isinstance(samples, CachedSpikes):
             return packed(samples, self.steps, self.dt, self.recipe)
-        if not isinstance(samples, Files) or samples.reader != READER:
+        if not isinstance(samples, Files) or kind_of(samples) != "sounds":
             raise unfit(samples, "sounds")
         cut: list[Path] = []  # appending is safe in many threads
 

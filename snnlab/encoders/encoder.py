@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from snnlab.cards.names import ExpressionError
 from snnlab.cards.parsing import split_quantity
 from snnlab.data.rates import RateInput
-from snnlab.data.samples import CachedSpikes, Files, Images, Samples
+from snnlab.data.samples import CachedSpikes, Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress, recipe_digest
 from snnlab.data.spikes import SpikeTrains
-from snnlab.datasets.formats.audio import READER
+from snnlab.datasets import kind_of
 from snnlab.errors import InputError
 
 TRAIN, TEST = 0, 1
@@ -63,15 +63,9 @@ _OTHERS = {
 
 def unfit(samples: Samples, needed: str) -> InputError:
     """The refusal of samples by an encoder that needs others, with the encoders that would take them."""
-    found = "recordings of another kind"
-    if isinstance(samples, Images):
-        found = "images"
-    elif isinstance(samples, Files) and samples.reader == READER:
-        found = "sounds"
-    elif isinstance(samples, Files) and len(samples.shape) == 3 and samples.shape[2] == 2:
-        found = "recordings of an event camera"
-    elif isinstance(samples, CachedSpikes):
-        found = "spikes"
+    found = kind_of(samples)
+    if found == "events":
+        found = "recordings of an event camera" if samples.shape[2:] == (2,) else "recordings of another kind"
     right = f"this one needs {needed}"
     if found in _OTHERS and found != needed:
         right += f"; for {found}: {_OTHERS[found]}"

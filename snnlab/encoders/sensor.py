@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from snnlab.data.samples import EVENT, CachedSpikes, Files, Samples
 from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spikes import SpikeTrains
-from snnlab.datasets.formats.nmnist import READER
-from snnlab.datasets.loading import events as events_of
+from snnlab.datasets import kind_of, read_events
+from snnlab.datasets.formats import nmnist
 from snnlab.encoders.encoder import TRAIN, packed, unfit
 from snnlab.errors import InputError
 from snnlab.native import array, kernel
@@ -92,14 +92,14 @@ class Sensor:
         """
         if isinstance(samples, CachedSpikes):
             return packed(samples, self.steps, self.dt, self.recipe)
-        if not isinstance(samples, Files) or len(samples.shape) != 3 or samples.shape[2] != 2:
+        if not isinstance(samples, Files) or kind_of(samples) != "events" or samples.shape[2:] != (2,):
             raise unfit(samples, "recordings of an event camera")
-        if self.stabilise and samples.reader != READER:
+        if self.stabilise and samples.reader != nmnist.FORMAT.name:
             found = f"{samples.dataset} has not the saccades of N-MNIST"
             raise InputError("Sensor.stabilise", found, "set it to false")
 
         def encode(chunk: Files) -> SpikeTrains:
-            return self.spikes(events_of(chunk), samples.shape)
+            return self.spikes(read_events(chunk), samples.shape)
 
         return cached_spikes(samples, encode, self.grid(samples.shape), self.recipe, threads=threads, progress=progress)
 

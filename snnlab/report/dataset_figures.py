@@ -10,7 +10,6 @@ from snnlab.audio.bsa import Bsa
 from snnlab.audio.files import read
 from snnlab.data.samples import Files, Images
 from snnlab.datasets import default_ear
-from snnlab.datasets.formats.audio import READER
 from snnlab.errors import InputError
 
 _IMAGES = 40
@@ -35,7 +34,7 @@ def plot_samples(name: str | Path, split: str, path: Path, *, sample: int = 0, f
     if not isinstance(samples, Files):
         raise InputError(str(name), f"{type(samples).__name__}", "needs images or recordings")
     one = samples.take([sample])
-    return plots.save(_sound(name, one) if samples.reader == READER else _events(one), path)
+    return plots.save(_sound(name, one) if datasets.kind_of(samples) == "sounds" else _events(one), path)
 
 
 def _title(samples: Files, number: int, what: str) -> str:
@@ -65,7 +64,7 @@ def _images(samples: Images, first: int) -> Any:
 
 
 def _events(samples: Files) -> Any:
-    (events,) = datasets.events(samples)
+    (events,) = datasets.read_events(samples)
     if samples.shape[0] == 1:
         figure, axes = plots.figure(size=(8, 4.5))
     else:

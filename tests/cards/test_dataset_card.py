@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from snnlab import cards
 from snnlab.cards.dataset_card import Dataset, read_dataset
 from snnlab.cards.toml_table import TomlTable
-from snnlab.datasets.files import inside
+from snnlab.datasets.locating import unpacked_patterns
 from snnlab.errors import InputError
 
 IMAGES = """
@@ -387,6 +387,6 @@ def test_a_field_of_any_value_gives_a_safe_card_or_an_input_error(card: str, fie
     except InputError as error:
         assert str(error).startswith("mine.toml: ")
         return
-    assert all(inside(archive) for archive in found.archives.values())
+    assert all(unpacked_patterns(archive) for archive in found.archives.values())
     places = [*found.folders, *found.files, *found.archives, *(split.path for split in found.splits.values())]
     assert all(".." not in Path(place).parts and not Path(place).is_absolute() for place in places)

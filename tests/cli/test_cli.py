@@ -134,7 +134,7 @@ def test_a_closed_output_is_no_mistake() -> None:
 def test_datasets_are_those_on_the_shelf_and_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
-    monkeypatch.setattr("snnlab.datasets.files.data_folder", lambda: tmp_path / "own")
+    monkeypatch.setattr("snnlab.datasets.locating.data_folder", lambda: tmp_path / "own")
     code, out, _ = snnlab(capsys, "data", "list")
     assert code == 0
     lines = {line.split()[0]: line for line in out.splitlines()}
@@ -147,7 +147,7 @@ def test_datasets_are_those_on_the_shelf_and_where_they_are(
 def test_data_that_is_missing_or_spoilt_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
-    monkeypatch.setattr("snnlab.datasets.files.data_folder", lambda: tmp_path / "own")
+    monkeypatch.setattr("snnlab.datasets.locating.data_folder", lambda: tmp_path / "own")
     assert snnlab(capsys, "data", "where", "digits")[0] == 0
     assert snnlab(capsys, "data", "where", "mnist")[0] == 1
     (tmp_path / "mnist").mkdir()

@@ -1,166 +1,112 @@
-"""What an archive holds is fetched once, unpacked where it is looked for, and told as what it is by verify."""
+"""Archives are downloaded once, unpacked into the searched folders, and verified."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import io
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_net import Net, names
+from archived_recordings import RECORDINGS, ArchivedRecordings, digest_of, zipped
+from errors_in_tests import raises_input_error
+from mirror_server import MirrorServer, file_names
 
 from snnlab import datasets
-from snnlab.datasets import verifying
-from snnlab.errors import InputError
-
-# two events each
-RECORDINGS = {f"Train/{number % 2}/{number:05}.bin": bytes([1, number, 0, 0, number] * 2) for number in (1, 2, 3, 4)}
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-class Recordings:
-    """A dataset of four recordings in an archive: its card, and the net that has it."""
-
-    def __init__(self, folder: Path, how: str = "ranges") -> None:
-        self.body = zipped(RECORDINGS | {"Train/README.txt": b"read me"})
-        self.net = Net(lambda name: self.body)
-        self.card, self.data = folder / "toy.toml", folder / "data"
-        self.card.write_text(
-            f"""
-            kind = "dataset"
-            name = "Toy"
-            summary = "Four recordings"
-            reference = "none"
-            licence = "CC0"
-            format = "nmnist-bin"
-            classes = ["0", "1"]
-            sensor = [34, 34, 2]
-            time_unit = "us"
-            folders = ["toy"]
-            [splits.train]
-            samples = 4
-            path = "Train"
-            [archives."train.zip"]
-            md5 = "{hashlib.md5(self.body).hexdigest()}"
-            mirrors = ["{self.net.url(how, "train.zip")}"]
-            keep = ["Train/*/*.bin"]
-            """,
-            encoding="utf-8",
-        )
-
-    def there(self) -> dict[str, bytes]:
-        root = self.data / "toy"
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.bin")}
 
 
 @pytest.fixture
-def recordings(tmp_path: Path) -> Iterator[Recordings]:
-    made = Recordings(tmp_path)
-    yield made
-    made.net.close()
+def recordings(tmp_path: Path) -> Iterator[ArchivedRecordings]:
+    archived = ArchivedRecordings(tmp_path)
+    yield archived
+    archived.server.close()
 
 
-def test_an_archive_is_downloaded_checked_and_unpacked(recordings: Recordings) -> None:
+def test_an_archive_is_downloaded_verified_and_unpacked(recordings: ArchivedRecordings) -> None:
     datasets.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
-    assert names(recordings.data) == ["00001.bin", "00002.bin", "00003.bin", "00004.bin", "train.zip"]
+    assert recordings.existing() == RECORDINGS
+    assert file_names(recordings.data) == ["00001.bin", "00002.bin", "00003.bin", "00004.bin", "train.zip"]
     states = {check.file: check.state for check in datasets.verify(recordings.card, folder=recordings.data)}
     assert states == {"Train": "ok", "train.zip": "ok"}
     assert datasets.fetch(recordings.card, folder=recordings.data) == ()
 
 
-def test_an_archive_that_lies_there_is_unpacked_without_the_net(recordings: Recordings) -> None:
+def test_an_existing_archive_is_unpacked_without_the_network(recordings: ArchivedRecordings) -> None:
     (recordings.data / "toy").mkdir(parents=True)
     (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
     datasets.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
-    assert recordings.net.handler.asked == []
+    assert recordings.existing() == RECORDINGS
+    assert recordings.server.handler.ranges == []
 
 
-def test_a_spoilt_archive_is_downloaded_anew(recordings: Recordings) -> None:
+def test_a_corrupt_archive_is_downloaded_again(recordings: ArchivedRecordings) -> None:
     (recordings.data / "toy").mkdir(parents=True)
     (recordings.data / "toy" / "train.zip").write_bytes(recordings.body[:-100] + b"?" * 100)
     assert datasets.verify(recordings.card, folder=recordings.data)[1].state == "bad"
     datasets.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
+    assert recordings.existing() == RECORDINGS
 
 
-def test_a_part_of_the_recordings_is_counted_and_fetching_completes_it(recordings: Recordings) -> None:
-    lying = recordings.data / "toy" / "Train" / "1" / "00003.bin"
-    lying.parent.mkdir(parents=True)
-    lying.write_bytes(RECORDINGS["Train/1/00003.bin"])
+def test_partial_recordings_are_counted_and_completed_by_fetch(recordings: ArchivedRecordings) -> None:
+    path = recordings.data / "toy" / "Train" / "1" / "00003.bin"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(RECORDINGS["Train/1/00003.bin"])
     (check,) = datasets.verify(recordings.card, folder=recordings.data)
-    assert (check.state, check.reason) == ("ok", "1 of 4 recordings can be read; nobody has published digests of them")
+    assert (check.state, check.reason.partition(" recordings")[0]) == ("ok", "1 of 4")
     datasets.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == RECORDINGS
+    assert recordings.existing() == RECORDINGS
 
 
-def test_an_archive_that_is_not_unpacked_yet_is_pointed_out(recordings: Recordings) -> None:
+def test_errors_name_an_archive_that_is_not_unpacked(recordings: ArchivedRecordings) -> None:
     (recordings.data / "toy").mkdir(parents=True)
     (recordings.data / "toy" / "train.zip").write_bytes(recordings.body)
-    hint = r"train\.zip is there: `snnlab data fetch toy` unpacks it"
-    with pytest.raises(InputError, match=hint):
+    with raises_input_error("toy: Train", "train.zip exists", "snnlab data fetch toy"):
         datasets.load(recordings.card, "train", folder=recordings.data)
     missing, archive = datasets.verify(recordings.card, folder=recordings.data)
     assert (missing.state, archive.state) == ("missing", "ok")
-    assert "unpacks it" in missing.reason
+    assert "snnlab data fetch toy" in missing.reason
 
 
-def test_recordings_that_cannot_be_decoded_are_found(recordings: Recordings) -> None:
+def test_verify_names_a_recording_that_cannot_be_decoded(recordings: ArchivedRecordings) -> None:
     datasets.fetch(recordings.card, folder=recordings.data)
-    spoilt = recordings.data / "toy" / "Train" / "0" / "00004.bin"
-    spoilt.write_bytes(spoilt.read_bytes()[:-1])
+    corrupt = recordings.data / "toy" / "Train" / "0" / "00004.bin"
+    corrupt.write_bytes(corrupt.read_bytes()[:-1])
     check, _ = datasets.verify(recordings.card, folder=recordings.data)
     assert check.state == "bad"
-    assert "00004.bin: 9 bytes, and an event has 5" in check.reason
+    assert "00004.bin: 9 bytes" in check.reason
 
 
-@pytest.mark.parametrize("right", [True, False])
-def test_files_of_an_archive_without_a_digest_are_held_against_the_listing(recordings: Recordings, right: bool) -> None:
-    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(RECORDINGS.items())]
-    listed = hashlib.sha256("".join(lines).encode() if right else b"other").hexdigest()
-    text = recordings.card.read_text(encoding="utf-8")
-    text = text.replace(f'md5 = "{hashlib.md5(recordings.body).hexdigest()}"\n', "")
-    listing = f'\n[listing]\npattern = "Train/*/*.bin"\nfiles = 4\nsha256 = "{listed}"\n'
-    recordings.card.write_text(text + listing, encoding="utf-8")
-    if right:
+@pytest.mark.parametrize("is_published", [True, False])
+def test_files_of_an_archive_without_digest_are_compared_with_the_listing(
+    recordings: ArchivedRecordings, is_published: bool
+) -> None:
+    recordings.card.write_text(recordings.card.read_text(encoding="utf-8").replace(recordings.md5, ""))
+    recordings.add_listing(digest_of(RECORDINGS if is_published else {}))
+    if is_published:
         datasets.fetch(recordings.card, folder=recordings.data)
-        assert recordings.there() == RECORDINGS
+        assert recordings.existing() == RECORDINGS
         assert datasets.fetch(recordings.card, folder=recordings.data) == ()
         (recordings.data / "toy" / "Train" / "1" / "00003.bin").unlink()
         check, _ = datasets.verify(recordings.card, folder=recordings.data)
-        assert (check.state, check.reason.partition(";")[0]) == ("ok", "3 of 4 recordings can be read")
+        assert (check.state, check.reason.partition(" recordings")[0]) == ("ok", "3 of 4")
         datasets.fetch(recordings.card, folder=recordings.data)
-        assert recordings.there() == RECORDINGS
+        assert recordings.existing() == RECORDINGS
         return
-    with pytest.raises(InputError, match=r"train\.zip: some of the files are not those of the release"):
+    with raises_input_error(recordings.data / "toy" / "train.zip", "release"):
         datasets.fetch(recordings.card, folder=recordings.data)
-    assert recordings.there() == {}
+    assert recordings.existing() == {}
 
 
-def listed(recordings: Recordings) -> None:
-    """A card with the digest of its recordings, which lie there."""
-    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(RECORDINGS.items())]
-    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-    listing = f'\n[listing]\npattern = "Train/*/*.bin"\nfiles = 4\nsha256 = "{digest}"\n'
-    recordings.card.write_text(recordings.card.read_text(encoding="utf-8") + listing, encoding="utf-8")
+def fetch_listed(recordings: ArchivedRecordings) -> None:
+    recordings.add_listing(digest_of(RECORDINGS))
     datasets.fetch(recordings.card, folder=recordings.data)
 
 
-def test_a_recording_that_cannot_be_read_is_bad_and_does_not_stop_the_check(
-    recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+def test_an_unreadable_recording_is_bad_and_does_not_stop_verification(
+    recordings: ArchivedRecordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed(recordings)
+    fetch_listed(recordings)
     read_bytes = Path.read_bytes
 
     def denied(path: Path) -> bytes:
@@ -169,29 +115,34 @@ def test_a_recording_that_cannot_be_read_is_bad_and_does_not_stop_the_check(
         return read_bytes(path)
 
     monkeypatch.setattr(Path, "read_bytes", denied)
-    found, archive = datasets.verify(recordings.card, folder=recordings.data)
-    assert (found.state, archive.state) == ("bad", "ok")
-    assert found.reason.endswith("00003.bin: Permission denied; needs a readable file")
+    check, archive = datasets.verify(recordings.card, folder=recordings.data)
+    assert (check.state, archive.state) == ("bad", "ok")
+    assert "00003.bin: Permission denied" in check.reason
 
 
-@pytest.mark.parametrize("more", [0, 1])
-def test_only_as_many_recordings_as_the_card_says_are_decoded_to_find_the_bad_one(
-    more: int, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_recordings_are_decoded_to_find_the_bad_one_only_if_their_number_is_right(
+    surplus: int, recordings: ArchivedRecordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed(recordings)
+    fetch_listed(recordings)
     decoded = []
-    monkeypatch.setattr(verifying, "events", lambda samples: decoded.append(len(samples)) or iter(()))
-    one = recordings.data / "toy" / "Train" / "0" / "00004.bin"
-    one.write_bytes(bytes(5))
-    if more:
-        one.with_name("00006.bin").write_bytes(bytes(5))
-    found, _ = datasets.verify(recordings.card, folder=recordings.data)
-    assert found.state == "bad"
-    assert found.reason.startswith("5 files; the card says 4" if more else "some of the files are not those")
-    assert decoded == ([] if more else [4])
+    file_format = datasets.FORMATS["nmnist-bin"]
+    monkeypatch.setitem(
+        datasets.FORMATS,  # type: ignore[arg-type]
+        "nmnist-bin",
+        dataclasses.replace(file_format, read_events=lambda files: decoded.append(len(files)) or iter(())),
+    )
+    path = recordings.data / "toy" / "Train" / "0" / "00004.bin"
+    path.write_bytes(bytes(5))
+    if surplus:
+        path.with_name("00006.bin").write_bytes(bytes(5))
+    check, _ = datasets.verify(recordings.card, folder=recordings.data)
+    assert check.state == "bad"
+    assert check.reason.startswith("5 files; expected 4" if surplus else "some files differ")
+    assert decoded == ([] if surplus else [4])
 
 
-# What an archive holds of which part ---------------------------------------------------------------------------------
+# Archives that contain several parts -------------------------------------------------------------------------------
 
 SOUNDS = """
 kind = "dataset"
@@ -227,31 +178,30 @@ strip = "{strip}"
         ("ti20/train", "ti20/test", "disc", ["disc/ti20/*/*/*.wav"]),
     ],
 )
-def test_what_lies_there_is_not_fetched_again_and_what_is_missing_is(
-    train: str, test: str, strip: str, keep: list[str], tmp_path: Path
-) -> None:
-    """Parts that share a folder, that lie deeper than one folder, and archives with an outer folder."""
+def test_only_missing_files_are_fetched(train: str, test: str, strip: str, keep: list[str], tmp_path: Path) -> None:
+    """Parts that share a folder, nested parts, and archives with an outer folder."""
     below = "" if train == test else "f1/"
-    inside = [f"{train}/{below}{k}.wav" for k in range(3)] + [f"{test}/{below}{k}.wav" for k in (3, 4)]
-    body = zipped({f"{strip}/{name}".removeprefix("/"): b"x" for name in inside})
-    net = Net(lambda name: body)
-    card, place = tmp_path / "toy.toml", tmp_path / "toy"
+    members = [f"{train}/{below}{k}.wav" for k in range(3)] + [f"{test}/{below}{k}.wav" for k in (3, 4)]
+    body = zipped({f"{strip}/{name}".removeprefix("/"): b"x" for name in members})
+    server = MirrorServer(lambda name: body)
+    card, root = tmp_path / "toy.toml", tmp_path / "toy"
     naming = "fsdd" if train == test else "ti46"
-    told = {"naming": naming, "train": train, "test": test, "strip": strip, "keep": keep}
-    told |= {"md5": hashlib.md5(body).hexdigest(), "mirror": net.url("ranges", "toy.zip")}
-    card.write_text(SOUNDS.format(**told), encoding="utf-8")
+    fields = {"naming": naming, "train": train, "test": test, "strip": strip, "keep": keep}
+    fields |= {"md5": hashlib.md5(body).hexdigest(), "mirror": server.url("ranges", "toy.zip")}
+    card.write_text(SOUNDS.format(**fields), encoding="utf-8")
     try:
         datasets.fetch(card, folder=tmp_path)
-        assert names(place) == [*(f"{k}.wav" for k in range(5)), "toy.zip"]
+        assert file_names(root) == [*(f"{k}.wav" for k in range(5)), "toy.zip"]
         assert datasets.fetch(card, folder=tmp_path) == ()
-        for name in inside:  # one of any part
-            (place / name).unlink()
+        for name in members:
+            (root / name).unlink()
             assert len(datasets.fetch(card, folder=tmp_path)) == 5
-        shutil.move(place / train.split("/")[0], place / train.split("/")[0].upper())
-        assert datasets.fetch(card, folder=tmp_path) == (), "in any case"
-        assert len(net.handler.asked) == 1
-        shutil.rmtree(place / train.split("/")[0].upper())
-        with pytest.raises(InputError, match=r"toy\.zip is there: `snnlab data fetch toy` unpacks it"):
+        outer = root / train.split("/")[0]
+        shutil.move(outer, outer.with_name(outer.name.upper()))
+        assert datasets.fetch(card, folder=tmp_path) == (), "the case of names does not matter"
+        assert len(server.handler.ranges) == 1
+        shutil.rmtree(outer.with_name(outer.name.upper()))
+        with raises_input_error(f"toy: {test}", "toy.zip exists", "snnlab data fetch toy"):
             datasets.load(card, "test", folder=tmp_path)
     finally:
-        net.close()
+        server.close()

@@ -1,4 +1,4 @@
-"""An idx file is read as it is meant or refused, and never costs more memory than it has bytes."""
+"""An idx file is read correctly or raises an error, and takes no more memory than its size."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
-from toy_dataset import LABELS, Toy, idx, packed
+from toy_dataset import LABELS, Toy, gzipped, idx
 
 from snnlab import datasets
 from snnlab.errors import InputError
@@ -23,8 +24,8 @@ bytes_of_any_shape = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def by_hand(content: bytes) -> tuple[tuple[int, ...], bytes]:
-    """The sides and the bytes of an array, as LeCun's page says."""
+def reference(content: bytes) -> tuple[tuple[int, ...], bytes]:
+    """The shape and the bytes of an array, by LeCun's description."""
     plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
     begin = 4 + 4 * plain[3]
     return struct.unpack(f">{plain[3]}I", plain[4:begin]), plain[begin:]
@@ -32,18 +33,18 @@ def by_hand(content: bytes) -> tuple[tuple[int, ...], bytes]:
 
 @same_folder
 @given(array=bytes_of_any_shape, pack=st.booleans())
-def test_any_array_survives_an_idx_file(array: NDArray[np.uint8], pack: bool, tmp_path: Path) -> None:
+def test_any_written_array_is_read_back(array: NDArray[np.uint8], pack: bool, tmp_path: Path) -> None:
     path = tmp_path / "any-idx"
-    path.write_bytes(packed(idx(array)) if pack else idx(array))
+    path.write_bytes(gzipped(idx(array)) if pack else idx(array))
     assert np.array_equal(datasets.read_idx(path), array)
 
 
 @same_folder
 @given(array=bytes_of_any_shape, pack=st.booleans(), data=st.data())
-def test_a_file_with_changed_bytes_is_read_or_refused(
+def test_a_file_with_changed_bytes_is_read_correctly_or_raises_an_error(
     array: NDArray[np.uint8], pack: bool, data: st.DataObject, tmp_path: Path
 ) -> None:
-    content = bytearray(packed(idx(array)) if pack else idx(array))
+    content = bytearray(gzipped(idx(array)) if pack else idx(array))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(0, len(content)))] + data.draw(st.binary(max_size=8))
@@ -51,24 +52,24 @@ def test_a_file_with_changed_bytes_is_read_or_refused(
     path.write_bytes(content)
     try:
         found = datasets.read_idx(path)
-    except InputError as refusal:
-        assert str(path) in str(refusal)
-        assert "\n" not in str(refusal)
+    except InputError as error:
+        assert error.field == str(path)
+        assert "\n" not in str(error)
     else:
-        shape, values = by_hand(bytes(content))
+        shape, values = reference(bytes(content))
         assert (found.dtype, found.shape, found.tobytes()) == (np.uint8, shape, values)
 
 
 @pytest.mark.parametrize("kind", [0x09, 0x0B, 0x0C, 0x0D, 0x0E])
-def test_other_types_than_unsigned_bytes_are_refused(kind: int, tmp_path: Path) -> None:
+def test_other_types_than_unsigned_bytes_raise_an_error(kind: int, tmp_path: Path) -> None:
     path = tmp_path / "floats-idx1"
     path.write_bytes(idx(LABELS, kind))
-    with pytest.raises(InputError, match=f"floats-idx1: idx of type 0x{kind:02x} .*needs type 0x08"):
+    with raises_input_error(path, f"0x{kind:02x}", "0x08"):
         datasets.read_idx(path)
 
 
-def peak_of(action: Callable[[], object]) -> int:
-    """The most bytes in use while `action`, which must be refused, was running."""
+def peak_memory(action: Callable[[], object]) -> int:
+    """The largest memory in use during `action`, which must raise InputError, in bytes."""
     tracemalloc.start()
     try:
         with pytest.raises(InputError):
@@ -78,13 +79,13 @@ def peak_of(action: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_a_header_that_promises_a_lot_costs_no_memory(tmp_path: Path) -> None:
+def test_a_header_with_a_huge_size_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "boast-idx3"
     path.write_bytes(struct.pack(">BBBBIII", 0, 0, 8, 3, 60000, 2**31, 2**31) + bytes(100))
-    assert peak_of(lambda: datasets.read_idx(path)) < 4e6
+    assert peak_memory(lambda: datasets.read_idx(path)) < 4e6
 
 
-def test_an_archive_that_unpacks_to_more_than_the_card_says_is_stopped(toy: Toy) -> None:
-    bomb = packed(bytes(50_000_000))
+def test_decompression_stops_at_the_size_on_the_card(toy: Toy) -> None:
+    bomb = gzipped(bytes(50_000_000))
     toy.put("pictures-idx3", bomb, ".gz")
-    assert peak_of(toy.load) < 5e6 + len(bomb)
+    assert peak_memory(toy.load) < 5e6 + len(bomb)

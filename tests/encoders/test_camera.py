@@ -361,7 +361,7 @@ def test_images_and_numbers_that_cannot_be_filmed_are_refused() -> None:
 def both(nmnist_folder: Path, mnist_folder: Path) -> tuple[list[NDArray[np.void]], list[NDArray[np.void]]]:
     """The 80 recordings that are at hand of N-MNIST's test part, and what the camera makes of the same images."""
     real, shown = (datasets.load(*part, folder=mnist_folder) for part in (("nmnist", "test"), ("mnist", "test")))
-    return list(datasets.events(real)), Camera().events(shown.take(real.numbers), seed=1, stream=1)
+    return list(datasets.read_events(real)), Camera().events(shown.take(real.numbers), seed=1, stream=1)
 
 
 def test_the_model_makes_about_as_many_events_as_the_recordings_of_the_same_images(both) -> None:

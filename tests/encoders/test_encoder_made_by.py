@@ -98,7 +98,7 @@ def test_a_sound_gives_the_spikes_of_the_ears_number(code: Ear, made: tuple[int,
 
 def test_an_image_gives_the_spikes_of_the_cameras_number() -> None:
     """In steps of 4 ms, within which no rounding of the camera's moves an event."""
-    code = SimulatedCamera(Camera(shape=(14, 14), corner=(0.5, 0.5)), Sensor(90, 4e-3, stabilise=False), seed=1)
+    code = SimulatedCamera(Camera(shape=(14, 14), origin=(0.5, 0.5)), Sensor(90, 4e-3, stabilise=False), seed=1)
     spikes = code.prepare(an_image()).spikes()
     assert len(spikes) > 100
     assert (code.recipe["made_by"], checked(spikes)) == ([1, 1], 202682836)

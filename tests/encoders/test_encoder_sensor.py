@@ -135,7 +135,7 @@ def images(nmnist: Files, mnist_folder: Path) -> NDArray[np.uint8]:
 
 def test_a_picture_that_is_held_still_looks_more_like_its_image(nmnist: Files, images: NDArray[np.uint8]) -> None:
     """And moved along the way once more, instead of back, less. The other images are the control."""
-    recordings = list(datasets.events(nmnist))
+    recordings = list(datasets.read_events(nmnist))
     moving, _ = fits(Sensor(stabilise=False).spikes(recordings, SHAPE), images)
     still, place = fits(Sensor().spikes(recordings, SHAPE), images)
     assert still > moving + 0.05
@@ -149,7 +149,7 @@ def test_a_picture_that_is_held_still_looks_more_like_its_image(nmnist: Files, i
 
 def test_events_are_moved_where_tonic_moves_them(nmnist: Files) -> None:
     """Its code is another rendering of the dataset authors'; it drops what is less than a pixel off the sensor, too."""
-    for events in list(datasets.events(nmnist))[::10]:
+    for events in list(datasets.read_events(nmnist))[::10]:
         moved = stabilize(events.astype([(name, np.int64) for name in ("x", "y", "p", "t")]))
         # a step for every microsecond would be many; each event alone is as good
         expected = {(t // 600, x, y) for x, y, t in zip(moved["x"], moved["y"], moved["t"], strict=True)}
@@ -163,7 +163,7 @@ def test_events_are_moved_where_tonic_moves_them(nmnist: Files) -> None:
 
 def test_a_centred_recording_is_where_it_would_be_had_the_camera_been_moved(nmnist: Files) -> None:
     """By whole pixels, as long as nothing leaves the sensor; without centring the two differ."""
-    events = next(iter(datasets.events(nmnist)))
+    events = next(iter(datasets.read_events(nmnist)))
     events = events[(np.abs(events["x"] - 16) < 10) & (np.abs(events["y"] - 16) < 10)]
     moved = events.copy()
     moved["x"] += 2
@@ -208,7 +208,7 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
         Sensor(99),
     ]
     for code in codes:
-        assert code.encode(code.prepare(files), seed=0) == code.spikes(datasets.events(files), SHAPE)
+        assert code.encode(code.prepare(files), seed=0) == code.spikes(datasets.read_events(files), SHAPE)
     assert len(list((recordings.data.parent / "cache" / "packed").iterdir())) == len(codes)
     with pytest.raises(InputError, match=r"encode: samples: 540 steps of 0\.0006 s.*this encoder has 99"):
         codes[-1].encode(codes[0].prepare(files), seed=0)

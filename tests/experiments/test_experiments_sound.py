@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_datasets_audio import DIGITS, LETTERS, Disc, sphere
+from ti46_disc import DIGITS, LETTERS, Disc, sphere
 
 from snnlab.encoders import Ear
 from snnlab.errors import InputError

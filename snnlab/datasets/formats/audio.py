@@ -1,20 +1,20 @@
-"""Recordings of spoken words, a file each, as `snnlab.data.samples.Files`."""
+"""Recordings of spoken words, a sound file each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
+from snnlab.audio.files import Sound, read
 from snnlab.cards import Dataset
 from snnlab.data.samples import Files
-from snnlab.datasets.files import find
 from snnlab.datasets.formats import fsdd, ti46
+from snnlab.datasets.formats.file_format import FileFormat, card_recordings
 from snnlab.datasets.formats.utterance import Utterance
+from snnlab.datasets.locating import find
 from snnlab.errors import InputError
 
-READER = "audio"
+_NAME = "audio"
 
 _NAMINGS: Mapping[str, Callable[[Dataset, str, Path], Iterator[Utterance]]] = {
     "fsdd": fsdd.utterances,
@@ -22,34 +22,33 @@ _NAMINGS: Mapping[str, Callable[[Dataset, str, Path], Iterator[Utterance]]] = {
 }
 
 
-def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
-    """One part of a dataset of sounds, or what there is of it, in the order of words, speakers and takes.
+def load(card: Dataset, split: str, folder: Path | None) -> Files:
+    """The existing recordings of a part, ordered by word, speaker and take.
 
-    Raises InputError for no recordings, for files whose names contradict one another or their folders, and for two
-    files of one utterance.
+    Raises InputError for no recordings, for file names that contradict one another or their folders, and for two files
+    of the same utterance.
     """
     part = card.splits[split]
-    place = find(card, part.path, folder)
-    if not place.is_dir():
-        raise InputError(place, "not a folder", f"needs the folder {part.path} of {card.name}")
-    found = dict[tuple[int, str, str], Utterance]()
-    for one in _NAMINGS[card.naming](card, split, place):
-        if one.key in found:
-            right = f"{place / found[one.key].name} is the same utterance: move one of the two away"
-            raise InputError(place / one.name, "an utterance that is there twice", right)
-        found[one.key] = one
-    if not found:
-        raise InputError(place, f"no recordings of {card.name}", card.obtain or f"run `snnlab data fetch {card.id}`")
-    chosen = [found[key] for key in sorted(found)]
-    return Files(
-        names=np.array([one.name for one in chosen]),
-        folder=place,
-        reader=READER,
-        card=card.digest,
-        labels=np.array([one.label for one in chosen], dtype=np.int64),
-        numbers=np.arange(len(chosen), dtype=np.int64),
-        shape=(),
-        classes=card.classes,
-        dataset=card.id,
-        split=split,
-    )
+    root = find(card, part.path, folder)
+    if not root.is_dir():
+        raise InputError(root, "not a folder", f"must be the folder {part.path} of {card.name}")
+    utterances = dict[tuple[int, str, str], Utterance]()
+    for utterance in _NAMINGS[card.naming](card, split, root):
+        if utterance.key in utterances:
+            first = root / utterances[utterance.key].name
+            raise InputError(root / utterance.name, "duplicate utterance", f"{first} is the same: remove one of them")
+        utterances[utterance.key] = utterance
+    if not utterances:
+        raise InputError(root, f"no recordings of {card.name}", card.obtain or f"run `snnlab data fetch {card.id}`")
+    ordered = [utterances[key] for key in sorted(utterances)]
+    names, labels = [one.name for one in ordered], [one.label for one in ordered]
+    return card_recordings(card, split, root, names, labels, reader=_NAME, shape=())
+
+
+def read_sounds(samples: Files, sample_rate: int) -> Iterator[Sound]:
+    """One sound after another. Raises InputError for a corrupt file, and for another sample rate."""
+    for path in samples.paths():
+        yield read(path, sample_rate=sample_rate)
+
+
+FORMAT = FileFormat(_NAME, load, read_sounds=read_sounds, may_be_partial=True)

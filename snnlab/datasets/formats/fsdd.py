@@ -1,7 +1,6 @@
-"""Free Spoken Digits (Jackson and others, 2018): <digit>_<speaker>_<take>.wav, all in one folder.
+"""Names of the Free Spoken Digit Dataset (Jackson et al., 2018): <digit>_<speaker>_<take>.wav, all in one folder.
 
-A speaker says each digit 50 times, takes 0 to 49. Speakers have been added to the dataset over the years, so any name
-is taken for one.
+Every speaker recorded each digit 50 times, takes 0 to 49. Any speaker name is valid, because the dataset keeps growing.
 """
 
 from __future__ import annotations
@@ -11,37 +10,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snnlab.cards import Dataset
-from snnlab.datasets.files import listed
 from snnlab.datasets.formats.utterance import Utterance
+from snnlab.datasets.locating import visible_names
 from snnlab.errors import InputError
 
 _NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[a-z]+)_(?P<take>[0-9]{1,3})\.wav", re.IGNORECASE | re.ASCII)
-_TAKES = 50  # of each speaker and digit
-_TEST = 5  # takes 0 to 4 of each speaker and digit are the test part, by the README of the dataset
+_TAKES = 50  # per speaker and digit
+_TEST_TAKES = 5  # the first takes are the test part, as the README of the dataset defines
 
 
-def utterances(card: Dataset, split: str, place: Path) -> Iterator[Utterance]:
-    """The recordings in a folder that belong to one part; what is no WAV file is left alone.
+def utterances(card: Dataset, split: str, root: Path) -> Iterator[Utterance]:
+    """The recordings of one part in a folder; other files than WAV are ignored.
 
-    Raises InputError for a WAV file whose name is not that of a recording, and where there are none but the other
-    part's.
+    Raises InputError for an invalid name of a WAV file, and if all recordings are of the other part.
     """
-    here = others = 0
-    for path in (place / name for name in listed(place)):
+    count = other_count = 0
+    for path in (root / name for name in visible_names(root)):
         if path.suffix.lower() != ".wav":
             continue
         match = _NAME.fullmatch(path.name)
         if match is None:
-            raise InputError(path, "no recording of Free Spoken Digits", "<digit>_<speaker>_<take>.wav; move it away")
+            hint = "must be named <digit>_<speaker>_<take>.wav; move it elsewhere"
+            raise InputError(path, "not a recording of Free Spoken Digits", hint)
         take = int(match["take"])
         if take >= _TAKES:
-            raise InputError(path, f"take {take}", f"takes are 0 to {_TAKES - 1}; move it away")
-        if (take < _TEST) != (split == "test"):
-            others += 1
+            raise InputError(path, f"take {take}", f"must be 0 to {_TAKES - 1}; move it elsewhere")
+        if (take < _TEST_TAKES) != (split == "test"):
+            other_count += 1
             continue
-        here += 1
+        count += 1
         yield Utterance(path.name, card.classes.index(match["digit"]), match["speaker"].lower(), f"{take:03}")
-    if others and not here:
-        first, last = (0, _TEST - 1) if split == "test" else (_TEST, _TAKES - 1)
-        found = f"no takes {first} to {last}, which are the {split} part, among {others:,} recordings"
-        raise InputError(place, found, f"add some of them, or run `snnlab data fetch {card.id}`")
+    if other_count and not count:
+        first, last = (0, _TEST_TAKES - 1) if split == "test" else (_TEST_TAKES, _TAKES - 1)
+        problem = f"no takes {first} to {last}, the {split} part, among {other_count:,} recordings"
+        raise InputError(root, problem, f"add some of them, or run `snnlab data fetch {card.id}`")

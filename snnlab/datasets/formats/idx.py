@@ -1,4 +1,4 @@
-"""Images and labels in idx files, the format of LeCun's page on MNIST."""
+"""Images and labels in idx files, the format of MNIST (LeCun)."""
 
 from __future__ import annotations
 
@@ -10,73 +10,71 @@ from numpy.typing import NDArray
 
 from snnlab.cards import DataFile, Dataset
 from snnlab.data.samples import Images
-from snnlab.datasets.files import check_sum, content_of, find
+from snnlab.datasets.checksums import read_content, verify_content
+from snnlab.datasets.formats.file_format import FileFormat, card_images
+from snnlab.datasets.locating import find
 from snnlab.errors import InputError
 
 _UNSIGNED_BYTES = 0x08
-_MOST_AXES = 8
+_MAX_AXES = 8
 
 
-def read_idx(path: Path, *, most: int = 1 << 30) -> NDArray[np.uint8]:
-    """The array in an idx file of unsigned bytes (LeCun's format), gzipped or plain, whatever it is called.
+def read_idx(path: Path, *, max_bytes: int = 1 << 30) -> NDArray[np.uint8]:
+    """The array in an idx file of unsigned bytes, gzipped or plain.
 
-    Raises InputError for anything else, for a file that is cut short or too long, and for more than `most` bytes.
+    Raises InputError for another type, for a file that is truncated or too long, and for more than `max_bytes`.
     """
-    return _parse(path, content_of(path, most))
+    return _parse(path, read_content(path, max_bytes))
 
 
-def images(card: Dataset, split: str, folder: Path | None) -> Images:
-    """A part of a dataset from the idx files of images and labels that its card names."""
+def load(card: Dataset, split: str, folder: Path | None) -> Images:
+    """A part of a dataset from its idx files of images and labels."""
     part = card.splits[split]
-    images_at, labels_at = (find(card, file, folder) for file in (part.images, part.labels))
-    values = _read(card.files[part.images], images_at, len(card.shape) + 1, "images")
-    labels = _read(card.files[part.labels], labels_at, 1, "labels")
+    images_path, labels_path = (find(card, file, folder) for file in (part.images, part.labels))
+    values = _read(card.files[part.images], images_path, len(card.shape) + 1, "images")
+    labels = _read(card.files[part.labels], labels_path, 1, "labels")
     if values.shape[1:] != card.shape:
-        raise InputError(images_at, f"images of {values.shape[1:]}", f"{card.path} says shape {list(card.shape)}")
+        raise InputError(images_path, f"images of shape {values.shape[1:]}", f"expected {list(card.shape)}")
     if len(values) != len(labels):
-        raise InputError(labels_at, f"{len(labels)} labels", f"{images_at} has {len(values)} images")
-    first, after = card.first_label, card.first_label + len(card.classes)
-    if labels.size and not first <= labels.min() <= labels.max() < after:
-        wrong = labels.max() if labels.max() >= after else labels.min()
-        right = f"{card.path} has {len(card.classes)} classes" + f" from {first} on" * (first > 0)
-        raise InputError(labels_at, f"label {wrong}", right)
+        raise InputError(labels_path, f"{len(labels)} labels", f"expected {len(values)}, as {images_path} has images")
+    first, last = card.first_label, card.first_label + len(card.classes) - 1
+    if labels.size and not first <= labels.min() <= labels.max() <= last:
+        invalid = labels.max() if labels.max() > last else labels.min()
+        hint = f"must be {first} to {last}, the {len(card.classes)} classes of {card.path}"
+        raise InputError(labels_path, f"label {invalid}", hint)
     if card.transposed:
         values = values.swapaxes(1, 2)
-    return Images(
-        values=values.reshape(len(values), -1),
-        peak=255,
-        labels=labels.astype(np.int64) - card.first_label,
-        numbers=np.arange(len(values), dtype=np.int64),
-        shape=card.shape,
-        classes=card.classes,
-        dataset=card.id,
-        split=split,
-    )
+    values = values.reshape(len(values), -1)
+    return card_images(card, split, values, labels.astype(np.int64) - card.first_label, peak=255)
 
 
 def _read(file: DataFile, path: Path, axes: int, what: str) -> NDArray[np.uint8]:
-    content = content_of(path, file.bytes)
+    content = read_content(path, file.bytes)
     array = _parse(path, content)
     if array.ndim != axes:
-        raise InputError(path, f"an array of {array.ndim} axes", f"{what} have {axes}: is it another file's name?")
-    check_sum(path, content, file)
+        raise InputError(
+            path, f"array of {array.ndim} axes", f"{what} must have {axes}: is it another file with this name?"
+        )
+    verify_content(path, content, file)
     return array
 
 
 def _parse(path: Path, content: bytearray) -> NDArray[np.uint8]:
-    """The array behind an idx header: two zeros, the type, the number of axes, and each axis as four bytes."""
+    """The array after an idx header: two zero bytes, the type, the number of axes, and four bytes per axis."""
     if len(content) < 4 or content[:2] != b"\0\0":
-        raise InputError(path, f"begins with {bytes(content[:4])!r}", "an idx file begins with two zero bytes")
+        raise InputError(path, f"starts with {bytes(content[:4])!r}", "an idx file starts with two zero bytes")
     kind, axes = content[2], content[3]
-    if kind != _UNSIGNED_BYTES or not 1 <= axes <= _MOST_AXES:
-        raise InputError(
-            path, f"idx of type 0x{kind:02x} with {axes} axes", f"needs type 0x08 and 1 to {_MOST_AXES} axes"
-        )
+    if kind != _UNSIGNED_BYTES or not 1 <= axes <= _MAX_AXES:
+        hint = f"must be of type 0x08 with 1 to {_MAX_AXES} axes"
+        raise InputError(path, f"idx of type 0x{kind:02x} with {axes} axes", hint)
     begin = 4 + 4 * axes
     if len(content) < begin:
-        raise InputError(path, f"idx header cut short: {len(content)} bytes", f"{axes} axes need {begin}")
+        raise InputError(path, f"idx header truncated: {len(content)} bytes", f"{axes} axes need {begin}")
     shape = tuple(int(side) for side in np.frombuffer(content, ">u4", axes, 4))
     if len(content) - begin != math.prod(shape) or 0 in shape:
-        right = f"its header says {math.prod(shape)}, shape {list(shape)}"
-        raise InputError(path, f"{len(content) - begin} bytes of idx data", right)
+        hint = f"expected {math.prod(shape)} by its header, shape {list(shape)}"
+        raise InputError(path, f"{len(content) - begin} bytes of idx data", hint)
     return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
+
+
+FORMAT = FileFormat("idx", load)

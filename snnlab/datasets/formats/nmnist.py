@@ -1,8 +1,8 @@
 """N-MNIST (Orchard, Jayawant, Cohen, Thakor, Frontiers in Neuroscience 9:437, 2015): a file of events per recording.
 
-The files lie as published, <part>/<digit>/<number>.bin, with the number of the image in MNIST, counted from 1. An event
-is 5 bytes: column, row, and 24 bits of which the highest is the polarity and the others are the microseconds. A row of
-240 is no event: its clock has overflown, and it moves the time of itself and of all that follow by 2^13 microseconds.
+Files are <part>/<digit>/<number>.bin, with the number of the image in MNIST, counted from 1. An event is 5 bytes:
+column, row, and 24 bits of which the highest is the polarity and the others are microseconds. A row of 240 marks an
+overflow of the clock instead of an event: it adds 2^13 microseconds to its own time and to all later times.
 """
 
 from __future__ import annotations
@@ -18,104 +18,95 @@ from numpy.typing import NDArray
 
 from snnlab.cards import Dataset
 from snnlab.data.samples import EVENT, Files
-from snnlab.datasets.files import find, listed
+from snnlab.datasets.formats.file_format import FileFormat, card_recordings
+from snnlab.datasets.locating import find, visible_names
 from snnlab.errors import InputError
 from snnlab.native import array, has_compiler, kernel
 
 SIDE = 34
 """Columns and rows of the sensor."""
 
-READER = "nmnist-bin"
+_NAME = "nmnist-bin"
 
 _RECORD = np.dtype([("x", "u1"), ("rest", ">u4")])
-_OVERFLOW, _LATER = 240, 1 << 13
-_MOST = 5 << 20  # bytes; published recordings have up to 50,000
+_OVERFLOW_ROW, _OVERFLOW_TIME = 240, 1 << 13
+_MAX_BYTES = 5 << 20  # of a recording; published ones have up to 50,000
 _TIME_MASK = (1 << 23) - 1
-_TOGETHER = 64  # files that are read by one call
+_BATCH = 64  # files per call of the compiled reader
 
 
-def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
-    """One part of N-MNIST, or what there is of it, in the order of MNIST.
+def load(card: Dataset, split: str, folder: Path | None) -> Files:
+    """The existing recordings of a part of N-MNIST, in the order of MNIST.
 
-    Raises InputError for no recordings, for one that is there under two digits, for files that are none, and for a card
-    of another sensor or unit of time.
+    Raises InputError for no recordings, for a number under two digits, for other files, and for a card with another
+    sensor or unit of time.
     """
     if card.sensor != (SIDE, SIDE, 2):
-        raise InputError(f"{card.path}: sensor", f"found {list(card.sensor)}", f"this format has {[SIDE, SIDE, 2]}")
+        raise InputError(f"{card.path}: sensor", f"got {list(card.sensor)}", f"must be {[SIDE, SIDE, 2]}")
     if card.time_unit != "us":
-        raise InputError(f"{card.path}: time_unit", f"found {card.time_unit!r}", "this format has 'us'")
+        raise InputError(f"{card.path}: time_unit", f"got {card.time_unit!r}", "must be 'us'")
     part = card.splits[split]
-    place = find(card, part.path, folder)
-    found = dict[int, str]()
-    for digit in _digits(place, card.classes):
-        for name in listed(place / digit):
-            number = _number(place / digit / name, part.samples)
-            if number in found:
-                right = f"{place / found[number]} has this number too: one of the two lies in the wrong folder"
-                raise InputError(place / digit / name, "a second recording of this number", right)
-            found[number] = f"{digit}/{name}"
-    if not found:
-        raise InputError(place, "no recordings", f"needs files {part.path}/<digit>/<number>.bin")
-    names = [found[number] for number in sorted(found)]
-    return Files(
-        names=np.array(names),
-        folder=place,
-        reader=READER,
-        card=card.digest,
-        labels=np.array([card.classes.index(name.split("/")[0]) for name in names], dtype=np.int64),
-        numbers=np.array(sorted(found), dtype=np.int64) - 1,
-        shape=(SIDE, SIDE, 2),
-        classes=card.classes,
-        dataset=card.id,
-        split=split,
-    )
+    root = find(card, part.path, folder)
+    names = dict[int, str]()
+    for digit in _digits(root, card.classes):
+        for name in visible_names(root / digit):
+            number = _number(root / digit / name, part.samples)
+            if number in names:
+                hint = f"{root / names[number]} has this number too: one of them is in the wrong folder"
+                raise InputError(root / digit / name, f"second recording of number {number}", hint)
+            names[number] = f"{digit}/{name}"
+    if not names:
+        raise InputError(root, "no recordings", f"must have files {part.path}/<digit>/<number>.bin")
+    numbers = sorted(names)
+    files = [names[number] for number in numbers]
+    labels = [card.classes.index(name.split("/")[0]) for name in files]
+    positions = [number - 1 for number in numbers]
+    return card_recordings(card, split, root, files, labels, reader=_NAME, shape=(SIDE, SIDE, 2), numbers=positions)
 
 
-def read(samples: Files) -> Iterator[NDArray[np.void]]:
+def read_events(samples: Files) -> Iterator[NDArray[np.void]]:
     """The events of one recording after another, see `snnlab.data.samples.EVENT`.
 
     Raises InputError as `decode` does.
     """
     paths = samples.paths()
-    for first in range(0, len(paths), _TOGETHER):
-        yield from decoded(paths[first : first + _TOGETHER])
+    for first in range(0, len(paths), _BATCH):
+        yield from decode_all(paths[first : first + _BATCH])
 
 
-def decoded(paths: list[Path]) -> Iterator[NDArray[np.void]]:
-    """The events of each of some files, read in C++; one that is refused there is decoded here, for the reason.
+def decode_all(paths: list[Path]) -> Iterator[NDArray[np.void]]:
+    """The events of each file, decoded in C++, or in Python without a compiler.
 
-    Without a compiler, each is decoded here.
+    A file that C++ rejects is decoded in Python, which raises the error.
     """
     if not has_compiler():
         yield from map(decode, paths)
         return
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     sizes, lengths = np.empty(len(paths), dtype=np.int64), np.full(len(paths), -1, dtype=np.int64)
-    _compiled().snnlab_nmnist_sizes(names, len(paths), _MOST, sizes)
-    room = np.maximum(sizes, 0) // _RECORD.itemsize
-    events = np.empty(room.sum(), dtype=EVENT)
+    _compiled().snnlab_nmnist_sizes(names, len(paths), _MAX_BYTES, sizes)
+    capacity = np.maximum(sizes, 0) // _RECORD.itemsize
+    events = np.empty(capacity.sum(), dtype=EVENT)
     _compiled().snnlab_nmnist_read(names, len(paths), sizes, SIDE, events.ctypes.data, lengths)
-    begins = np.cumsum(room) - room
+    begins = np.cumsum(capacity) - capacity
     for path, begin, length in zip(paths, begins.tolist(), lengths.tolist(), strict=True):
         yield decode(path) if length < 0 else events[begin : begin + length]
 
 
 def decode(path: Path) -> NDArray[np.void]:
-    """The events in one file (events,), see `snnlab.data.samples.EVENT`; what nmnist.cpp does for many.
+    """The events in one file (events,), see `snnlab.data.samples.EVENT`; nmnist.cpp does the same for many files.
 
-    Raises InputError for a file that is empty or cut short, for events off the sensor, and for time that runs
-    backwards.
+    Raises InputError for a file that is empty or truncated, for events outside the sensor, and for decreasing times.
     """
     records = np.frombuffer(_content(path), dtype=_RECORD)
     rest = records["rest"].astype(np.uint32)
     row = rest >> 24
     time = (rest & _TIME_MASK).astype(np.int64)
-    overflown = row == _OVERFLOW
+    is_overflow = row == _OVERFLOW_ROW
     column = records["x"]
-    if overflown.any():
-        time += _LATER * np.cumsum(overflown)
-        kept = ~overflown
-        column, row, rest, time = column[kept], row[kept], rest[kept], time[kept]
+    if is_overflow.any():
+        time += _OVERFLOW_TIME * np.cumsum(is_overflow)
+        column, row, rest, time = (values[~is_overflow] for values in (column, row, rest, time))
     _check(path, column, row, time)
     events = np.empty(len(time), dtype=EVENT)
     events["x"], events["y"], events["p"], events["t"] = column, row, rest & (1 << 23), time
@@ -125,59 +116,62 @@ def decode(path: Path) -> NDArray[np.void]:
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST + 1)
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(path, error.strerror or str(error), "needs a readable file") from error
+        raise InputError(path, error.strerror or str(error), "must be a readable file") from error
     if not content:
-        raise InputError(path, "an empty file", "get the recording anew")
-    if len(content) > _MOST:
-        raise InputError(path, f"more than {_MOST} bytes", "is it a recording?")
+        raise InputError(path, "empty file", "download the recording again")
+    if len(content) > _MAX_BYTES:
+        raise InputError(path, f"more than {_MAX_BYTES} bytes", "must be a recording of N-MNIST")
     if len(content) % _RECORD.itemsize:
-        found = f"{len(content)} bytes, and an event has {_RECORD.itemsize}"
-        raise InputError(path, found, "cut short, or no recording: get it anew")
+        hint = f"must be a multiple of {_RECORD.itemsize}, the bytes of an event: download it again"
+        raise InputError(path, f"{len(content)} bytes", hint)
     return content
 
 
 def _check(path: Path, column: NDArray[np.integer], row: NDArray[np.integer], time: NDArray[np.int64]) -> None:
     if not len(time):
-        raise InputError(path, "no events", "get the recording anew")
+        raise InputError(path, "no events", "download the recording again")
     if column.max() >= SIDE or row.max() >= SIDE:
         first = int(np.flatnonzero((column >= SIDE) | (row >= SIDE))[0])
-        found = f"event {first} at column {column[first]}, row {row[first]}"
-        raise InputError(path, found, f"the sensor has {SIDE} columns and rows: is it a recording of N-MNIST?")
+        problem = f"event {first} at column {column[first]}, row {row[first]}"
+        raise InputError(path, problem, f"must be below {SIDE}, the columns and rows of the sensor")
     if (time[1:] < time[:-1]).any():
         first = int(np.flatnonzero(time[1:] < time[:-1])[0]) + 1
-        found = f"event {first} at {time[first]} us, and the one before at {time[first - 1]} us"
-        raise InputError(path, found, "time never runs backwards: get the recording anew")
+        problem = f"event {first} at {time[first]} us, after one at {time[first - 1]} us"
+        raise InputError(path, problem, "times must not decrease: download the recording again")
 
 
 @cache
 def _compiled() -> ctypes.CDLL:
-    made = kernel("snnlab.datasets.formats", "nmnist.cpp")
+    library = kernel("snnlab.datasets.formats", "nmnist.cpp")
     count, longs = ctypes.c_int64, array(np.int64)
-    made.snnlab_nmnist_sizes.restype = made.snnlab_nmnist_read.restype = None
-    made.snnlab_nmnist_sizes.argtypes = [ctypes.c_char_p, count, count, longs]
-    made.snnlab_nmnist_read.argtypes = [ctypes.c_char_p, count, longs, count, ctypes.c_void_p, longs]
-    return made
+    library.snnlab_nmnist_sizes.restype = library.snnlab_nmnist_read.restype = None
+    library.snnlab_nmnist_sizes.argtypes = [ctypes.c_char_p, count, count, longs]
+    library.snnlab_nmnist_read.argtypes = [ctypes.c_char_p, count, longs, count, ctypes.c_void_p, longs]
+    return library
 
 
-# Finding ---------------------------------------------------------------------------------------------------------
+# Folders and names -----------------------------------------------------------------------------------------------
 
 
-def _digits(place: Path, classes: tuple[str, ...]) -> list[str]:
-    """The folders of digits that there are."""
-    names = listed(place)
+def _digits(root: Path, classes: tuple[str, ...]) -> list[str]:
+    """The existing folders of digits."""
+    names = visible_names(root)
     for name in names:
-        if name not in classes or not (place / name).is_dir():
-            found = "no folder of a digit among the card's classes"
-            raise InputError(place / name, found, f"they are {', '.join(classes)}; anything else belongs elsewhere")
+        if name not in classes or not (root / name).is_dir():
+            hint = f"must be one of {', '.join(classes)}; move it elsewhere"
+            raise InputError(root / name, "not the folder of a digit", hint)
     return names
 
 
-def _number(path: Path, most: int) -> int:
+def _number(path: Path, samples: int) -> int:
     stem = path.name.removesuffix(".bin")
     if stem == path.name or not (stem.isascii() and stem.isdigit() and len(stem) <= 9):
-        raise InputError(path, "no recording of N-MNIST", "they are named <number>.bin; move it away")
-    if not 1 <= int(stem) <= most:
-        raise InputError(path, f"number {int(stem)}", f"this part has 1 to {most}")
+        raise InputError(path, "not a recording of N-MNIST", "must be named <number>.bin; move it elsewhere")
+    if not 1 <= int(stem) <= samples:
+        raise InputError(path, f"number {int(stem)}", f"must be 1 to {samples}")
     return int(stem)
+
+
+FORMAT = FileFormat(_NAME, load, read_events=read_events, may_be_partial=True)

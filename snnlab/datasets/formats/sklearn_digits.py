@@ -1,4 +1,4 @@
-"""The digits inside scikit-learn."""
+"""The digits that scikit-learn contains."""
 
 from __future__ import annotations
 
@@ -8,24 +8,18 @@ import numpy as np
 
 from snnlab.cards import Dataset
 from snnlab.data.samples import Images
+from snnlab.datasets.formats.file_format import FileFormat, card_images
 
 
-def images(card: Dataset, split: str, folder: Path | None) -> Images:
-    """The digits inside scikit-learn: sorted by class, every fifth is in "test" and the others are in "train"."""
-    # imported here, because it takes a second
-    from sklearn.datasets import load_digits
+def load(card: Dataset, split: str, folder: Path | None) -> Images:
+    """The digits sorted by class: every fifth is in the part "test", the others in "train"."""
+    from sklearn.datasets import load_digits  # takes a second to import
 
     values, labels = load_digits(return_X_y=True)
     by_class = np.argsort(labels, kind="stable")
-    held_out = np.arange(len(labels)) % 5 == 0
-    chosen = by_class[held_out if split == "test" else ~held_out]
-    return Images(
-        values=values[chosen].astype(np.uint8),
-        peak=16,
-        labels=labels[chosen].astype(np.int64),
-        numbers=np.arange(len(chosen), dtype=np.int64),
-        shape=card.shape,
-        classes=card.classes,
-        dataset=card.id,
-        split=split,
-    )
+    is_test = np.arange(len(labels)) % 5 == 0
+    chosen = by_class[is_test if split == "test" else ~is_test]
+    return card_images(card, split, values[chosen].astype(np.uint8), labels[chosen], peak=16)
+
+
+FORMAT = FileFormat("scikit-learn", load)

@@ -1,4 +1,4 @@
-"""Samples that are drawn from a seed: the same ones on every machine."""
+"""Synthetic samples, generated from a seed: the same on every machine."""
 
 from __future__ import annotations
 
@@ -13,53 +13,45 @@ from numpy.typing import ArrayLike, NDArray
 from snnlab.cards import Dataset
 from snnlab.cards.dataset_formats import YIN_YANG
 from snnlab.data.samples import Images
+from snnlab.datasets.formats.file_format import FileFormat, card_images
 
 PEAK = 255
-_CHUNK = 1 << 16  # bytes of the stream that are looked at together
+_CHUNK = 1 << 16  # random bytes per chunk
 _YIN, _YANG, _DOT = map(YIN_YANG.index, ("yin", "yang", "dot"))
 
-Drawn = tuple[NDArray[np.uint8], NDArray[np.int64]]  # values (samples, numbers) and labels (samples,)
+Generated = tuple[NDArray[np.uint8], NDArray[np.int64]]  # values (samples, features) and labels (samples,)
 
 
-def images(card: Dataset, split: str, folder: Path | None) -> Images:
-    """The samples of one part, drawn by the rule of the card from the seed of the part."""
+def load(card: Dataset, split: str, folder: Path | None) -> Images:
+    """The samples of one part, made by the card's generator from the seed of the part."""
     part = card.splits[split]
-    values, labels = _RULES[card.generator](part.samples, math.prod(card.shape), _bytes(part.seed))
-    return Images(
-        values=values,
-        peak=PEAK,
-        labels=labels,
-        numbers=np.arange(part.samples, dtype=np.int64),
-        shape=card.shape,
-        classes=card.classes,
-        dataset=card.id,
-        split=split,
-    )
+    values, labels = _GENERATORS[card.generator](part.samples, math.prod(card.shape), _bytes(part.seed))
+    return card_images(card, split, values, labels, PEAK)
 
 
 def _bytes(seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Uniform random bytes without end, in chunks.
+    """An endless stream of uniform random bytes, in chunks.
 
-    They are the raw words of PCG64, lowest byte first: NumPy promises that these remain the same in every version, and
-    makes no such promise for what a Generator turns them into (NEP 19).
+    They are the raw words of PCG64, lowest byte first, which NumPy guarantees to be the same in every version, unlike
+    the methods of a Generator (NEP 19).
     """
     source = PCG64(seed)
     while True:
         yield source.random_raw(_CHUNK // 8).astype("<u8").view(np.uint8)
 
 
-# Rules -----------------------------------------------------------------------------------------------------------
+# Generators -----------------------------------------------------------------------------------------------------------
 
 
 def yin_yang_class(x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
     """The class of points x / 255, y / 255 in `YIN_YANG`, or -1 outside the disc (Kriener, Göltz, Petrovici 2022).
 
-    The disc has radius 0.5 about (0.5, 0.5); the dots have radius 0.1 about (0.25, 0.5) and (0.75, 0.5). Without them
-    yin is the upper half, with the half-disc of radius 0.25 about the left dot below it, and without the one about the
-    right dot; yang is the rest.
+    The disc has radius 0.5 around (0.5, 0.5); the dots have radius 0.1 around (0.25, 0.5) and (0.75, 0.5). Outside the
+    dots, yin is the upper half plus the disc of radius 0.25 around the left dot and minus the one around the right dot;
+    yang is the rest.
 
-    All is counted in whole numbers, in units of 1 / 1020, so no rounding decides. No boundary goes through a point of
-    the grid either, so the definition need not say whom it belongs to.
+    Computed in integers, in units of 1 / 1020, without rounding. No boundary passes through a grid point, so it does
+    not matter which class it belongs to.
     """
     across, up = 4 * np.asarray(x, dtype=np.int64) - 510, 4 * np.asarray(y, dtype=np.int64) - 510
     left, right = (across + 255) ** 2 + up**2, (across - 255) ** 2 + up**2  # squared distances to the dots
@@ -69,29 +61,31 @@ def yin_yang_class(x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
     return np.where(inside, np.where(dot, _DOT, np.where(yin, _YIN, _YANG)), -1)
 
 
-def _yin_yang(samples: int, width: int, stream: Iterator[NDArray[np.uint8]]) -> Drawn:
-    """Points drawn until each class has enough of them, in the order yin, yang, dot, yin, ..."""
+def _yin_yang(samples: int, width: int, stream: Iterator[NDArray[np.uint8]]) -> Generated:
+    """Uniform points, as many of each class as needed for the order yin, yang, dot, yin, ..."""
     labels = np.arange(samples, dtype=np.int64) % len(YIN_YANG)
-    places = [np.flatnonzero(labels == kind) for kind in range(len(YIN_YANG))]
+    unfilled = [np.flatnonzero(labels == kind) for kind in range(len(YIN_YANG))]
     chosen = np.zeros((samples, 2), dtype=np.uint8)
-    while any(len(left) for left in places):
+    while any(map(len, unfilled)):
         points = next(stream).reshape(-1, 2)
         classes = yin_yang_class(*points.T)
-        for kind, left in enumerate(places):
-            new = points[classes == kind][: len(left)]
-            chosen[left[: len(new)]] = new
-            places[kind] = left[len(new) :]
+        for kind, rows in enumerate(unfilled):
+            new = points[classes == kind][: len(rows)]
+            chosen[rows[: len(new)]] = new
+            unfilled[kind] = rows[len(new) :]
     return np.concatenate([chosen, PEAK - chosen], axis=1), labels
 
 
-def _uniform(samples: int, width: int, stream: Iterator[NDArray[np.uint8]]) -> Drawn:
-    """Every number from 0 to 255, equally often."""
+def _uniform(samples: int, width: int, stream: Iterator[NDArray[np.uint8]]) -> Generated:
+    """Independent uniform numbers from 0 to 255."""
     chunks = [next(stream) for _ in range(-(-samples * width // _CHUNK))]
     values = np.concatenate([np.zeros(0, dtype=np.uint8), *chunks])[: samples * width]
     return values.reshape(samples, width), np.zeros(samples, dtype=np.int64)
 
 
-_RULES: Mapping[str, Callable[[int, int, Iterator[NDArray[np.uint8]]], Drawn]] = {
+_GENERATORS: Mapping[str, Callable[[int, int, Iterator[NDArray[np.uint8]]], Generated]] = {
     "yin-yang": _yin_yang,
     "uniform": _uniform,
 }
+
+FORMAT = FileFormat("synthetic", load)

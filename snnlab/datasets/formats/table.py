@@ -1,4 +1,4 @@
-"""Samples that stand on the card itself."""
+"""Samples in a table on the card."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import numpy as np
 
 from snnlab.cards import Dataset
 from snnlab.data.samples import Images
+from snnlab.datasets.formats.file_format import FileFormat, card_images
 
 
-def images(card: Dataset, split: str, folder: Path | None) -> Images:
-    """The rows of a table as samples, full intensity being the largest number of all parts."""
+def load(card: Dataset, split: str, folder: Path | None) -> Images:
+    """The rows of a part; full intensity is the largest number of all parts."""
     rows = card.splits[split].rows
-    numbers = [row[:-1] for part in card.splits.values() for row in part.rows]
-    return Images(
+    all_rows = [row for part in card.splits.values() for row in part.rows]
+    return card_images(
+        card,
+        split,
         values=np.array([row[:-1] for row in rows], dtype=np.uint8),
-        peak=max(1, max(int(number) for row in numbers for number in row)),
-        labels=np.array([card.classes.index(str(row[-1])) for row in rows], dtype=np.int64),
-        numbers=np.arange(len(rows), dtype=np.int64),
-        shape=card.shape,
-        classes=card.classes,
-        dataset=card.id,
-        split=split,
+        labels=np.array([card.classes.index(str(row[-1])) for row in rows]),
+        peak=max(1, max(int(number) for row in all_rows for number in row[:-1])),
     )
+
+
+FORMAT = FileFormat("table", load)

@@ -1,6 +1,6 @@
-"""The tonic door: datasets that tonic reads come as our samples, and all our recordings as a dataset of tonic's.
+"""Files that tonic reads, as samples, and recordings as a `tonic.Dataset`. The only module that imports tonic.
 
-Nothing is downloaded from here; `snnlab data fetch` does that.
+Never downloads; use `snnlab data fetch`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,25 @@ from numpy.typing import NDArray
 
 from snnlab.cards import Dataset
 from snnlab.data.samples import EVENT, Files
-from snnlab.datasets.files import find
+from snnlab.datasets.formats.file_format import card_recordings
+from snnlab.datasets.locating import find
 from snnlab.errors import InputError
 
-READER = "tonic-"
-"""What the names of these readers begin with; the name of tonic's class follows."""
-
-# what tonic, h5py and NumPy raise for a file that is not what they take it for
-_SPOILT = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError)
+# raised by tonic, h5py and NumPy for an invalid file
+_INVALID = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError)
 
 Read = Callable[[Files], Iterator[NDArray[np.void]]]
 
 
 class Recordings(tonic.Dataset):
-    """Recordings as a dataset of tonic's (tonic.Dataset), so that its transforms, slicers and loaders apply.
+    """Recordings as a `tonic.Dataset` of (events, class number), for tonic's transforms, slicers and loaders.
 
-    samples      any `snnlab.data.samples.Files`
-    read         turns some of them into events, one recording after another, see `snnlab.data.samples.EVENT`
+    samples      `snnlab.data.samples.Files`
+    read         yields the events of each of some recordings, see `snnlab.data.samples.EVENT`
     sensor_size  width, height, polarities
-    transform    of the events; target_transform of the class's number; transforms of both
+    transform    of the events; target_transform of the class number; transforms of both
 
-    An item is its events and its class's number. Reading raises InputError for a file that is spoilt.
+    Reading raises InputError for a corrupt file.
     """
 
     dtype = EVENT
@@ -77,116 +75,102 @@ class Recordings(tonic.Dataset):
         return True
 
     def download(self) -> None:
-        raise InputError(self.samples.dataset, "is never downloaded from here", "run `snnlab data fetch`")
+        raise InputError(self.samples.dataset, "not downloaded by this class", "run `snnlab data fetch`")
 
 
-# Datasets that tonic reads ---------------------------------------------------------------------------------------
+# Files that tonic reads ------------------------------------------------------------------------------------------
 
 
-def recordings(card: Dataset, split: str, folder: Path | None) -> Files:
+def load(card: Dataset, split: str, folder: Path | None) -> Files:
     """One part of SHD, SSC, N-TIDIGITS18 (its single digits) or DVS-Gesture.
 
-    Raises InputError, saying what to put where, for files that are not there, and for others under their names.
+    Raises InputError for missing files, naming ways to get them, and for other files under their names.
     """
     path = find(card, card.splits[split].path, folder)
-    theirs = _theirs(card.tonic, split, path)
-    names, labels = _listed(card, path, theirs)
-    classes = _classes(card, path, theirs)
+    dataset = _tonic_dataset(card.tonic, split, path)
+    names, labels = _names_and_labels(card, path, dataset)
+    classes = _classes(card, path, dataset)
     if not len(labels) or labels.min() < 0 or labels.max() >= len(classes):
-        found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no recordings"
-        raise InputError(path, found, f"{card.path} has {len(classes)} classes: get the file anew")
+        problem = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no recordings"
+        raise InputError(path, problem, f"must have labels 0 to {len(classes) - 1}: download it again")
     width, height, polarities = card.sensor
-    return Files(
-        names=np.array(names),
-        folder=path.parent,
-        reader=READER + card.tonic,
-        card=card.digest,
-        labels=labels,
-        numbers=np.arange(len(labels), dtype=np.int64),
-        shape=(height, width, polarities),
-        classes=classes,
-        dataset=card.id,
-        split=split,
-    )
+    reader, shape = f"tonic:{card.tonic}", (height, width, polarities)
+    return card_recordings(card, split, path.parent, names, labels, reader=reader, shape=shape, classes=classes)
 
 
-def read(samples: Files) -> Iterator[NDArray[np.void]]:
+def read_events(samples: Files) -> Iterator[NDArray[np.void]]:
     """The events of one recording after another, in order of time, see `snnlab.data.samples.EVENT`.
 
-    Events at a time that is no number or before the beginning are dropped; some files of the Heidelberg datasets have
-    them. Raises InputError for a spoilt file, and for events off the sensor.
+    Drops events whose time is negative or not a number; some files of the Heidelberg datasets have them. Raises
+    InputError for a corrupt file, and for events outside the sensor.
     """
-    kind = samples.reader.removeprefix(READER)
+    kind = samples.reader.partition(":")[2]
     if not (paths := samples.paths()):
         return
-    single = kind == "DVSGesture"
-    theirs = _theirs(kind, samples.split, _part(paths[0]) if single else paths[0])
-    places = {str(path): place for place, path in enumerate(theirs.data)} if single else {}
+    has_own_file = kind == "DVSGesture"
+    # a file of DVS-Gesture is <part>/<person and light>/<gesture>.npy
+    dataset = _tonic_dataset(kind, samples.split, paths[0].parent.parent if has_own_file else paths[0])
+    index = {str(path): number for number, path in enumerate(dataset.data)} if has_own_file else {}
     for path, number in zip(paths, samples.numbers.tolist(), strict=True):
         try:
             with np.errstate(invalid="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                events, _ = theirs[places[str(path)] if single else number]
-        except _SPOILT as error:
-            raise InputError(path, f"recording {number}: {error}", "get the file anew") from error
+                events, _ = dataset[index[str(path)] if has_own_file else number]
+        except _INVALID as error:
+            raise InputError(path, f"recording {number}: {error}", "download the file again") from error
         yield _checked(path, number, events, samples.shape)
 
 
-def _part(path: Path) -> Path:
-    """The folder of a part of DVS-Gesture that a file lies in: <part>/<person and light>/<gesture>.npy."""
-    return path.parent.parent
-
-
-def _theirs(kind: str, split: str, path: Path) -> Any:
+def _tonic_dataset(kind: str, split: str, path: Path) -> Any:
     """tonic's dataset on the files at `path`, without its search for archives and its downloads."""
     if not hasattr(tonic.datasets, kind):
-        raise InputError(f"tonic.datasets.{kind}", "no such class", "is the card's field `tonic` right?")
+        raise InputError(f"tonic.datasets.{kind}", "no such class", "correct the field `tonic` of the card")
     base = getattr(tonic.datasets, kind)
-    here = property(lambda self: str(path.parent), lambda self, value: None)
-    found = {"location_on_system": here, "_check_exists": lambda self: True}
-    single = {"NTIDIGITS18": {"single_digits": True}}.get(kind, {})
+    location = property(lambda self: str(path.parent), lambda self, value: None)
+    overrides = {"location_on_system": location, "_check_exists": lambda self: True}
+    options = {"single_digits": True} if kind == "NTIDIGITS18" else {}
     part = {"split": split} if kind == "SSC" else {"train": split == "train"}
     try:
-        return type(kind, (base,), found)(str(path.parent), **part, **single)
-    except _SPOILT as error:
-        raise InputError(path, f"not a file of {kind}: {error}", "get the file anew") from error
+        return type(kind, (base,), overrides)(str(path.parent), **part, **options)
+    except _INVALID as error:
+        raise InputError(path, f"not a file of {kind}: {error}", "download it again") from error
 
 
-def _listed(card: Dataset, path: Path, theirs: Any) -> tuple[list[str], NDArray[np.int64]]:
-    """The file of each recording, below the folder that `path` lies in, and its label."""
+def _names_and_labels(card: Dataset, path: Path, dataset: Any) -> tuple[list[str], NDArray[np.int64]]:
+    """The file of each recording, relative to the folder of `path`, and its label."""
     if card.tonic == "DVSGesture":
-        pairs = sorted(zip(map(str, theirs.data), theirs.targets, strict=True))
+        pairs = sorted(zip(map(str, dataset.data), dataset.targets, strict=True))
         names = [Path(name).relative_to(path.parent).as_posix() for name, _ in pairs]
         return names, np.array([label for _, label in pairs], dtype=np.int64)
     try:
         if card.tonic == "NTIDIGITS18":
-            labels = [theirs.class_map[name.split("-")[-1]] for name in theirs._samples]
+            labels = [dataset.class_map[name.split("-")[-1]] for name in dataset._samples]
         else:
             with h5py.File(path, "r") as file:
                 labels = file["labels"][()].astype(np.int64).reshape(len(file["spikes/times"])).tolist()
-    except _SPOILT as error:
-        raise InputError(path, f"no labels: {error}", "get the file anew") from error
+    except _INVALID as error:
+        raise InputError(path, f"no labels: {error}", "download it again") from error
     return [path.name] * len(labels), np.array(labels, dtype=np.int64)
 
 
-def _classes(card: Dataset, path: Path, theirs: Any) -> tuple[str, ...]:
-    """The names of the classes, as the files have them where they do."""
+def _classes(card: Dataset, path: Path, dataset: Any) -> tuple[str, ...]:
+    """The names of the classes: the files' own if they have them, otherwise the card's."""
     if card.tonic not in ("SHD", "SSC"):
         return card.classes
-    given = np.ravel(theirs.classes).tolist()
-    names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in given)
+    raw_names = np.ravel(dataset.classes).tolist()
+    names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in raw_names)
     if len(names) != len(card.classes):
-        raise InputError(path, f"{len(names)} names of classes", f"{card.path} has {len(card.classes)}")
+        raise InputError(path, f"{len(names)} class names", f"expected {len(card.classes)}, as on {card.path}")
     return names
 
 
-def _checked(path: Path, number: int, given: NDArray[np.void], shape: tuple[int, ...]) -> NDArray[np.void]:
+def _checked(path: Path, number: int, raw: NDArray[np.void], shape: tuple[int, ...]) -> NDArray[np.void]:
     height, width, _ = shape
-    given = given[given["t"] >= 0]
-    events = np.empty(len(given), dtype=EVENT)
-    column, row = given["x"], given["y"] if "y" in (given.dtype.names or ()) else np.zeros(len(given), dtype=np.int64)
-    if len(given) and (min(column.min(), row.min()) < 0 or column.max() >= width or row.max() >= height):
-        found = f"recording {number} has events at columns to {column.max()} and rows to {row.max()}"
-        raise InputError(path, found, f"the sensor has {width} columns and {height} rows")
-    events["x"], events["y"], events["p"], events["t"] = column, row, given["p"], given["t"]
+    raw = raw[raw["t"] >= 0]
+    events = np.empty(len(raw), dtype=EVENT)
+    column, row = raw["x"], raw["y"] if "y" in (raw.dtype.names or ()) else np.zeros(len(raw), dtype=np.int64)
+    if len(raw) and (min(column.min(), row.min()) < 0 or column.max() >= width or row.max() >= height):
+        problem = f"recording {number} has events up to column {column.max()} and row {row.max()}"
+        raise InputError(path, problem, f"must be below {width} columns and {height} rows, the size of the sensor")
+    events["x"], events["y"], events["p"], events["t"] = column, row, raw["p"], raw["t"]
     return events[np.argsort(events["t"], kind="stable")]

@@ -1,4 +1,4 @@
-"""One recording of a word, as the name of its file tells."""
+"""A recording of a word, as described by its file name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Utterance:
-    """A file, below the folder of its part with / between the parts; which class, whose voice, and which time."""
+    """A recording of a word.
+
+    name   path of the file below the folder of its part, with / between the parts
+    label  number of the class
+    take   which recording of this word by this speaker
+    """
 
     name: str
     label: int
@@ -16,4 +21,5 @@ class Utterance:
 
     @property
     def key(self) -> tuple[int, str, str]:
+        """What identifies the utterance, and its position in the order of a part."""
         return (self.label, self.speaker, self.take)
