@@ -137,7 +137,7 @@ def test_a_card_that_is_spoilt_is_named_with_its_field(tmp_path: Path) -> None:
     spoilt = tmp_path / "mine.toml"
     text = (Path(cards.__file__).parents[2] / "models" / "lif_exp.toml").read_text(encoding="utf-8")
     spoilt.write_text(text.replace('kind = "cell"', 'kind = "sell"'), encoding="utf-8")
-    with pytest.raises(InputError, match=r"^Current\.cell: .*/mine\.toml: kind: found 'sell'"):
+    with pytest.raises(InputError, match=r"^Current\.cell: .*/mine\.toml: kind: got 'sell'"):
         Current(cell=str(spoilt)).prepare(grey([[0, 1]]))
 
 

@@ -237,13 +237,13 @@ def test_the_number_of_threads_changes_nothing():
     ],
 )
 def test_a_draw_stands_alone_in_a_variable_that_is_constant_over_a_step(text):
-    with pytest.raises(ExpressionError, match="line 1: .*draws a number"):
+    with pytest.raises(ExpressionError, match="line 1: .*samples a number"):
         parse_equations(text)
 
 
 @pytest.mark.parametrize("call", ["poisson(U, 2)", "poisson()", "poisson(x=U)"])
 def test_a_draw_has_one_mean(call):
-    with pytest.raises(ExpressionError, match="takes 1"):
+    with pytest.raises(ExpressionError, match="1 argument"):
         parse_equations(f"n = {call} : 1 (constant over dt)")
 
 
@@ -262,11 +262,11 @@ def card(tmp_path, name, *changes):
     "changes, found",
     [
         ([("poisson(psi*r*dt)", "poisson(psi*given*dt)")], "'given', which is an input"),
-        ([("s = n/(psi*dt) : 1", "s = n/(psi*dt) : 1\nm = poisson(s) : 1 (constant over dt)")], "'n', which is drawn"),
-        ([("[receptors]", '[start]\nr = "poisson(3)"\n[receptors]')], "draws a number"),
-        ([('method = "euler"', 'method = "euler"\nthreshold = "poisson(r) > 2"')], "draws a number"),
-        ([('method = "euler"', 'method = "euler"\nthreshold = "r > 2"\nreset = "r = poisson(2)"')], "draws a number"),
-        ([("[parameters]", '[functions]\n"f(y)" = "poisson(y)"\n[parameters]')], "draws a number"),
+        ([("s = n/(psi*dt) : 1", "s = n/(psi*dt) : 1\nm = poisson(s) : 1 (constant over dt)")], "'n', which is"),
+        ([("[receptors]", '[start]\nr = "poisson(3)"\n[receptors]')], "samples a number"),
+        ([('method = "euler"', 'method = "euler"\nthreshold = "poisson(r) > 2"')], "samples a number"),
+        ([('method = "euler"', 'method = "euler"\nthreshold = "r > 2"\nreset = "r = poisson(2)"')], "samples a number"),
+        ([("[parameters]", '[functions]\n"f(y)" = "poisson(y)"\n[parameters]')], "samples a number"),
     ],
 )
 def test_a_cell_that_draws_where_it_cannot_is_refused_with_its_field(tmp_path, changes, found):
@@ -279,7 +279,7 @@ def test_a_cell_that_draws_where_it_cannot_is_refused_with_its_field(tmp_path, c
 def test_only_cells_draw(tmp_path):
     drawn = 'equations = """\nn = poisson(2) : 1 (constant over dt)\n'
     for name, read in (("spiking_bottom_up", cards.plasticity), ("exponential_current", cards.synapse)):
-        with pytest.raises(InputError, match="only the variables of a cell"):
+        with pytest.raises(InputError, match="only variables of a cell"):
             read(card(tmp_path, name, ('equations = """\n', drawn)))
 
 

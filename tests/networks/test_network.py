@@ -104,7 +104,7 @@ def test_without_a_hidden_layer_there_is_one_threshold() -> None:
         ({"outputs": -1}, "network.outputs: found -1; needs 0 to 9999999 neurons"),
         ({"outputs": 10_000_000}, "network.outputs: found 10000000"),
         ({"synapse": "double_exponential"}, "no card 'double_exponential'; did you mean 'double_exponential_current'"),
-        ({"synapse": "lif"}, "models/lif.toml: 'lif' is a cell; a synapse card is needed here"),
+        ({"synapse": "lif"}, "models/lif.toml: 'lif' is a cell; expected a synapse card"),
     ],
 )
 def test_outputs_and_synapses_that_there_are_not_are_refused(options: dict[str, Any], says: str) -> None:
