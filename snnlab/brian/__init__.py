@@ -1,4 +1,4 @@
-"""Simulation in Brian2: cards to Brian2 models, circuits and their inputs to recordings."""
+"""Simulation in Brian2: model cards become Brian2 models, circuits and their inputs become recordings."""
 
 from snnlab.brian.inputs import Input, Pulse
 from snnlab.brian.multicompartment.run import simulate_morphology

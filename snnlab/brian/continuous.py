@@ -1,8 +1,8 @@
-"""What is heard in every step, in Brian2: rates of sources, sums into inputs, and connections that learn.
+"""Continuous projections in Brian2: rates of sources, weighted sums as inputs of cells, and plastic synapses.
 
-Before a step all cells first say what others hear of them; then every input is summed; then all cells say what their
-plastic connections read of them, which may rest on the inputs. Nothing of that is changed before the next step, so
-that it makes no difference whether cells or connections move first.
+Before each step, in this order: all cells evaluate the variables that they transmit, all inputs are summed, and all
+cells evaluate the variables that plasticity reads, which may depend on the inputs. These values stay constant during
+the step, so the order in which cells and synapses are updated makes no difference.
 """
 
 from __future__ import annotations
@@ -29,100 +29,101 @@ from snnlab.errors import InputError
 from snnlab.networks.circuit import SOURCE_VARIABLE, Circuit, Plastic, Population, Source
 from snnlab.networks.weights import synapse_list
 
-SLOT = "before_start"
-"""When all of this happens: what is recorded at the start of a step belongs together."""
-
-_HEARD, _SUMMED, _READ = 1, 2, 3  # the order there; at 0 Brian2 works out what is constant over dt
-_LEARNT = "learnt__"  # no name on a card has two underscores
+_SLOT = "before_start"  # of Brian2's schedule, so that all values recorded at the start of a step belong together
+_TRANSMIT, _SUM, _READ = 1, 2, 3  # order within the slot; at 0 Brian2 evaluates what is constant over dt
+_PREFIX = "learnt__"  # of variables of plasticity cards; no name on a card has two underscores
 
 
 @dataclass(frozen=True)
-class Said:
-    """An expression over a cell's variables, and the variable of its own that says it to others."""
+class DerivedVariable:
+    """A variable that a group stores before each step, for its synapses.
+
+    expression  over the variables of its cells
+    order       within the slot
+    field       named by errors of an expression on a plasticity card; "" for other expressions
+    """
 
     expression: str
-    variable: str
+    name: str
     unit: str
     order: int
-    where: str = ""
+    field: str = ""
 
 
-def parts(circuit: Circuit, population: Population) -> dict[str, list[str]]:
-    """Input -> names of the parts that it is the sum of, where several projections arrive."""
-    found: dict[str, list[str]] = {}
-    for k, one in enumerate(circuit.projections):
-        if one.post == population.name and circuit.is_continuous(one):
-            found.setdefault(population.cell.receptors[one.receptor], []).append(_part(k))
-    return {name: several for name, several in found.items() if len(several) > 1}
-
-
-def said(circuit: Circuit, node: Source | Population) -> tuple[Said, ...]:
-    """All that a population, or a source, says to others, each thing once."""
-    units = (
-        {one.name: one.unit for one in node.cell.equations} if isinstance(node, Population) else {SOURCE_VARIABLE: "1"}
-    )
-    heard = {
-        circuit.transmitted_variable(one): ""
-        for one in circuit.projections
-        if circuit.is_continuous(one) and one.pre == node.name
-    }
-    found = [Said(name, f"heard__{k}", units[name], _HEARD) for k, name in enumerate(heard)]
+def derived_variables(circuit: Circuit, node: Source | Population) -> tuple[DerivedVariable, ...]:
+    """All variables that the synapses of a population or source need, without repetition."""
+    units = {SOURCE_VARIABLE: "1"}
+    if isinstance(node, Population):
+        units = {equation.name: equation.unit for equation in node.cell.equations}
+    transmitted: dict[str, None] = {}
     read: dict[str, str] = {}
-    for one in circuit.projections:
-        if one.plasticity is not None:
-            card = one.plasticity.card
-            read |= {card.pre: f"{card.path}: pre"} if one.pre == node.name else {}
-            read |= {card.post: f"{card.path}: post"} if one.post == node.name else {}
-    found += [Said(text, f"read__{k}", "1", _READ, where) for k, (text, where) in enumerate(read.items())]
-    return tuple(found)
+    for projection in circuit.projections:
+        if circuit.is_continuous(projection) and projection.pre == node.name:
+            transmitted[circuit.transmitted_variable(projection)] = None
+        if projection.plasticity is not None:
+            card = projection.plasticity.card
+            read |= {card.pre: f"{card.path}: pre"} if projection.pre == node.name else {}
+            read |= {card.post: f"{card.path}: post"} if projection.post == node.name else {}
+    return (
+        *(DerivedVariable(name, f"sent__{k}", units[name], _TRANSMIT) for k, name in enumerate(transmitted)),
+        *(DerivedVariable(text, f"read__{k}", "1", _READ, field) for k, (text, field) in enumerate(read.items())),
+    )
 
 
-def declared(things: Sequence[Said]) -> str:
-    """The variables that hold what is said, as lines of a group's equations."""
-    return "".join(f"\n{one.variable} : {one.unit}" for one in things)
+def declarations(variables: Sequence[DerivedVariable]) -> str:
+    """Lines of a group's equations that declare the variables."""
+    return "".join(f"\n{variable.name} : {variable.unit}" for variable in variables)
 
 
-def say(group: brian2.NeuronGroup, things: Sequence[Said]) -> None:
-    """Have a group with the variables of ``declared`` say all this before every step. Raises InputError."""
-    for one in things:
-        if one.where:
-            _check_plain(group, one)
-        group.run_regularly(f"{one.variable} = {one.expression}", when=SLOT, order=one.order)
+def update_before_steps(group: brian2.NeuronGroup, variables: Sequence[DerivedVariable]) -> None:
+    """Make a group evaluate its declared variables before every step. Raises InputError for inconsistent units."""
+    for variable in variables:
+        if variable.field:
+            _check_dimensionless(group, variable)
+        group.run_regularly(f"{variable.name} = {variable.expression}", when=_SLOT, order=variable.order)
 
 
-def table(rates: RateInput, sample: int, steps: int, dt: float, name: str) -> brian2.TimedArray:
-    """One sample's rates over a run, as a function of time and neuron."""
-    whole = rates.steps_per_segment(steps)
-    # the last value holds for ever, and 3,000 steps of 0.1 ms are no whole multiple of one in binary numbers
-    stretch = dt if rates.segments == 1 else whole * dt
-    return brian2.TimedArray(rates.values[sample].astype(np.float64), dt=stretch * brian2.second, name=name)
+def summands(circuit: Circuit, population: Population) -> dict[str, list[str]]:
+    """Input -> names of the variables that it is the sum of, for inputs of several projections."""
+    names: dict[str, list[str]] = {}
+    for k, projection in enumerate(circuit.projections):
+        if projection.post == population.name and circuit.is_continuous(projection):
+            names.setdefault(population.cell.receptors[projection.receptor], []).append(_summand(k))
+    return {name: several for name, several in names.items() if len(several) > 1}
 
 
-def gate(plastic: NDArray[np.bool_], dt: float) -> brian2.TimedArray:
-    """1 in the steps in which connections learn, and 0 in the others, as a function of time."""
-    return brian2.TimedArray(plastic.astype(np.float64), dt=dt * brian2.second, name="learning")
+def rate_table(rates: RateInput, sample: int, steps: int, dt: float, name: str) -> brian2.TimedArray:
+    """The rates of one sample, as a function of time and neuron."""
+    segment_steps = rates.steps_per_segment(steps)
+    # Brian2 holds the last value, and 3,000 steps of 0.1 ms are not exactly a multiple of one step in floating point
+    segment = dt if rates.segments == 1 else segment_steps * dt
+    return brian2.TimedArray(rates.values[sample].astype(np.float64), dt=segment * brian2.second, name=name)
 
 
-def fixed(circuit: Circuit, k: int, pre: brian2.NeuronGroup, post: brian2.NeuronGroup) -> list[brian2.Synapses]:
-    """The circuit's projection number `k`, with weights that stay as they are; nothing where it has no synapses."""
+def learning_table(learning: NDArray[np.bool_], dt: float) -> brian2.TimedArray:
+    """1 in the steps in which plastic synapses learn and 0 in the others, as a function of time."""
+    return brian2.TimedArray(learning.astype(np.float64), dt=dt * brian2.second, name="learning")
+
+
+def fixed_synapses(
+    circuit: Circuit, k: int, pre: brian2.NeuronGroup, post: brian2.NeuronGroup
+) -> list[brian2.Synapses]:
+    """Synapses of the circuit's k-th projection with constant weights; an empty list if it has none."""
     projection = circuit.projections[k]
-    before, after, weights = synapse_list(projection.weights)
+    source, target, weights = synapse_list(projection.weights)
     if not len(weights):
         return []
-    heard, into = (
-        _variable(circuit, projection.pre, circuit.transmitted_variable(projection), _HEARD),
-        _into(circuit, k),
-    )
-    dimension = post.variables[into].dim / pre.variables[heard].dim
+    sent, total = _transmitted(circuit, k), _input_variable(circuit, k)
+    dimension = post.variables[total].dim / pre.variables[sent].dim
     weight = SingleEquation(PARAMETER, "weight__w", dimension, flags=["constant"])
-    equations = Equations([weight]) + Equations(_sum(circuit, k, into, "weight__w", heard))
-    made = _synapses(pre, post, equations, into, name=f"synapses_{k}")
-    made.connect(i=before, j=after)
-    made.weight__w_ = weights.astype(np.float64)
-    return [made]
+    equations = Equations([weight]) + Equations(_weighted_sum(circuit, k, "weight__w"))
+    synapses = _synapses(pre, post, equations, total, name=f"synapses_{k}")
+    synapses.connect(i=source, j=target)
+    synapses.weight__w_ = weights.astype(np.float64)
+    return [synapses]
 
 
-def plastic(
+def plastic_synapses(
     circuit: Circuit,
     k: int,
     rule: Plastic,
@@ -130,93 +131,101 @@ def plastic(
     post: brian2.NeuronGroup,
     learning: brian2.TimedArray | None,
 ) -> brian2.Synapses:
-    """The circuit's projection number `k`, which learns by this rule, every pair of cells connected.
+    """All-to-all synapses of the circuit's k-th projection, which learn by `rule`.
 
-    learning  a factor of everything that changes, as a function of time; None for 1
+    learning  the result of `learning_table`; None to learn in all steps
+
+    Raises InputError for a weight in another unit than the input needs.
     """
     projection = circuit.projections[k]
-    heard, into = (
-        _variable(circuit, projection.pre, circuit.transmitted_variable(projection), _HEARD),
-        _into(circuit, k),
-    )
-    before_says = _variable(circuit, projection.pre, rule.card.pre, _READ)
-    after_says = _variable(circuit, projection.post, rule.card.post, _READ)
-    weight = learnt(rule.card.weight)
-    lines, namespace = plasticity_equations(rule, _LEARNT)
-    text = [f"{learnt(PRODUCT)} = {before_says}_pre*{after_says}_post : 1", _sum(circuit, k, into, weight, heard)]
-    text += [str(_gated(one) if learning is not None else one) for one in lines]
-    given = namespace if learning is None else namespace | {"learning": learning}
-    equations = Equations("\n".join(text))
-    made = _synapses(pre, post, equations, into, name=f"synapses_{k}", method="euler", namespace=given)
-    needed = post.variables[into].dim / pre.variables[heard].dim
-    if made.variables[weight].dim is not needed:
-        found = f"the weight is in {get_unit(made.variables[weight].dim)}"
-        raise InputError(f"projection {projection.name!r}: {rule.card.path}", found, f"needs {get_unit(needed)}")
+    sent, total = _transmitted(circuit, k), _input_variable(circuit, k)
+    pre_variable = _variable_name(circuit, projection.pre, rule.card.pre, _READ)
+    post_variable = _variable_name(circuit, projection.post, rule.card.post, _READ)
+    weight = synapse_name(rule.card.weight)
+    changes, namespace = plasticity_equations(rule, _PREFIX)
+    lines = [f"{synapse_name(PRODUCT)} = {pre_variable}_pre*{post_variable}_post : 1"]
+    lines.append(_weighted_sum(circuit, k, weight))
+    lines += [str(_only_while_learning(change) if learning is not None else change) for change in changes]
+    if learning is not None:
+        namespace = namespace | {"learning": learning}
+    equations = Equations("\n".join(lines))
+    synapses = _synapses(pre, post, equations, total, name=f"synapses_{k}", method="euler", namespace=namespace)
+    required = post.variables[total].dim / pre.variables[sent].dim
+    if synapses.variables[weight].dim is not required:
+        problem = f"the weight is in {get_unit(synapses.variables[weight].dim)}"
+        field = f"projection {projection.name!r}: {rule.card.path}"
+        raise InputError(field, problem, f"must be in {get_unit(required)}")
     values = np.asarray(projection.weights, dtype=np.float64)
     rows, columns = np.indices(values.shape)
-    made.connect(i=rows.ravel(), j=columns.ravel())
-    made.state(weight, use_units=False)[:] = values.ravel()
-    return made
+    synapses.connect(i=rows.ravel(), j=columns.ravel())
+    synapses.state(weight, use_units=False)[:] = values.ravel()
+    return synapses
 
 
-def learnt(name: str) -> str:
-    """What a variable of a plasticity card is called in Brian2."""
-    return f"{_LEARNT}{name}"
+def synapse_name(name: str) -> str:
+    """The name in Brian2 of a variable on a plasticity card."""
+    return f"{_PREFIX}{name}"
 
 
-def on_card(name: str) -> str:
-    """What a variable is called on its card, "" for one that is on none."""
-    name = name.removeprefix(_LEARNT)
+def card_name(name: str) -> str:
+    """The name on its card of a variable in Brian2; "" for a variable that is not on a card."""
+    name = name.removeprefix(_PREFIX)
     return "" if "__" in name else name
 
 
-def _gated(equation: Equation) -> Equation:
+def _only_while_learning(equation: Equation) -> Equation:
     change = f"learning(t)*({equation.expression})"
     return replace(equation, expression=change) if equation.differential else equation
 
 
-def _variable(circuit: Circuit, name: str, expression: str, order: int) -> str:
-    """The variable by which a population, or a source, says this."""
-    return next(
-        one.variable for one in said(circuit, circuit[name]) if (one.expression, one.order) == (expression, order)
-    )
+def _transmitted(circuit: Circuit, k: int) -> str:
+    """The variable of `pre` that the k-th projection transmits."""
+    projection = circuit.projections[k]
+    return _variable_name(circuit, projection.pre, circuit.transmitted_variable(projection), _TRANSMIT)
 
 
-def _input(circuit: Circuit, k: int) -> Equation:
-    """The input that a projection arrives at."""
+def _variable_name(circuit: Circuit, node: str, expression: str, order: int) -> str:
+    variables = derived_variables(circuit, circuit[node])
+    return next(variable.name for variable in variables if (variable.expression, variable.order) == (expression, order))
+
+
+def _input_equation(circuit: Circuit, k: int) -> Equation:
+    """The input that receives the k-th projection."""
     projection = circuit.projections[k]
     cell = circuit.population(projection.post).cell
-    return next(one for one in cell.equations if one.name == cell.receptors[projection.receptor])
+    return next(equation for equation in cell.equations if equation.name == cell.receptors[projection.receptor])
 
 
-def _into(circuit: Circuit, k: int) -> str:
-    """The variable of `post` that a projection is summed into: an input, or its own part of one."""
-    name = _input(circuit, k).name
-    return _part(k) if name in parts(circuit, circuit.population(circuit.projections[k].post)) else name
+def _input_variable(circuit: Circuit, k: int) -> str:
+    """The variable of `post` that holds the sum of the k-th projection: an input, or a summand of it."""
+    name = _input_equation(circuit, k).name
+    post = circuit.population(circuit.projections[k].post)
+    return _summand(k) if name in summands(circuit, post) else name
 
 
-def _part(k: int) -> str:
+def _summand(k: int) -> str:
     return f"part__{k}"
 
 
-def _sum(circuit: Circuit, k: int, into: str, weight: str, heard: str) -> str:
-    return f"{into}_post = {weight}*{heard}_pre : {_input(circuit, k).unit} (summed)"
+def _weighted_sum(circuit: Circuit, k: int, weight: str) -> str:
+    total, sent = _input_variable(circuit, k), _transmitted(circuit, k)
+    return f"{total}_post = {weight}*{sent}_pre : {_input_equation(circuit, k).unit} (summed)"
 
 
 def _synapses(
-    pre: brian2.NeuronGroup, post: brian2.NeuronGroup, equations: Equations, into: str, **more: Any
+    pre: brian2.NeuronGroup, post: brian2.NeuronGroup, equations: Equations, total: str, **options: Any
 ) -> brian2.Synapses:
-    made = brian2.Synapses(pre, post, equations, clock=post.clock, **more)
-    updater = made.summed_updaters[f"{into}_post"]
-    updater.when, updater.order = SLOT, _SUMMED
-    return made
+    synapses = brian2.Synapses(pre, post, equations, clock=post.clock, **options)
+    updater = synapses.summed_updaters[f"{total}_post"]
+    updater.when, updater.order = _SLOT, _SUM
+    return synapses
 
 
-def _check_plain(group: brian2.NeuronGroup, one: Said) -> None:
-    known = dict(DEFAULT_FUNCTIONS) | {
-        name: group.variables[name] if name in group.variables else parse_unit(name)
-        for name in names_in(one.expression)
-    }
-    dimension = parse_expression_dimensions(one.expression, known)
+def _check_dimensionless(group: brian2.NeuronGroup, variable: DerivedVariable) -> None:
+    names = names_in(variable.expression)
+    known = {name: group.variables[name] if name in group.variables else parse_unit(name) for name in names}
+    dimension = parse_expression_dimensions(variable.expression, dict(DEFAULT_FUNCTIONS) | known)
     if dimension is not DIMENSIONLESS:
-        raise InputError(one.where, f"{one.expression!r} is in {get_unit(dimension)}", "needs a plain number")
+        raise InputError(
+            variable.field, f"{variable.expression!r} is in {get_unit(dimension)}", "must be dimensionless"
+        )

@@ -1,4 +1,4 @@
-"""Brian2 lent for one run: in this process through NumPy, or for a C++ program of its own; afterwards as it was."""
+"""Set Brian2 up for one run, in this process with NumPy or as a C++ program, and restore its settings afterwards."""
 
 from __future__ import annotations
 
@@ -24,71 +24,71 @@ from snnlab.brian.error_messages import as_input_error
 from snnlab.brian.preferences import code_target
 from snnlab.errors import InputError
 
-COMPILING = 6.0
-"""Seconds that NumPy may take before the C++ compiler pays."""
+COMPILE_SECONDS = 6.0
+"""Expected NumPy time from which compiling C++ is faster."""
 
-REPORT = 0.2
-"""Seconds between two movements of the progress bar."""
+REPORT_PERIOD = 0.2
+"""Seconds between two updates of the progress bar."""
 
 _REPORT_CPP = (
     r"""std::cerr << "\rsimulated " << int(100*completed) << " %" << (completed < 1 ? "" : "\n") << std::flush;"""
 )
 
-# What Brian2's files include, compiled while Brian2 is still writing them.
+# What Brian2's files include, precompiled while Brian2 is still writing them.
 _HEADER = "standard.h"
 _STANDARD = "".join(
     f"#include <{name}>\n"
     for name in "algorithm climits cmath ctime fstream iostream map random set string vector".split()
 )
 
-_OURS = ("invalid_values", "unused_brian_object")  # what Brian2 warns of and snnlab refuses
+_REPORTED_AS_ERRORS = ("invalid_values", "unused_brian_object")  # warnings of Brian2 that snnlab raises as InputError
 
 
 @contextmanager
 def runtime(seed: int) -> Iterator[None]:
-    """Brian2 set for one run in this process; its settings and everybody's random numbers as before afterwards."""
+    """Set Brian2 for one run in this process; afterwards its settings and random state are restored."""
     with code_target("numpy"), _settings():
-        before = runtime_device.get_random_state()
+        random_state = runtime_device.get_random_state()
         brian2.seed(seed % 2**32)
         try:
-            # an overflow shows in what it leaves behind
+            # an overflow is detected by the values that it leaves
             with np.errstate(all="ignore"):
                 yield
         finally:
-            runtime_device.set_random_state(before)
+            runtime_device.set_random_state(random_state)
 
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Preferences that change results or hide an interruption, at known values; Brian2's log as Python's warnings."""
-    wanted = {"core.stop_on_keyboard_interrupt": False, "devices.cpp_standalone.openmp_threads": 0}
-    before = {name: brian2.prefs[name] for name in wanted}
-    for name, value in wanted.items():
+    """Fix preferences that change results or hide an interruption, and pass Brian2's log on as Python warnings."""
+    fixed = {"core.stop_on_keyboard_interrupt": False, "devices.cpp_standalone.openmp_threads": 0}
+    previous = {name: brian2.prefs[name] for name in fixed}
+    for name, value in fixed.items():
         brian2.prefs[name] = value
     try:
-        with catch_logs() as said:
+        with catch_logs() as log:
             yield
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             brian2.prefs[name] = value
-    for _, name, message in said:
-        if not name.endswith(_OURS):
+    for _, name, message in log:
+        if not name.endswith(_REPORTED_AS_ERRORS):
             warnings.warn(message, stacklevel=2)
 
 
 @contextmanager
 def compiled(seed: int, progress: bool) -> Iterator[Callable[[brian2.Network, float], None]]:
-    """Brian2 set for a C++ program; gives what runs a network, made in the block, for some seconds in one.
+    """Set Brian2 for a C++ program; yields run(network, seconds) for a network that is built in the block.
 
-    What the network holds can be read until the block ends.
+    The network's values can be read until the block ends.
     """
     with (
         tempfile.TemporaryDirectory(prefix="snnlab-") as folder,
-        ThreadPoolExecutor(1) as meanwhile,
+        ThreadPoolExecutor(1) as executor,
         _standalone() as device,
     ):
         Path(folder, _HEADER).write_text(_STANDARD, encoding="utf-8")
-        ahead = meanwhile.submit(native.precompile, Path(folder), _HEADER)
+        precompiled = executor.submit(native.precompile, Path(folder), _HEADER)
         brian2.seed(seed)
 
         def run(network: brian2.Network, seconds: float) -> None:
@@ -97,13 +97,13 @@ def compiled(seed: int, progress: bool) -> Iterator[Callable[[brian2.Network, fl
                     seconds * brian2.second,
                     namespace={},
                     report=_REPORT_CPP if progress else None,
-                    report_period=REPORT * brian2.second,
+                    report_period=REPORT_PERIOD * brian2.second,
                 )
                 device.build(directory=folder, compile=False, run=False)
             with Console(stderr=True, quiet=not progress).status("compiling"):
-                ahead.result()
+                precompiled.result()
                 native.program(Path(folder), list(device.writer.source_files), header=_HEADER)
-            # Brian2 prints what the program said when it fails; it can only have been stopped, by memory or by hand
+            # Brian2 prints the program's output when it fails, which only a signal or lack of memory can cause
             with as_input_error("compiled simulation"), contextlib.redirect_stdout(io.StringIO()):
                 device.run(folder, with_output=False)
 
@@ -112,11 +112,10 @@ def compiled(seed: int, progress: bool) -> Iterator[Callable[[brian2.Network, fl
 
 @contextmanager
 def _standalone() -> Iterator[Any]:
-    """Brian2's C++ device, empty and ours for one block."""
+    """Brian2's C++ device, empty, for one block. Raises InputError if the caller already uses one."""
     if type(get_device()).__name__ != "RuntimeDevice":
-        raise InputError(
-            "target", "Brian2's C++ device is in use", "simulate before set_device, or on the target 'numpy'"
-        )
+        hint = "simulate before set_device, or use the target 'numpy'"
+        raise InputError("target", "Brian2's C++ device is in use", hint)
     brian2.set_device("cpp_standalone", build_on_run=False)
     device = get_device()
     device.reinit()
@@ -130,11 +129,11 @@ def _standalone() -> Iterator[Any]:
 
 
 @contextmanager
-def bar(samples: int, shown: bool) -> Iterator[Callable[[int], Callable[..., None] | None]]:
-    """A progress bar over all samples; gives for each sample the function that Brian2 reports to."""
+def progress_bar(samples: int, shown: bool) -> Iterator[Callable[[int], Callable[..., None] | None]]:
+    """Show a progress bar over all samples; yields a function sample -> Brian2's report callback, or None."""
     if not shown:
         yield lambda sample: None
         return
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("simulating", total=samples)
-        yield lambda sample: lambda elapsed, done, start, duration: progress.update(bar, completed=sample + done)
+        task = progress.add_task("simulating", total=samples)
+        yield lambda sample: lambda elapsed, done, start, duration: progress.update(task, completed=sample + done)

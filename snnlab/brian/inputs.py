@@ -1,8 +1,7 @@
-"""What is to be simulated, checked: in steps and SI floats, before Brian2 is asked for anything."""
+"""Check the arguments of a simulation and convert them to steps and SI units, before Brian2 builds anything."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,21 +13,20 @@ from snnlab.brian.stability import check_stable
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains, neuron_numbers
 from snnlab.errors import InputError, one_of
-from snnlab.networks.circuit import Circuit, Number, Population, Source
-from snnlab.networks.weights import fan_out
+from snnlab.networks.circuit import Circuit, Number, Source
 
-_FEW = 10  # neurons of a population that are watched unless told otherwise
+_DEFAULT_NEURONS = 10  # of a population that are recorded by default
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """A current that is `amplitude` from `start` up to `stop` and nothing before and after, the same for every neuron.
+    """A constant current from `start` to `stop`, the same for every neuron, and zero outside.
 
     Start and stop are rounded to the nearest step.
 
     amplitude  in SI units of the compartment's current, or text such as "0.4 nA"
-    start      seconds, or text; 0 is the beginning of the run
-    stop       seconds, or text; None is the end of the run
+    start      seconds, or text
+    stop       seconds, or text; None for the end of the run
     """
 
     amplitude: Number
@@ -37,26 +35,26 @@ class Pulse:
 
 
 Input = SpikeTrains | RateInput | Pulse | NDArray[np.floating]
-"""What a circuit is given: spikes for a source, or rates where it is heard in every step; for a compartment a Pulse, or
-currents (steps,) or (steps, neurons)."""
+"""For a source: SpikeTrains, or RateInput for a continuous source. For a compartment: a Pulse, or currents (steps,) or
+(steps, neurons) in SI units."""
 
-Plastic = bool | NDArray[np.bool_]
-"""In which steps plastic connections learn: in all, in none, or in those that are true (steps,)."""
+LearningSteps = bool | NDArray[np.bool_]
+"""Steps in which plastic connections learn: all, none, or those that are true (steps,)."""
 
 Neurons = Sequence[int] | NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """A simulation in which every name, shape, unit and number is known to fit.
+class Simulation:
+    """A simulation whose names, shapes, units and numbers are valid.
 
     spikes    source -> a batch of `samples`, each of `steps`
-    rates     source that is heard in every step -> a batch of `samples`
+    rates     continuous source -> a batch of `samples`
     currents  (population, compartment) -> float64 (steps,) or (steps, neurons), in SI units
-    delays    steps, of each projection in the circuit's order
-    record    population, or plastic projection -> variables
-    neurons   population, or plastic projection -> int64 (watched,) neurons or synapses, for those in `record`
-    plastic   bool (steps,)  in which steps connections learn
+    delays    steps of each projection, in the circuit's order
+    record    population or plastic projection -> variables
+    neurons   for each key of `record`: int64 (recorded,)  neurons or synapses
+    learning  bool (steps,)  steps in which plastic connections learn
     """
 
     circuit: Circuit
@@ -69,7 +67,7 @@ class Task:
     delays: tuple[int, ...]
     record: Mapping[str, tuple[str, ...]]
     neurons: Mapping[str, NDArray[np.int64]]
-    plastic: NDArray[np.bool_]
+    learning: NDArray[np.bool_]
     seed: int
 
     @property
@@ -77,175 +75,68 @@ class Task:
         return self.steps * self.dt
 
 
-def plan(
+def check_arguments(
     circuit: Circuit,
     inputs: Mapping[str, Input],
     duration: Number,
     record: Mapping[str, Sequence[str]],
     neurons: Mapping[str, Neurons],
-    plastic: Plastic,
+    plastic: LearningSteps,
     seed: int,
-) -> Task:
-    """The task that the arguments of ``simulate`` describe. Raises InputError for the first that does not fit."""
+) -> Simulation:
+    """The simulation that the arguments of ``simulate`` describe. Raises InputError for the first that is invalid."""
     dt = to_seconds(circuit.dt, "circuit: dt")
     steps = to_steps(to_seconds(duration, "duration"), dt, "duration")
     check_seed(seed)
-    _check_known(circuit, inputs)
-    heard = {source.name for source in circuit.sources if _is_heard(circuit, source, inputs.get(source.name))}
-    given = {source: inputs.get(source.name) for source in circuit.sources}
-    spikes = {one.name: _spikes(one, of, steps, dt) for one, of in given.items() if one.name not in heard}
-    rates = {one.name: _rates(one, of, steps) for one, of in given.items() if one.name in heard}
-    counts = {batch.samples for batch in spikes.values()} | {batch.samples for batch in rates.values()}
-    if len(counts) > 1:
-        raise InputError("inputs", f"sources with {sorted(counts)} samples", "all need the same number")
-    currents = {}
+    _check_names(circuit, inputs)
+    spikes, rates = _source_inputs(circuit, inputs, steps, dt)
+    samples = {batch.samples for batch in spikes.values()} | {batch.samples for batch in rates.values()}
+    if len(samples) > 1:
+        raise InputError("inputs", f"sources with {sorted(samples)} samples", "all must have the same number")
+    currents = _currents(circuit, inputs, steps, dt)
     for population in circuit.populations:
-        for compartment in population.cell.compartments.values():
-            current = inputs.get(f"{population.name}.{compartment.name}")
-            if current is not None:
-                where = f"inputs: {population.name}.{compartment.name}"
-                currents[population.name, compartment.name] = current_in_steps(
-                    current, compartment.unit, population.size, steps, dt, where
-                )
         check_stable(population, dt)
-    whose = {name: _watchable(circuit, name) for name in [*record, *neurons]}
-    return Task(
+    sizes = {name: _recordable(circuit, name) for name in [*record, *neurons]}
+    return Simulation(
         circuit=circuit,
         dt=dt,
         steps=steps,
-        samples=max(counts, default=1),
+        samples=max(samples, default=1),
         spikes=spikes,
         rates=rates,
         currents=currents,
         delays=tuple(delay_steps(projection, dt) for projection in circuit.projections),
         record={name: _variables(name, variables) for name, variables in record.items()},
-        neurons={name: _watched(name, *whose[name], neurons.get(name)) for name in record},
-        plastic=_learning(plastic, steps),
+        neurons={name: _recorded(name, *sizes[name], neurons.get(name)) for name in record},
+        learning=_learning_steps(plastic, steps),
         seed=int(seed),
     )
 
 
 def check_seed(seed: int) -> None:
-    """Raises InputError for a seed that Brian2 cannot take."""
+    """Raise InputError for a seed that Brian2 does not accept."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise InputError("seed", f"found {seed!r}", "needs a whole number from 0 to 2**32 - 1")
+        raise InputError("seed", f"got {seed!r}", "must be a whole number from 0 to 2**32 - 1")
 
 
-def estimated_numpy_seconds(task: Task) -> float:
-    """About how long the task would take without compiling, from its size alone; within a factor of about two.
-
-    Every operation of an equation costs NumPy 0.6 microseconds a step, and half a nanosecond for each cell, a function
-    ten times that (measured on one core at 2.5 GHz). Nobody knows beforehand how much cells will fire; 10 hertz is
-    assumed. Where a projection is heard in every step, every synapse costs 15 nanoseconds, and 35 where it learns.
-    """
-    per_step = 0.0
-    for population in task.circuit.populations:
-        operations, functions = _operations(population)
-        per_step += 35e-6 + 0.6e-6 * (operations + functions)
-        per_step += population.size * (5e-9 + 0.45e-9 * (operations + 10 * functions))
-    for projection in task.circuit.projections:
-        if task.circuit.is_continuous(projection):
-            once, each = (60e-6, 15e-9) if projection.plasticity is None else (150e-6, 35e-9)
-            per_step += once + each * float(fan_out(projection.weights).sum())
-            continue
-        per_step += 40e-6 + 15e-9 * 10 * task.dt * float(fan_out(projection.weights).sum())
-    return per_step * task.steps * task.samples
-
-
-def _operations(population: Population) -> tuple[int, int]:
-    """Operations and functions that one step of a cell evaluates, in all stages of its integration scheme."""
-    synapses = (receptor.synapse for receptor in population.receptors.values())
-    lines = [*population.cell.equations, *(line for synapse in synapses for line in synapse.equations)]
-    nodes = [node for line in lines if line.expression for node in ast.walk(ast.parse(line.expression, mode="eval"))]
-    functions = sum(isinstance(node, ast.Call | ast.Pow) for node in nodes)
-    operations = sum(isinstance(node, ast.operator) and not isinstance(node, ast.Pow) for node in nodes)
-    stages = {"rk2": 2, "heun": 2, "rk4": 4}.get(population.method or population.cell.method, 1)
-    return operations * stages, functions * stages
-
-
-def _check_known(circuit: Circuit, inputs: Mapping[str, Input]) -> None:
-    known = [source.name for source in circuit.sources]
-    known += [f"{one.name}.{compartment}" for one in circuit.populations for compartment in one.cell.compartments]
-    for name in inputs:
-        if name not in known:
-            raise InputError("inputs", f"nothing is called {name!r}", one_of(name, known))
-
-
-def _is_heard(circuit: Circuit, source: Source, given: Input | None) -> bool:
-    """Whether a source says rates, and does not fire; as it likes, where nobody listens."""
-    ways = {circuit.is_continuous(one): one.name for one in circuit.projections if one.pre == source.name}
-    if len(ways) > 1:
-        found = f"heard in every step by {ways[True]!r} and by its spikes by {ways[False]!r}"
-        raise InputError(f"source {source.name!r}", found, "needs two sources, one of Rates and one of Spikes")
-    return next(iter(ways), isinstance(given, RateInput))
-
-
-def _rates(source: Source, given: Input | None, steps: int) -> RateInput:
-    """The source's rates, in stretches that fit into the run."""
-    where = f"inputs: source {source.name!r}"
-    if not isinstance(given, RateInput):
-        found = "missing" if given is None else f"found {type(given).__name__}"
-        raise InputError(where, found, "needs Rates: it is heard in every step")
-    if given.size != source.size:
-        raise InputError(where, f"rates of {given.size} neurons", f"needs {source.size}")
-    given.steps_per_segment(steps, where)
-    return given
-
-
-def _learning(given: Plastic, steps: int) -> NDArray[np.bool_]:
-    """In which steps connections learn."""
-    values = np.asarray(given)
-    if values.dtype != bool or values.shape not in {(), (steps,)}:
-        raise InputError(
-            "plastic", f"{values.dtype} {values.shape}", f"needs True, False or an array of bool {(steps,)}"
-        )
-    return np.broadcast_to(values, (steps,))
-
-
-def _spikes(source: Source, given: Input | None, steps: int, dt: float) -> SpikeTrains:
-    """The source's spikes, with silence up to the end of the run."""
-    where = f"inputs: source {source.name!r}"
-    if not isinstance(given, SpikeTrains):
-        raise InputError(where, "missing" if given is None else f"found {type(given).__name__}", "needs Spikes")
-    if given.size != source.size:
-        raise InputError(where, f"spikes of {given.size} neurons", f"needs {source.size}")
-    if abs(given.dt - dt) > 1e-9 * dt:
-        raise InputError(where, f"spikes in steps of {given.dt:g} s", f"needs the circuit's {dt:g} s")
-    if given.steps > steps:
-        raise InputError(where, f"{given.steps} steps of spikes", f"the run has only {steps}")
-    silence = np.repeat(given.offsets[:, -1:], steps - given.steps, axis=1)
-    return SpikeTrains(given.ids, np.hstack([given.offsets, silence]), given.size, dt)
-
-
-def current_in_steps(given: Input, unit: str, size: int, steps: int, dt: float, where: str) -> NDArray[np.float64]:
+def injected_current(current: Input, unit: str, size: int, steps: int, dt: float, field: str) -> NDArray[np.float64]:
     """A Pulse or an array as a current in each step, (steps,) or (steps, size), in SI units of `unit`.
 
-    Raises InputError at `where` for anything else.
+    Raises InputError for anything else.
     """
-    if isinstance(given, Pulse):
-        return _pulse(given, unit, steps, dt, where)
-    if isinstance(given, SpikeTrains):
-        raise InputError(where, "found Spikes", "needs a current: a Pulse or an array; spikes arrive by a projection")
-    values = np.asarray(given)
+    if isinstance(current, Pulse):
+        return _pulse(current, unit, steps, dt, field)
+    if isinstance(current, SpikeTrains):
+        raise InputError(field, "got SpikeTrains", "must be a current, a Pulse or an array; spikes need a projection")
+    values = np.asarray(current)
     if values.dtype.kind not in "fiu":
-        raise InputError(where, f"an array of {values.dtype}", "needs numbers, in SI units")
+        raise InputError(field, f"an array of {values.dtype}", "must be real numbers, in SI units")
     if values.shape not in {(steps,), (steps, size)}:
-        raise InputError(where, f"currents of shape {values.shape}", f"needs {(steps,)} or {(steps, size)}")
+        raise InputError(field, f"currents of shape {values.shape}", f"must be {(steps,)} or {(steps, size)}")
     if not np.isfinite(values).all():
         first = int(np.argwhere(~np.isfinite(values))[0, 0])
-        raise InputError(where, f"a current that is not finite in step {first}", "NaN and infinity cannot be injected")
+        raise InputError(field, f"a current that is not finite in step {first}", "must be finite")
     return values.astype(np.float64)
-
-
-def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, where: str) -> NDArray[np.float64]:
-    amplitude = to_si(pulse.amplitude, unit, f"{where}: amplitude")
-    if not np.isfinite(amplitude):
-        raise InputError(f"{where}: amplitude", f"found {amplitude}", "needs a finite current")
-    start = to_si(pulse.start, "second", f"{where}: start")
-    stop = steps * dt if pulse.stop is None else to_si(pulse.stop, "second", f"{where}: stop")
-    if not 0 <= start < stop:
-        raise InputError(where, f"a pulse from {start:g} s to {stop:g} s", "needs 0 <= start < stop")
-    return step_current(amplitude, start, stop, steps, dt)
 
 
 def step_current(amplitude: float, start: float, stop: float, steps: int, dt: float) -> NDArray[np.float64]:
@@ -255,27 +146,125 @@ def step_current(amplitude: float, start: float, stop: float, steps: int, dt: fl
     return values
 
 
+def _pulse(pulse: Pulse, unit: str, steps: int, dt: float, field: str) -> NDArray[np.float64]:
+    amplitude = to_si(pulse.amplitude, unit, f"{field}: amplitude")
+    if not np.isfinite(amplitude):
+        raise InputError(f"{field}: amplitude", f"got {amplitude}", "must be finite")
+    start = to_si(pulse.start, "second", f"{field}: start")
+    stop = steps * dt if pulse.stop is None else to_si(pulse.stop, "second", f"{field}: stop")
+    if not 0 <= start < stop:
+        raise InputError(field, f"a pulse from {start:g} s to {stop:g} s", "must satisfy 0 <= start < stop")
+    return step_current(amplitude, start, stop, steps, dt)
+
+
+def _check_names(circuit: Circuit, inputs: Mapping[str, Input]) -> None:
+    known = [source.name for source in circuit.sources]
+    for population in circuit.populations:
+        known += [f"{population.name}.{compartment}" for compartment in population.cell.compartments]
+    for name in inputs:
+        if name not in known:
+            raise InputError("inputs", f"no source or compartment {name!r}", one_of(name, known))
+
+
+def _source_inputs(
+    circuit: Circuit, inputs: Mapping[str, Input], steps: int, dt: float
+) -> tuple[dict[str, SpikeTrains], dict[str, RateInput]]:
+    """The inputs of spiking and of continuous sources, by name."""
+    spikes, rates = {}, {}
+    continuous = {source.name for source in circuit.sources if _is_continuous(circuit, source, inputs)}
+    for source in circuit.sources:
+        if source.name not in continuous:
+            spikes[source.name] = _spikes(source, inputs.get(source.name), steps, dt)
+    for source in circuit.sources:
+        if source.name in continuous:
+            rates[source.name] = _rates(source, inputs.get(source.name), steps)
+    return spikes, rates
+
+
+def _is_continuous(circuit: Circuit, source: Source, inputs: Mapping[str, Input]) -> bool:
+    """True if the projections of a source are continuous; without projections, if its input is."""
+    kinds = {circuit.is_continuous(one): one.name for one in circuit.projections if one.pre == source.name}
+    if len(kinds) > 1:
+        problem = f"{kinds[True]!r} transmits rates and {kinds[False]!r} spikes"
+        raise InputError(f"source {source.name!r}", problem, "use two sources, of RateInput and of SpikeTrains")
+    return next(iter(kinds), isinstance(inputs.get(source.name), RateInput))
+
+
+def _spikes(source: Source, spikes: Input | None, steps: int, dt: float) -> SpikeTrains:
+    """The source's spikes, followed by silence up to the end of the run."""
+    field = f"inputs: source {source.name!r}"
+    if not isinstance(spikes, SpikeTrains):
+        raise InputError(field, _type_name(spikes), "must be SpikeTrains")
+    _check_source_size(field, spikes, source)
+    if abs(spikes.dt - dt) > 1e-9 * dt:
+        raise InputError(field, f"spikes in steps of {spikes.dt:g} s", f"must be in the circuit's {dt:g} s")
+    if spikes.steps > steps:
+        raise InputError(field, f"{spikes.steps} steps of spikes", f"must be at most {steps}, the steps of the run")
+    silence = np.repeat(spikes.offsets[:, -1:], steps - spikes.steps, axis=1)
+    return SpikeTrains(spikes.ids, np.hstack([spikes.offsets, silence]), spikes.size, dt)
+
+
+def _rates(source: Source, rates: Input | None, steps: int) -> RateInput:
+    """The source's rates, in segments that divide the run."""
+    field = f"inputs: source {source.name!r}"
+    if not isinstance(rates, RateInput):
+        raise InputError(field, _type_name(rates), "must be RateInput: its projections are continuous")
+    _check_source_size(field, rates, source)
+    rates.steps_per_segment(steps, field)
+    return rates
+
+
+def _check_source_size(field: str, batch: SpikeTrains | RateInput, source: Source) -> None:
+    if batch.size != source.size:
+        raise InputError(field, f"input of {batch.size} neurons", f"must be of {source.size}")
+
+
+def _type_name(value: object) -> str:
+    return "missing" if value is None else f"got {type(value).__name__}"
+
+
+def _currents(
+    circuit: Circuit, inputs: Mapping[str, Input], steps: int, dt: float
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    currents = {}
+    for population in circuit.populations:
+        for compartment in population.cell.compartments.values():
+            name = f"{population.name}.{compartment.name}"
+            if inputs.get(name) is not None:
+                currents[population.name, compartment.name] = injected_current(
+                    inputs[name], compartment.unit, population.size, steps, dt, f"inputs: {name}"
+                )
+    return currents
+
+
+def _learning_steps(learning: LearningSteps, steps: int) -> NDArray[np.bool_]:
+    values = np.asarray(learning)
+    if values.dtype != bool or values.shape not in {(), (steps,)}:
+        problem = f"got {values.dtype} of shape {values.shape}"
+        raise InputError("plastic", problem, f"must be True, False or an array of bool {(steps,)}")
+    return np.broadcast_to(values, (steps,))
+
+
 def _variables(population: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise InputError(f"record: {population}", f"found the text {names!r}", f"needs a list, such as [{names!r}]")
+        raise InputError(f"record: {population}", f"got the text {names!r}", f"must be a list, such as [{names!r}]")
     return tuple(dict.fromkeys(names))
 
 
-def _watchable(circuit: Circuit, name: str) -> tuple[int, int]:
-    """How many neurons, or synapses, there are to watch, and how many are watched unless told otherwise."""
+def _recordable(circuit: Circuit, name: str) -> tuple[int, int]:
+    """The number of neurons or synapses, and how many of them are recorded by default."""
     for projection in circuit.projections:
         if projection.name == name:
             if projection.plasticity is None:
-                raise InputError("record", f"{name!r} is not plastic", "its weights stay as they are")
+                raise InputError("record", f"{name!r} is not plastic", "its weights do not change")
             synapses = projection.weights.shape[0] * projection.weights.shape[1]
             return synapses, synapses
     node = circuit[name]
     if isinstance(node, Source):
-        raise InputError(
-            "record", f"{name!r} is a source", "only populations have variables; their spikes are kept anyway"
-        )
-    return node.size, min(node.size, _FEW)
+        hint = "must be a population, which has variables; spikes of sources are always recorded"
+        raise InputError("record", f"{name!r} is a source", hint)
+    return node.size, min(node.size, _DEFAULT_NEURONS)
 
 
-def _watched(name: str, size: int, few: int, neurons: Neurons | None) -> NDArray[np.int64]:
-    return np.arange(few) if neurons is None else np.unique(neuron_numbers(neurons, size, f"neurons: {name}"))
+def _recorded(name: str, size: int, default: int, neurons: Neurons | None) -> NDArray[np.int64]:
+    return np.arange(default) if neurons is None else np.unique(neuron_numbers(neurons, size, f"neurons: {name}"))

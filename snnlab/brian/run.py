@@ -1,10 +1,10 @@
-"""Running a task: in this process through NumPy, or as a C++ program of its own.
+"""Run a circuit in Brian2: in this process with NumPy, or as a C++ program.
 
-What is heard in every step is summed before it and learnt from within it, see ``hearing.py``. A step of `dt` runs in
-Brian2's own order: every cell moves, thresholds are looked at, spikes raise the receptors they reach, cells that fired
-are reset. So a spike of step t moves its target from step t + 1 on, and one step later for every `dt` of delay. Weights
-that reach one receptor in the same step are added one after another, projection by projection in the circuit's order
-and within each neuron by neuron in ascending order.
+Continuous inputs are summed before each step and plastic connections are updated in it, see ``continuous.py``. A step
+of `dt` runs in Brian2's order: cells are integrated, thresholds are checked, spikes raise the receptors that they
+reach, and cells that fired are reset. A spike of step t therefore acts on its target from step t + 1 on, and one step
+later per `dt` of delay. Weights that reach a receptor in the same step are added one after another: by projection in
+the circuit's order, then by presynaptic neuron in ascending order.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import Any
 import brian2
 
 from snnlab import native
-from snnlab.brian.device import COMPILING, REPORT, bar, compiled, runtime
+from snnlab.brian.device import COMPILE_SECONDS, REPORT_PERIOD, compiled, progress_bar, runtime
 from snnlab.brian.error_messages import as_input_error
-from snnlab.brian.inputs import Input, Neurons, Plastic, Task, estimated_numpy_seconds, plan
-from snnlab.brian.wiring import Wired, feed, not_finite, read, wire
+from snnlab.brian.inputs import Input, LearningSteps, Neurons, Simulation, check_arguments
+from snnlab.brian.network import BrianNetwork, build_network, find_not_finite, make_recording, set_inputs
+from snnlab.brian.running_time import estimated_numpy_seconds
 from snnlab.data.recording import Recording
 from snnlab.errors import InputError, one_of
 from snnlab.networks.circuit import Circuit, Number
 
 TARGETS = ("auto", "numpy", "cpp")
-"""What computes a simulation: NumPy at once, C++ once it is compiled, or whichever is sooner."""
+"""Where a simulation runs: in NumPy, in compiled C++, or in the one that is expected to be faster."""
 
-_NOTHING: Mapping[str, Any] = {}
+_EMPTY: Mapping[str, Any] = {}
 
 
 def simulate(
@@ -35,38 +36,39 @@ def simulate(
     inputs: Mapping[str, Input],
     duration: Number,
     *,
-    record: Mapping[str, Sequence[str]] = _NOTHING,
-    neurons: Mapping[str, Neurons] = _NOTHING,
-    plastic: Plastic = True,
+    record: Mapping[str, Sequence[str]] = _EMPTY,
+    neurons: Mapping[str, Neurons] = _EMPTY,
+    plastic: LearningSteps = True,
     seed: int = 0,
     target: str = "auto",
     progress: bool = False,
 ) -> Recording:
-    """One run of a circuit in Brian2.
+    """Simulate a circuit once in Brian2.
 
-    inputs    source -> Spikes, a batch of one, silent where it ends before the run, or Rates where it is heard in every
-              step; "population.compartment" -> Pulse, or an array of currents (steps,) or (steps, neurons) in SI units
+    inputs    source -> SpikeTrains of one sample, silent after their end, or RateInput for a continuous source;
+              "population.compartment" -> Pulse, or an array of currents (steps,) or (steps, neurons) in SI units
     duration  seconds or text; a whole number of the circuit's steps
-    record    population -> variables whose traces are kept, each at the start of every step; spikes are always kept.
-              Plastic projection, by its name -> state variables of its card; their last weights are always kept
-    neurons   population -> neurons that are traced, the first ten if left out; projection -> synapses, counted
-              pre*(neurons after) + post, all if left out
-    plastic   in which steps plastic connections learn: all, none, or bool (steps,)
-    seed      of the noise `xi` and of counts that are drawn, where an equation has them
-    target    "numpy", "cpp", or "auto": C++ where there is a compiler and NumPy would take longer than it
-    progress  a bar on stderr
+    record    population -> variables to record at the start of every step; plastic projection, by its name -> state
+              variables of its card. Spikes and the final weights of plastic projections are always recorded
+    neurons   population -> neurons to record, by default the first ten; plastic projection -> synapses, numbered
+              pre*(postsynaptic neurons) + post, by default all
+    plastic   steps in which plastic connections learn: all, none, or bool (steps,)
+    seed      of white noise `xi` and of Poisson counts
+    target    "numpy", "cpp", or "auto": C++ if there is a compiler and NumPy would take longer than compiling
+    progress  show a progress bar on stderr
 
-    Trains and traces are the same on every target, to the rounding of exp and its kin.
+    Spikes and traces are the same on every target, up to the rounding of exp and similar functions.
 
-    Raises InputError for names, shapes, units and numbers that do not fit, for a missing compiler, and for state
-    variables that stop being numbers during the run.
+    Raises InputError for invalid names, shapes, units and numbers, for a missing compiler, and for state variables that
+    are not finite after the run.
     """
-    task = plan(circuit, inputs, duration, record, neurons, plastic, seed)
-    if task.samples != 1:
-        raise InputError("inputs", f"a batch of {task.samples} samples", "needs one; simulate_batch runs a batch")
-    if chosen(target, estimated_numpy_seconds(task)) == "cpp":
-        return _run_compiled(task, progress)
-    (recording,) = _run_here(task, progress)
+    simulation = check_arguments(circuit, inputs, duration, record, neurons, plastic, seed)
+    if simulation.samples != 1:
+        hint = "must be one sample; simulate_batch runs a batch"
+        raise InputError("inputs", f"a batch of {simulation.samples} samples", hint)
+    if choose_target(target, estimated_numpy_seconds(simulation)) == "cpp":
+        return _run_compiled(simulation, progress)
+    (recording,) = _run_numpy(simulation, progress)
     return recording
 
 
@@ -75,102 +77,93 @@ def simulate_batch(
     inputs: Mapping[str, Input],
     duration: Number,
     *,
-    record: Mapping[str, Sequence[str]] = _NOTHING,
-    neurons: Mapping[str, Neurons] = _NOTHING,
-    plastic: Plastic = True,
+    record: Mapping[str, Sequence[str]] = _EMPTY,
+    neurons: Mapping[str, Neurons] = _EMPTY,
+    plastic: LearningSteps = True,
     seed: int = 0,
     progress: bool = False,
 ) -> Iterator[Recording]:
-    """One run for every sample of a batch, each from the circuit's start; the network is built once.
+    """Simulate every sample of a batch from the circuit's initial state; the network is built once.
 
-    As ``simulate``, but Spikes and Rates hold any number of samples, the same for every source, and currents enter
-    every sample. Sample b gives what ``simulate`` gives for it on NumPy with the seed `seed` + b.
+    The arguments are those of ``simulate``, but SpikeTrains and RateInput have any number of samples, the same for
+    every source, and currents are injected in every sample. Sample b is the result of ``simulate`` with NumPy and the
+    seed `seed` + b.
     """
-    return _run_here(plan(circuit, inputs, duration, record, neurons, plastic, seed), progress)
+    return _run_numpy(check_arguments(circuit, inputs, duration, record, neurons, plastic, seed), progress)
 
 
-def chosen(asked: str, numpy: float) -> str:
-    """The target asked for, or for "auto" the sooner one where NumPy would take so many seconds. Raises InputError."""
-    if asked not in TARGETS:
-        raise InputError("target", f"found {asked!r}", one_of(asked, TARGETS))
-    if asked != "auto":
-        return asked
-    return "cpp" if numpy > COMPILING and native.has_compiler() else "numpy"
+def choose_target(target: str, numpy_seconds: float) -> str:
+    """The target, with "auto" decided by the expected time of NumPy. Raises InputError for an unknown target."""
+    if target not in TARGETS:
+        raise InputError("target", f"got {target!r}", one_of(target, TARGETS))
+    if target != "auto":
+        return target
+    return "cpp" if numpy_seconds > COMPILE_SECONDS and native.has_compiler() else "numpy"
 
 
-# In this process ------------------------------------------------------------------------------------------------------
-
-
-def _run_here(task: Task, progress: bool) -> Iterator[Recording]:
-    with bar(task.samples, progress) as report:
-        wired = None
-        for sample in range(task.samples):
-            # left before every yield: who draws the next recording finds Brian2 as it was
-            with runtime(task.seed + sample):
-                wired = _fed(task, wired, sample)
-                _advance(task, wired, report(sample))
-                recording = read(task, wired, sample)
-                lost = not_finite(wired)
-            if lost:
-                raise _lost(task, sample, lost)
+def _run_numpy(simulation: Simulation, progress: bool) -> Iterator[Recording]:
+    with progress_bar(simulation.samples, progress) as report:
+        network = None
+        for sample in range(simulation.samples):
+            # the block ends before every yield, so that the caller finds Brian2's own settings
+            with runtime(simulation.seed + sample):
+                network = _initial_network(simulation, network, sample)
+                _run_network(simulation, network, report(sample))
+                recording = make_recording(simulation, network, sample)
+                variable = find_not_finite(network)
+            if variable:
+                raise _not_finite_error(simulation, sample, variable)
             yield recording
 
 
-def _fed(task: Task, wired: Wired | None, sample: int) -> Wired:
-    """The network at its start, with the spikes and rates of one sample; made anew the first time."""
-    if wired is None:
-        wired = wire(task)
-        if task.samples > 1:
+def _initial_network(simulation: Simulation, network: BrianNetwork | None, sample: int) -> BrianNetwork:
+    """The network in its initial state with the inputs of one sample; built if `network` is None."""
+    if network is None:
+        network = build_network(simulation)
+        if simulation.samples > 1:
             with as_input_error("circuit"):
-                wired.network.run(0 * brian2.second, namespace={})
-                wired.network.store()
-        return wired
-    wired.network.restore()
-    feed(task, wired, sample)
-    return wired
+                network.network.run(0 * brian2.second, namespace={})
+                network.network.store()
+        return network
+    network.network.restore()
+    set_inputs(simulation, network, sample)
+    return network
 
 
-def _advance(task: Task, wired: Wired, report: Callable[..., None] | None) -> None:
+def _run_network(simulation: Simulation, network: BrianNetwork, report: Callable[..., None] | None) -> None:
+    duration = simulation.duration * brian2.second
     with as_input_error("circuit"):
-        wired.network.run(
-            task.duration * brian2.second, namespace={}, report=report, report_period=REPORT * brian2.second
-        )
+        network.network.run(duration, namespace={}, report=report, report_period=REPORT_PERIOD * brian2.second)
 
 
-# As a C++ program -----------------------------------------------------------------------------------------------------
-
-
-def _run_compiled(task: Task, progress: bool) -> Recording:
-    with compiled(task.seed, progress) as run:
-        wired = wire(task)
-        run(wired.network, task.duration)
-        recording = read(task, wired, 0)
-        lost = not_finite(wired)
-    if lost:
-        raise _lost(task, 0, lost)
+def _run_compiled(simulation: Simulation, progress: bool) -> Recording:
+    with compiled(simulation.seed, progress) as run:
+        network = build_network(simulation)
+        run(network.network, simulation.duration)
+        recording = make_recording(simulation, network, 0)
+        variable = find_not_finite(network)
+    if variable:
+        raise _not_finite_error(simulation, 0, variable)
     return recording
 
 
-# What a person sees ---------------------------------------------------------------------------------------------------
-
-
-def _lost(task: Task, sample: int, lost: tuple[str, str]) -> InputError:
-    """The refusal of a run in which a state variable stopped being a number; runs it again to say when."""
+def _not_finite_error(simulation: Simulation, sample: int, variable: tuple[str, str]) -> InputError:
+    """The error for a (field, state variable) that is not finite; simulates again to find the time."""
     first: list[tuple[str, str, float]] = []
     step = itertools.count(1)
-    with runtime(task.seed + sample):
-        wired = wire(task, sample)
+    with runtime(simulation.seed + sample):
+        network = build_network(simulation, sample)
 
-        def watch() -> None:
-            when = next(step) * task.dt
-            if found := not_finite(wired):
-                first.append((*found, when))
-                wired.network.stop()
+        def check() -> None:
+            time = next(step) * simulation.dt
+            if variable := find_not_finite(network):
+                first.append((*variable, time))
+                network.network.stop()
 
-        wired.network.add(brian2.NetworkOperation(watch, clock=wired.clock, when="end", name="watch"))
-        _advance(task, wired, None)
-    where, variable, when = first[0] if first else (*lost, None)
-    since = f"from {when:g} s on" if when is not None else "at the end of the run"
-    other = "slower learning" if where.startswith("projection") else "another method"
-    right = f"use a smaller dt than {task.dt:g} s, weaker input, or {other}"
-    return InputError(where, f"{variable!r} is no finite number {since}", right)
+        network.network.add(brian2.NetworkOperation(check, clock=network.clock, when="end", name="check"))
+        _run_network(simulation, network, None)
+    field, name, time = first[0] if first else (*variable, None)
+    when = f"from {time:g} s on" if time is not None else "at the end of the run"
+    alternative = "slower learning" if field.startswith("projection") else "another method"
+    hint = f"use a smaller dt than {simulation.dt:g} s, weaker input, or {alternative}"
+    return InputError(field, f"{name!r} is not finite {when}", hint)

@@ -101,7 +101,7 @@ def simulate(
 
     parameters = on_morphology.changes(sets or [])
     if morphology is not None:
-        options = {"duration": duration, "dt": dt, "resistivity": resistivity, "longest": compartment}
+        options = {"duration": duration, "dt": dt, "resistivity": resistivity, "max_compartment_length": compartment}
         on_morphology.simulate(morphology, card, inject, record or [], parameters, plot, options, seed)
         return
     for option, value in (("--resistivity", resistivity), ("--compartment", compartment)):

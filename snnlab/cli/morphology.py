@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _UNTOLD = "0.1 nA"  # what is injected where nobody says what, for half of the time
 _DURATION = "200 ms"
-_OPTIONS = {"resistivity": "--resistivity", "longest": "--compartment"}
+_OPTIONS = {"resistivity": "--resistivity", "max_compartment_length": "--compartment"}
 
 
 def simulate(
@@ -35,12 +35,13 @@ def simulate(
 ) -> None:
     """Run the morphology in an SWC file with a card's membrane, or a passive one, and print what was seen.
 
-    options  duration, dt, resistivity and longest, where they are given
+    options  duration, dt, resistivity and max_compartment_length, where they are given
     """
     morphology = read_swc(path)
     from snnlab.brian import simulate_morphology
     from snnlab.brian.card_checks import check_card
-    from snnlab.brian.multicompartment.run import LONGEST, PASSIVE, RESISTIVITY
+    from snnlab.brian.multicompartment.membrane import PASSIVE
+    from snnlab.brian.multicompartment.run import MAX_COMPARTMENT_LENGTH, RESISTIVITY
     from snnlab.brian.quantities import to_seconds
 
     cell = PASSIVE if card is None else cards.cell(card)
@@ -57,7 +58,7 @@ def simulate(
     if card is not None and card.endswith(".toml"):
         check_card(cell)
     dt = to_seconds(options["dt"] or cell.dt, "--dt")
-    longest = options["longest"] or LONGEST
+    max_length = options["max_compartment_length"] or MAX_COMPARTMENT_LENGTH
     currents = injections.in_steps(injected, dict.fromkeys((one.place for one in injected), "amp"), dt, length)
     try:
         recording = simulate_morphology(
@@ -68,14 +69,14 @@ def simulate(
             parameters=parameters,
             record=list(recorded),
             resistivity=options["resistivity"] or RESISTIVITY,
-            longest=longest,
+            max_compartment_length=max_length,
             dt=dt,
             seed=seed,
             progress=sys.stderr.isatty(),
         )
     except InputError as refusal:
         raise InputError(_OPTIONS.get(refusal.field, refusal.field), refusal.problem, refusal.hint) from refusal
-    rows = _about(f"{cell.name} ({cell.id})", recording, morphology, longest)
+    rows = _about(f"{cell.name} ({cell.id})", recording, morphology, max_length)
     rows += [one.told for one in injected]
     if "cell" in recording.spikes:
         rows.append((f"spikes at the {centre}", str(len(recording.spikes["cell"].ids))))
@@ -89,15 +90,15 @@ def simulate(
     output.fields(rows)
 
 
-def _about(name: str, recording: Recording, morphology: Morphology, longest: str) -> list[tuple[str, str]]:
+def _about(name: str, recording: Recording, morphology: Morphology, max_length: str) -> list[tuple[str, str]]:
     """What was run: the membrane, and the size of the morphology and of its parts."""
-    from snnlab.brian.multicompartment.compartments import divide
+    from snnlab.brian.multicompartment.discretization import discretize
     from snnlab.brian.quantities import to_si
 
-    cable = divide(morphology, to_si(longest, "metre", "longest"))
+    cable = discretize(morphology, to_si(max_length, "metre", "--compartment"))
     size = f"{output.counted(len(morphology), 'point')}, {1e6 * cable.length:,.4g} um of cable"
-    size += f" and a soma of {1e6 * cable.soma:.4g} um" if cable.soma else ""
-    size += f", {1e12 * cable.area:,.5g} um2 of membrane in {output.counted(cable.compartments, 'compartment')}"
+    size += f" and a soma of {1e6 * cable.soma_diameter:.4g} um" if cable.soma_diameter else ""
+    size += f", {1e12 * cable.area:,.5g} um2 of membrane in {output.counted(cable.n_compartments, 'compartment')}"
     steps = f"{1e3 * recording.duration:g} ms in steps of {1e3 * recording.dt:g} ms"
     return [("membrane", f"{name}, {steps}"), ("morphology", f"{morphology.path}: {size}")]
 

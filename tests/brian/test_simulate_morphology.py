@@ -31,9 +31,17 @@ def endless(d: float) -> float:
     return float(2 / np.pi * np.sqrt(R_M * R_I) / d**1.5)
 
 
-def steady(text: str, place: object, record: list, longest: float = 5e-6, **options) -> dict:
+def steady(text: str, place: object, record: list, max_compartment_length: float = 5e-6, **options) -> dict:
     """Point -> volts above rest that 1 nA at `place` leads to, after thirty time constants."""
-    recording = run(text, {place: Pulse(NANO)}, "300 ms", record=record, longest=longest, dt="1 ms", **options)
+    recording = run(
+        text,
+        {place: Pulse(NANO)},
+        "300 ms",
+        record=record,
+        max_compartment_length=max_compartment_length,
+        dt="1 ms",
+        **options,
+    )
     return {name: recording.trace("cell", str(name)).values[-1, 0] - REST for name in record}
 
 
@@ -67,8 +75,8 @@ def test_a_current_anywhere_on_it_meets_both_sides(place: int) -> None:
 def test_two_points_answer_each_other_alike() -> None:
     """Reciprocity, on a tree without any symmetry, whose root is a branch point."""
     text = "1 3 0 0 0 2 -1\n2 3 90 0 0 1 1\n3 3 -50 80 0 0.5 1\n4 3 -50 -150 20 1.5 1\n5 4 -90 -300 0 0.4 4\n"
-    there = steady(text, 2, [5], longest=20e-6)[5]
-    assert steady(text, 5, [2], longest=20e-6)[2] == pytest.approx(there, rel=1e-9)
+    there = steady(text, 2, [5], max_compartment_length=20e-6)[5]
+    assert steady(text, 5, [2], max_compartment_length=20e-6)[2] == pytest.approx(there, rel=1e-9)
 
 
 def test_a_ball_and_stick_has_the_input_resistance_of_both() -> None:
@@ -108,7 +116,9 @@ def test_smaller_compartments_come_closer_by_the_square() -> None:
     d, scale = 2e-6, length_constant(2e-6)
     expected = NANO * endless(d) / np.tanh(1e-3 / scale)
     single = "1 3 0 0 0 1 -1\n2 3 1000 0 0 1 1\n"
-    errors = [abs(steady(single, 1, [1], longest=size)[1] / expected - 1) for size in (200e-6, 100e-6, 50e-6)]
+    errors = [
+        abs(steady(single, 1, [1], max_compartment_length=size)[1] / expected - 1) for size in (200e-6, 100e-6, 50e-6)
+    ]
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.15)
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.15)
 
@@ -137,7 +147,7 @@ def test_the_order_of_lines_and_the_root_change_no_potential() -> None:
     """A file whose root is in the middle, and the same cell begun at one of its tips."""
     middle = "1 3 0 0 0 1 -1\n2 3 200 0 0 1 1\n3 3 -100 100 0 0.5 1\n4 3 -100 -100 0 2 1\n"
     tip = "4 3 -100 -100 0 2 -1\n3 3 -100 100 0 0.5 1\n2 3 200 0 0 1 1\n1 3 0 0 0 1 4\n"
-    one, other = (steady(text, 2, [1, 2, 3, 4], longest=20e-6) for text in (middle, tip))
+    one, other = (steady(text, 2, [1, 2, 3, 4], max_compartment_length=20e-6) for text in (middle, tip))
     assert one == pytest.approx(other, rel=1e-9)
 
 
@@ -154,7 +164,7 @@ def axon_speed(tmp_path, rates: float) -> float:
     (tmp_path / "warm.toml").write_text(text, encoding="utf-8")
     axon = "".join(f"{k} 2 {20_000 * k - 20_000} 0 0 238 {k - 1 if k > 1 else -1}\n" for k in range(1, 6))
     found = run(axon, {1: Pulse("20 uA", 0, "0.3 ms")}, "8 ms", cell=cards.cell(tmp_path / "warm.toml"), record=[2, 4],
-                resistivity="35.4 ohm*cm", longest="0.5 mm", dt="0.005 ms")  # fmt: skip
+                resistivity="35.4 ohm*cm", max_compartment_length="0.5 mm", dt="0.005 ms")  # fmt: skip
     first, second = (np.argmax(found.trace("cell", name).values[:, 0] > 0) for name in ("2", "4"))
     assert 0 < first < second
     return float(40e-3 / ((second - first) * 0.005e-3))
@@ -218,8 +228,8 @@ def test_as_many_branch_points_one_after_another_as_are_allowed_can_be_run() -> 
         ({"inject": {1: np.zeros(3)}}, "inject: 1: currents of shape (3,)"),
         ({"resistivity": "0 ohm*cm"}, "resistivity: found '0 ohm*cm'; needs a value above 0, such as '150 ohm*cm'"),
         ({"resistivity": "1 ohm"}, "resistivity: found '1 ohm'; needs a value in ohm*metre"),
-        ({"longest": "-5 um"}, "longest: found '-5 um'; needs a value above 0"),
-        ({"longest": "1e-6 um"}, "cell.swc: 1,000,000,"),
+        ({"max_compartment_length": "-5 um"}, "longest: found '-5 um'; needs a value above 0"),
+        ({"max_compartment_length": "1e-6 um"}, "cell.swc: 1,000,000,"),
         ({"dt": "0 ms"}, "dt: found '0 ms'"),
         ({"parameters": {"g_Na": 1.0}}, "population 'cell': no parameter 'g_Na' on passive; known: C_m, E_L, g_L"),
         ({"parameters": {"C_m": "0 uF/cm**2"}}, "passive: equations: dv/dt = "),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnlab.brian.multicompartment.compartments import divide
+from snnlab.brian.multicompartment.discretization import discretize
 from snnlab.errors import InputError
 from snnlab.networks.morphology import Morphology, parse_swc, read_swc
 
@@ -108,11 +108,11 @@ def test_cutting_leaves_length_and_membrane_of_the_cones_as_they_are(rows, longe
     lengths = np.linalg.norm(ends[0] - ends[1], axis=1)
     if lengths.size == 0 or lengths.min() < 1e-8:
         return
-    cable = divide(tree, longest * 1e-6)
+    cable = discretize(tree, longest * 1e-6)
     assert cable.length == pytest.approx(lengths.sum())
     mantle = np.pi * (radii[0] + radii[1]) * np.hypot(radii[0] - radii[1], lengths)
     assert cable.area == pytest.approx(mantle.sum())
-    assert max(one.lengths.max() for one in cable.stretches) <= longest * 1e-6 * (1 + 1e-6)
+    assert max(one.lengths.max() for one in cable.sections) <= longest * 1e-6 * (1 + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_membrane_is_that_of_brians_own_reader_where_the_root_is_a_tip(text: str
     (tmp_path / "cell.swc").write_text(text, encoding="utf-8")
     theirs = brian2.Morphology.from_swc_file(str(tmp_path / "cell.swc"))
     areas = [np.asarray(theirs.area).sum(), *(np.asarray(one.area).sum() for one in below(theirs))]
-    assert divide(read_swc(tmp_path / "cell.swc"), 1.0).area == pytest.approx(sum(areas))
+    assert discretize(read_swc(tmp_path / "cell.swc"), 1.0).area == pytest.approx(sum(areas))
 
 
 def below(section):
@@ -132,8 +132,8 @@ def below(section):
 
 
 def test_a_neurite_begins_at_the_surface_of_a_spherical_soma() -> None:
-    cable = divide(parsed("1 1 0 0 0 10 -1\n2 3 60 0 0 2 1\n"), 1.0)
-    assert cable.soma == pytest.approx(20e-6)
+    cable = discretize(parsed("1 1 0 0 0 10 -1\n2 3 60 0 0 2 1\n"), 1.0)
+    assert cable.soma_diameter == pytest.approx(20e-6)
     assert cable.length == pytest.approx(50e-6)
     assert cable.area == pytest.approx(np.pi * (20e-6) ** 2 + np.pi * 4e-6 * 50e-6)
 
@@ -141,18 +141,18 @@ def test_a_neurite_begins_at_the_surface_of_a_spherical_soma() -> None:
 def test_a_soma_of_three_points_is_the_sphere_that_it_stands_for() -> None:
     """NeuroMorpho.Org: the root, and two points one radius above and below it."""
     three = "1 1 0 0 0 10 -1\n2 1 0 -10 0 10 1\n3 1 0 10 0 10 1\n4 3 60 0 0 2 1\n"
-    cable = divide(parsed(three), 1.0)
-    assert cable.soma == pytest.approx(20e-6)
-    assert cable.spots[1] is cable.spots[0] is cable.spots[2]
+    cable = discretize(parsed(three), 1.0)
+    assert cable.soma_diameter == pytest.approx(20e-6)
+    assert cable.locations[1] is cable.locations[0] is cable.locations[2]
     assert cable.length == pytest.approx(50e-6)
     # but not where they lie elsewhere: then they are two cones
-    assert divide(parsed(three.replace("-10 0 10 1", "-25 0 10 1")), 1.0).soma == 0
+    assert discretize(parsed(three.replace("-10 0 10 1", "-25 0 10 1")), 1.0).soma_diameter == 0
 
 
 def test_points_at_one_place_are_one_and_points_within_the_soma_are_the_soma() -> None:
     text = "1 1 0 0 0 10 -1\n2 3 5 0 0 2 1\n3 3 60 0 0 2 2\n4 3 60 0 0 1 3\n5 3 90 0 0 1 4\n"
-    cable = divide(parsed(text), 1.0)
-    assert cable.spots[1] is cable.spots[0] and cable.spots[3] is cable.spots[2]
+    cable = discretize(parsed(text), 1.0)
+    assert cable.locations[1] is cable.locations[0] and cable.locations[3] is cable.locations[2]
     assert cable.length == pytest.approx(80e-6)
     assert cable.area == pytest.approx(np.pi * (20e-6) ** 2 + np.pi * 4e-6 * 50e-6 + np.pi * 2e-6 * 30e-6)
 
@@ -224,8 +224,8 @@ def test_absurd_sizes_are_refused() -> None:
     with pytest.raises(InputError, match="line 200001: more than 200,000 points"):
         parse_swc(rows, "cell.swc")
     long = parsed("1 3 0 0 0 1 -1\n2 3 900000 0 0 1 1\n")
-    with pytest.raises(InputError, match="900,000 compartments of up to 1 um; needs at most 100,000"):
-        divide(long, 1e-6)
+    with pytest.raises(InputError, match="900,000 compartments of at most 1 um; must be at most 100,000"):
+        discretize(long, 1e-6)
 
 
 def comb(teeth: int) -> str:
@@ -238,16 +238,16 @@ def comb(teeth: int) -> str:
 
 def test_a_morphology_too_deep_or_too_wide_for_brian_is_refused() -> None:
     with pytest.raises(InputError, match="branch points one after another; needs at most 500"):
-        divide(parsed(comb(501)), 1e-3)
+        discretize(parsed(comb(501)), 1e-3)
     star = ROOT + "\n".join(f"{k} 3 {20 + k % 90} {k // 90} 50 1 1" for k in range(2, 4000))
     with pytest.raises(InputError, match="3,998 branches at one point"):
-        divide(parsed(star), 1e-3)
+        discretize(parsed(star), 1e-3)
 
 
 @pytest.mark.parametrize("text", ["1 3 0 0 0 1 -1\n", "1 3 5 5 5 1 -1\n2 3 5 5 5 2 1\n"])
 def test_a_morphology_without_extent_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="cell.swc: its points are all at one place; needs a cone"):
-        divide(parsed(text), 1e-3)
+        discretize(parsed(text), 1e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Cells with the morphology of an SWC file."""
+"""Simulation of single cells with the morphology of an SWC file."""
