@@ -38,8 +38,7 @@ def _operations(population: Population) -> tuple[int, int]:
     """Operations and functions that a step of a cell evaluates, in all stages of its integration method."""
     synapses = (receptor.synapse for receptor in population.receptors.values())
     equations = [*population.cell.equations, *(equation for synapse in synapses for equation in synapse.equations)]
-    trees = [ast.parse(equation.expression, mode="eval") for equation in equations if equation.expression]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = [node for equation in equations if equation.expression for node in ast.walk(equation.tree)]
     functions = sum(isinstance(node, ast.Call | ast.Pow) for node in nodes)
     operations = sum(isinstance(node, ast.operator) and not isinstance(node, ast.Pow) for node in nodes)
     stages = _STAGES.get(population.method or population.cell.method, 1)

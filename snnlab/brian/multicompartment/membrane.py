@@ -13,7 +13,8 @@ from brian2 import Quantity
 
 from snnlab.brian.model import BrianModel, build_model
 from snnlab.brian.quantities import parse_unit
-from snnlab.cards import Cell, Compartment, grammar
+from snnlab.cards import Cell, Compartment
+from snnlab.cards.equation import parse_equations
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Number, Population
 
@@ -23,7 +24,7 @@ PASSIVE = Cell(
     name="Passive membrane",
     summary="A leak and a capacitance, 10 ms and 10 kohm cm2, without voltage-gated channels.",
     reference="Rall, Electrophysiology of a dendritic neuron model, Biophys. J. 2:145, 1962",
-    equations=grammar.parse_equations("dv/dt = (g_L*(E_L - v) + I)/C_m : volt"),
+    equations=parse_equations("dv/dt = (g_L*(E_L - v) + I)/C_m : volt"),
     parameters=MappingProxyType({"C_m": "1 uF/cm**2", "g_L": "0.1 mS/cm**2", "E_L": "-70 mV"}),
     threshold="",
     reset="",
@@ -83,9 +84,7 @@ def _check_card(cell: Cell) -> None:
 def _membrane_current(cell: Cell, model: BrianModel) -> tuple[str, str]:
     """The inward current density of dv/dt = (current density)/C, and the name of the capacitance C."""
     equation = next((one for one in cell.equations if one.name == "v" and one.differential), None)
-    tree = None
-    if equation is not None and not equation.flags:
-        tree = ast.parse(equation.expression.strip(), mode="eval").body
+    tree = equation.tree if equation is not None and not equation.flags else None
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div) and isinstance(tree.right, ast.Name):
         capacitance = model.namespace.get(tree.right.id)
         dimension = Quantity(parse_unit("farad/metre**2")).dim
