@@ -28,7 +28,7 @@ CASES = {
     "NormAD, adex cell": of(SINGLE, network__cell="adex", network__v_th="", rule__learning_rate=2e-10),
     "NormAD, 3 outputs": of(SINGLE, network__outputs=3),
     "ReSuMe": RESUME,
-    "ReSuMe, a = 0.05": of(RESUME, rule__unhebbian=0.05),
+    "ReSuMe, a = 0.05": of(RESUME, rule__non_hebbian=0.05),
     "SPAN": SPAN,
     "NormAD, 50 hidden": HIDDEN,
     "NormAD, 50 hidden, frozen": of(HIDDEN, rule__hidden_learning_rate=0.0),

@@ -51,7 +51,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     learning_rate  Adam's step in the first epoch; it falls with 1/sqrt(epoch)
     epochs         passes of `fit` over the data
     batch          samples that are learned from at once
-    target, other  spikes wanted of the label's neuron and of the rest
+    target, non_target  spikes wanted of the label's neuron and of the rest
     margin         counts this close to their target are right
     max_rate      probability of a spike, per step, at the upper end of the range
     feature_range  (lowest, highest) value of X; None takes those of `fit`, or of the first `partial_fit`
@@ -89,7 +89,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         epochs: int = 20,
         batch: int = 32,
         target: int = 20,
-        other: int = 3,
+        non_target: int = 3,
         margin: int = 3,
         max_rate: float = 0.4,
         feature_range: tuple[float, float] | None = None,
@@ -106,7 +106,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch = batch
         self.target = target
-        self.other = other
+        self.non_target = non_target
         self.margin = margin
         self.max_rate = max_rate
         self.feature_range = feature_range
@@ -178,7 +178,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         rule = HM2BP(
             learning_rate=self.learning_rate,
             target=self.target,
-            other=self.other,
+            non_target=self.non_target,
             margin=self.margin,
         )
         encoder = Poisson(steps=self.steps, dt=dt, max_rate=self.max_rate)

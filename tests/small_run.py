@@ -25,7 +25,7 @@ OPTIONS = {
     "encoder.steps": "60",
     "rule.learning_rate": "0.1",
     "rule.target": "12",
-    "rule.other": "2",
+    "rule.non_target": "2",
     "rule.margin": "1",
     "batch": "240",
     "epochs": "2",

@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     dataset="digits",
     network=FeedForward(cell="lif_exp_euler", hidden=("100",), v_th=(10.0, 8.0)),
     encoder=Poisson(steps=200, dt=1e-3, max_rate=1 / 5.5, resample_each_epoch=True),
-    rule=HM2BP(learning_rate=1e-2, target=20, other=3, margin=3),
+    rule=HM2BP(learning_rate=1e-2, target=20, non_target=3, margin=3),
     epochs=20,
     batch=32,
 )

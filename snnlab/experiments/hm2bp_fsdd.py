@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     dataset="fsdd",
     network=FeedForward(cell="lif_exp_euler", hidden=("400",), v_th=(10.0, 8.0)),
     encoder=Ear(steps=700, dt=1.6e-3, sample_rate=8000, decimation=128),
-    rule=HM2BP(learning_rate=8e-3, schedule=Schedule("cosine"), target=20, other=3, margin=3),
+    rule=HM2BP(learning_rate=8e-3, schedule=Schedule("cosine"), target=20, non_target=3, margin=3),
     epochs=12,
     batch=16,
 )

@@ -19,10 +19,10 @@ from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.resume import ReSuMe
 from snnlab.rules.spike_time.span import SPAN
-from snnlab.rules.spike_time.target_trains import Drawn
+from snnlab.rules.spike_time.target_trains import PoissonTrains
 
 _NETWORK = FeedForward("lif_normad", hidden=(), v_th=(20e-3,), synapse="double_exponential_current", outputs=1)
-_SINGLE = NormAD(desired=Drawn(), learning_rate=1e-9, enough=0.95)
+_SINGLE = NormAD(targets=PoissonTrains(), learning_rate=1e-9, min_correlation=0.95)
 
 SINGLE = Experiment(
     name="normad-association",
@@ -51,7 +51,7 @@ RESUME = replace(
     name="resume-association",
     summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with ReSuMe",
     reference="Ponulak, Kasinski, Neural Computation 22:467, 2010, doi:10.1162/neco.2009.11-08-901; protocol ours",
-    rule=ReSuMe(desired=Drawn(), learning_rate=1e-9, unhebbian=0.0, enough=0.95),
+    rule=ReSuMe(targets=PoissonTrains(), learning_rate=1e-9, non_hebbian=0.0, min_correlation=0.95),
 )
 
 SPAN_SINGLE = replace(
@@ -59,5 +59,5 @@ SPAN_SINGLE = replace(
     name="span-association",
     summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with SPAN",
     reference="Mohemmed et al., Int. J. Neural Systems 22:1250012, 2012, doi:10.1142/S0129065712500128; protocol ours",
-    rule=SPAN(desired=Drawn(), learning_rate=3e-10, enough=0.95),
+    rule=SPAN(targets=PoissonTrains(), learning_rate=3e-10, min_correlation=0.95),
 )

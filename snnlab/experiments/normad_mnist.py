@@ -12,7 +12,7 @@ from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.spike_time.normad import NormAD
-from snnlab.rules.spike_time.target_trains import Paced
+from snnlab.rules.spike_time.target_trains import RegularTrains
 
 EXPERIMENT = Experiment(
     name="normad-mnist",
@@ -23,7 +23,7 @@ EXPERIMENT = Experiment(
     network=FeedForward("lif_normad", hidden=(), v_th=(20e-3,), inhibition=5e-9, synapse="double_exponential_current"),
     encoder=Features(),
     rule=NormAD(
-        desired=Paced(),
+        targets=RegularTrains(),
         learning_rate=8e-10,
         schedule=Schedule("step", step_size=3),
         decision="count",

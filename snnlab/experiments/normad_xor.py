@@ -10,7 +10,7 @@ from snnlab.encoders import Patterns
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
-from snnlab.rules.spike_time.target_trains import Marked
+from snnlab.rules.spike_time.target_trains import SingleSpikes
 
 EXPERIMENT = Experiment(
     name="normad-xor",
@@ -23,13 +23,13 @@ EXPERIMENT = Experiment(
     ),
     encoder=Patterns(steps=1000, dt=1e-4, neurons=30, firing_rate=40.0, bias=1),
     rule=NormAD(
-        Marked(at=80e-3),
+        SingleSpikes(time=80e-3),
         4e-9,
         hidden_learning_rate=2e-9,
         loss_scaling=2.0,
         init_scale=0.3e-9,
         hidden_init_scale=14e-9,
-        enough=0.8,
+        min_correlation=0.8,
     ),
     epochs=500,
     batch=4,

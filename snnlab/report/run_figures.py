@@ -30,7 +30,8 @@ from snnlab.plots.axes import si_prefix, typeset, with_unit
 from snnlab.plots.style import ORANGE
 from snnlab.report.compartment_figures import compartments_figure
 from snnlab.report.rate_figures import rates_figure
-from snnlab.rules.rule import RecordableRule, SpikeTimeRule, SpikingRule, State, spike_inputs
+from snnlab.rules.rule import RecordableRule, SpikingRule, State, spike_inputs
+from snnlab.rules.spike_time.base import SpikeTimeRule
 from snnlab.training.loop import evaluate, start
 from snnlab.training.run_directory import Progress
 

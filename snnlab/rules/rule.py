@@ -171,14 +171,6 @@ class SpikingRule(Rule, Protocol):
 
 
 @runtime_checkable
-class SpikeTimeRule(SpikingRule, Protocol):
-    """A rule that teaches output neurons to fire at target times."""
-
-    def target_trains(self, state: State, labels: NDArray[np.int64], output: SpikeTrains) -> SpikeTrains:
-        """Target spike trains of samples with these labels, on the time grid and of the shape of `output`."""
-
-
-@runtime_checkable
 class RecordableRule(Rule, Protocol):
     """A rule whose circuit runs in continuous time, so that potentials of its cells can be recorded."""
 

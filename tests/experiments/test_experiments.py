@@ -53,7 +53,7 @@ def test_mnist_is_the_published_network_with_the_published_constants() -> None:
     cell = circuit.populations[0].cell
     assert [cell.parameters[name] for name in ("tau_m", "tau_s")] == ["64 ms", "8 ms"]
     assert isinstance(experiment.rule, HM2BP)
-    assert (experiment.rule.target, experiment.rule.other, experiment.rule.margin) == (35, 5, 5)
+    assert (experiment.rule.target, experiment.rule.non_target, experiment.rule.margin) == (35, 5, 5)
     assert experiment.reported == 0.9884
 
 

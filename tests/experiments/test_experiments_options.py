@@ -33,7 +33,7 @@ from snnlab.rules.rate.self_assembly import SelfAssembly
 from snnlab.rules.rate.z_il import ZIL
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.rules.spike_time.base import Decision
-from snnlab.rules.spike_time.normad import Hidden, NormAD
+from snnlab.rules.spike_time.normad import HiddenNormalisation, NormAD
 from snnlab.rules.spike_time.resume import ReSuMe
 from snnlab.rules.spike_time.span import SPAN
 
@@ -65,7 +65,7 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     assert [option for option, text in told.items() if not text] == []
     words = {
         "rule.schedule.decay": Decay,
-        "rule.hidden": Hidden,
+        "rule.hidden_normalisation": HiddenNormalisation,
         "rule.decision": Decision,
         "rule.precision": Precision,
         "rule.start": Start,
@@ -73,7 +73,8 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     }
     for option, kind in words.items():
         assert option not in told or all(word in told[option] for word in get_args(kind))
-    own = {HM2BP: "rule.schedule.decay", NormAD: "rule.hidden", ReSuMe: "rule.unhebbian", SPAN: "rule.tau",
+    own = {HM2BP: "rule.schedule.decay", NormAD: "rule.hidden_normalisation",
+           ReSuMe: "rule.non_hebbian", SPAN: "rule.tau",
            TwoSweep: "rule.interneuron", Backprop: "rule.schedule.decay", FeedbackAlignment: "rule.feedback",
            SelfAssembly: "rule.mirror", Dendritic: "rule.lag", ZIL: "rule.gamma",
            CorInfoMax: "rule.schedule.gamma"}  # fmt: skip
@@ -97,8 +98,8 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
 def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_itself_by_it() -> None:
     told = EXPERIMENTS["normad-xor"].explanations()
     assert told["rule.schedule.warmup"].startswith("batches over which")
-    assert told["rule.tau_L"] == "of the leak h, in seconds"
-    assert told["rule.desired.at"] == "seconds, when they fire"
+    assert told["rule.tau_L"] == "time constant of the leak h, in seconds"
+    assert told["rule.targets.time"] == "time of the spike, in seconds"
 
 
 @dataclass(frozen=True)

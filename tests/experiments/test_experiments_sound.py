@@ -66,7 +66,7 @@ def test_ti46_is_trained_with_the_published_constants(
     assert [cell.parameters[name] for name in ("tau_m", "tau_s")] == ["64 ms", "8 ms"]
     assert circuit.dt == 1e-3, "64 and 8 steps"
     assert isinstance(experiment.rule, HM2BP)
-    assert (experiment.rule.target, experiment.rule.other, experiment.rule.margin) == (35, 5, 5)
+    assert (experiment.rule.target, experiment.rule.non_target, experiment.rule.margin) == (35, 5, 5)
     assert (experiment.rule.learning_rate, experiment.rule.schedule.decay, experiment.batch) == (5e-3, "sqrt", 1)
     assert (experiment.reported, experiment.epochs) == (reported, 50)
 

@@ -31,7 +31,7 @@ from snnlab.networks.feedforward import feedforward
 from snnlab.rules.rule import Batch
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
-QUICK: dict[str, Any] = {"hidden": (30,), "steps": 60, "target": 12, "other": 2, "margin": 1, "random_state": 3}
+QUICK: dict[str, Any] = {"hidden": (30,), "steps": 60, "target": 12, "non_target": 2, "margin": 1, "random_state": 3}
 CHANCE = 0.1
 
 
@@ -147,7 +147,7 @@ def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any],
         values=levels, peak=255, numbers=numbers, labels=y, shape=(64,), classes=("0",), dataset="X", split=""
     )
     spikes = Poisson(60, 1e-3, 0.3).encode(images, seed=one.seed_, epoch=1, stream=TRAIN)
-    rule = HM2BP(learning_rate=0.03, target=12, other=2, margin=1)
+    rule = HM2BP(learning_rate=0.03, target=12, non_target=2, margin=1)
     state, _ = rule.step(circuit, before, Batch(spikes, y.astype(np.int64), 1))
     assert state.steps == one.state_.steps == 2
     for name, values in state.weights.items():

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from snnlab.errors import InputError, one_of
+from snnlab.fields import help_of
 
 _Value = TypeVar("_Value")
 
@@ -33,6 +34,8 @@ def explained(value: Any, skip: Collection[str] = ()) -> dict[str, str]:
 
 
 def _told(kind: type, name: str) -> str:
+    if text := next((help_of(each) for each in fields(kind) if each.name == name), ""):
+        return text
     return next((said[name] for said in map(_said, kind.__mro__) if name in said), "")
 
 

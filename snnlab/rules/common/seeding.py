@@ -1,4 +1,4 @@
-"""What a rule draws while it learns, from a seed that its State keeps: a run that is taken up again draws the same."""
+"""Random numbers of a rule during learning: reproducible after a resumed run, from a seed in State.constants."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from snnlab.rules.rule import State
 
 
-def drawn(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A seed (1,) for a State's constants, which hold arrays of numbers alone."""
+def new_seed(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A seed (1,) to store in State.constants, as floats like all of its arrays."""
     return rng.integers(1 << 31, size=1).astype(np.float64)
 
 
-def kept(state: State, name: str) -> int:
+def seed_of(state: State, name: str) -> int:
     """The seed of this name."""
     return int(state.constants[name][0])
 
 
 def generator(state: State, name: str, *keys: int) -> np.random.Generator:
-    """Draws for the next batch: they depend on the seed, on how many batches were learned, and on the keys alone."""
-    return np.random.default_rng([kept(state, name), state.steps, *keys])
+    """A generator for the next batch, determined by the seed, the number of batches learned and the keys."""
+    return np.random.default_rng([seed_of(state, name), state.steps, *keys])

@@ -88,7 +88,7 @@ class CorInfoMax:
         relaxation.check_steps(body)
         shapes = {one.name: one.weights.shape for one in circuit.projections}
         weights = {name: _xavier(shapes[name], rng) for name in (*body.forward, *body.backward)}
-        constants: dict[str, Values] = {_SIGNS: seeding.drawn(rng)}
+        constants: dict[str, Values] = {_SIGNS: seeding.new_seed(rng)}
         # last, so that all else begins alike without them
         for name in body.beside:
             half = _xavier(shapes[name], rng)

@@ -105,7 +105,7 @@ class Dendritic:
         weights = passes.at_random(circuit, body, spreads, self.top_down_init_scale, rng)
         if self.start == "predicting":
             weights |= passes.predicting(body, weights)
-        constants[_NOISE] = seeding.drawn(rng)
+        constants[_NOISE] = seeding.new_seed(rng)
         weights = {name: values.astype(self.precision) for name, values in weights.items()}
         filters = {f"{name} {_FILTER}": np.zeros_like(values) for name, values in weights.items()}
         return State(weights, filters, constants)
@@ -126,7 +126,7 @@ class Dendritic:
             learn=learn,
             state=_running(state),
             precision=self.precision,
-            seed=(seeding.kept(state, _NOISE) << 32) + 1 + state.steps,
+            seed=(seeding.seed_of(state, _NOISE) << 32) + 1 + state.steps,
         )
         for name, values in response.final_state.synapses.items():
             state.weights[name], state.optimizer_state[f"{name} {_FILTER}"] = values[_WEIGHT], values[_FILTER]
@@ -158,7 +158,7 @@ class Dendritic:
                 mean={name: [rate] for name, rate in rates.items()},
                 mean_from=steps - max(1, steps // 4),
                 precision=self.precision,
-                seed=seeding.kept(state, _NOISE) << 32,
+                seed=seeding.seed_of(state, _NOISE) << 32,
             )
         except InputError as refusal:
             if not (state.steps and refusal.field.startswith("states of")):

@@ -40,7 +40,7 @@ from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Schedule
-from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
+from snnlab.rules.common.validation import check_not_negative, check_one_of, check_target_rates
 from snnlab.rules.dendritic import passes
 from snnlab.rules.dendritic.passes import Anatomy, Start
 from snnlab.rules.rate import forward
@@ -107,7 +107,7 @@ class TwoSweep:
         rates = ("learning_rate", "interneuron", "inhibition", "top_down")
         check_not_negative(self, *rates, "init_scale", "top_down_init_scale")
         check_one_of(self, start=Start, precision=Precision)
-        check_wanted(self)
+        check_target_rates(self)
 
     def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         body = passes.anatomy(circuit, _NAME)

@@ -19,7 +19,7 @@ from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Schedule
-from snnlab.rules.common.validation import check_not_negative, check_one_of, check_wanted
+from snnlab.rules.common.validation import check_not_negative, check_one_of, check_target_rates
 from snnlab.rules.rate import forward
 from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
 from snnlab.rules.rule import Batch, BatchMetrics, Inference, Inputs, Prediction, State, constant_rates
@@ -66,7 +66,7 @@ class Descent(ABC):
     def __post_init__(self) -> None:
         check_not_negative(self, "learning_rate", "weight_decay", "init_scale")
         check_one_of(self, initial=Initial, precision=Precision)
-        check_wanted(self)
+        check_target_rates(self)
 
     @abstractmethod
     def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:

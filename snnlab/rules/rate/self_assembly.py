@@ -81,7 +81,7 @@ class SelfAssembly(LayerByLayer):
                 (_apical(k, above), (over, beside)),
             ):
                 state.weights[name] = rng.normal(0, beside**-0.5, shape).astype(self.precision)
-        state.constants[_NOISE] = seeding.drawn(rng)
+        state.constants[_NOISE] = seeding.new_seed(rng)
         return state
 
     def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:

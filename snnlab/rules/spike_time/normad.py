@@ -1,32 +1,32 @@
-"""NormAD: normalised approximate descent on the membrane potential, for spikes at desired times.
+"""NormAD: normalised approximate descent on the membrane potential, for target spike times.
 
-Anwani and Rajendran, IJCNN 2015 (doi:10.1109/IJCNN.2015.7280618); of several layers: arXiv:1811.10678, Neurocomputing
-380:67, 2020.
+Anwani and Rajendran, IJCNN 2015 (doi:10.1109/IJCNN.2015.7280618); multilayer: arXiv:1811.10678, Neurocomputing 380:67,
+2020.
 
-An output neuron is wrong at the instants in which it fires and should not, or should and does not:
+The error of an output neuron is
 
-    e(t) = S_des(t) - S_out(t)
+    e(t) = S_target(t) - S_out(t)
 
-There its potential is to move by sign e(t), a descent on 1/2 integral |e| (V_des - V)^2 dt. The derivative of the
-potential by the weights is taken to be d(t), the inputs through the synapse alpha and a leak h, whose time constant is
-a tenth of the membrane's to allow for the resets,
+At these times its potential should move by sign e(t): descent on 1/2 integral |e| (V_target - V)^2 dt. The derivative
+of the potential by the weights is approximated by d(t), the input spikes filtered by the synapse alpha and a leak h,
+whose time constant is a tenth of the membrane's to account for the resets,
 
     d(t) = (S_in * alpha * h)(t),   h(t) = exp(-t/tau_L)/C
 
-and since V_des is not known, the step is of one length whatever d is:
+V_target is unknown, so the step is normalised:
 
-    dW = r sum over error instants t of  e(t) d(t)/||d(t)||
+    dW = r sum over error times t of  e(t) d(t)/||d(t)||
 
-A hidden spike is answerable for the errors that it could have moved. The derivative of a hidden train by its own
-potential is taken to be that train; the filters of the error then run backwards in time,
+In hidden layers the derivative of a spike train by its own potential is approximated by the train itself; errors are
+filtered backwards in time,
 
     eps(t) = e(t)/||d(t)||
     delta_h(t) = S_h(t) [W_o^T (eps * alpha(-t) * h(-t))](t)
     dW_h = r_h sum over hidden spikes t of  delta_h(t) d_in(t)
 
-and so on, from layer to layer. How the authors normalise the hidden step could not be established: of the second paper
-only abstracts were at hand. `hidden` has three ways. The first solves more problems and sooner than the others, each at
-its best rate: 19 of 20 in a median of 84 epochs, where "plain" has 18 and 204, and "normalised" 16 and 167; more in
+and so on for lower layers. The authors' normalisation of the hidden step is not known: only the abstract of the second
+paper was available. Of the three variants of `hidden_normalisation`, "rescaled" solves most problems in the fewest
+epochs, each at its best rate: 19 of 20 in a median of 84 epochs; "plain" 18 in 204; "normalised" 16 in 167; see
 docs/spike_times.md.
 """
 
@@ -38,115 +38,112 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snnlab import engine
 from snnlab.brian.quantities import to_si
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Kernel
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain, layer
-from snnlab.rules.common.validation import check_not_negative, check_one_of, check_share
-from snnlab.rules.spike_time.base import Timed
+from snnlab.rules.common.validation import check_not_negative, check_one_of, check_positive, check_share
+from snnlab.rules.spike_time.base import SpikeTimeRule, Weights
 
-Hidden = Literal["rescaled", "normalised", "plain"]
+HiddenNormalisation = Literal["rescaled", "normalised", "plain"]
 
-_SYNAPSE = ("tau_1", "tau_2")  # of the synapse card
+_SYNAPSE = ("tau_1", "tau_2")  # parameters of the synapse card
 
 
 @dataclass(frozen=True)
-class NormAD(Timed):
-    """The rule; `learning_rate` is the length of the step, in ampere, by which an error moves the output's weights.
+class NormAD(SpikeTimeRule):
+    """The rule; `learning_rate` is the length of the output weights' step per error, in ampere."""
 
-    hidden_learning_rate  the same for hidden layers, in the units of `hidden`
-    hidden         how a hidden step is normalised. "rescaled": to a length, the root of the number of errors of a
-                   sample; "normalised": d_in(t)/||d_in(t)|| instead of d_in(t); "plain": not at all
-    tau_L          of the leak h, in seconds
-    floor          an error counts nothing where ||d(t)|| is below this part of its mean over the sample's errors, nor a
-                   hidden spike where it is divided by ||d_in(t)||
-    hidden_init_scale  hidden weights are normal, with this deviation times the inverse root of their number, in ampere
-    hidden_init_mean  and a mean of this many deviations
-    """
-
-    learning_rate: float = 1e-9
-    hidden_learning_rate: float = 3e-9
-    hidden: Hidden = "rescaled"
-    tau_L: float = 1e-3
-    floor: float = 0.01
-    hidden_init_scale: float = 14e-9
-    hidden_init_mean: float = 0.3
+    learning_rate: float = option(1e-9, "length of the step per error of the output weights, in ampere")
+    hidden_learning_rate: float = option(3e-9, "the same for hidden weights, in the units of hidden_normalisation")
+    hidden_normalisation: HiddenNormalisation = option(
+        "rescaled",
+        '"rescaled": the hidden step has the length of the root of the errors per sample; "normalised": '
+        'd_in(t)/||d_in(t)|| in place of d_in(t); "plain": none',
+    )
+    tau_L: float = option(1e-3, "time constant of the leak h, in seconds")
+    min_norm: float = option(
+        0.01, "errors are ignored where ||d(t)|| is below this share of its mean over the sample's errors; so are "
+        "hidden spikes that are divided by ||d_in(t)||"
+    )  # fmt: skip
+    hidden_init_scale: float = option(
+        14e-9,
+        "standard deviation of a hidden neuron's initial normal weights, times the root of their number, in ampere",
+    )
+    hidden_init_mean: float = option(0.3, "mean of the initial hidden weights, in standard deviations")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_negative(self, "hidden_learning_rate", "hidden_init_scale")
+        check_positive(self, "tau_L")
+        check_share(self, "min_norm")
+        check_one_of(self, hidden_normalisation=HiddenNormalisation)
         if not math.isfinite(self.hidden_init_mean):
-            raise InputError("NormAD.hidden_init_mean", f"found {self.hidden_init_mean}", "needs a number")
-        if not 0 < self.tau_L < float("inf"):
-            raise InputError("NormAD.tau_L", f"found {self.tau_L}", "needs seconds, above 0")
-        check_share(self, "floor")
-        check_one_of(self, hidden=Hidden)
+            raise InputError("NormAD.hidden_init_mean", f"got {self.hidden_init_mean}", "must be finite")
 
-    def start(self, circuit: Circuit, rng: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-        weights: dict[str, NDArray[np.floating]] = {}
+    def init_weights(self, circuit: Circuit, rng: np.random.Generator) -> Weights:
+        weights: Weights = {}
         for projection in chain(circuit, self.name):
-            self.kernel(circuit, projection.post, projection.receptor)
-            pre, post = projection.weights.shape
+            self.kernel(circuit, projection.post, projection.receptor)  # refuses other cells
+            shape = projection.weights.shape
             if projection.post == circuit.nodes[-1].name:
-                weights[projection.name] = self.init_scale * rng.normal(size=(pre, post))
+                weights[projection.name] = self.init_scale * rng.normal(size=shape)
             else:
-                weights[projection.name] = (
-                    self.hidden_init_scale / np.sqrt(pre) * rng.normal(self.hidden_init_mean, 1, (pre, post))
-                )
+                deviation = self.hidden_init_scale / np.sqrt(shape[0])
+                weights[projection.name] = deviation * rng.normal(self.hidden_init_mean, 1, shape)
         return weights
 
-    def changes(
-        self, circuit: Circuit, trains: Sequence[SpikeTrains], errors: Events
-    ) -> dict[str, NDArray[np.float64]]:
+    def weight_changes(
+        self, circuit: Circuit, weights: Weights, trains: Sequence[SpikeTrains], errors: Events
+    ) -> Weights:
         layers = chain(circuit, self.name)
         _check_active(trains, [projection.post for projection in layers[:-1]])
         kernels = [self.kernel(circuit, projection.post, projection.receptor) for projection in layers]
-        step, norms = engine.error_products(trains[-2], errors, trains[-1].size, kernels[-1], floor=self.floor)
-        found = {layers[-1].name: self.learning_rate * step}
-        events = errors.normalised(norms, self.floor)
+        step, norms = engine.error_products(trains[-2], errors, trains[-1].size, kernels[-1], floor=self.min_norm)
+        changes: Weights = {layers[-1].name: self.learning_rate * step}
+        events = errors.normalised(norms, self.min_norm)  # eps
+        normalised = self.hidden_normalisation == "normalised"
         for k in reversed(range(len(layers) - 1)):
-            above = np.asarray(layers[k + 1].weights)
-            sent = engine.backpropagate(events, above, trains[k + 1], kernels[k + 1])
-            events = Events.at_spikes(trains[k + 1], sent)
+            delta = engine.backpropagate(events, weights[layers[k + 1].name], trains[k + 1], kernels[k + 1])
+            events = Events.at_spikes(trains[k + 1], delta)
             step, _ = engine.error_products(
                 trains[k], events, trains[k + 1].size, kernels[k],
-                normalised=self.hidden == "normalised", floor=self.floor if self.hidden == "normalised" else 0.0,
+                normalised=normalised, floor=self.min_norm if normalised else 0.0,
             )  # fmt: skip
             length = float(np.linalg.norm(step))
-            if self.hidden == "rescaled" and length > 0:
-                # the mean of equal samples is then the step of one
+            if self.hidden_normalisation == "rescaled" and length > 0:
+                # for a batch of equal samples, the mean step is that of one sample
                 step *= math.sqrt(len(errors) * trains[0].samples) / length
-            found[layers[k].name] = self.hidden_learning_rate * step
-        return found
+            changes[layers[k].name] = self.hidden_learning_rate * step
+        return changes
 
     def kernel(self, circuit: Circuit, post: str, receptor: str) -> Kernel:
-        """What a spike that arrives there is taken to leave on the membrane.
+        """alpha * h of a receptor: the approximate effect of a spike on the membrane.
 
         Raises InputError for cells without a capacitance C, and for synapses without tau_1 and tau_2.
         """
         population = layer(circuit, post, self.name)
         found = population.receptors.get(receptor)
         if found is None or not set(_SYNAPSE) <= found.synapse.parameters.keys():
-            right = "needs a synapse with tau_1 and tau_2, such as double_exponential_current"
-            raise InputError(f"{self.name}: {post}", f"no such synapse at {receptor!r}", right)
+            hint = "must be a synapse with tau_1 and tau_2, such as double_exponential_current"
+            raise InputError(f"{self.name}: {post}", f"no such synapse at {receptor!r}", hint)
         if "C" not in population.cell.parameters:
-            raise InputError(
-                f"{self.name}: {post}", f"no capacitance C on {population.cell.path}", "needs one, as on lif_normad"
-            )
-        own = {**found.synapse.parameters, **found.parameters}
-        decay, rise = (to_si(own[name], "second", f"{post}: {name}") for name in _SYNAPSE)
+            problem = f"no capacitance C on {population.cell.path}"
+            raise InputError(f"{self.name}: {post}", problem, "must be a cell with C, such as lif_normad")
+        synapse = {**found.synapse.parameters, **found.parameters}
+        decay, rise = (to_si(synapse[name], "second", f"{post}: {name}") for name in _SYNAPSE)
         capacitance = {**population.cell.parameters, **population.parameters}["C"]
         return Kernel(decay, rise, self.tau_L, to_si(capacitance, "farad", f"{post}: C"))
 
 
 def _check_active(trains: Sequence[SpikeTrains], hidden: Sequence[str]) -> None:
-    """Refuse a batch in which a hidden layer fires nowhere: only its spikes can learn, and none ever would."""
-    for name, fired in zip(hidden, trains[1:], strict=False):
-        if not len(fired):
-            right = "a larger one wakes it, and a smaller rule.hidden_learning_rate keeps it awake"
-            raise InputError("rule.hidden_init_scale", f"{name} fires no spike in a whole batch", right)
+    """Refuse a batch in which a hidden layer is silent: without spikes it can never learn."""
+    for name, train in zip(hidden, trains[1:], strict=False):
+        if not len(train):
+            hint = "increase hidden_init_scale or reduce rule.hidden_learning_rate"
+            raise InputError("rule.hidden_init_scale", f"{name} fires no spike in a whole batch", hint)

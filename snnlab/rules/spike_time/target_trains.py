@@ -1,4 +1,4 @@
-"""When the output of a network is to fire: for each class a spike train of every output neuron."""
+"""Target spike trains of the output neurons, for each class of samples."""
 
 from __future__ import annotations
 
@@ -10,122 +10,113 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError
+from snnlab.fields import option
 
-_FEWEST, _MOST = 0.01, 1e6  # spikes in a train, on average
-_ROUNDED = 1e-9  # of an interval
+_MIN_SPIKES, _MAX_SPIKES = 0.01, 1e6  # mean number in a train
+_ROUNDING = 1e-9  # of an interval
 
 
-class Desired(Protocol):
-    """What output neurons are to do for samples of each class."""
+class TargetTrains(Protocol):
+    """Target spike trains by class."""
 
     def classes(self, outputs: int) -> int:
-        """For how many classes of samples something is wanted of so many output neurons."""
+        """Number of classes that have target trains, for so many output neurons."""
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Class, neuron and time in seconds of every desired spike (spikes, 3)."""
+        """Class, neuron and time in seconds of every target spike (spikes, 3)."""
 
 
 @dataclass(frozen=True)
-class Paced:
-    """The neuron of the class fires at an even pace, the others never: NormAD's classifier of MNIST.
+class RegularTrains:
+    """The neuron of the class fires at regular intervals, all others are silent: NormAD's classifier of MNIST.
 
     (Kulkarni, Rajendran, Neural Networks 103:118, 2018, arXiv:1711.03637.)
 
-    first  seconds to the first spike
-    every  seconds from one to the next
-    last   seconds after which there is none
-
-    Raises InputError for times that are not in this order, and for more than a million spikes.
+    Raises InputError if first >= last, and for more than a million spikes.
     """
 
-    first: float = 10e-3
-    every: float = 3.5e-3
-    last: float = 99.9e-3
+    first: float = option(10e-3, "time of the first spike, in seconds")
+    interval: float = option(3.5e-3, "seconds between spikes")
+    last: float = option(99.9e-3, "seconds after which there is no spike")
 
     def __post_init__(self) -> None:
-        _check_span("Paced", self.first, self.last)
-        if not 0 < self.every < math.inf:
-            raise InputError("Paced.every", f"found {self.every}", "needs seconds, above 0")
-        if self.last - self.first > _MOST * self.every:
-            found = f"found {self.every}, and {self.last - self.first:g} s to fire in"
-            raise InputError("Paced.every", found, f"needs at most {_MOST:,.0f} spikes")
+        _check_window("RegularTrains", self.first, self.last)
+        if not 0 < self.interval < math.inf:
+            raise InputError("RegularTrains.interval", f"got {self.interval}", "must be above 0 seconds")
+        if self.last - self.first > _MAX_SPIKES * self.interval:
+            problem = f"got {self.interval} in a window of {self.last - self.first:g} s"
+            raise InputError("RegularTrains.interval", problem, f"must give at most {_MAX_SPIKES:,.0f} spikes")
 
     def classes(self, outputs: int) -> int:
-        """One for each output neuron."""
+        """One per output neuron."""
         return outputs
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """The same for every seed."""
-        further = math.floor((self.last - self.first) / self.every + _ROUNDED)
-        paced = self.first + self.every * np.arange(further + 1)
-        label = np.repeat(np.arange(outputs), len(paced))
-        return np.column_stack([label, label, np.tile(paced, outputs)])
+        """Independent of `rng`."""
+        intervals = math.floor((self.last - self.first) / self.interval + _ROUNDING)
+        train = self.first + self.interval * np.arange(intervals + 1)
+        label = np.repeat(np.arange(outputs), len(train))
+        return np.column_stack([label, label, np.tile(train, outputs)])
 
 
 @dataclass(frozen=True)
-class Marked:
-    """All output neurons fire once for samples of class 1, and never for those of class 0: yes or no.
+class SingleSpikes:
+    """All output neurons fire once for class 1, and never for class 0.
 
-    at  seconds, when they fire
-
-    Raises InputError for a time that is not above 0.
+    Raises InputError if the time is not above 0.
     """
 
-    at: float = 80e-3
+    time: float = option(80e-3, "time of the spike, in seconds")
 
     def __post_init__(self) -> None:
-        if not 0 < self.at < math.inf:
-            raise InputError("Marked.at", f"found {self.at}", "needs seconds, above 0")
+        if not 0 < self.time < math.inf:
+            raise InputError("SingleSpikes.time", f"got {self.time}", "must be above 0 seconds")
 
     def classes(self, outputs: int) -> int:
         """Two."""
         return 2
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """The same for every seed."""
-        return np.array([[1, neuron, self.at] for neuron in range(outputs)], dtype=float)
+        """Independent of `rng`."""
+        return np.array([[1, neuron, self.time] for neuron in range(outputs)], dtype=float)
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Every output neuron has a train of its own for each pattern, drawn by the seed: a Poisson train with a dead time.
+class PoissonTrains:
+    """A Poisson train with dead time for every class and output neuron, sampled once per run.
 
-    patterns  classes 0, 1, ... for which something is wanted
-    rate      spikes per second
-    gap       seconds between two spikes, at least
-    first     seconds before which there is no spike
-    last      and after which there is none
+    An interval is the dead time plus an exponential time, such that the mean rate is `firing_rate`; the first interval
+    starts at `first`. An empty train is sampled again.
 
-    Intervals are `gap` and an exponential time beside it, which keeps the rate; the first begins at `first`. Every
-    train has one spike at least: one that was drawn without is drawn again.
-
-    Raises InputError for times that are not in this order, for a gap that leaves no room at this rate, and for a rate
-    by which hardly any train would have a spike, or one of them more than a million.
+    Raises InputError if first >= last, if the dead time is not below the mean interval, and for a firing rate that
+    gives less than 0.01 or more than a million spikes per train.
     """
 
-    patterns: int = 1
-    rate: float = 10.0
-    gap: float = 10e-3
-    first: float = 20e-3
-    last: float = 0.495
+    patterns: int = option(1, "classes 0, 1, ... that have target trains")
+    firing_rate: float = option(10.0, "spikes per second")
+    dead_time: float = option(10e-3, "minimum seconds between two spikes")
+    first: float = option(20e-3, "seconds before which there is no spike")
+    last: float = option(0.495, "seconds after which there is no spike")
 
     def __post_init__(self) -> None:
-        _check_span("Drawn", self.first, self.last)
+        _check_window("PoissonTrains", self.first, self.last)
         if type(self.patterns) is not int or self.patterns < 1:
-            raise InputError("Drawn.patterns", f"found {self.patterns!r}", "needs a whole number, at least 1")
-        span = self.last - self.first
-        if not _FEWEST <= self.rate * span <= _MOST:
-            right = f"needs {_FEWEST / span:g} to {_MOST / span:g} spikes per second"
-            raise InputError("Drawn.rate", f"found {self.rate}, and {span:g} s to fire in", right)
-        if not 0 <= self.gap < 1 / self.rate:
-            raise InputError("Drawn.gap", f"found {self.gap}", f"needs 0 to below {1 / self.rate:g}, the mean interval")
+            raise InputError("PoissonTrains.patterns", f"got {self.patterns!r}", "must be an integer of at least 1")
+        window = self.last - self.first
+        if not _MIN_SPIKES <= self.firing_rate * window <= _MAX_SPIKES:
+            hint = f"must be {_MIN_SPIKES / window:g} to {_MAX_SPIKES / window:g} spikes per second"
+            problem = f"got {self.firing_rate} in a window of {window:g} s"
+            raise InputError("PoissonTrains.firing_rate", problem, hint)
+        if not 0 <= self.dead_time < 1 / self.firing_rate:
+            hint = f"must be at least 0 and below the mean interval, {1 / self.firing_rate:g}"
+            raise InputError("PoissonTrains.dead_time", f"got {self.dead_time}", hint)
 
     def classes(self, outputs: int) -> int:
         """As many as there are patterns."""
         return self.patterns
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Others for every draw of `rng`."""
+        """Sampled from `rng`."""
         rows = [
             (label, neuron, time)
             for label in range(self.patterns)
@@ -136,16 +127,16 @@ class Drawn:
 
     def _train(self, rng: np.random.Generator) -> list[float]:
         while True:
-            found, time = [], self.first + rng.exponential(1 / self.rate - self.gap)
+            train, time = [], self.first + rng.exponential(1 / self.firing_rate - self.dead_time)
             while time < self.last:
-                found.append(time)
-                time += self.gap + rng.exponential(1 / self.rate - self.gap)
-            if found:
-                return found
+                train.append(time)
+                time += self.dead_time + rng.exponential(1 / self.firing_rate - self.dead_time)
+            if train:
+                return train
 
 
-def _check_span(kind: str, first: float, last: float) -> None:
+def _check_window(kind: str, first: float, last: float) -> None:
     if not 0 < first < math.inf:
-        raise InputError(f"{kind}.first", f"found {first}", "needs seconds, above 0")
+        raise InputError(f"{kind}.first", f"got {first}", "must be above 0 seconds")
     if not first < last < math.inf:
-        raise InputError(f"{kind}.last", f"found {last}", f"needs seconds, above {kind}.first, {first}")
+        raise InputError(f"{kind}.last", f"got {last}", f"must be above {kind}.first, {first}")

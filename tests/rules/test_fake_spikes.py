@@ -1,4 +1,4 @@
-"""Spikes written for silent labels: where they stand, and what the rule learns from them."""
+"""Fake spikes of silent label neurons: their times, and the gradient that they give."""
 
 import numpy as np
 import pytest
@@ -6,23 +6,23 @@ from test_hm2bp import REFRACTORY, network, spsp_by_pairs
 
 from snnlab import engine
 from snnlab.rules.rule import Batch
-from snnlab.rules.spike_count.fake_spikes import with_fake_spikes
+from snnlab.rules.spike_count.fake_spikes import insert_spikes
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
 
 def silent_outputs(**more):
-    """A network of which outputs 0 and 3 never fire, its spikes, and what it did with them."""
+    """A network whose outputs 0 and 3 are silent, its input spikes and its responses."""
     circuit, spikes = network(rate=0.2, **more)
     last = circuit.projections[-1]
     circuit = circuit.with_weights({last.name: np.where(np.arange(4) % 3 == 0, -1, 1) * np.abs(last.weights)})
     return circuit, spikes, engine.run(circuit, {"input": spikes}, precision="float64")
 
 
-def test_silent_labels_fire_every_so_many_steps_and_nothing_else_changes():
+def test_silent_label_neurons_fire_regularly_and_nothing_else_changes():
     _, _, responses = silent_outputs(steps=160)
     output, labels = responses["layer1"], np.array([0, 1, 2, 3, 1])
     assert (output.counts[:, [0, 3]] == 0).all() and (output.counts[:, [1, 2]] > 0).all()
-    found, faked = with_fake_spikes(output, labels, 35)
+    found, faked = insert_spikes(output, labels, 35)
     expected = output.spikes.dense()
     for sample in (0, 3):
         expected[sample, 4::4, labels[sample]] = True  # floor(160 / 35) = 4
@@ -36,19 +36,19 @@ def test_silent_labels_fire_every_so_many_steps_and_nothing_else_changes():
 
 def test_fake_spikes_keep_the_refractory_period():
     _, _, responses = silent_outputs(steps=30)
-    found, _ = with_fake_spikes(responses["layer1"], np.array([0, 0, 0, 3, 3]), 35)
+    found, _ = insert_spikes(responses["layer1"], np.array([0, 0, 0, 3, 3]), 35)
     assert (np.diff(np.flatnonzero(found.spikes.dense()[0, :, 0])) == REFRACTORY).all()
 
 
-def test_where_no_label_is_silent_nothing_is_written():
+def test_without_a_silent_label_neuron_nothing_is_inserted():
     _, _, responses = silent_outputs()
-    found, faked = with_fake_spikes(responses["layer1"], np.array([1, 1, 2, 2, 1]), 35)
+    found, faked = insert_spikes(responses["layer1"], np.array([1, 1, 2, 2, 1]), 35)
     assert found is responses["layer1"] and faked is None
 
 
 @pytest.mark.parametrize("self_term", [True, False])
-def test_the_gradient_of_a_silent_label_is_that_of_its_fake_spikes_with_the_error_of_none(self_term):
-    """Weights of the output and of the hidden layer, by the double sum over pairs of spikes."""
+def test_the_gradient_of_a_silent_label_uses_fake_spikes_and_the_error_of_a_silent_neuron(self_term):
+    """For output and hidden weights, by the double sum over pairs of spikes."""
     circuit, spikes, responses = silent_outputs(samples=1)
     labels, nu, below = np.array([0]), 2.0, 3.0
     rule = HM2BP(precision="float64", fake_spikes=True, self_term=self_term)
