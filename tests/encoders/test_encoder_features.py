@@ -91,7 +91,8 @@ def test_images_distorted_anew_are_distorted_as_images() -> None:
     batch = grey(np.random.default_rng(5).integers(0, 256, (2, 8, 9)))
     layers = FeedForward("lif_normad", (), (20e-3,), synapse="double_exponential_current")
     trial = TrainingConfig(
-        NormAD(RegularTrains()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepare(batch), SHORT.prepare(batch), 1, 1, 0,
+        NormAD(RegularTrains()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepare(batch), SHORT.prepare(batch),
+        1, 1, 0,
         augment=Elastic(scale=0.2, rotation=20.0),
     )  # fmt: skip
     seen = trial.augmented(trial.train, 3)
