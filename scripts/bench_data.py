@@ -54,7 +54,7 @@ def bench(files, threads):
     decoding = min(spent(lambda: sum(len(events) for events in datasets.read_events(files)))[1] for _ in range(ROUNDS))
     packing = []
     for _ in range(ROUNDS):
-        shutil.rmtree(Path(os.environ["SNNLAB_CACHE"]) / "packed", ignore_errors=True)
+        shutil.rmtree(Path(os.environ["SNNLAB_CACHE"]) / "spikes", ignore_errors=True)
         packing.append(spent(lambda: code.prepare(files, threads=threads)))
     clock, processor = (min(seconds[k] for seconds in packing) for k in (0, 1))
     opening, _, packed = spent(lambda: code.prepare(files))
@@ -62,7 +62,7 @@ def bench(files, threads):
     for _ in range(BATCHES):
         which = rng.integers(0, len(packed), BATCH)
         reading.append(spent(lambda which=which: packed.take(which).spikes())[0])
-    cached = next((Path(os.environ["SNNLAB_CACHE"]) / "packed").iterdir()).stat().st_size
+    cached = next((Path(os.environ["SNNLAB_CACHE"]) / "spikes").iterdir()).stat().st_size
     return {
         "recordings": len(files),
         "threads": threads,

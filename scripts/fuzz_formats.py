@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 
 from snnlab.audio import files as sounds
-from snnlab.data import spike_cache
+from snnlab.data import spike_cache, spike_file
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets.formats import idx, nmnist
@@ -227,7 +227,7 @@ def alaw(code):
 
 # Our cache -----------------------------------------------------------------------------------------------------------
 
-GRID = spike_cache.Grid(7, 1e-3, (20, 20))
+GRID = spike_file.Grid(7, 1e-3, (20, 20))
 SOURCE = Images(
     labels=np.zeros(9, dtype=np.int64), numbers=np.arange(9), shape=(1,), classes=("a",), dataset="fuzz", split="all",
     values=np.arange(9, dtype=np.uint8)[:, None], peak=255,
@@ -245,7 +245,7 @@ def cache_starts():
         spikes = SpikeTrains.from_dense(fires, GRID.dt)
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, SNNLAB_CACHE=folder):
             spike_cache.cached_spikes(SOURCE, lambda _, spikes=spikes: spikes, GRID, {})
-            starts.append(next(Path(folder, "packed").iterdir()).read_bytes())
+            starts.append(next(Path(folder, "spikes").iterdir()).read_bytes())
     return starts
 
 
@@ -261,7 +261,7 @@ def cache_read(path):
 
 
 def cache_by_hand(content):
-    """The account in the first lines of packed.py, number by number; the check sums are right, or it is nothing."""
+    """The account in the first lines of spike_file.py, number by number; the check sums are right, or it is nothing."""
     try:
         note, arrays = cache_pieces(content)
         told = (note["key"], note["steps"], note["dt"], note["shape"], note["arrays"]["counts"]["shape"])
@@ -280,8 +280,8 @@ def cache_by_hand(content):
 
 
 def cache_pieces(content):
-    if content[:16] != b"snnlab packed 01" or len(content) < 4096:
-        raise ValueError("no packed spikes")
+    if content[:16] != b"snnlab spikes 01" or len(content) < 4096:
+        raise ValueError("no cached spikes")
     if content[16:20] != struct.pack("<I", zlib.crc32(content[20:4096])):
         raise ValueError("another check sum")
     note, arrays = json.loads(content[20:4096]), {}

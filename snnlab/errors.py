@@ -1,4 +1,4 @@
-"""The error that snnlab raises for invalid input: one line that a person can act on."""
+"""The error that snnlab raises for invalid input."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Invalid input: which field, what is wrong with it, and how to mend it.
+    """Invalid input.
 
     field    file, option, argument or part of a network
-    problem  what was found there
-    hint     what would be valid; empty where that is obvious
+    problem  what is wrong with it, as in "got 3"
+    hint     what would be valid, as in "must be at least 5"; empty if obvious
 
-    The command line prints it as one line, "field: problem; hint", and exits with 2, without a traceback.
+    The command line prints the line "field: problem; hint" without a traceback and exits with code 2.
     """
 
     def __init__(self, field: object, problem: str, hint: str = "") -> None:
@@ -22,12 +22,12 @@ class InputError(ValueError):
         super().__init__(" ".join(line.split()))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
-        """Pickle by fields, so that errors of worker processes arrive unchanged."""
+        """Pickle by fields, so that worker processes can return the error."""
         return type(self), (self.field, self.problem, self.hint)
 
 
 def one_of(word: str, known: Iterable[str]) -> str:
-    """The hint for an unknown name: the closest known one first, then all of them."""
+    """The hint for an unknown name: the closest known name, then all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,4 +1,4 @@
-"""Where snnlab keeps things on this machine: what it can make again, and data."""
+"""Folders of the cache and of data."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import platformdirs
 
 from snnlab.errors import InputError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def cache_path() -> Path:
-    """Where things are kept that can be made again: $SNNLAB_CACHE, or the user's cache folder; it need not exist."""
+    """The path of the cache: $SNNLAB_CACHE, or snnlab in the user's cache folder; it need not exist."""
     return Path(os.environ.get("SNNLAB_CACHE") or platformdirs.user_cache_dir("snnlab")).expanduser()
 
 
 def cache_folder() -> Path:
-    """The folder of things that can be made again, see `cache_path`. Made if missing.
+    """The cache folder at `cache_path`, created if missing.
 
-    Raises InputError where it cannot be made.
+    Raises InputError if it cannot be created.
     """
     folder = cache_path()
     try:
@@ -32,13 +32,13 @@ def cache_folder() -> Path:
 
 
 def cache_error(folder: Path, error: OSError) -> InputError:
-    """The refusal of a cache folder that could not be made, written or read."""
+    """The error of a cache folder that cannot be created, written or read."""
     reason = error.strerror or str(error)
-    if error.errno in _NO_ROOM:
-        return InputError(f"cache folder {folder}", reason, "needs room; or set SNNLAB_CACHE to a folder elsewhere")
-    return InputError(f"cache folder {folder}", reason, "set SNNLAB_CACHE to a folder that can be written to")
+    if error.errno in _DISK_FULL:
+        return InputError(f"cache folder {folder}", reason, "free some space, or set SNNLAB_CACHE to another folder")
+    return InputError(f"cache folder {folder}", reason, "set SNNLAB_CACHE to a writable folder")
 
 
 def data_folder() -> Path:
-    """The user's own data folder, where downloads go unless told otherwise; it need not exist."""
+    """The user's data folder, the default for downloads; it need not exist."""
     return Path(platformdirs.user_data_dir("snnlab"))

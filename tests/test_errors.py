@@ -1,4 +1,4 @@
-"""Refusals, as people and other processes meet them."""
+"""InputError: one line, with its fields kept when pickled."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnlab.errors import InputError
+from snnlab.errors import InputError, one_of
 
 
 @given(st.text(), st.text(), st.text())
-def test_a_refusal_comes_from_another_process_as_it_was(where: str, found: str, right: str) -> None:
-    refusal = InputError(where, found, right)
-    came = pickle.loads(pickle.dumps(refusal))  # noqa: S301, it is our own
-    assert (came.field, came.problem, came.hint, str(came)) == (where, found, right, str(refusal))
-    assert "\n" not in str(came)
+def test_an_error_is_one_line_and_can_be_pickled(field: str, problem: str, hint: str) -> None:
+    error = InputError(field, problem, hint)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301, it is our own
+    assert (copy.field, copy.problem, copy.hint, str(copy)) == (field, problem, hint, str(error))
+    assert "\n" not in str(copy)
+
+
+def test_the_hint_for_an_unknown_name_suggests_the_closest() -> None:
+    assert one_of("latincy", ["poisson", "latency"]) == "did you mean 'latency'? known: latency, poisson"
+    assert one_of("x", []) == "known: none"

@@ -131,7 +131,7 @@ def pack(
 ) -> None:
     """Turn the recordings of an experiment into spikes, and keep them, so that training starts at once.
 
-    They are kept in the folder packed of the cache: $SNNLAB_CACHE, or ~/.cache/snnlab. What is there already is not
+    They are kept in the folder spikes of the cache: $SNNLAB_CACHE, or ~/.cache/snnlab. What is there already is not
     made again, and any of it can be deleted. An experiment whose images are filmed (hm2bp-camera) is packed too.
 
     \b

@@ -1,1 +1,1 @@
-"""What flows between the parts: spike trains, rates, samples, recordings."""
+"""Data that flows between packages: spike trains, rates, samples, recordings, and the cache of encoded spikes."""

@@ -1,4 +1,4 @@
-"""Samples of one part of a dataset, as values: images, recordings that are still files, and packed spikes."""
+"""Samples of one split of a dataset: images, files of recordings, and cached spikes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from snnlab.data.spikes import SpikeTrains, offsets_of
 from snnlab.errors import InputError
 
 EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("p", np.bool_), ("t", np.int64)], align=True)
-"""One event of a sensor: column, row, polarity (True for ON), microseconds. Of a channel: x alone says which."""
+"""An event: column, row, polarity (True for ON), time in microseconds; for data of channels, x is the channel."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Samples:
-    """What all samples have; the kinds below say what a sample is made of.
+    """Fields of all samples; subclasses add their content.
 
-    labels   int64 (samples,), numbers into `classes`
-    numbers  int64 (samples,): where each sample stands in its part of the dataset, whatever was taken of it since
-    shape    of one sample, as in (28, 28), or (34, 34, 2) with channels; () where it is not known before encoding
+    labels   int64 (samples,), indices into `classes`
+    numbers  int64 (samples,), index of each sample in its split, unchanged by `take`
+    shape    of one sample, as in (28, 28), or (34, 34, 2) with channels; () if unknown before encoding
     """
 
     labels: NDArray[np.int64]
@@ -35,22 +35,22 @@ class Samples:
     dataset: str
     split: str
 
-    _each: ClassVar[tuple[str, ...]] = ("labels", "numbers")  # the arrays with an entry for each sample
+    _each: ClassVar[tuple[str, ...]] = ("labels", "numbers")  # names of the arrays with an entry for each sample
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, which: ArrayLike | slice) -> Self:
-        """Some of the samples, in the order given: a slice, numbers, or booleans. Each keeps its place in `numbers`."""
+        """A selection of samples by a slice, indices or booleans, in this order."""
         chosen = which if isinstance(which, slice) else np.asarray(which)
         return replace(self, **{name: getattr(self, name)[chosen] for name in self._each})
 
     def summary(self) -> dict[str, Any]:
-        """How many samples these are, and a digest of which ones: recordings come and go."""
+        """The number of samples, and a digest of which they are."""
         return {"number": len(self), "which": _digest(self.numbers.tolist(), self.labels.tolist())}
 
     def read_only(self) -> Self:
-        """The same samples; their arrays can be changed no more."""
+        """The same samples, with their arrays made read-only."""
         for name in self._each:
             getattr(self, name).flags.writeable = False
         return self
@@ -58,12 +58,11 @@ class Samples:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Images(Samples):
-    """Intensities.
+    """Images.
 
-    values  uint8 (samples, features)
+    values  uint8 (samples, features), intensities
     peak    the value of full intensity
-    image   rows and columns of the values, where `shape` is that of the neurons that will stand for them; () where it
-            is the same
+    image   rows and columns of the image, if `shape` is that of the encoding neurons; otherwise ()
     """
 
     values: NDArray[np.uint8]
@@ -72,23 +71,23 @@ class Images(Samples):
 
     @property
     def pixels(self) -> tuple[int, ...]:
-        """The shape of the values of a sample."""
+        """The shape of an image."""
         return self.image or self.shape
 
     _each: ClassVar[tuple[str, ...]] = (*Samples._each, "values")
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that the images show: the same for the same images, wherever they come from."""
+        """SHA-256 of the content of the images, independent of their source."""
         head = _digest(self.shape, self.peak, self.values.shape, self.numbers.tolist())
         return _digest(head, hashlib.sha256(np.ascontiguousarray(self.values).data).hexdigest())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Files(Samples):
-    """Recordings, not read yet: `snnlab.datasets.events` reads those of events, `snnlab.audio.files.read` sounds.
+    """Recordings in files: `snnlab.datasets.events` reads events, `snnlab.audio.files.read` reads sound.
 
-    names   str (samples,): the file of each, below `folder`, with / between the parts; several may share one
-    reader  the format's name, as in "nmnist-bin"
+    names   str (samples,), path of each file below `folder`, with / as separator; samples may share a file
+    reader  name of the format, as in "nmnist-bin"
     card    digest of the dataset's card
     """
 
@@ -104,33 +103,33 @@ class Files(Samples):
         return [self.folder / name for name in self.names.tolist()]
 
     def fingerprint(self) -> str:
-        """SHA-256 of names, sizes and times of the files: another one as soon as a file is written to.
+        """SHA-256 of the names, sizes and modification times of the files.
 
-        Raises InputError for a file that is not there.
+        Raises InputError for a missing file.
         """
         names = self.names.tolist()
-        found = {}
+        states = {}
         for name in set(names):
             path = self.folder / name
             try:
-                seen = path.stat()
+                status = path.stat()
             except OSError as error:
-                raise InputError(path, error.strerror or str(error), "needs a readable file") from error
-            found[name] = (seen.st_size, seen.st_mtime_ns)
-        return _digest(self.reader, self.card, names, self.numbers.tolist(), sorted(found.items()))
+                raise InputError(path, error.strerror or str(error), "must be a readable file") from error
+            states[name] = (status.st_size, status.st_mtime_ns)
+        return _digest(self.reader, self.card, names, self.numbers.tolist(), sorted(states.items()))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CachedSpikes(Samples):
-    """Spikes, ready to be taken: arrays of a whole cache file, mapped into memory, and the rows that are meant.
+    """Encoded spikes: the arrays of a cache file, mapped into memory, and a selection of its rows.
 
-    ids        unsigned (spikes,)     neuron numbers, sample after sample, step after step
-    counts     unsigned (rows, steps) spikes in each step
-    starts     int64 (rows + 1,)      where each row begins in `ids`
-    rows       int64 (samples,)       the row of each sample
-    dt         seconds per step
-    path       the file that they are in
-    recipe_digest  digest of the recipe that they were made by, see `snnlab.data.spike_cache.recipe_digest`
+    ids            unsigned (spikes,), neuron numbers by row and step
+    counts         unsigned (rows, steps), spikes in each step
+    starts         int64 (rows + 1,), start of each row in `ids`
+    rows           int64 (samples,), the row of each sample
+    dt             seconds per step
+    path           the cache file
+    recipe_digest  digest of the encoder's recipe, see `snnlab.data.spike_cache.recipe_digest`
     """
 
     ids: NDArray[np.unsignedinteger[Any]]
@@ -145,15 +144,16 @@ class CachedSpikes(Samples):
 
     @property
     def steps(self) -> int:
+        """Number of time steps."""
         return int(self.counts.shape[1])
 
     @property
     def size(self) -> int:
-        """Neurons that a sample's spikes are of."""
+        """Number of neurons."""
         return math.prod(self.shape)
 
     def spikes(self) -> SpikeTrains:
-        """The spikes of all these samples."""
+        """The spikes of all samples."""
         parts = [self.ids[self.starts[row] : self.starts[row + 1]] for row in self.rows.tolist()]
         ids = np.concatenate(parts, dtype=np.int32) if parts else np.zeros(0, dtype=np.int32)
         return SpikeTrains(ids, offsets_of(self.counts[self.rows]), self.size, self.dt)

@@ -17,7 +17,8 @@ from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.levels import Levels
 from snnlab.audio.lyon import Lyon
 from snnlab.data.samples import CachedSpikes, Files, Samples
-from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
+from snnlab.data.spike_cache import ProgressCallback, cached_spikes, no_progress
+from snnlab.data.spike_file import Grid
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.datasets import kind_of
 from snnlab.encoders.encoder import TRAIN, packed, unfit

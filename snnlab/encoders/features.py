@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from snnlab import cards
 from snnlab.cards import Synapse
 from snnlab.data.samples import CachedSpikes, Images, Samples
-from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
+from snnlab.data.spike_cache import ProgressCallback, cached_spikes, no_progress
+from snnlab.data.spike_file import Grid
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.current import Current
 from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, check_quantities, images, packed

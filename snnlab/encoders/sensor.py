@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.data.samples import EVENT, CachedSpikes, Files, Samples
-from snnlab.data.spike_cache import Grid, ProgressCallback, cached_spikes, no_progress
+from snnlab.data.spike_cache import ProgressCallback, cached_spikes, no_progress
+from snnlab.data.spike_file import Grid
 from snnlab.data.spikes import SpikeTrains
 from snnlab.datasets import kind_of, read_events
 from snnlab.datasets.formats import nmnist

@@ -338,7 +338,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "rates of others": (lambda: run(small(), steady(size=2), 10), r"'eye0': rates of 2 neurons; needs 1"),
     "stretches": (
         lambda: run(small(), steady(stretches=3), 10),
-        r"^inputs: source 'eye0': 3 stretches in 10 steps; needs a number of steps that 3 divides",
+        r"^inputs: source 'eye0': got 3 segments in 10 steps",
     ),
     "a batch": (lambda: run(small(), steady(samples=2), 10), r"^inputs: a batch of 2 samples; .*simulate_batch"),
     "both ways": (
@@ -361,7 +361,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "course of no synapse": (
         lambda: run(small(), steady(), 10, record={NAME: ["w"]}, neurons={NAME: [1]}),
-        r"^neurons: eye0->cells.basal: neuron 1 of 1",
+        r"^neurons: eye0->cells.basal: got neuron 1",
     ),
     "own variables of brian": (
         lambda: run(small(), steady(), 10, record={"cells": ["heard__0"]}),

@@ -115,11 +115,11 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "trace of no neuron": (
         lambda: run(record={"cells": ["v"]}, neurons={"cells": [3]}),
-        r"^neurons: cells: neuron 3 of 3; needs 0..2",
+        r"^neurons: cells: got neuron 3; must be 0..2",
     ),
     "trace of half a neuron": (
         lambda: run(record={"cells": ["v"]}, neurons={"cells": [0.5]}),
-        r"^neurons: cells: numbers of type float64; needs whole numbers",
+        r"^neurons: cells: got numbers of type float64",
     ),
     "delay of an age": (lambda: run(eye(delay="1e300 ms")), r"delay: 1e\+297 s is 1e\+300 steps of 0.001 s; needs"),
     "a moment": (lambda: run(duration=1e-12), r"^duration: 1e-12 s is no whole number of steps .*nearest: 0.001 s"),

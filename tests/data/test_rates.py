@@ -1,27 +1,28 @@
-"""Rates of sources are numbers of a shape, or refused."""
+"""RateInput: shape, segments and validation."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from snnlab.brian import simulate
 from snnlab.data.rates import RateInput
-from snnlab.errors import InputError
 from snnlab.networks.microcircuit import Microcircuit
 
 
-def test_rates_say_their_shape() -> None:
+def test_rates_have_a_shape_and_a_short_repr() -> None:
     rates = RateInput(np.zeros((2, 5, 3)))
     assert (rates.samples, rates.segments, rates.size) == (2, 5, 3)
+    assert repr(rates) == "RateInput(2 samples, 5 segments, 3 neurons)"
 
 
-def test_steady_rates_are_one_stretch() -> None:
+def test_constant_rates_are_one_segment() -> None:
     values = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(RateInput.constant(values).values[:, 0], values)
     assert RateInput.constant(values).steps_per_segment(17) == 17
@@ -33,40 +34,38 @@ def test_a_sample_is_a_batch_of_one() -> None:
 
 
 @given(segments=st.integers(1, 50), steps=st.integers(1, 500))
-def test_stretches_fill_a_run_or_are_refused(segments: int, steps: int) -> None:
+def test_segments_must_divide_the_steps(segments: int, steps: int) -> None:
     rates = RateInput(np.zeros((1, segments, 1)))
-    try:
-        each = rates.steps_per_segment(steps, "here")
-    except InputError as refused:
-        assert steps % segments
-        assert str(refused).startswith(f"here: {segments} stretches in {steps} steps; needs")
+    if steps % segments:
+        with raises_input_error("inputs", f"{segments} segments", f"{steps} steps"):
+            rates.steps_per_segment(steps, "inputs")
     else:
-        assert each * segments == steps
+        assert rates.steps_per_segment(steps, "inputs") * segments == steps
 
 
-CASES: list[tuple[Callable[[], object], str]] = [
-    (lambda: RateInput(np.zeros((2, 3))), r"^rates: float64 \(2, 3\); needs numbers \(samples, stretches, neurons\)"),
-    (lambda: RateInput.constant(np.zeros(3)), r"^rates: float64 \(1, 3\)"),
-    (lambda: RateInput(np.zeros((0, 1, 3))), r"^rates: float64 \(0, 1, 3\); .*at least one of each"),
-    (lambda: RateInput(np.zeros((1, 0, 3))), r"^rates: float64 \(1, 0, 3\)"),
-    (lambda: RateInput(np.zeros((1, 1, 3), dtype=int)), r"^rates: int64 \(1, 1, 3\)"),  # type: ignore[arg-type]
-    (lambda: RateInput(np.array([[[0.0, np.nan]]])), "^rates: numbers that are not finite"),
-    (lambda: RateInput(np.array([[[np.inf]]])), "^rates: numbers that are not finite"),
-]
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (np.zeros((2, 3)), "float64 (2, 3)"),
+        (np.zeros((2, 1, 1, 3)), "float64 (2, 1, 1, 3)"),
+        (np.zeros((0, 1, 3)), "float64 (0, 1, 3)"),
+        (np.zeros((1, 0, 3)), "float64 (1, 0, 3)"),
+        (np.zeros((1, 1, 3), dtype=int), "int64 (1, 1, 3)"),
+        (np.array([[[0.0, np.nan]]]), "NaN"),
+        (np.array([[[np.inf]]]), "infinity"),
+    ],
+)
+def test_rates_of_another_shape_or_type_raise_an_error(values: NDArray[np.floating], problem: str) -> None:
+    with raises_input_error("rates", problem):
+        RateInput(values)
 
 
-@pytest.mark.parametrize(("attempt", "said"), CASES, ids=[said for _, said in CASES])
-def test_what_cannot_be_heard_is_refused(attempt: Callable[[], object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        attempt()
-
-
-def test_steady_rates_are_heard_to_the_end_without_a_warning_of_rounding() -> None:
-    """300 ms are 2,999.9999999999995 times 0.1 ms, in binary numbers."""
+def test_constant_rates_last_to_the_end_of_a_run() -> None:
+    """300 ms are 2,999.9999999999995 times 0.1 ms in binary numbers; Brian2 must not warn of rounding."""
     circuit = Microcircuit(hidden=(2,)).circuit((1,), 1, 1e-4)
-    said_by = {one.name: RateInput.constant(np.full((1, one.size), 0.5)) for one in circuit.sources}
-    with warnings.catch_warnings(record=True) as said:
+    inputs = {source.name: RateInput.constant(np.full((1, source.size), 0.5)) for source in circuit.sources}
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = simulate(circuit, said_by, "300 ms", record={"output": ["u_trg"]}, target="numpy")
-    assert not [one for one in said if "not aligned" in str(one.message)]
-    np.testing.assert_array_equal(found.trace("output", "u_trg").values, 0.5)
+        recording = simulate(circuit, inputs, "300 ms", record={"output": ["u_trg"]}, target="numpy")
+    assert not [warning for warning in caught if "not aligned" in str(warning.message)]
+    np.testing.assert_array_equal(recording.trace("output", "u_trg").values, 0.5)

@@ -161,7 +161,7 @@ def test_another_ear_is_packed_apart_and_the_same_is_not(sounds: Sounds, tmp_pat
         spikes = ear.encode(ear.prepare(sounds.load()), seed=0)
         assert np.array_equal(spikes.dense()[1], ear.spikes(written[1] / 32768).dense()[0])
     replace(EAR, channels=9, level=1.0).prepare(sounds.load())  # of which this ear and this code have no use
-    assert len(list((tmp_path / "cache" / "packed").iterdir())) == len(ears)
+    assert len(list((tmp_path / "cache" / "spikes").iterdir())) == len(ears)
     with pytest.raises(InputError, match=r"encode: samples: 300 steps of 0\.001 s.*this encoder has 200"):
         ears[5].encode(EAR.prepare(sounds.load()), seed=0)
     with pytest.raises(InputError, match=r"encode: samples: spikes of shape \(64,\) of another encoder, or"):

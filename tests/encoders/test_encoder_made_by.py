@@ -27,7 +27,7 @@ from snnlab.encoders.camera_model import Camera
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # kernels stay compiled
-    return tmp_path / "cache" / "packed"
+    return tmp_path / "cache" / "spikes"
 
 
 def checked(spikes: SpikeTrains) -> int:

@@ -209,7 +209,7 @@ def test_another_code_is_packed_apart(recordings: Recordings) -> None:
     ]
     for code in codes:
         assert code.encode(code.prepare(files), seed=0) == code.spikes(datasets.read_events(files), SHAPE)
-    assert len(list((recordings.data.parent / "cache" / "packed").iterdir())) == len(codes)
+    assert len(list((recordings.data.parent / "cache" / "spikes").iterdir())) == len(codes)
     with pytest.raises(InputError, match=r"encode: samples: 540 steps of 0\.0006 s.*this encoder has 99"):
         codes[-1].encode(codes[0].prepare(files), seed=0)
 

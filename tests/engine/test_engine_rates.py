@@ -301,7 +301,7 @@ def small():
         (lambda c, r: {"inputs": r | {"hidden1": r["input"]}}, "'hidden1' is not a source"),
         (lambda c, r: {"inputs": r | {"input": r["target"]}}, "inputs of 'input': 2 neurons; the source has 3"),
         (lambda c, r: {"inputs": r | {"input": r["input"].sample(0)}}, r"samples differ: \[1, 2\]"),
-        (lambda c, r: {"steps": 25}, "2 stretches in 25 steps"),
+        (lambda c, r: {"steps": 25}, "2 segments in 25 steps"),
         (lambda c, r: {"learn": np.ones(7, bool)}, r"learn: bool \(7,\)"),
         (lambda c, r: {"learn": np.ones(20)}, "learn: float64"),
         (lambda c, r: {"record": {"hidden1": ["w"]}}, "record of 'hidden1': no variable 'w'"),

@@ -96,9 +96,9 @@ def test_a_raster_of_no_neurons_says_so(ax: Axes) -> None:
     ("options", "found"),
     [
         ({"sample": 1}, "sample 1 of 1"),
-        ({"neurons": [0, 3]}, "neuron 3 of 3"),
-        ({"neurons": [-1]}, "neuron -1 of 3"),
-        ({"neurons": [True, False, True]}, "numbers of type bool; needs whole numbers"),
+        ({"neurons": [0, 3]}, "neuron 3; must be 0..2"),
+        ({"neurons": [-1]}, "neuron -1; must be 0..2"),
+        ({"neurons": [True, False, True]}, "numbers of type bool"),
         ({"neurons": [1, 1]}, "neuron 1 chosen twice"),
     ],
 )

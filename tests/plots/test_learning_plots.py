@@ -179,7 +179,7 @@ def test_a_matrix_of_an_ears_weights_has_frequencies_at_the_channels_that_have_t
         (np.zeros(4), {}, r"weight_matrix: weights of shape \(4,\)"),
         (np.zeros((0, 4)), {}, "weights of shape"),
         (np.full((2, 2), np.inf), {}, "not finite"),
-        (np.zeros((4, 2)), {"neurons": [2]}, "neuron 2 of 2"),
+        (np.zeros((4, 2)), {"neurons": [2]}, "neuron 2; must be 0..1"),
         (np.zeros((4, 2)), {"centres": [100.0]}, "1 centres for 4 channels"),
     ],
 )
@@ -219,8 +219,8 @@ def test_weights_of_no_neurons_say_so(ax: Axes) -> None:
         (np.zeros((10, 784)), None, r"shape \(10, 784\); images of 28 x 28 need \(784, neurons\)"),
         (np.zeros(784), None, "shape"),
         (np.full((784, 2), np.nan), None, "not finite"),
-        (np.zeros((784, 2)), [2], "neuron 2 of 2"),
-        (np.zeros((784, 2)), [0.5], "numbers of type float64; needs whole numbers"),
+        (np.zeros((784, 2)), [2], "neuron 2; must be 0..1"),
+        (np.zeros((784, 2)), [0.5], "numbers of type float64"),
     ],
 )
 def test_weights_that_are_no_images_are_refused(
