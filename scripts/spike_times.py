@@ -78,7 +78,7 @@ def main() -> None:
         print(row(name, found[name], options.epochs), flush=True)
     picture, axes = figure(size=(8, 3.6))
     with style():
-        solved_curve(found, axes[0, 0], most=options.epochs)
+        solved_curve(found, axes[0, 0], epochs=options.epochs)
     print(save(picture, options.plot))
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # so that editors and type checkers know what the names are
     from snnlab.estimator import SpikingClassifier
     from snnlab.experiments import EXPERIMENTS
     from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
-from snnlab.networks.feedforward import feedforward
-from snnlab.networks.weights import random_connections
+    from snnlab.networks.feedforward import feedforward
+    from snnlab.networks.weights import random_connections
 
 _ROOMS = {
     "cell": "cards",

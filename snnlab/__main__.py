@@ -1,4 +1,4 @@
-"""``python -m snnlab``: the same as the command ``snnlab``."""
+"""``python -m snnlab``, equivalent to the command ``snnlab``."""
 
 import sys
 

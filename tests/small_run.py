@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -12,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from snnlab import cli
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
 from snnlab.training.loop import train
@@ -95,29 +92,3 @@ def train_on(path: str, between: float = 0.0, sabotage: Callable[[], None] | Non
 def die() -> None:
     """As after kill -9: nothing is flushed, closed or cleaned up."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def snnlab(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command run in this process."""
-    capsys.readouterr()
-    before = sys.argv
-    sys.argv = ["snnlab", *map(str, words)]
-    try:
-        code = cli.main()
-    finally:
-        sys.argv = before
-    return code, *capsys.readouterr()
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """The one line with which a command says no; fails for anything else."""
-    code, out, said = snnlab(capsys, *words)
-    assert (code, out) == (2, ""), f"exit code {code}, {out!r}, {said!r}"
-    assert said.endswith("\n") and said.count("\n") == 1, f"not one line: {said!r}"
-    assert "Traceback" not in said
-    return said.strip()
-
-
-def fields(out: str) -> dict[str, str]:
-    """What a command prints line by line, by name."""
-    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines() if re.match(r"\S.*?\s{2}", line))

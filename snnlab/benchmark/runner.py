@@ -1,4 +1,4 @@
-"""Experiments over seeds, to result rows: what is done is not done again, what was cut off is taken up again."""
+"""Train experiments with several seeds and append a result row for each; skips finished trainings, resumes others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import joblib
 
@@ -24,27 +24,30 @@ from snnlab.experiments.core.run import Run
 from snnlab.training.loop import Report, TrainingConfig, evaluate, train
 from snnlab.training.run_directory import Progress, RunDirectory, environment, versions
 
-Tell = Callable[[str], None]
-Watch = Callable[[TrainingConfig], AbstractContextManager[Callable[[Report], None]]]
+Log: TypeAlias = Callable[[str], None]
+"""Receives one line of progress."""
+
+ProgressBar: TypeAlias = Callable[[TrainingConfig], AbstractContextManager[Callable[[Report], None]]]
+"""Opens a progress bar for a training; the function it gives receives the report of each batch."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A network to be trained: an experiment, options that differ from its own, and a seed."""
+    """A training: an experiment, changes of its options, and a seed."""
 
     experiment: str
     changes: Mapping[str, Any]
     seed: int
 
     @property
-    def changed(self) -> Experiment:
-        """The experiment with its options. Raises InputError for options that it has not."""
+    def configured(self) -> Experiment:
+        """The experiment with its changes. Raises InputError for unknown options and invalid values."""
         return EXPERIMENTS[self.experiment].with_options(self.changes)
 
     @property
     def key(self) -> str:
-        """As the row has it that will come of this."""
-        experiment = self.changed
+        """The key of the row that this training yields."""
+        experiment = self.configured
         return key_of(self.experiment, plain(experiment.options()), experiment.digests(), self.seed)
 
     @property
@@ -52,69 +55,70 @@ class Plan:
         return f"{self.experiment} seed {self.seed}"
 
     def run_in(self, folder: Path) -> Path:
-        """Its run directory below `folder`, the same whenever it is asked for."""
+        """The run directory of this training below `folder`."""
         return folder / f"{self.experiment}-seed{self.seed}-{self.key[:8]}"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A plan that was refused."""
+    """A training that ended with an error."""
 
     plan: Plan
-    refusal: InputError
+    error: InputError
 
 
 def plans(experiments: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> list[Plan]:
-    """Every experiment with seeds 0 to `seeds` - 1, one seed of all of them after another.
+    """Plans of all experiments with seeds 0 to `seeds` - 1, ordered by seed.
 
-    Raises InputError where an experiment has no such option.
+    Raises InputError if an experiment lacks one of the options.
     """
-    return _seeded([(name, changes) for name in experiments], seeds)
+    return _with_seeds([(name, changes) for name in experiments], seeds)
 
 
-def plans_of(suite: Suite, seeds: int, changes: Mapping[str, Any]) -> list[Plan]:
-    """The same of a suite's entries, each with its own changes and, over these, `changes`."""
-    return _seeded([(entry.experiment, {**entry.changes, **changes}) for entry in suite.entries], seeds)
+def suite_plans(suite: Suite, seeds: int, changes: Mapping[str, Any]) -> list[Plan]:
+    """As `plans`, for the entries of a suite; `changes` override those of the entries."""
+    return _with_seeds([(entry.experiment, {**entry.changes, **changes}) for entry in suite.entries], seeds)
 
 
-def _seeded(wanted: Sequence[tuple[str, Mapping[str, Any]]], seeds: int) -> list[Plan]:
-    made = [Plan(name, changes, seed) for seed in range(seeds) for name, changes in wanted]
-    for plan in made[: len(wanted)]:
-        plan.changed  # noqa: B018 - asked for its refusal
-    return made
+def _with_seeds(experiments: Sequence[tuple[str, Mapping[str, Any]]], seeds: int) -> list[Plan]:
+    for name, changes in experiments:
+        EXPERIMENTS[name].with_options(changes)  # raises InputError before any training starts
+    return [Plan(name, changes, seed) for seed in range(seeds) for name, changes in experiments]
 
 
 def bench(
     file: Path,
-    wanted: Sequence[Plan],
+    plans: Sequence[Plan],
     *,
     folder: Path | None = None,
     jobs: int = 1,
     threads: int | None = None,
-    tell: Tell = lambda line: None,
-    watch: Watch | None = None,
+    log: Log = lambda line: None,
+    progress_bar: ProgressBar | None = None,
 ) -> Iterator[Row | Failure]:
-    """Train what is not in the file yet, and append a row as each is done; gives the row, or why there is none.
+    """Run the trainings that are not in the file yet, appending a row after each; yields the row or the failure.
 
-    Runs are kept beside the file, in FILE.runs, and taken up again where they stand.
+    Run directories are in FILE.runs beside the file; an interrupted training resumes from its run directory.
 
-    folder   where the data is looked for
-    jobs     trainings at a time, each in a process of its own
-    threads  of each training; an equal share of all cores if left out
-    tell     called with a line for each epoch, in whichever process it is; must be a function of a module
-    watch    entered for each training; what it gives is called after every batch. Only where there is one at a time
+    folder        data folder
+    jobs          number of processes that train at a time
+    threads       threads of each training; by default all cores, shared by the jobs
+    log           called after each epoch, in the process of the training; must be a module-level function
+    progress_bar  used if jobs is 1
 
-    Raises InputError for a file of other things, and one that another process adds to.
+    Raises InputError for a file with other contents, and if another process is appending to it.
     """
     with appending(file) as (rows, append):
         done = {row.key for row in rows}
-        todo = [plan for plan in wanted if plan.key not in done]
-        tell(f"{file}: {len(wanted) - len(todo)} of {len(wanted)} trainings done, {len(todo)} to do")
+        todo = [plan for plan in plans if plan.key not in done]
+        log(f"{file}: {len(plans) - len(todo)} of {len(plans)} trainings done, {len(todo)} to do")
         jobs = max(1, min(jobs, len(todo)))
         share = threads or max(1, cores() // jobs)
         runs = file.with_name(file.name + ".runs")
-        above, watch = (os.getpid(), None) if jobs > 1 else (None, watch)
-        calls = (joblib.delayed(_attempt)(plan, plan.run_in(runs), folder, share, tell, above, watch) for plan in todo)
+        parent, progress_bar = (os.getpid(), None) if jobs > 1 else (None, progress_bar)
+        calls = (
+            joblib.delayed(_try)(plan, plan.run_in(runs), folder, share, log, parent, progress_bar) for plan in todo
+        )
         parallel = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
         with closing(parallel(calls)) as outcomes:
             for outcome in outcomes:
@@ -123,67 +127,78 @@ def bench(
                 yield outcome
 
 
-def _attempt(
-    plan: Plan, place: Path, folder: Path | None, threads: int, tell: Tell, above: int | None, watch: Watch | None
+def _try(
+    plan: Plan,
+    run: Path,
+    folder: Path | None,
+    threads: int,
+    log: Log,
+    parent: int | None,
+    progress_bar: ProgressBar | None,
 ) -> Row | Failure:
-    """A row, or the refusal instead of it, which must not end the others; in a process below `above`, if given."""
-    if above is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process above ends this one
-        _end_with(above)
+    """The row of a training, or its failure, which must not stop the others.
+
+    parent  process id of the main process, if this is a worker process
+    """
+    if parent is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops this one
+        _exit_with(parent)
     try:
-        watching = watch or (lambda _: nullcontext(lambda _: None))
-        return measure(plan, place, folder=folder, threads=threads, tell=tell, watch=watching)
-    except InputError as refusal:
-        return Failure(plan, refusal)
+        return measure(plan, run, folder=folder, threads=threads, log=log, progress_bar=progress_bar or _no_bar)
+    except InputError as error:
+        return Failure(plan, error)
+
+
+def _no_bar(config: TrainingConfig) -> AbstractContextManager[Callable[[Report], None]]:
+    return nullcontext(lambda report: None)
 
 
 @cache
-def _end_with(above: int) -> None:
-    """End this process, at work or without any, once the one above was killed: nobody waits for its rows."""
+def _exit_with(parent: int) -> None:
+    """Exit this process as soon as its parent is gone, because nobody would receive its rows."""
 
-    def look() -> None:
-        while os.getppid() == above:
+    def watch() -> None:
+        while os.getppid() == parent:
             time.sleep(0.2)
         os._exit(1)
 
-    threading.Thread(target=look, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def measure(plan: Plan, place: Path, *, folder: Path | None, threads: int, tell: Tell, watch: Watch) -> Row:
-    """Train to the end in the run directory `place`, from where that stands, and test. Raises InputError.
-
-    watch  as of `bench`
-    """
-    if place.exists() and not RunDirectory.vacant(place):
-        study = Run.open(place, folder=folder, threads=threads)
+def measure(
+    plan: Plan, path: Path, *, folder: Path | None, threads: int, log: Log, progress_bar: ProgressBar = _no_bar
+) -> Row:
+    """Train in the run directory `path`, new or resumed, to the last epoch, and test. Raises InputError."""
+    if path.exists() and not RunDirectory.vacant(path):
+        run = Run.open(path, folder=folder, threads=threads)
     else:
-        study = Run.begin(place, plan.changed, seed=plan.seed, folder=folder, threads=threads)
-    _, progress = study.restored()
-    epochs = study.trial.epochs
-    tell(f"{plan.name}: {len(progress.rows)} of {epochs} epochs done, threads: {threads}")
-    with watch(study.trial) as show:
-        for report in train(study.trial, study.run):
-            show(report)
+        run = Run.begin(path, plan.configured, seed=plan.seed, folder=folder, threads=threads)
+    _, progress = run.restored()
+    epochs = run.trial.epochs
+    log(f"{plan.name}: {len(progress.rows)} of {epochs} epochs done, threads: {threads}")
+    with progress_bar(run.trial) as update:
+        for report in train(run.trial, run.run):
+            update(report)
             if (row := report.row) is not None:
-                tell(f"{plan.name}: epoch {row['epoch']}/{epochs}  test {100 * row['test_accuracy']:.2f} %")
-    state, progress = study.restored()
-    study.summarise(progress)
-    return _row(plan, study, progress, asdict(evaluate(study.trial, state).cost), threads)
+                log(f"{plan.name}: epoch {row['epoch']}/{epochs}  test {100 * row['test_accuracy']:.2f} %")
+    state, progress = run.restored()
+    run.summarise(progress)
+    return _row(plan, run, progress, asdict(evaluate(run.trial, state).cost), threads)
 
 
-def _row(plan: Plan, study: Run, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
-    experiment, trial, rows = study.experiment, study.trial, progress.rows
-    options, usual = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
-    layers = [trial.circuit.sources[0].size, *experiment.network.hidden, trial.circuit.nodes[-1].size]
+def _row(plan: Plan, run: Run, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
+    experiment, config, rows = run.experiment, run.trial, progress.rows
+    options, defaults = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
+    layers = [config.circuit.sources[0].size, *experiment.network.hidden, config.circuit.nodes[-1].size]
     machine = environment()
     return Row(
         experiment=experiment.name,
         seed=plan.seed,
-        changes={name: value for name, value in options.items() if name not in usual or value != usual[name]},
+        changes={name: value for name, value in options.items() if name not in defaults or value != defaults[name]},
         options=options,
         cards=experiment.digests(),
         network="-".join(map(str, layers)),
-        samples={"train": len(trial.train), "test": len(trial.test)},
+        samples={"train": len(config.train), "test": len(config.test)},
         epochs=rows[-1]["epoch"],
         test_accuracy=rows[-1]["test_accuracy"],
         train_accuracy=rows[-1]["train_accuracy"],
@@ -191,7 +206,7 @@ def _row(plan: Plan, study: Run, progress: Progress, cost: dict[str, Any], threa
         train_curve=[row["train_accuracy"] for row in rows],
         cost=cost,
         wall_s=sum(row["seconds"] for row in rows),
-        # epochs are of one length, so the rate over all of them is the harmonic mean
+        # all epochs have the same number of samples, so the mean speed is the harmonic mean
         train_samples_per_s=len(rows) / sum(1 / row["train_samples_per_s"] for row in rows),
         test_samples_per_s=len(rows) / sum(1 / row["test_samples_per_s"] for row in rows),
         reported=experiment.reported,
@@ -204,6 +219,6 @@ def _row(plan: Plan, study: Run, progress: Progress, cost: dict[str, Any], threa
 
 
 def _angles(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Those that every epoch has; a run may have begun before they were measured."""
-    every = [row.get("angles", {}) for row in rows]
-    return {name: [found[name] for found in every] for name in every[-1] if all(name in found for found in every)}
+    """Projection -> angles, if every epoch has them: older versions did not measure any."""
+    angles = [row.get("angles", {}) for row in rows]
+    return {name: [of_epoch[name] for of_epoch in angles] for name in angles[-1] if all(name in one for one in angles)}

@@ -1,18 +1,23 @@
-"""Sets of experiments that are compared: the same data, hidden layers and epochs.
+"""Suites: sets of experiments that are compared on the same data, hidden layers and epochs.
 
-All else is each one's own, but for what is changed here because it goes with the size of the layers.
+All other options are those of each experiment, except for changes that depend on the layer sizes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+from snnlab.benchmark.records import Row, plain
+from snnlab.errors import InputError
+from snnlab.experiments import EXPERIMENTS
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment by the name that it has in a comparison, and what is changed of it."""
+    """An experiment with its label in a comparison, and the options changed for it."""
 
     label: str
     experiment: str
@@ -21,28 +26,46 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suite:
-    """Experiments that are compared, in the order in which they are drawn."""
+    """Experiments to compare, in the order in which they are plotted."""
 
     name: str
     summary: str
     entries: tuple[Entry, ...]
 
+    def rows_of(self, rows: Sequence[Row], changes: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """Label -> rows of this entry with its options and `changes`, for the entries that have rows.
 
-_ALIKE = {"epochs": "10", "network.hidden": "500"}
+        Raises InputError if rows of an entry differ in their number of epochs.
+        """
+        found = {}
+        for entry in self.entries:
+            options = plain(EXPERIMENTS[entry.experiment].with_options({**entry.changes, **changes}).options())
+            matching = [row for row in rows if row.experiment == entry.experiment and row.options == options]
+            if len(epochs := {row.epochs for row in matching}) > 1:
+                problem = f"{entry.label} with the same options after {' and '.join(map(str, sorted(epochs)))} epochs"
+                raise InputError("rows", problem, "no benchmark wrote both: delete the wrong one")
+            if matching:
+                found[entry.label] = matching
+        return found
+
+
+_SHARED = {"epochs": "10", "network.hidden": "500"}
 
 CREDIT = Suite(
     "credit",
     "seven ways to assign credit on MNIST, 784-500-10, 10 epochs: accuracy and the angle to the gradient",
     (
-        Entry("backpropagation", "backprop-layers-mnist", _ALIKE),
-        Entry("feedback alignment", "feedback-alignment-mnist", _ALIKE),
-        Entry("HM2-BP", "hm2bp-mnist", _ALIKE),
+        Entry("backpropagation", "backprop-layers-mnist", _SHARED),
+        Entry("feedback alignment", "feedback-alignment-mnist", _SHARED),
+        Entry("HM2-BP", "hm2bp-mnist", _SHARED),
         Entry(
-            "dendritic errors", "dendritic-mnist", _ALIKE | {"network.mixing": "0.3,0.8", "rule.init_scale": "0.5,0.1"}
+            "dendritic errors",
+            "dendritic-mnist",
+            _SHARED | {"network.mixing": "0.3,0.8", "rule.init_scale": "0.5,0.1"},
         ),
-        Entry("CorInfoMax", "corinfomax-mnist", _ALIKE),
-        Entry("self-assembly", "sal-mnist", _ALIKE | {"network.descending": "1000", "rule.learning_rate": "0.03"}),
-        Entry("Z-IL", "z-il-mnist", _ALIKE),
+        Entry("CorInfoMax", "corinfomax-mnist", _SHARED),
+        Entry("self-assembly", "sal-mnist", _SHARED | {"network.descending": "1000", "rule.learning_rate": "0.03"}),
+        Entry("Z-IL", "z-il-mnist", _SHARED),
     ),
 )
 

@@ -1,6 +1,6 @@
-"""The command line: words into calls.
+"""The command line.
 
-What a command needs is imported when it runs: listing the models must not wait for Brian2.
+Modules that a command needs are imported when it runs, so that listing the models does not wait for Brian2.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Annotated, cast
 
 import typer
 
-from snnlab.cli import bench, cells, data, training
+from snnlab.cli import bench, cells, data, experiments, runs, training
 from snnlab.cli.signals import Interrupted
 from snnlab.errors import InputError
 
-# typer brings its own click or uses the one installed, by version; in both, BadParameter is an error of usage
+# typer uses its own click or the installed one, depending on its version; BadParameter derives from UsageError in both
 _USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 app = typer.Typer(
@@ -26,35 +26,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-folder = typer.Typer(help="Find, check, download and draw datasets.")
+data_commands = typer.Typer(help="Find, verify, download and plot datasets.")
 app.command()(cells.models)
 app.command()(cells.simulate)
-app.command()(training.experiments)
+app.command()(experiments.experiments)
 app.command()(training.train)
-app.command()(training.evaluate)
-app.command()(training.certify)
-app.command()(training.plot)
+app.command()(runs.evaluate)
+app.command()(runs.certify)
+app.command()(runs.plot)
 app.command()(bench.bench)
-app.add_typer(folder, name="data")
-folder.command("list")(data.list_all)
-folder.command()(data.where)
-folder.command()(data.verify)
-folder.command()(data.fetch)
-folder.command()(data.pack)
-folder.command()(data.show)
+app.add_typer(data_commands, name="data")
+data_commands.command("list")(data.list_all)
+data_commands.command()(data.where)
+data_commands.command()(data.verify)
+data_commands.command()(data.fetch)
+data_commands.command()(data.pack)
+data_commands.command()(data.show)
 
 
 @app.callback(invoke_without_command=True)
 def snnlab(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """A laboratory for learning in spiking networks.
+    """Simulate and train spiking neural networks.
 
     \b
-    snnlab models                                     the shelf of cells and synapses
-    snnlab simulate pinsky_rinzel --plot cell.png     one of them under a current
-    snnlab train hm2bp-digits                         a network that learns to read digits
+    snnlab models                                     list the cell and synapse models
+    snnlab simulate pinsky_rinzel --plot cell.png     simulate a cell with an injected current
+    snnlab train hm2bp-digits                         train a network to classify digits
     """
     if version:
         print(f"snnlab {_version()}")
@@ -64,29 +64,29 @@ def snnlab(
 
 
 def main() -> int:
-    """Run the command given: 0 on success, 1 for a negative answer, 2 after a refusal, 130 or 143 after a signal."""
-    sys.stdout = sys.stdout or io.StringIO()  # None where the caller closed it
+    """Run a command and return its exit code: 0 success, 1 negative result, 2 error, 130 or 143 stopped by a signal."""
+    sys.stdout = sys.stdout or io.StringIO()  # None if the caller closed it
     warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
     try:
         code = int(app(standalone_mode=False) or 0)
         sys.stdout.flush()
-    except InputError as refusal:
-        return _stop(str(refusal), 2)
+    except InputError as error:
+        return _fail(str(error), 2)
     except _USAGE as error:
-        return _stop(f"{' '.join(error.format_message().split()).rstrip('.')}; see --help", 2)
+        return _fail(f"{' '.join(error.format_message().split()).rstrip('.')}; see --help", 2)
     except MemoryError as error:
-        return _stop(f"not enough memory: {error}", 2)
-    except OSError as error:  # of the output, and of paths that no system can have
-        sys.stdout = io.StringIO()  # or Python would try again as it ends
-        return _stop(f"{error.filename or 'output'}: {error.strerror or error}", 2)
+        return _fail(f"not enough memory: {error}", 2)
+    except OSError as error:  # writing to stdout failed, or a path is invalid on this system
+        sys.stdout = io.StringIO()  # otherwise Python writes to it again at exit
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 2)
     except Interrupted as interrupted:
-        return _stop(str(interrupted), interrupted.code)
+        return _fail(str(interrupted), interrupted.code)
     except (KeyboardInterrupt, typer.Abort):
-        code = 130  # which newer versions of typer give themselves
-    return _stop("stopped", 130) if code == 130 else code
+        code = 130  # newer versions of typer return this code themselves
+    return _fail("stopped", 130) if code == 130 else code
 
 
-def _stop(line: str, code: int) -> int:
+def _fail(line: str, code: int) -> int:
     print(line, file=sys.stderr)
     return code
 
@@ -95,4 +95,4 @@ def _version() -> str:
     try:
         return metadata.version("snnlab-brian")
     except metadata.PackageNotFoundError:
-        return "of a checkout that is not installed"
+        return "(not installed)"

@@ -1,4 +1,4 @@
-"""All experiments over several seeds, and the table of results."""
+"""The command that trains experiments with several seeds and prints the table of results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snnlab.cli import output, progress_bars
+from snnlab.cli.options import DataFolder, Settings, check_at_least, experiment_named, key_values
 from snnlab.cli.signals import interruptible
-from snnlab.cli.training import Data, at_least, changes_of, named
 from snnlab.errors import InputError, one_of
 
 if TYPE_CHECKING:
@@ -25,88 +25,85 @@ _SEEDS = 3
 
 
 def bench(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="EXPERIMENT", help="Of `snnlab experiments`; all if left out.")
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="EXPERIMENT", help="Names of experiments.  [default: all]")
     ] = None,
     experiments: Annotated[
         str | None,
-        typer.Option("--experiments", metavar="NAME,NAME", help="Experiments too, with commas between them."),
+        typer.Option("--experiments", metavar="NAME,NAME", help="Names of experiments, separated by commas."),
     ] = None,
     suite: Annotated[
-        str | None,
-        typer.Option("--suite", metavar="NAME", help="Compare a set of experiments, with a figure of its own: credit."),
+        str | None, typer.Option("--suite", metavar="NAME", help="Compare the experiments of a suite: credit.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", help=f"Train with seeds 0 to N-1; {_SEEDS} if left out.")
+        int | None, typer.Option("--seeds", metavar="N", help=f"Train with seeds 0 to N-1.  [default: {_SEEDS}]")
     ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change an option of all of them; repeatable. It is a line of its own."
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file of results.")] = Path("runs/bench.jsonl"),
+    sets: Settings = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Results.  [default: runs/bench.jsonl]", show_default=False),
+    ] = Path("runs/bench.jsonl"),
     jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", metavar="N", help="Trainings at a time; 1 if left out, which uses all cores already."),
+        int | None, typer.Option("--jobs", metavar="N", help="Number of trainings at a time.  [default: 1]")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", help="Of each training; else all cores, shared by --jobs.")
+        int | None,
+        typer.Option("--threads", metavar="N", help="Threads of each training.  [default: all cores / jobs]"),
     ] = None,
-    data: Data = None,
-    table: Annotated[bool, typer.Option("--table", help="Train nothing: show what is in --out.")] = False,
+    data: DataFolder = None,
+    table: Annotated[bool, typer.Option("--table", help="Print the results in --out without training.")] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw to this .png, .pdf or .svg; else beside --out.")
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Plot to this .png, .pdf or .svg file.  [default: beside --out]"),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table there as Markdown.")
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table as Markdown.")
     ] = None,
 ) -> None:
-    """Train with several seeds, and compare with the papers.
+    """Train with several seeds and compare with the papers.
 
-    Each network trained is a line in --out, appended as it is done. Stopped at any moment, the same command goes on
-    where it was. The runs are in FILE.runs, for `snnlab evaluate` and the others.
+    Each finished training is appended to --out; an interrupted command continues if it is repeated. The run directories
+    are in FILE.runs, for `snnlab evaluate` and other commands.
 
     \b
     snnlab bench hm2bp-digits --seeds 2
     snnlab bench hm2bp-digits --seeds 2 --set rule.self_term=false
     snnlab bench --table --markdown results.md
     """
-    chosen = _suite(suite, words, experiments)
-    names = [entry.experiment for entry in chosen.entries] if chosen else _names(words or [], experiments)
-    # of a suite --set says, beside --table, which rows are shown
-    given = {"--seeds": seeds, "--set": None if chosen else sets, "--jobs": jobs, "--threads": threads}
-    _check(given, table=table, plot=plot, markdown=markdown)
-    failed: list[Failure] = []
+    selected = _suite(suite, names, experiments)
+    chosen = [entry.experiment for entry in selected.entries] if selected else _names(names or [], experiments)
+    # with --table, --set selects rows of a suite
+    training_options = {"--seeds": seeds, "--set": None if selected else sets, "--jobs": jobs, "--threads": threads}
+    _check(training_options, table=table, plot=plot, markdown=markdown)
+    changes = key_values(sets)
+    failures: list[Failure] = []
     if not table:
-        from snnlab.benchmark.runner import plans, plans_of
+        from snnlab.benchmark.runner import plans, suite_plans
 
-        changes = changes_of(sets or [], None)
-        wanted = plans_of(chosen, seeds or _SEEDS, changes) if chosen else plans(names, seeds or _SEEDS, changes)
-        failed = _train(wanted, out, jobs or 1, threads, data)
+        number = seeds or _SEEDS
+        planned = suite_plans(selected, number, changes) if selected else plans(chosen, number, changes)
+        failures = _train(planned, out, jobs or 1, threads, data)
         plot = plot or out.with_suffix(".png")
-    if chosen:
-        _show_suite(out, chosen, changes_of(sets or [], None), plot, markdown)
+    if selected:
+        _show_suite(out, selected, changes, plot, markdown)
     else:
-        _show(out, names if words or experiments else [], plot, markdown)
-    for failure in failed:
-        print(f"{failure.plan.name}: {failure.refusal}", file=sys.stderr)
-    if failed:
+        _show(out, chosen if names or experiments else [], plot, markdown)
+    for failure in failures:
+        print(f"{failure.plan.name}: {failure.error}", file=sys.stderr)
+    if failures:
         raise typer.Exit(2)
 
 
-def _check(given: Mapping[str, Any], *, table: bool, plot: Path | None, markdown: Path | None) -> None:
-    """Raises InputError for what cannot be done, before anything is.
-
-    given  option -> its value, of those by which networks are trained
-    """
+def _check(training_options: Mapping[str, Any], *, table: bool, plot: Path | None, markdown: Path | None) -> None:
+    """Raises InputError for invalid options, before any training."""
     if table:
-        for name, value in given.items():
+        for name, value in training_options.items():
             if value not in (None, []):
-                raise InputError(name, "found beside --table", "leave out one of the two: --table trains nothing")
+                raise InputError(name, "given with --table, which does not train", "omit one of the two")
     else:
-        for name in ("--seeds", "--jobs", "--threads"):
-            at_least(name, given[name], 1)
+        check_at_least(
+            1, **{name.removeprefix("--"): training_options[name] for name in ("--seeds", "--jobs", "--threads")}
+        )
     if plot is not None:
         from snnlab.plots import check_path
 
@@ -115,104 +112,103 @@ def _check(given: Mapping[str, Any], *, table: bool, plot: Path | None, markdown
         raise InputError(markdown, f"no folder {markdown.parent}", "choose another --markdown")
 
 
-def tell(line: str) -> None:
-    """How it goes, beside the table and not within it."""
-    sys.stderr.write(f"{line}\n")  # at once: print() may be interrupted before the end of the line
+def log(line: str) -> None:
+    """Print progress to stderr; stdout is for the table."""
+    sys.stderr.write(f"{line}\n")  # in one call: print() may be interrupted before the line break
     sys.stderr.flush()
 
 
-def _names(words: Sequence[str], listed: str | None) -> list[str]:
-    """The experiments asked for in both ways, each once; all of them if in neither.
-
-    Raises InputError for unknown ones.
-    """
+def _names(names: Sequence[str], separated: str | None) -> list[str]:
+    """Unique names of the experiments, all by default. Raises InputError for unknown names."""
     from snnlab.experiments import EXPERIMENTS
 
-    if not words and listed is None:
+    if not names and separated is None:
         return list(EXPERIMENTS)
-    names = [name.strip() for text in (*words, listed or "") for name in text.split(",") if name.strip()]
-    if not names:
-        where = "EXPERIMENT" if listed is None else "--experiments"
-        raise InputError(where, "none", "needs names of `snnlab experiments`, with commas between them")
-    return [named(name).name for name in dict.fromkeys(names)]
+    given = [name.strip() for text in (*names, separated or "") for name in text.split(",") if name.strip()]
+    if not given:
+        option = "EXPERIMENT" if separated is None else "--experiments"
+        raise InputError(option, "empty", "must be names of `snnlab experiments`, separated by commas")
+    return [experiment_named(name).name for name in dict.fromkeys(given)]
 
 
-def _suite(name: str | None, words: Sequence[str] | None, listed: str | None) -> Suite | None:
-    """The suite of this name. Raises InputError for none that there is, and beside experiments."""
+def _suite(name: str | None, names: Sequence[str] | None, separated: str | None) -> Suite | None:
+    """The suite of this name. Raises InputError for unknown names, and if experiments are given too."""
     if name is None:
         return None
     from snnlab.benchmark.suites import SUITES
 
-    if words or listed is not None:
-        raise InputError("--suite", "found beside experiments", "leave out one of the two: a suite has its own")
+    if names or separated is not None:
+        raise InputError("--suite", "given with experiments", "omit one of the two: a suite has its own experiments")
     if name not in SUITES:
-        raise InputError("--suite", f"found {name!r}", one_of(name, SUITES))
+        raise InputError("--suite", f"got {name!r}", one_of(name, SUITES))
     return SUITES[name]
 
 
-def _train(wanted: Sequence[Plan], out: Path, jobs: int, threads: int | None, data: Path | None) -> list[Failure]:
-    """Train what is not in the file, and say of each network how it went; those that were refused."""
+def _train(planned: Sequence[Plan], out: Path, jobs: int, threads: int | None, data: Path | None) -> list[Failure]:
+    """Run the trainings that are not in `out`, logging each result; returns the failures."""
     from snnlab.benchmark.runner import Failure
     from snnlab.benchmark.runner import bench as run
 
-    failed = []
-    with interruptible(f"stopped; go on with: {shlex.join(['snnlab', *sys.argv[1:]])}"):
-        for outcome in run(out, wanted, folder=data, jobs=jobs, threads=threads, tell=tell, watch=progress_bars.epochs):
+    failures = []
+    with interruptible(f"stopped; resume with: {shlex.join(['snnlab', *sys.argv[1:]])}"):
+        for outcome in run(
+            out, planned, folder=data, jobs=jobs, threads=threads, log=log, progress_bar=progress_bars.epochs
+        ):
             if isinstance(outcome, Failure):
-                failed.append(outcome)
-                tell(f"{outcome.plan.name}: refused")
+                failures.append(outcome)
+                log(f"{outcome.plan.name}: failed")
             else:
-                percent = f"{100 * outcome.test_accuracy:.2f} %"
-                epochs = f"{outcome.epochs} epoch{'' if outcome.epochs == 1 else 's'}"
-                tell(f"{outcome.experiment} seed {outcome.seed}: done, {percent} after {epochs}")
-    return failed
+                accuracy = f"{output.percent(outcome.test_accuracy)} after {output.epochs(outcome.epochs)}"
+                log(f"{outcome.experiment} seed {outcome.seed}: finished, {accuracy}")
+    return failures
 
 
 def _show(out: Path, names: Sequence[str], plot: Path | None, markdown: Path | None) -> None:
-    """The table of the file, of some experiments or of all; drawn and written where asked for."""
+    """Print, plot and write the results of the experiments, of all if there are no names."""
     from snnlab.benchmark import records, tables
 
     lines = [line for line in tables.lines(records.read(out)) if not names or line.experiment in names]
     if not lines:
-        print(f"{out}: no results yet{' of ' if names else ''}{', '.join(names)}")
+        print(f"{out}: no results{' of ' if names else ''}{', '.join(names)}")
         return
     _print(lines)
     if plot is not None:
-        from snnlab.report.run_figures import plot_results
+        from snnlab.report.result_figures import plot_results
 
-        print(f"drawn to {plot_results(lines, plot)}")
+        print(f"figure: {plot_results(lines, plot)}")
     if markdown is not None:
-        print(f"written to {_write(markdown, lines, plot)}")
+        print(f"table: {_write(markdown, lines, plot)}")
 
 
 def _show_suite(out: Path, suite: Suite, changes: Mapping[str, str], plot: Path | None, markdown: Path | None) -> None:
-    """The table of a suite's rows in the file, with its own figure."""
+    """Print, plot and write the results of a suite."""
     from snnlab.benchmark import records, tables
-    from snnlab.report import comparison
 
-    found = comparison.rows_of(suite, records.read(out), changes)
-    if not found:
-        print(f"{out}: no results yet of the suite {suite.name} with these options (--set tells it of others)")
+    rows = suite.rows_of(records.read(out), changes)
+    if not rows:
+        print(f"{out}: no results of suite {suite.name} with these options; --set selects other options")
         return
-    lines = tables.lines([row for mine in found.values() for row in mine])
+    lines = tables.lines([row for of_entry in rows.values() for row in of_entry])
     _print(lines)
-    if missing := [entry.label for entry in suite.entries if entry.label not in found]:
-        print(f"no results yet with these options: {', '.join(missing)}")
+    if missing := [entry.label for entry in suite.entries if entry.label not in rows]:
+        print(f"no results with these options: {', '.join(missing)}")
     if plot is not None:
-        print(f"drawn to {comparison.plot_suite(suite, found, plot)}")
+        from snnlab.report.result_figures import plot_suite
+
+        print(f"figure: {plot_suite(suite, rows, plot)}")
     if markdown is not None:
-        print(f"written to {_write(markdown, lines, plot)}")
+        print(f"table: {_write(markdown, lines, plot)}")
 
 
 def _print(lines: Sequence[Line]) -> None:
     from snnlab.benchmark import tables
 
     rows = tables.table(lines)
-    # what the paper's number is, the last of each row, is long and the same for all rows of an experiment
+    # the last column, the reference, is long and the same for all lines of an experiment
     output.table(tables.HEAD[:-1], [row[:-1] for row in rows])
-    for name, source in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
-        if source:
-            output.prose(f"paper of {name}: ", source, 4)
+    for name, reference in dict.fromkeys((line.experiment, row[-1]) for line, row in zip(lines, rows, strict=True)):
+        if reference:
+            output.prose(f"paper of {name}: ", reference, 4)
 
 
 def _write(path: Path, lines: Sequence[Line], plot: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""Where the data is, whether it is whole, how to get it, and what it looks like."""
+"""Commands that list, find, verify, download, encode and plot datasets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 
 from snnlab import cards
 from snnlab.cards import Dataset
+from snnlab.cards.dataset_formats import FORMATS
 from snnlab.cli import output, progress_bars
+from snnlab.cli.options import DataFolder, ExperimentName, Settings, experiment_named, key_values
 from snnlab.cli.signals import interruptible
 from snnlab.errors import InputError, one_of
 from snnlab.paths import cache_path
@@ -19,20 +21,14 @@ if TYPE_CHECKING:
     from snnlab.data.samples import Samples
     from snnlab.experiments.core.experiment import Experiment
 
-Folder = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look there instead of in $SNNLAB_DATA.")]
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset; all of them if left out.")]
-One = Annotated[str, typer.Argument(metavar="NAME", help="A dataset.")]
+OptionalName = Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a dataset.  [default: all datasets]")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a dataset.")]
 
-_LISTED = 20  # new files that are printed one by one
-_NO_FILES = {  # by format, where the data is
-    "scikit-learn": "ships with scikit-learn",
-    "table": "on its card",
-    "synthetic": "generated from the seeds on its card",
-}
+_MAX_LISTED = 20  # with more new files than this, their number is printed
 
 
-def list_all(data: Folder = None) -> None:
-    """List the datasets, and where each is. Of recordings in a file each, it says how many are there if not all are.
+def list_all(data: DataFolder = None) -> None:
+    """List the datasets and where they are. Incomplete recordings are counted.
 
     \b
     snnlab data list
@@ -40,12 +36,12 @@ def list_all(data: Folder = None) -> None:
     rows = []
     for card in cards.all_datasets().values():
         samples = " + ".join(f"{split.samples:,} {name}" for name, split in card.splits.items())
-        rows.append([card.id, card.name, samples, card.licence.split(";")[0], _place(card, data)])
-    output.table(["id", "name", "samples", "licence", "where"], rows)
+        rows.append([card.id, card.name, samples, card.licence.split(";")[0], _location(card, data)])
+    output.table(["id", "name", "samples", "licence", "location"], rows)
 
 
-def where(name: Name = None, data: Folder = None) -> None:
-    """Say where each file of a dataset is, and the cache. The exit code is 1 if a file is missing.
+def where(name: OptionalName = None, data: DataFolder = None) -> None:
+    """Print the location of each file of a dataset, and of the cache. The exit code is 1 if a file is missing.
 
     \b
     snnlab data where mnist
@@ -53,25 +49,24 @@ def where(name: Name = None, data: Folder = None) -> None:
     from snnlab import datasets
 
     missing = False
-    for one in _chosen(name):
-        places = datasets.locate(one, folder=data)
+    for dataset in _names(name):
+        places = datasets.locate(dataset, folder=data)
         if not places:
-            print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
+            print(f"{dataset}: {FORMATS[cards.dataset(dataset).format].location}")
         for place in places:
             missing |= place.path is None
-            print(f"{one}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
-        if obtain := any(place.path is None for place in places) and cards.dataset(one).obtain:
-            print(f"{one}: {obtain}")
+            print(f"{dataset}: {place.path or f'{place.file}: not in ' + ', '.join(map(str, place.searched))}")
+        if obtain := any(place.path is None for place in places) and cards.dataset(dataset).obtain:
+            print(f"{dataset}: {obtain}")
     print(f"cache: {cache_path()}")
     raise typer.Exit(int(missing))
 
 
-def verify(name: Name = None, data: Folder = None) -> None:
-    """Check the files of a dataset. Reads each and compares it with its card; the exit code is 1 if one differs.
+def verify(name: OptionalName = None, data: DataFolder = None) -> None:
+    """Verify the files of a dataset by their checksums. The exit code is 1 if a file differs.
 
-    Recordings are decoded and counted where only some are there, or where nobody has published digests of them; a part
-    will do. It cannot find a wrong label (N-MNIST's labels are its folders' names), nor events missing at the end of a
-    recording.
+    Recordings without published checksums, or of which only some are present, are decoded and counted. Wrong labels
+    (N-MNIST's are its folder names) and missing events at the end of a recording are not detected.
 
     \b
     snnlab data verify mnist
@@ -79,25 +74,26 @@ def verify(name: Name = None, data: Folder = None) -> None:
     from snnlab import datasets
 
     failed = False
-    for one in _chosen(name):
-        checks = datasets.verify(one, folder=data)
+    for dataset in _names(name):
+        checks = datasets.verify(dataset, folder=data)
         if not checks:
-            print(f"{one}: {_NO_FILES[cards.dataset(one).format]}")
+            print(f"{dataset}: {FORMATS[cards.dataset(dataset).format].location}")
         for check in checks:
             failed |= check.state != "ok"
-            print(f"{one}: {check.path or check.file}: {check.state}" + (f": {check.reason}" if check.reason else ""))
+            reason = f": {check.reason}" if check.reason else ""
+            print(f"{dataset}: {check.path or check.file}: {check.state}{reason}")
     raise typer.Exit(int(failed))
 
 
 def fetch(
-    name: One,
+    name: Name,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Put it there, not in $SNNLAB_DATA.")
+        Path | None, typer.Option("--data", metavar="DIR", help="Download to this folder.  [default: $SNNLAB_DATA]")
     ] = None,
 ) -> None:
-    """Download a dataset. Only files that are not there already; no other command uses the network.
+    """Download the missing files of a dataset. No other command uses the network.
 
-    What was stopped is gone on with. An archive that lies there already is unpacked.
+    An interrupted download is resumed. An archive that is present is unpacked.
 
     \b
     snnlab data fetch mnist
@@ -105,124 +101,118 @@ def fetch(
     from snnlab import datasets
 
     card = cards.dataset(name)
-    with interruptible("run it again to go on"), progress_bars.transfers() as progress:
+    with interruptible("stopped; repeat the command to resume"), progress_bars.transfers() as progress:
         new = datasets.fetch(name, folder=data, progress=progress)
-    if len(new) <= _LISTED:
+    if len(new) <= _MAX_LISTED:
         for path in new:
             print(path)
     else:
-        _count(new, [place.path for place in datasets.locate(name, folder=data) if place.path])
+        _print_counts(new, [place.path for place in datasets.locate(name, folder=data) if place.path])
     if not new:
-        print(f"{name}: {_NO_FILES.get(card.format, 'all files are there already')}")
+        print(f"{name}: {FORMATS[card.format].location or 'all files are present'}")
 
 
-def _count(new: Sequence[Path], places: Sequence[Path]) -> None:
-    for place in places:
-        if many := sum(path.is_relative_to(place) for path in new):
-            print(f"{place}: {output.counted(many, 'file')}")
+def _print_counts(new: Sequence[Path], folders: Sequence[Path]) -> None:
+    for folder in folders:
+        if number := sum(path.is_relative_to(folder) for path in new):
+            print(f"{folder}: {output.counted(number, 'file')}")
 
 
-def pack(
-    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="One of `snnlab experiments`.")],
-    data: Folder = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change an option; repeatable.")
-    ] = None,
-) -> None:
-    """Turn the recordings of an experiment into spikes, and keep them, so that training starts at once.
+def pack(experiment: ExperimentName, data: DataFolder = None, sets: Settings = None) -> None:
+    """Encode the recordings of an experiment into the cache.
 
-    They are kept in the folder spikes of the cache: $SNNLAB_CACHE, or ~/.cache/snnlab. What is there already is not
-    made again, and any of it can be deleted. An experiment whose images are filmed (hm2bp-camera) is packed too.
+    Training then starts immediately. The cache is the folder spikes in $SNNLAB_CACHE (default: ~/.cache/snnlab) and can
+    be deleted at any time. Images of experiments with a simulated camera are encoded too.
 
     \b
     snnlab data pack hm2bp-nmnist
     """
     from snnlab import datasets
-    from snnlab.cli.training import changes_of, named
 
-    chosen = named(experiment).with_options(changes_of(set_ or [], None))
+    chosen = experiment_named(experiment).with_options(key_values(sets))
     if chosen.tested_on:
-        print(f"{experiment}: learns from {chosen.source('train')}; its test part needs {chosen.source('test')}")
-    # both are looked for before the first is packed, which may take long
+        print(f"{experiment}: trains on {chosen.source('train')} and tests on {chosen.source('test')}")
+    # both are loaded before the first is encoded, which may take long
     for samples in [datasets.load(chosen.source(split), split, folder=data) for split in ("train", "test")]:
         _pack(samples, chosen)
 
 
 def _pack(samples: Samples, experiment: Experiment) -> None:
-    """Prints what there is to do before it is done, and then what there is and where."""
     from snnlab.data.samples import CachedSpikes, Images
-    from snnlab.encoders import SimulatedCamera
 
-    what = f"{samples.dataset} {samples.split}"
-    if isinstance(samples, Images):
-        filmed = ", to be filmed by a modelled camera" if isinstance(experiment.encoder, SimulatedCamera) else ""
-        print(f"{what}: {output.counted(len(samples), 'image')}{filmed}", flush=True)
-    else:
-        print(f"{what}: {output.counted(len(samples), 'recording')}", flush=True)
-    with interruptible("nothing was kept of this part"), progress_bars.preparing(what, len(samples)) as told:
-        ready = experiment.prepare(samples, progress=told)
-    if not isinstance(ready, CachedSpikes):
-        print("  turned into spikes as they are used, nothing to keep")
+    name = f"{samples.dataset} {samples.split}"
+    noun = "image" if isinstance(samples, Images) else "recording"
+    print(f"{name}: {output.counted(len(samples), noun)}", flush=True)
+    message = "stopped; nothing was cached of this split"
+    with interruptible(message), progress_bars.preparing(name, len(samples)) as progress:
+        prepared = experiment.prepare(samples, progress=progress)
+    if not isinstance(prepared, CachedSpikes):
+        print("  encoded during training, nothing to cache")
         return
-    print(f"  {len(ready.ids):,} spikes in {ready.steps} steps of {ready.dt * 1e3:g} ms")
-    print(f"  {'made' if told.done else 'there already'}, {_size(ready.path)}: {ready.path}")
+    print(f"  {len(prepared.ids):,} spikes in {prepared.steps} steps of {prepared.dt * 1e3:g} ms")
+    print(f"  {'written' if progress.done else 'already cached'}, {_file_size(prepared.path)}: {prepared.path}")
 
 
-def _size(path: Path) -> str:
+def _file_size(path: Path) -> str:
     size = path.stat().st_size
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
 
 
 def show(
-    name: One,
+    name: Name,
     plot: Annotated[Path, typer.Option("--plot", metavar="FILE", help="A .png, .pdf or .svg file.")],
-    part: Annotated[str, typer.Option("--part", metavar="PART", help="As in `snnlab data list`.")] = "test",
-    sample: Annotated[int, typer.Option("--sample", metavar="N", help="The sample, counted from 0.")] = 0,
-    data: Folder = None,
+    part: Annotated[
+        str,
+        typer.Option("--part", metavar="PART", help="Split of the dataset.  [default: test]", show_default=False),
+    ] = "test",
+    sample: Annotated[
+        int,
+        typer.Option("--sample", metavar="N", help="Number of the sample.  [default: 0]", show_default=False),
+    ] = 0,
+    data: DataFolder = None,
 ) -> None:
-    """Draw samples of a dataset: images, a camera's events over time, or a sound beside its spikes.
+    """Plot images, recorded events, or a sound and its spikes.
 
     \b
     snnlab data show nmnist --sample 3 --plot digit.png
     """
     from snnlab.report.dataset_figures import plot_samples
 
-    parts = cards.dataset(name).splits
-    if part not in parts:
-        raise InputError("--part", f"found {part!r}", one_of(part, parts))
+    splits = cards.dataset(name).splits
+    if part not in splits:
+        raise InputError("--part", f"got {part!r}", one_of(part, splits))
     print(plot_samples(name, part, plot, sample=sample, folder=data))
 
 
-def _chosen(name: str | None) -> list[str]:
+def _names(name: str | None) -> list[str]:
     return [name] if name is not None else list(cards.all_datasets())
 
 
-def _place(card: Dataset, data: Path | None) -> str:
+def _location(card: Dataset, data: Path | None) -> str:
     from snnlab import datasets
 
     try:
         places = datasets.locate(card.id, folder=data)
-    except InputError as refusal:
-        return str(refusal)
+    except InputError as error:
+        return str(error)
     if not places:
-        return _NO_FILES[card.format]
+        return FORMATS[card.format].location
     folders = sorted({str(place.path.parent) for place in places if place.path})
     missing = sum(place.path is None for place in places)
     if not folders:
         return "not found" + (", must be bought" if card.obtain else "")
-    told = f", {missing} of {len(places)} missing" if missing else _partly(card, data)
-    return ", ".join(folders) + told
+    return ", ".join(folders) + (f", {missing} of {len(places)} missing" if missing else _recordings(card, data))
 
 
-def _partly(card: Dataset, data: Path | None) -> str:
-    """How many recordings there are, where they lie in a file each and not all are there."""
+def _recordings(card: Dataset, data: Path | None) -> str:
+    """Number of recordings of an incomplete dataset; empty for other datasets."""
     from snnlab import datasets
 
     if not datasets.FORMATS[card.format].may_be_partial:
         return ""
     try:
-        found = sum(len(datasets.load(card.id, split, folder=data)) for split in card.splits)
+        present = sum(len(datasets.load(card.id, split, folder=data)) for split in card.splits)
     except InputError:
-        return f", not as it should be: see `snnlab data verify {card.id}`"
-    wanted = sum(split.samples for split in card.splits.values())
-    return f", {found:,} of {wanted:,} recordings" if found < wanted else ""
+        return f", invalid: see `snnlab data verify {card.id}`"
+    total = sum(split.samples for split in card.splits.values())
+    return f", {present:,} of {total:,} recordings" if present < total else ""

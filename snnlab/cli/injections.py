@@ -1,4 +1,4 @@
-"""What --inject says: a current into a place, all the time or part of it."""
+"""The option --inject: a current into a place of a cell, for all or part of the time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INJECTION = re.compile(r"(?P<place>\w+)=(?P<current>[^=@]+)(?:@(?P<start>[^:@]*
 
 
 class Injection(NamedTuple):
-    """Place, current, and from when to when, as texts; the times are empty where they are left out."""
+    """Place, current, start and stop, as texts; empty times are those of the simulation."""
 
     place: str
     current: str
@@ -25,8 +25,8 @@ class Injection(NamedTuple):
     stop: str = ""
 
     @property
-    def told(self) -> tuple[str, str]:
-        """What is printed of it: where, and how much when."""
+    def field(self) -> tuple[str, str]:
+        """Name and value to print."""
         when = f" from {self.start or 0} to {self.stop or 'the end'}" if self.start or self.stop else ""
         return f"into {self.place}", self.current + when
 
@@ -34,17 +34,19 @@ class Injection(NamedTuple):
 def parse(text: str) -> Injection:
     match = _INJECTION.fullmatch(text.strip())
     if match is None:
-        right = "needs WHERE=CURRENT, such as soma=0.4*nA, or WHERE=CURRENT@FROM:TO, such as soma=0.4*nA@100*ms:400*ms"
-        raise InputError("--inject", f"found {text!r}", right)
+        hint = "must be PLACE=CURRENT or PLACE=CURRENT@FROM:TO, such as soma=0.4*nA@100*ms:400*ms"
+        raise InputError("--inject", f"got {text!r}", hint)
     return Injection(match["place"], match["current"].strip(), match["start"] or "", match["stop"] or "")
 
 
-def in_steps(
-    injections: Sequence[Injection], like: Mapping[str, str], dt: float, duration: float
+def sampled(
+    injections: Sequence[Injection], units: Mapping[str, str], dt: float, duration: float
 ) -> dict[str, NDArray[np.float64]]:
-    """Place -> the current that enters it in each step, the sum of all that are injected there (steps,).
+    """Place -> the sum of the currents injected there, in SI units (steps,).
 
-    like  place -> unit of the current into it
+    units  place -> unit of the current into it
+
+    Raises InputError for currents of another unit, and for times outside the simulation.
     """
     import numpy as np
 
@@ -54,16 +56,16 @@ def in_steps(
     steps = to_steps(duration, dt, "--for")
     currents: dict[str, NDArray[np.float64]] = {}
     for place, current, start, stop in injections:
-        where = f"--inject {place}"
-        amplitude = to_si(current, like[place], where)
-        times = to_si(start or 0.0, "second", where), to_si(stop or duration, "second", where)
+        option = f"--inject {place}"
+        amplitude = to_si(current, units[place], option)
+        times = to_si(start or 0.0, "second", option), to_si(stop or duration, "second", option)
         if not 0 <= times[0] < min(times[1], duration):
-            right = f"needs 0 <= FROM < TO, and FROM before the end at {duration:g} s"
-            raise InputError(where, f"from {times[0]:g} s to {times[1]:g} s", right)
+            hint = f"must be 0 <= FROM < TO, and FROM before the end at {duration:g} s"
+            raise InputError(option, f"got {times[0]:g} s to {times[1]:g} s", hint)
         currents[place] = currents.get(place, np.zeros(steps)) + step_current(amplitude, *times, steps, dt)
     return currents
 
 
-def units(injections: Sequence[Injection]) -> dict[str, str]:
-    """Place -> the unit in which the current into it was typed, the first of several."""
-    return {one.place: split_quantity(one.current)[1] for one in reversed(injections)}
+def units_as_given(injections: Sequence[Injection]) -> dict[str, str]:
+    """Place -> the unit in which its first current was given."""
+    return {injection.place: split_quantity(injection.current)[1] for injection in reversed(injections)}

@@ -1,4 +1,4 @@
-"""A cell with its morphology from the command line."""
+"""`snnlab simulate --morphology`: a cell with the morphology of an SWC file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from snnlab.networks.morphology import SOMA, Morphology, read_swc
 if TYPE_CHECKING:
     from snnlab.data.recording import Recording
 
-_UNTOLD = "0.1 nA"  # what is injected where nobody says what, for half of the time
+_CURRENT = "0.1 nA"
 _DURATION = "200 ms"
 _OPTIONS = {"resistivity": "--resistivity", "max_compartment_length": "--compartment"}
 
@@ -26,16 +26,16 @@ _OPTIONS = {"resistivity": "--resistivity", "max_compartment_length": "--compart
 def simulate(
     path: Path,
     card: str | None,
-    inject: Sequence[str] | None,
+    inject: Sequence[str],
     record: Sequence[str],
     parameters: Mapping[str, str],
     plot: Path | None,
     options: Mapping[str, str | None],
     seed: int,
 ) -> None:
-    """Run the morphology in an SWC file with a card's membrane, or a passive one, and print what was seen.
+    """Simulate the morphology in an SWC file, with the membrane of a card or a passive one, and print the results.
 
-    options  duration, dt, resistivity and max_compartment_length, where they are given
+    options  duration, dt, resistivity and max_compartment_length; None for defaults
     """
     morphology = read_swc(path)
     from snnlab.brian import simulate_morphology
@@ -46,25 +46,20 @@ def simulate(
 
     cell = PASSIVE if card is None else cards.cell(card)
     centre = "soma" if SOMA in morphology.types else "root"
-    length = to_seconds(options["duration"] or _DURATION, "--for")
-    untold = Injection(centre, _UNTOLD, *(f"{1e3 * part * length:g} ms" for part in (0.1, 0.6)))
-    injected = [_placed(morphology, text) for text in inject or []] or [untold]
-    recorded = _recorded(morphology, centre, injected, record)
-    if plot is not None:
-        from snnlab.plots import check_path
-        from snnlab.report.run_figures import plot_morphology
-
-        check_path(plot)
+    duration = to_seconds(options["duration"] or _DURATION, "--for")
+    default = Injection(centre, _CURRENT, *(f"{1e3 * part * duration:g} ms" for part in (0.1, 0.6)))
+    injected = [_injection(morphology, text) for text in inject] or [default]
+    recorded = _recorded_places(morphology, centre, injected, record)
     if card is not None and card.endswith(".toml"):
         check_card(cell)
     dt = to_seconds(options["dt"] or cell.dt, "--dt")
     max_length = options["max_compartment_length"] or MAX_COMPARTMENT_LENGTH
-    currents = injections.in_steps(injected, dict.fromkeys((one.place for one in injected), "amp"), dt, length)
+    units = {injection.place: "amp" for injection in injected}
     try:
         recording = simulate_morphology(
             morphology,
-            dict(currents),
-            length,
+            dict(injections.sampled(injected, units, dt, duration)),
+            duration,
             cell=cell,
             parameters=parameters,
             record=list(recorded),
@@ -74,24 +69,25 @@ def simulate(
             seed=seed,
             progress=sys.stderr.isatty(),
         )
-    except InputError as refusal:
-        raise InputError(_OPTIONS.get(refusal.field, refusal.field), refusal.problem, refusal.hint) from refusal
-    rows = _about(f"{cell.name} ({cell.id})", recording, morphology, max_length)
-    rows += [one.told for one in injected]
+    except InputError as error:
+        raise InputError(_OPTIONS.get(error.field, error.field), error.problem, error.hint) from error
+    rows = _description(f"{cell.name} ({cell.id})", recording, morphology, max_length)
+    rows += [injection.field for injection in injected]
     if "cell" in recording.spikes:
         rows.append((f"spikes at the {centre}", str(len(recording.spikes["cell"].ids))))
-    for place, told in recorded.items():
+    for place, label in recorded.items():
         values = recording.trace("cell", place).values
-        rows.append((f"{told} potential", output.span(float(values.min()), float(values.max()), "V")))
+        rows.append((f"{label} potential", output.value_range(float(values.min()), float(values.max()), "V")))
     if plot is not None:
-        title = f"{cell.name} ({cell.id}) on {path.name}"
-        where = plot_morphology(title, morphology, recording, recorded, plot, injections.units(injected))
-        rows.append(("plot", str(where)))
+        from snnlab.report.cell_figures import plot_morphology
+
+        title, given = f"{cell.name} ({cell.id}) on {path.name}", injections.units_as_given(injected)
+        rows.append(("plot", str(plot_morphology(title, morphology, recording, recorded, plot, given))))
     output.fields(rows)
 
 
-def _about(name: str, recording: Recording, morphology: Morphology, max_length: str) -> list[tuple[str, str]]:
-    """What was run: the membrane, and the size of the morphology and of its parts."""
+def _description(name: str, recording: Recording, morphology: Morphology, max_length: str) -> list[tuple[str, str]]:
+    """Membrane and duration, and the size of the morphology and of its parts."""
     from snnlab.brian.multicompartment.discretization import discretize
     from snnlab.brian.quantities import to_si
 
@@ -103,41 +99,27 @@ def _about(name: str, recording: Recording, morphology: Morphology, max_length: 
     return [("membrane", f"{name}, {steps}"), ("morphology", f"{morphology.path}: {size}")]
 
 
-def _placed(morphology: Morphology, text: str) -> Injection:
+def _injection(morphology: Morphology, text: str) -> Injection:
     injection = injections.parse(text)
     morphology.point(injection.place, f"--inject {text}")
     return injection
 
 
-def _recorded(
+def _recorded_places(
     morphology: Morphology, centre: str, injected: Sequence[Injection], record: Sequence[str]
 ) -> dict[str, str]:
-    """The places to be recorded, and how they are told: the soma, where currents enter, and those asked for.
-
-    Where none is asked for, the farthest point is one of them.
-    """
-    asked = [centre, *(one.place for one in injected), *(record or ["farthest"])]
-    found: dict[int, str] = {}
-    for place in asked:
-        found.setdefault(morphology.point(place, f"--record {place}"), place)
-    return {place: _told(morphology, point, place) for point, place in found.items()}
+    """Place -> label, of the soma or root, the injected places, and those in `record`, by default the farthest."""
+    places = [centre, *(injection.place for injection in injected), *(record or ["farthest"])]
+    points: dict[int, str] = {}
+    for place in places:
+        points.setdefault(morphology.point(place, f"--record {place}"), place)
+    return {place: _label(morphology, point, place) for point, place in points.items()}
 
 
-def _told(morphology: Morphology, point: int, place: str) -> str:
+def _label(morphology: Morphology, point: int, place: str) -> str:
     if place in ("soma", "root"):
         return place
-    # not from the root: a soma of many points has its root on one of its sides
+    # measured from the centre: the root of a soma of several points is at its edge
     soma = morphology.points[morphology.point("soma", "")] if SOMA in morphology.types else morphology.points[0]
-    away = float(np.linalg.norm(morphology.points[point] - soma))
-    return f"point {morphology.ids[point]} ({1e6 * away:.3g} um)"
-
-
-def changes(texts: Sequence[str]) -> dict[str, str]:
-    """Parameter -> value, of every --set."""
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text}", "no value", "needs PARAMETER=VALUE, such as g_L=0.05*mS/cm**2")
-        found[name.strip()] = value.strip()
-    return found
+    distance = float(np.linalg.norm(morphology.points[point] - soma))
+    return f"point {morphology.ids[point]} ({1e6 * distance:.3g} um)"

@@ -1,4 +1,4 @@
-"""What the simulation scripts share: where the picture goes, and refusals of one line."""
+"""Command-line options of the simulation scripts."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from snnlab.errors import InputError
 from snnlab.plots import check_path
 
 
-def script_parser(told: str | None, picture: str) -> argparse.ArgumentParser:
-    """A parser with the option --plot, of which a file that could not be written is refused before any work.
+def script_parser(docstring: str | None, figure: str) -> argparse.ArgumentParser:
+    """A parser with the option --plot, whose path is checked before the script computes anything.
 
-    From here on a InputError that nobody catches ends the program with its line alone, and exit code 1.
+    From this call on, an uncaught InputError is printed as one line and ends the script with exit code 1.
 
-    told     what the script does, the first paragraph of its docstring
-    picture  the file if none is given
+    docstring  of the script; its first paragraph is the description
+    figure     default path of the figure
     """
-    sys.excepthook = _in_one_line
-    parser = argparse.ArgumentParser(description=(told or "").partition("\n\n")[0])
+    sys.excepthook = _print_input_errors
+    parser = argparse.ArgumentParser(description=(docstring or "").partition("\n\n")[0])
     parser.add_argument(
-        "--plot", type=_picture, default=picture, metavar="FILE", help="png, pdf or svg (default: %(default)s)"
+        "--plot", type=_figure_path, default=figure, metavar="FILE", help="png, pdf or svg (default: %(default)s)"
     )
     return parser
 
 
 def positive_int(text: str) -> int:
-    """The type of an option that is a whole number of at least 1."""
+    """The argparse type of an integer of at least 1."""
     try:
-        found = int(text)
+        value = int(text)
     except ValueError:
-        found = 0
-    if found < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}; needs a whole number, at least 1")
-    return found
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; must be an integer of at least 1")
+    return value
 
 
-def _picture(text: str) -> Path:
+def _figure_path(text: str) -> Path:
     try:
         return check_path(text)
-    except InputError as refusal:
-        raise argparse.ArgumentTypeError(str(refusal)) from refusal
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _print_input_errors(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, InputError):
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
     else:

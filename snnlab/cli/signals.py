@@ -1,4 +1,4 @@
-"""What a long command says when it is stopped."""
+"""Ctrl-C and SIGTERM during long commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Interrupted(Exception):
-    """Ctrl-C, or a request of the system to end, while there is something to say about it; and the exit code."""
+    """Ctrl-C or SIGTERM, with the line to print and the exit code."""
 
     def __init__(self, line: str, code: int) -> None:
         self.code = code
@@ -16,17 +16,17 @@ class Interrupted(Exception):
 
 
 class _Terminated(BaseException):
-    """SIGTERM; like KeyboardInterrupt not an Exception, so that nobody takes it for a failure."""
+    """SIGTERM; not an Exception, like KeyboardInterrupt, so that error handlers let it pass."""
 
 
 @contextmanager
 def interruptible(line: str) -> Iterator[None]:
-    """Where Ctrl-C and SIGTERM become Interrupted, with a line that says how to go on."""
+    """Raise Interrupted with this line for Ctrl-C and SIGTERM inside the ``with`` block."""
 
     def terminate(*_: object) -> None:
         raise _Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     except KeyboardInterrupt:
@@ -34,4 +34,4 @@ def interruptible(line: str) -> Iterator[None]:
     except _Terminated:
         raise Interrupted(line, 143) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

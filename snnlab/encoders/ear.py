@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.bsa import Bsa
 from snnlab.audio.coder import MOST_STEPS
@@ -86,6 +87,11 @@ class Ear:
     def cochlea(self) -> Lyon | Gammatone:
         """What hears."""
         return self._lyon if self.model == "lyon" else self._gammatone
+
+    @property
+    def centre_frequencies(self) -> NDArray[np.float64]:
+        """Hertz, for each channel of the cochlea."""
+        return self.cochlea.centres
 
     @property
     def coder(self) -> Bsa | Levels:

@@ -25,7 +25,7 @@ class Patterns:
     steps    time steps of a sample; the first is silent
     dt       seconds per step
     neurons  of each feature; they are the last axis of the shape
-    firing_rate spikes per second of each neuron
+    firing_rate  spikes per second of each neuron
     bias     1 for another feature that is the same in every sample, 0 for none
 
     Patterns depend on the seed, the feature and the number alone: they are the same in all epochs, in training and in

@@ -23,7 +23,7 @@ class Poisson:
     steps      time steps of a sample; the first is silent, as in the authors' code
     dt         seconds per step
     max_rate  the probability, per step, of a pixel of full intensity
-    resample_each_epoch draw anew in every epoch, or the same spikes in all of them
+    resample_each_epoch  sample new spikes in every epoch, or the same spikes in all of them
 
     The draw: pixel `i` of sample `n` fires in step `t` > 0 where a random number below 2^32 is less than its
     threshold, ``round(2^32 * max_rate * value / peak)``; a probability is thus met to within 2^-33. The random

@@ -25,7 +25,7 @@ class Population:
     dt      seconds per step
     fields  neurons of each pixel, at least 3; they are the last axis of the shape
     beta    the larger, the narrower the fields, 0.001 to 1000; the authors tried 1 to 2 and used 1.5
-    threshold fields that are excited less never fire; the authors' neurons did not fire in the last tenth of the time
+    threshold  fields that are excited less never fire; the authors' neurons did not fire in the last tenth of the time
 
     With m fields over intensities from 0 to 1, field k = 0, 1, ... has its centre at ``(2 k - 1) / (2 (m - 2))``, so
     that the first and the last lie outside, and the deviation ``1 / (beta (m - 2))``. A field that is excited to a,

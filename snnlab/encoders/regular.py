@@ -26,7 +26,7 @@ class Regular:
     dt         seconds per step
     max_rate  spikes per step of a pixel of full intensity, up to 1
     phase      "random": every pixel begins somewhere in its interval, uniformly; "same": all begin a whole one
-    resample_each_epoch draw the phases anew in every epoch, or keep them
+    resample_each_epoch  sample new phases in every epoch
 
     Intervals are 1 / rate steps, to within 2^-32 of a spike per step; on the grid they are the whole number of steps
     below that or above. The phase of pixel `i` of sample `n` is the upper half of word `i` that Philox4x64-10 (Salmon

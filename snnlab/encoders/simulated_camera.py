@@ -40,6 +40,10 @@ class SimulatedCamera:
         return self.sensor.dt
 
     @property
+    def polarities(self) -> bool:
+        return self.sensor.polarities
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """All that the spikes of films depend on beside the images."""
         return {"SimulatedCamera": asdict(self), "made_by": [_MADE_BY, self.sensor.recipe["made_by"]]}

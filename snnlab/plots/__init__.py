@@ -13,7 +13,7 @@ from snnlab.plots.population_rate import population_rate
 from snnlab.plots.raster import raster
 from snnlab.plots.rate_bars import rate_bars
 from snnlab.plots.sound import cochleagram, wave
-from snnlab.plots.style import STYLE, check_path, figure, panels, save, style
+from snnlab.plots.style import STYLE, check_path, figure, panels, save, style, titled
 from snnlab.plots.traces import traces
 from snnlab.plots.weights import weight_images, weight_matrix
 
@@ -43,6 +43,7 @@ __all__ = [
     "save",
     "solved_curve",
     "style",
+    "titled",
     "traces",
     "wave",
     "weight_images",

@@ -1,4 +1,4 @@
-"""Two kinds of recordings held beside each other."""
+"""Plots that compare two sets of measurements."""
 
 from __future__ import annotations
 
@@ -12,47 +12,45 @@ from snnlab.errors import InputError
 from snnlab.plots.axes import legend_above
 from snnlab.plots.style import STYLE
 
-_LINES = ("-", "--", ":", "-.")
+_DASHES = ("-", "--", ":", "-.")
 
 
-def overlay(at: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
-    """Lines over the same places, one for each name, told apart by colour and by dashes.
+def overlay(x: ArrayLike, heights: Mapping[str, ArrayLike], ax: Axes) -> Axes:
+    """One line for each name, distinguished by colour and dashes.
 
-    at       (places,), or the edges of bins (places + 1,)
-    heights  name -> (places,), up to four
+    x        (points,), or the edges of bins (points + 1,)
+    heights  name -> (points,), up to four
 
-    Raises InputError for heights of another length, for none, and for more than four.
+    Raises InputError for heights of the wrong shape, for none, and for more than four.
     """
-    places = np.asarray(at)
-    if not 1 <= len(heights) <= len(_LINES):
-        raise InputError("beside", f"{len(heights)} lines", f"needs 1 to {len(_LINES)}")
-    for (name, given), dash in zip(heights.items(), _LINES, strict=False):
+    x = np.asarray(x)
+    if not 1 <= len(heights) <= len(_DASHES):
+        raise InputError("overlay", f"got {len(heights)} lines", f"must be 1 to {len(_DASHES)}")
+    for (name, given), dashes in zip(heights.items(), _DASHES, strict=False):
         height = np.asarray(given)
-        if height.shape == places.shape:
-            ax.plot(places, height, dash, label=name)
-        elif height.ndim == 1 and len(height) + 1 == len(places):
-            ax.stairs(height, places, label=name, linestyle=dash, linewidth=STYLE["lines.linewidth"])
+        if height.shape == x.shape:
+            ax.plot(x, height, dashes, label=name)
+        elif height.ndim == 1 and len(height) + 1 == len(x):
+            ax.stairs(height, x, label=name, linestyle=dashes, linewidth=STYLE["lines.linewidth"])
         else:
-            found = f"{name} of shape {height.shape} over places of shape {places.shape}"
-            raise InputError("beside", found, "needs a height for each place, or for each bin between two edges")
+            problem = f"got {name} of shape {height.shape} at x of shape {x.shape}"
+            raise InputError("overlay", problem, "must be one height for each point, or for each bin")
     ax.set_ylim(bottom=0)
     legend_above(ax)
     return ax
 
 
-def agreement(one: ArrayLike, other: ArrayLike, ax: Axes) -> Axes:
-    """A dot for each pair of numbers, and the line where the two are equal.
+def agreement(x: ArrayLike, y: ArrayLike, ax: Axes) -> Axes:
+    """One dot for each pair of numbers, and the line of equality.
 
-    Raises InputError for another number of the ones than of the others, and for none.
+    Raises InputError for arrays of different shapes, and for empty ones.
     """
-    x, y = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or x.ndim != 1 or not x.size:
-        raise InputError(
-            "agreement", f"numbers of shapes {x.shape} and {y.shape}", "needs as many of the one as of the other"
-        )
+        raise InputError("agreement", f"got shapes {x.shape} and {y.shape}", "must be two vectors of one length")
     ax.plot(x, y, ".", alpha=0.6, markeredgewidth=0)
-    most = 1.05 * max(x.max(), y.max(), 1e-9)
-    ax.plot([0, most], [0, most], color="black", linewidth=0.8)
-    ax.set_xlim(0, most)
-    ax.set_ylim(0, most)
+    largest = 1.05 * max(x.max(), y.max(), 1e-9)
+    ax.plot([0, largest], [0, largest], color="black", linewidth=0.8)
+    ax.set_xlim(0, largest)
+    ax.set_ylim(0, largest)
     return ax

@@ -6,21 +6,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.plots.axes import legend_above, notice, whole_numbers
+from snnlab.plots.axes import integer_ticks, legend_above, notice
 from snnlab.plots.style import BLUE, INK, VERMILLION
 
-_MOST_BINS = 60
-_FINEST = 10_000  # steps of a range beyond which values count as continuous
+_MAX_BINS = 60
+_MAX_STEPS = 10_000  # values with more steps in their range are treated as continuous
 
 
 def histogram(values: ArrayLike, ax: Axes, *, label: str, counted: str = "neurons") -> Axes:
-    """How many neurons have which value, with their mean; below, how many have none (NaN)."""
-    everything = np.asarray(values, dtype=float).ravel()
-    finite = everything[np.isfinite(everything)]
-    missing = everything.size - finite.size
-    ax.set_xlabel(f"{label}\n{missing} of {everything.size} {counted} have none" if missing else label)
+    """Histogram with the mean; the label says how many values are missing (NaN)."""
+    flat = np.asarray(values, dtype=float).ravel()
+    finite = flat[np.isfinite(flat)]
+    missing = flat.size - finite.size
+    ax.set_xlabel(f"{label}\n{missing} of {flat.size} {counted} have none" if missing else label)
     ax.set_ylabel(counted)
-    ax.yaxis.set_major_locator(whole_numbers())
+    ax.yaxis.set_major_locator(integer_ticks())
     if not finite.size:
         ax.set(xticks=[], yticks=[])
         notice(ax, "no values")
@@ -33,12 +33,12 @@ def histogram(values: ArrayLike, ax: Axes, *, label: str, counted: str = "neuron
 
 
 def rate_histogram(rates_hz: ArrayLike, ax: Axes) -> Axes:
-    """How many neurons fire at which mean rate, in hertz."""
+    """Histogram of mean firing rates in hertz."""
     return histogram(rates_hz, ax, label="mean rate (Hz)")
 
 
 def cv_histogram(cvs: ArrayLike, ax: Axes) -> Axes:
-    """How many neurons fire how irregularly; the dashed line is a Poisson process. See `statistics.irregularity`."""
+    """Histogram of `statistics.irregularity`; the dashed line is a Poisson process."""
     histogram(cvs, ax, label="CV of interspike intervals")
     if np.isfinite(np.asarray(cvs, dtype=float)).any():
         ax.axvline(1.0, color=INK, linestyle="--", linewidth=1.0, label="Poisson process")
@@ -47,37 +47,37 @@ def cv_histogram(cvs: ArrayLike, ax: Axes) -> Axes:
 
 
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Edges of at most 61 bins, each of which holds equally many of the values that can occur.
+    """Edges of at most 61 bins, each with the same number of possible values.
 
-    Rates of a short run come in steps of one spike; bins of another width would show a comb that is not in the data.
+    Rates of a short run are multiples of one spike; other bin widths would show a comb that is not in the data.
     """
     low, high = values.min(), values.max()
-    spread = high - low
-    if spread <= 1e-9 * max(abs(low), abs(high), 1e-9):
-        return _above(low, np.array([low - 0.5, high + 0.5]))
-    width = max(_freedman_diaconis(values), spread / _MOST_BINS)
+    extent = high - low
+    if extent <= 1e-9 * max(abs(low), abs(high), 1e-9):
+        return _clipped_at_zero(low, np.array([low - 0.5, high + 0.5]))
+    width = max(_freedman_diaconis(values), extent / _MAX_BINS)
     step = np.diff(np.unique(values)).min()
-    if not _whole(values - low, step):
-        return np.linspace(low, high, int(np.ceil(spread / width)) + 1)
+    if not _are_multiples(values - low, step):
+        return np.linspace(low, high, int(np.ceil(extent / width)) + 1)
     width = step * max(1, np.ceil(width / step - 1e-9))
-    bins = int(np.ceil((spread + step) / width - 1e-9))
-    return _above(low, low - step / 2 + np.arange(bins + 1) * width)
+    bins = int(np.ceil((extent + step) / width - 1e-9))
+    return _clipped_at_zero(low, low - step / 2 + np.arange(bins + 1) * width)
 
 
-def _above(low: float, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Edges that do not pass below 0 where no value does: there is no such rate."""
+def _clipped_at_zero(low: float, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The edges, without negative ones if no value is negative: rates are not."""
     return np.maximum(edges, 0.0) if low >= 0 else edges
 
 
-def _whole(distances: NDArray[np.float64], step: float) -> bool:
-    """Whether all distances are multiples of a step that is coarse enough to be seen."""
-    if distances.max() > _FINEST * step:
+def _are_multiples(distances: NDArray[np.float64], step: float) -> bool:
+    """True if all distances are multiples of `step`, and the step is coarse enough to be visible."""
+    if distances.max() > _MAX_STEPS * step:
         return False
     steps = distances / step
     return bool(np.abs(steps - np.round(steps)).max() < 1e-3)
 
 
 def _freedman_diaconis(values: NDArray[np.float64]) -> float:
-    """A width of bin that suits the spread and number of values (Freedman and Diaconis 1981)."""
+    """Bin width of Freedman and Diaconis (1981)."""
     lower, upper = np.percentile(values, [25, 75])
     return float(2 * (upper - lower) / len(values) ** (1 / 3))

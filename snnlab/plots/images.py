@@ -1,4 +1,4 @@
-"""Images side by side, as a dataset has them."""
+"""Images of a dataset, side by side."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from numpy.typing import ArrayLike
 from snnlab.errors import InputError
 from snnlab.plots.axes import notice
 
-_GAP = 0.12  # of an image, between two of them
+_GAP = 0.12  # between images, relative to their size
 
 
 def images(values: ArrayLike, ax: Axes, *, labels: Sequence[str] = (), columns: int = 10, peak: float = 255) -> Axes:
-    """Images (images, rows, columns) in lines of `columns`, `peak` black on white, each in a frame, a label below.
+    """Images (images, rows, columns) in lines of `columns`, each in a frame above its label; `peak` is black.
 
-    Raises InputError for what are no images, and for another number of labels.
+    Raises InputError for values that are not images, and for a wrong number of labels.
     """
     array = np.asarray(values)
     if array.ndim != 3 or (array.size and not np.isfinite(array).all()):
-        raise InputError("images", f"values of shape {array.shape}", "needs finite (images, rows, columns)")
+        raise InputError("images", f"got values of shape {array.shape}", "must be finite (images, rows, columns)")
     if labels and len(labels) != len(array):
-        raise InputError("images", f"{len(labels)} labels for {len(array)} images", "needs one for each")
+        raise InputError("images.labels", f"got {len(labels)} for {len(array)} images", "must be one each")
     ax.set_axis_off()
     if not len(array):
         notice(ax, "no images")
         return ax
     _, height, width = array.shape
-    # a label needs as much room below a low image as below a square one of the same width
+    # a label needs the same height below a low image as below a square one
     across, down = width * (1 + _GAP), height * (1 + 2 * _GAP) + 0.25 * max(height, width) * bool(labels)
     for number, image in enumerate(array):
         left, top = (number % columns) * across, (number // columns) * down

@@ -1,4 +1,4 @@
-"""Learning curves over epochs: accuracy beside the paper's, likeness to desired trains, share of problems solved."""
+"""Learning curves over epochs: accuracy, correlation with target spike trains, and share of problems solved."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError, one_of
-from snnlab.plots.axes import legend_above, notice, whole_numbers
+from snnlab.plots.axes import integer_ticks, legend_above, notice
 from snnlab.plots.style import BLUE, INK, ORANGE
 
-_DASHES = ("-", (0, (5, 1)), (0, (1, 1)))  # so that lines of one colour for another eye differ too
+_DASHES = ("-", (0, (5, 1)), (0, (1, 1)))  # for readers who cannot distinguish the colours
 
 
 def learning_curve(
@@ -24,13 +24,13 @@ def learning_curve(
     reported: float | None = None,
     source: str = "reported",
 ) -> Axes:
-    """Train and test accuracy in percent over epochs; the legend gives the last epoch's, never the best.
+    """Train and test accuracy in percent over epochs; the legend gives those of the last epoch.
 
-    metrics   rows with `epoch` (from 1), `train_accuracy` and `test_accuracy` (0..1; None where it was not measured)
-    reported  the paper's number (0..1), drawn as a dashed line
-    source    who reports it
+    metrics   rows with `epoch` (from 1), `train_accuracy` and `test_accuracy` (0..1, or None)
+    reported  accuracy in the paper (0..1); a dashed line
+    source    name of the dashed line
 
-    Raises InputError for a row without these keys and for an accuracy outside 0..1.
+    Raises InputError for a row without these keys, and for an accuracy outside 0..1.
     """
     epochs = _column(metrics, "epoch")
     curves = {
@@ -52,38 +52,40 @@ def learning_curve(
 
 
 def correlation_curve(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
-    """Correlation of the output with the desired trains, in training, over epochs; from 0, unless all of it is high.
+    """Correlation of the output with the target spike trains during training; y starts at 0 unless all are high.
 
-    metrics  rows with `epoch` (from 1) and `train_loss`, which for rules of spike times is 1 - correlation
+    metrics  rows with `epoch` (from 1) and `train_loss`, which is 1 - correlation for rules with target spike trains
 
     Raises InputError for a row without these keys.
     """
     epochs, values = _column(metrics, "epoch"), 1 - _column(metrics, "train_loss")
     ax.plot(epochs, values, color=ORANGE, marker="s", markersize=4, clip_on=False, zorder=3)
-    away = 1.5 * (1 - values.min(initial=1.0))
-    ax.set(xlabel="epoch", ylabel="correlation\nwith desired trains", ylim=(1 - away if 0 < away < 0.3 else 0, 1))
+    distance = 1.5 * (1 - values.min(initial=1.0))
+    ax.set(
+        xlabel="epoch", ylabel="correlation\nwith target trains", ylim=(1 - distance if 0 < distance < 0.3 else 0, 1)
+    )
     _epoch_axis(ax, epochs)
     if not epochs.size:
         notice(ax, "no epochs")
     return ax
 
 
-def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, most: int) -> Axes:
-    """How many of a set of problems each rule has solved by an epoch, in percent, over epochs from 1 to `most`.
+def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, epochs: int) -> Axes:
+    """Percentage of problems that each rule has solved by each epoch, from 1 to `epochs`.
 
-    solved  name -> the epoch in which each problem was solved, None for those that were not
+    solved  rule -> the epoch in which each problem was solved, None for unsolved problems
 
-    Raises InputError for a rule without problems, and for an epoch beyond the last.
+    Raises InputError for a rule without problems, and for an epoch after the last.
     """
-    for (name, epochs), dashes in zip(solved.items(), cycle(_DASHES)):  # noqa: B905 - dashes never end
-        if not epochs:
-            raise InputError(f"solved: {name}", "no problems", "needs an epoch, or None, for each")
-        known = sorted(epoch for epoch in epochs if epoch is not None)
-        if known and not 1 <= known[0] <= known[-1] <= most:
-            raise InputError(f"solved: {name}", f"epochs {known[0]}..{known[-1]}", f"needs 1..{most}")
-        shares = 100 * np.arange(len(known) + 1) / len(epochs)
-        ax.step([1, *known, most], [*shares, shares[-1]], where="post", linestyle=dashes, label=name, clip_on=False)
-    ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, max(2, most)), ylim=(0, 100))
+    for (name, found), dashes in zip(solved.items(), cycle(_DASHES)):  # noqa: B905 - cycle is endless
+        if not found:
+            raise InputError(f"solved: {name}", "no problems", "must have an epoch or None for each problem")
+        known = sorted(epoch for epoch in found if epoch is not None)
+        if known and not 1 <= known[0] <= known[-1] <= epochs:
+            raise InputError(f"solved: {name}", f"got epochs {known[0]}..{known[-1]}", f"must be 1..{epochs}")
+        shares = 100 * np.arange(len(known) + 1) / len(found)
+        ax.step([1, *known, epochs], [*shares, shares[-1]], where="post", linestyle=dashes, label=name, clip_on=False)
+    ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, max(2, epochs)), ylim=(0, 100))
     ax.xaxis.set_major_formatter("{x:.0f}")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
@@ -105,7 +107,7 @@ def _accuracy(metrics: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.floa
 
 def _checked(where: str, value: float) -> float:
     if value < 0 or value > 1:
-        raise InputError(where, f"accuracy {value:g}", "needs a fraction, 0 to 1")
+        raise InputError(where, f"got accuracy {value:g}", "must be 0 to 1")
     return value
 
 
@@ -114,11 +116,11 @@ def _axes(ax: Axes, epochs: NDArray[np.float64], levels: NDArray[np.float64]) ->
     ax.set_ylabel("accuracy (%)")
     _epoch_axis(ax, epochs)
     if levels.size and epochs.size == 1:
-        ax.set_ylim(0.0, 100.0)  # there is no course of learning yet to look at closely
+        ax.set_ylim(0.0, 100.0)  # no progress to zoom in on yet
         legend_above(ax)
     elif levels.size:
         high = levels.max()
-        low = min(levels.min(), high - 1.0)  # a percent at least, or noise looks like learning
+        low = min(levels.min(), high - 1.0)  # at least one percent, or noise looks like learning
         margin = 0.08 * (high - low)
         ax.set_ylim(max(0.0, low - margin), min(100.0, high + margin))
         legend_above(ax)
@@ -128,8 +130,8 @@ def _axes(ax: Axes, epochs: NDArray[np.float64], levels: NDArray[np.float64]) ->
 
 
 def _epoch_axis(ax: Axes, epochs: NDArray[np.float64]) -> None:
-    """The same for all curves of a run, so that they may stand above one another."""
-    ax.xaxis.set_major_locator(whole_numbers())
+    """The same limits for all curves of a run, so that stacked Axes align."""
+    ax.xaxis.set_major_locator(integer_ticks())
     if epochs.size:
         margin = max(0.5 if epochs.size == 1 else 0.0, 0.03 * np.ptp(epochs))
         ax.set_xlim(epochs.min() - margin, epochs.max() + margin)

@@ -11,9 +11,9 @@ from snnlab.plots.style import BLUE
 
 
 def population_rate(spikes: SpikeTrains, ax: Axes, *, bin: float = 0.005, sample: int = 0) -> Axes:
-    """Mean rate of the neurons over time, in hertz, counted in bins of `bin` seconds.
+    """Mean firing rate over time in hertz, in bins of `bin` seconds.
 
-    Raises InputError where `bin` is not a whole number of time steps.
+    Raises InputError unless `bin` is a whole number of time steps.
     """
     rate, edges = statistics.binned_rate(spikes, bin=bin, sample=sample)
     scale = time_axis(ax, spikes.duration)

@@ -1,4 +1,4 @@
-"""Spike raster: who fired when."""
+"""Spike raster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from snnlab.data.spikes import SpikeTrains, neuron_numbers
 from snnlab.errors import InputError
-from snnlab.plots.axes import notice, time_axis, whole_numbers
-from snnlab.plots.style import INK, MANY
+from snnlab.plots.axes import integer_ticks, notice, time_axis
+from snnlab.plots.style import INK, RASTERISED
 
-_TICKED_ROWS = 50  # more rows than this are too thin for vertical ticks
-_NAMED_ROWS = 12  # up to here every row carries its number
+_MAX_TICK_ROWS = 50  # with more rows, spikes are dots instead of vertical ticks
+_MAX_LABELLED_ROWS = 12  # up to this number every row is labelled
 
 
 def raster(
@@ -28,10 +28,10 @@ def raster(
     color: str = INK,
     marker: str | None = None,
 ) -> Axes:
-    """The spike raster of one sample: a mark at (time, neuron) for every spike.
+    """The spike raster of one sample: a mark at (time, neuron) for each spike.
 
-    neurons  which ones to show, the first at the bottom; all if left out
-    marker   a matplotlib marker; if left out, vertical ticks for few neurons and dots for many
+    neurons  neurons to show, the first at the bottom; all by default
+    marker   a matplotlib marker; by default vertical ticks for few neurons and dots for many
 
     Raises InputError for a sample or a neuron that does not exist.
     """
@@ -42,12 +42,12 @@ def raster(
     row = row_of[ids]
     time = step[row >= 0] * spikes.dt * time_axis(ax, spikes.duration)
     row = row[row >= 0]
-    if marker is None and len(shown) <= _TICKED_ROWS:
+    if marker is None and len(shown) <= _MAX_TICK_ROWS:
         ax.vlines(time, row - 0.4, row + 0.4, color=color, linewidth=1.0)
     else:
         size = _dot(ax, len(row)) if marker is None else None
         ax.plot(time, row, linestyle="none", marker=marker or "o", markersize=size, color=color,
-                markeredgewidth=0 if marker is None else None, rasterized=len(row) > MANY)  # fmt: skip
+                markeredgewidth=0 if marker is None else None, rasterized=len(row) > RASTERISED)  # fmt: skip
     _neuron_axis(ax, shown)
     if not len(row):
         notice(ax, "no spikes" if len(shown) else "no neurons")
@@ -60,12 +60,12 @@ def _chosen(spikes: SpikeTrains, neurons: Sequence[int] | NDArray[np.integer] | 
     chosen = neuron_numbers(neurons, spikes.size, "raster")
     number, times = np.unique(chosen, return_counts=True)
     if (times > 1).any():
-        raise InputError("raster", f"neuron {number[times > 1][0]} chosen twice", "choose each neuron once")
+        raise InputError("raster.neurons", f"got neuron {number[times > 1][0]} twice", "must be unique")
     return chosen
 
 
 def _dot(ax: Axes, spikes: int) -> float:
-    """Diameter in points: the fewer spikes share the Axes, the larger, and never so small that one vanishes."""
+    """Diameter of the dots in points, larger for fewer spikes and never invisible."""
     box = ax.get_window_extent()
     side = math.sqrt(box.width * box.height / max(spikes, 1)) * 72 / ax.figure.dpi
     return float(np.clip(0.25 * side, 0.8, 3.0))
@@ -74,10 +74,10 @@ def _dot(ax: Axes, spikes: int) -> float:
 def _neuron_axis(ax: Axes, shown: NDArray[np.int64]) -> None:
     ax.set_ylim(-0.5, max(len(shown), 1) - 0.5)
     ax.set_ylabel("neuron")
-    if len(shown) <= _NAMED_ROWS:
+    if len(shown) <= _MAX_LABELLED_ROWS:
         ax.set_yticks(range(len(shown)), [str(number) for number in shown])
     else:
-        ax.yaxis.set_major_locator(whole_numbers())
+        ax.yaxis.set_major_locator(integer_ticks())
         ax.yaxis.set_major_formatter(FuncFormatter(lambda row, _: _number(shown, row)))
 
 

@@ -12,17 +12,17 @@ from snnlab.errors import InputError
 from snnlab.plots.style import BLUE, VERMILLION
 
 
-def rate_bars(values: ArrayLike, ax: Axes, *, names: Sequence[str], marked: int | None = None) -> Axes:
-    """The rate of each of a few cells that are heard by a rate, one bar for each name; `marked` in another colour.
+def rate_bars(values: ArrayLike, ax: Axes, *, names: Sequence[str], highlighted: int | None = None) -> Axes:
+    """One bar for each named cell; the bar with number `highlighted` is red.
 
-    Raises InputError for another number of names.
+    Raises InputError for a wrong number of names.
     """
     array = np.asarray(values, dtype=float)
     if array.shape != (len(names),):
-        raise InputError("rates", f"{array.shape} for {len(names)} names", "needs one number for each")
+        raise InputError("rate_bars", f"got values of shape {array.shape} for {len(names)} names", "must be one each")
     bars = ax.bar(range(len(names)), array, color=BLUE, width=0.7)
-    if marked is not None:
-        bars[marked].set_color(VERMILLION)
+    if highlighted is not None:
+        bars[highlighted].set_color(VERMILLION)
     ax.set_xticks(range(len(names)), names)
     ax.set_ylabel("rate")
     ax.set_xlim(-0.6, len(names) - 0.4)

@@ -1,4 +1,4 @@
-"""How pictures look, and the way they reach a file. Nothing outside this folder needs matplotlib."""
+"""The style of figures, and how they are created and saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from snnlab.errors import InputError, one_of
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
-"""Okabe and Ito's palette (2008), which colour-blind readers can tell apart; its yellow is too pale for a line."""
+"""The colour-blind-safe palette of Okabe and Ito (2008), without yellow, which is too pale for lines."""
 INK, GREY, PALE = "#000000", "#595959", "#BFBFBF"
 
 STYLE: Mapping[Any, Any] = MappingProxyType(
@@ -30,7 +30,7 @@ STYLE: Mapping[Any, Any] = MappingProxyType(
         "axes.prop_cycle": cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK]),
         "axes.spines.right": False,
         "axes.spines.top": False,
-        "axes.titlelocation": "left",  # legends stand above the Axes on the right
+        "axes.titlelocation": "left",  # legends are above the Axes at the right
         "axes.titlesize": 10,
         "figure.constrained_layout.use": True,
         "figure.facecolor": "white",
@@ -46,17 +46,17 @@ STYLE: Mapping[Any, Any] = MappingProxyType(
         "ytick.labelsize": 9,
     }
 )
-"""The project's look, as matplotlib's rc parameters."""
+"""The style, as matplotlib's rc parameters."""
 
-MANY = 20_000
-"""Dots of one picture from which a vector file holds them as an image."""
+RASTERISED = 20_000
+"""With more dots than this, vector files store them as an image."""
 
 _UNDATED: Mapping[str, dict[str, Any]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The project's look for everything drawn inside the ``with`` block, and for nothing after it."""
+    """Apply the style inside the ``with`` block only."""
     with matplotlib.rc_context(dict(STYLE)):
         yield
 
@@ -69,52 +69,58 @@ def figure(
     heights: Sequence[float] | None = None,
     shared_time: bool = False,
 ) -> tuple[Figure, NDArray[Any]]:
-    """An empty figure in the project's look and its Axes, always an array (rows, columns).
+    """An empty styled figure and its Axes, always an array (rows, columns).
 
-    size         width and height in inches; 8 wide if left out
+    size         width and height in inches; 8 wide by default
     heights      relative heights of the rows
-    shared_time  one x axis for each column, labelled below the last row only
+    shared_time  share the x axis within each column, labelled in the last row only
     """
     with style():
-        made = Figure(figsize=size or (8.0, 0.6 + 2.6 * rows))
-        axes = made.subplots(
+        empty = Figure(figsize=size or (8.0, 0.6 + 2.6 * rows))
+        axes = empty.subplots(
             rows, columns, squeeze=False, sharex="col" if shared_time else False, height_ratios=heights
         )
-        _ticked(axes.flat)
-    return made, axes
+        _set_tick_size(axes.flat)
+    return empty, axes
 
 
 def panels(
     layout: Sequence[Sequence[str]], *, size: tuple[float, float], heights: Sequence[float]
 ) -> tuple[Figure, dict[str, Axes]]:
-    """An empty figure in the project's look, and its Axes by the names in `layout`, which may stand in several places.
+    """An empty styled figure, and its Axes by the names in `layout`; an Axes may span several cells.
 
     size     width and height in inches
     heights  relative heights of the rows
     """
     with style():
-        made = Figure(figsize=size)
-        axes: dict[str, Axes] = made.subplot_mosaic([list(row) for row in layout], height_ratios=list(heights))
-        _ticked(axes.values())
-    return made, axes
+        empty = Figure(figsize=size)
+        axes: dict[str, Axes] = empty.subplot_mosaic([list(row) for row in layout], height_ratios=list(heights))
+        _set_tick_size(axes.values())
+    return empty, axes
 
 
-def _ticked(axes: Iterable[Axes]) -> None:
+def _set_tick_size(axes: Iterable[Axes]) -> None:
     for ax in axes:
-        ax.tick_params(labelsize=STYLE["xtick.labelsize"])  # ticks are made later, outside the style
+        ax.tick_params(labelsize=STYLE["xtick.labelsize"])  # ticks are created later, outside the style
+
+
+def titled(figure: Figure, title: str) -> Figure:
+    """The figure with a title at its top left."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
 
 
 def check_path(path: str | Path) -> Path:
-    """The path of a picture, refused before anything is computed for it where ``save`` could not write it.
+    """Check that ``save`` could write a figure to `path`, before anything is computed for it.
 
-    Raises InputError for a suffix other than .png, .pdf and .svg, and for a folder that does not exist.
+    Raises InputError for a suffix other than .png, .pdf and .svg, and if the folder does not exist.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _UNDATED:
-        found = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
-        raise InputError(path, f"{found} for a picture", one_of(suffix, _UNDATED))
-    with _refusing(path):
+        problem = f"got suffix {path.suffix!r}" if path.suffix else "no suffix"
+        raise InputError(path, problem, one_of(suffix, _UNDATED))
+    with _write_errors(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "Is a directory")
         path.parent.stat()
@@ -122,27 +128,27 @@ def check_path(path: str | Path) -> Path:
 
 
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        right = f"choose a {', '.join(_UNDATED)} file in a folder that exists and is writable"
-        raise InputError(path, f"cannot be written: {reason}", right) from error
+        hint = f"choose a {', '.join(_UNDATED)} file in an existing folder"
+        raise InputError(path, f"cannot be written: {reason}", hint) from error
 
 
 def save(figure: Figure, path: str | Path, *, dpi: int = 150) -> Path:
-    """Write the figure to `path` as .png, .pdf or .svg; the file appears whole or not at all.
+    """Write the figure to `path` as .png, .pdf or .svg, atomically.
 
-    Raises InputError for any other suffix, and where the file cannot be written; a file already there then stays.
+    Raises InputError for other suffixes, and if the file cannot be written; an existing file is then unchanged.
     """
     path = check_path(path)
     suffix = path.suffix.lower()
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _refusing(path):
+    with _write_errors(path):
         try:
             with style():
-                # a colour bar beside an image of fixed shape finds its place only after two rounds
+                # the layout of a colour bar beside an image of fixed aspect takes two passes
                 figure.draw_without_rendering()
                 figure.draw_without_rendering()
                 figure.savefig(partial, format=suffix[1:], dpi=dpi, metadata=_UNDATED[suffix])

@@ -1,1 +1,1 @@
-"""Which figures are drawn of a run, a cell, a dataset and a suite."""
+"""Figures of runs, cells, datasets and benchmark results."""

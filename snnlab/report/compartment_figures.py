@@ -1,4 +1,4 @@
-"""The picture of a dendritic microcircuit that runs in time: its somata and dendrites before and after learning."""
+"""Figure of one test sample in a continuous-time dendritic microcircuit, before and after training."""
 
 from __future__ import annotations
 
@@ -9,50 +9,47 @@ from numpy.typing import NDArray
 
 from snnlab import plots
 from snnlab.encoders import TEST
-from snnlab.errors import InputError
 from snnlab.networks.populations import OUTPUT
 from snnlab.rules.rule import RecordableRule, State
 from snnlab.training.loop import TrainingConfig, start
 
 _HIDDEN = "hidden1"
-_MANY = 4  # neurons of a layer that are drawn
-_ROWS = {"u": "soma", "v_B": "basal dendrite", "v_A": "apical dendrite"}
+_NEURONS = 4
+_VARIABLES = {"u": "soma", "v_B": "basal dendrite", "v_A": "apical dendrite"}
 
 
-def compartments_figure(trial: TrainingConfig, state: State, sample: int) -> tuple[Any, str]:
-    """The figure, and what it shows: one test sample to the network as it began, and as it is now.
+def compartments_figure(config: TrainingConfig, rule: RecordableRule, state: State, sample: int) -> tuple[Any, str]:
+    """Potentials of outputs and hidden neurons for one test sample, untrained on the left and trained on the right.
 
-    The neurons of the first hidden layer are those whose apical dendrites the teacher moved most at the beginning.
+    The hidden neurons are those whose apical potential deviates most before training. Returns the figure and a caption.
     """
-    rule = trial.rule
-    if not isinstance(rule, RecordableRule):
-        raise InputError("compartments", f"{type(rule).__name__} has no time", "needs a rule whose circuit runs")
-    chosen = trial.test.take([sample])
-    inputs = trial.encode(chosen, 0, TEST)
-    runs = [rule.recording(trial.circuit, one, inputs, chosen.labels) for one in (start(trial), state)]
-    first = runs[0]
-    shaded = (first.duration / 2, first.duration)
-    moved = _most(first.trace(_HIDDEN, "v_A").values)
-    target = first.trace(OUTPUT, "u_trg").values[-1]
-    pulled = _most(first.trace(OUTPUT, "u").values - target)
-    figure, axes = plots.figure(1 + len(_ROWS), 2, size=(10, 9), shared_time=True)
-    for column, recording in zip(axes.T, runs, strict=True):
-        goals = target[pulled].tolist()
+    chosen = config.test.take([sample])
+    inputs = config.encode(chosen, 0, TEST)
+    untrained, trained = (
+        rule.recording(config.circuit, weights, inputs, chosen.labels) for weights in (start(config), state)
+    )
+    shaded = (untrained.duration / 2, untrained.duration)
+    targets = untrained.trace(OUTPUT, "u_trg").values[-1]
+    outputs = _largest(untrained.trace(OUTPUT, "u").values - targets)
+    hidden = _largest(untrained.trace(_HIDDEN, "v_A").values)
+    figure, axes = plots.figure(1 + len(_VARIABLES), 2, size=(10, 9), shared_time=True)
+    for column, recording in zip(axes.T, (untrained, trained), strict=True):
         plots.neuron_traces(
-            recording, column[0], OUTPUT, "u", pulled, label="output: soma", targets=goals, shaded=shaded
-        )
-        for ax, (variable, name) in zip(column[1:], _ROWS.items(), strict=True):
-            plots.neuron_traces(recording, ax, _HIDDEN, variable, moved, label=f"hidden: {name}", shaded=shaded)
-    for row in axes:
-        low, high = (edge(ax.get_ylim()[k] for ax in row) for k, edge in enumerate((min, max)))
-        row[0].set_ylim(low, high)
-        row[1].set_ylim(low, high)
-        row[1].set_ylabel("")
-    for ax, when in zip(axes[0], ("before learning", "after learning"), strict=True):
-        ax.set_title(when, loc="left")
-    return figure, f": test sample {sample}; on grey ground a teacher pulls the output towards the dashed potentials"
+            recording, column[0], OUTPUT, "u", outputs, label="output: soma", targets=targets[outputs].tolist(),
+            shaded=shaded,
+        )  # fmt: skip
+        for ax, (variable, name) in zip(column[1:], _VARIABLES.items(), strict=True):
+            plots.neuron_traces(recording, ax, _HIDDEN, variable, hidden, label=f"hidden: {name}", shaded=shaded)
+    for left, right in axes:
+        limits = left.get_ylim() + right.get_ylim()
+        left.set_ylim(min(limits), max(limits))
+        right.set_ylim(min(limits), max(limits))
+        right.set_ylabel("")
+    for ax, title in zip(axes[0], ("before training", "after training"), strict=True):
+        ax.set_title(title, loc="left")
+    return figure, f": test sample {sample}; while shaded, the teacher drives the output to the dashed targets"
 
 
-def _most(values: NDArray[np.float64]) -> list[int]:
-    """The neurons that move most (steps, neurons)."""
-    return np.sort(np.argsort(-np.abs(values).max(axis=0), kind="stable")[:_MANY]).tolist()
+def _largest(values: NDArray[np.float64]) -> list[int]:
+    """The neurons whose values (steps, neurons) have the largest magnitude, in ascending order."""
+    return np.sort(np.argsort(-np.abs(values).max(axis=0), kind="stable")[:_NEURONS]).tolist()

@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it exits with, and the one line with which it says no."""
+"""The command line: help, output, exit codes and error lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_run import ENVIRONMENT, ROOT, refusal, snnlab
+from command_line import assert_error, error_line, snnlab
+from small_run import ENVIRONMENT, ROOT
 
 from snnlab import cards, cli
 
 COMMANDS = ["models", "simulate", "experiments", "train", "evaluate", "certify", "plot", "bench"]
-COMMANDS += ["data list", "data where", "data verify", "data fetch"]
+COMMANDS += ["data list", "data where", "data verify", "data fetch", "data pack", "data show"]
 Caught = pytest.CaptureFixture[str]
 
 
@@ -28,37 +29,35 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def help_of(command: str, capsys: Caught) -> str:
-    code, said, _ = snnlab(capsys, *command.split(), "--help")
+    code, err, _ = snnlab(capsys, *command.split(), "--help")
     assert code == 0
-    return said
+    return err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_says_what_a_command_does_with_an_example(command: str, capsys: Caught) -> None:
-    said = help_of(command, capsys)
-    assert len(said.splitlines()) > 8
-    assert re.search(rf"^  snnlab {command}\b", said, re.MULTILINE)
+def test_help_has_an_example(command: str, capsys: Caught) -> None:
+    assert re.search(rf"^  snnlab {command}\b", help_of(command, capsys), re.MULTILINE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "commands", [COMMANDS[:2], COMMANDS[2:7], COMMANDS[7:8], COMMANDS[8:9]], ids=["cells", "training", "bench", "data"]
 )
-def test_every_example_works(commands: list[str], tmp_path: Path, capsys: Caught) -> None:
-    """One after another, as somebody would who reads the help from top to bottom."""
-    told = "\n".join(help_of(name, capsys) for name in commands)
+def test_every_example_runs(commands: list[str], tmp_path: Path, capsys: Caught) -> None:
+    """In the order of the help, because some examples use the files of earlier ones."""
+    text = "\n".join(help_of(name, capsys) for name in commands)
     (tmp_path / "cell.swc").write_text("1 1 0 0 0 8 -1\n2 3 0 20 0 1 1\n117 3 0 300 0 1 2\n", encoding="utf-8")
-    examples = re.findall(r"^  snnlab (.*?)(?:  .*)?$", told, re.MULTILINE)
+    examples = re.findall(r"^  snnlab (.*?)(?:  .*)?$", text, re.MULTILINE)
     assert len(examples) >= len(commands)
     for example in examples:
         words, _, file = example.partition(" > ")
-        code, out, said = snnlab(capsys, *shlex.split(words))
-        assert code == 0, f"{example}\n{out}{said}"
+        code, out, err = snnlab(capsys, *shlex.split(words))
+        assert code == 0, f"{example}\n{out}{err}"
         if file:
             (tmp_path / file).write_text(out, encoding="utf-8")
 
 
-def test_listing_the_models_waits_for_no_simulator() -> None:
+def test_listing_the_models_imports_no_large_package() -> None:
     program = (
         "import sys; sys.argv = ['snnlab', 'models']; from snnlab.cli import main; code = main();"
         "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
@@ -71,7 +70,7 @@ def test_listing_the_models_waits_for_no_simulator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "text"),
     [
         (["modles"], "No such command 'modles'"),
         (["train"], "Missing argument 'EXPERIMENT'"),
@@ -81,37 +80,37 @@ def test_listing_the_models_waits_for_no_simulator() -> None:
         (["models", "lif", "adex"], "unexpected extra argument"),
     ],
 )
-def test_words_that_make_no_command_are_one_line(words: list[str], says: str, capsys: Caught) -> None:
-    assert re.search(says, refusal(capsys, *words))
+def test_invalid_usage_is_one_line(words: list[str], text: str, capsys: Caught) -> None:
+    assert re.search(text, error_line(capsys, *words))
 
 
-def test_without_a_command_there_is_help_and_no_success(capsys: Caught) -> None:
+def test_without_a_command_the_help_is_printed_and_the_exit_code_is_2(capsys: Caught) -> None:
     code, out, _ = snnlab(capsys)
     assert code == 2
     assert all(name in out for name in COMMANDS[:7])
 
 
-def test_the_version_is_said(capsys: Caught) -> None:
+def test_the_version_is_printed(capsys: Caught) -> None:
     code, out, _ = snnlab(capsys, "--version")
-    assert code == 0 and re.fullmatch(r"snnlab (\d+\.\d+\.\d+|of a checkout that is not installed)\n", out)
+    assert code == 0 and re.fullmatch(r"snnlab (\d+\.\d+\.\d+|\(not installed\))\n", out)
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), MemoryError("4 TiB"), OSError(28, "No space left on device")])
-def test_what_stops_a_command_from_outside_is_one_line(
+def test_interrupts_and_system_errors_are_one_line(
     raised: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
-    def stops() -> None:
+    def fail() -> None:
         raise raised
 
-    monkeypatch.setattr(cards, "models", stops)
-    code, out, said = snnlab(capsys, "models")
+    monkeypatch.setattr(cards, "all_models", fail)
+    code, out, err = snnlab(capsys, "models")
     assert code == (130 if isinstance(raised, KeyboardInterrupt) else 2)
-    assert out == "" and said.count("\n") == 1
+    assert out == "" and err.count("\n") == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("words", ["models", "models adex"])
-def test_an_output_that_cannot_be_written_is_one_line(words: str) -> None:
+def test_an_unwritable_output_is_one_line(words: str) -> None:
     command = [sys.executable, "-m", "snnlab", *words.split()]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -120,7 +119,7 @@ def test_an_output_that_cannot_be_written_is_one_line(words: str) -> None:
     assert (done.returncode, done.stderr) == (2, "output: No space left on device\n")
 
 
-def test_a_closed_output_is_no_mistake() -> None:
+def test_a_closed_output_is_no_error() -> None:
     command = f'exec "{sys.executable}" -m snnlab models >&-'
     done = subprocess.run(
         ["sh", "-c", command], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
@@ -131,7 +130,7 @@ def test_a_closed_output_is_no_mistake() -> None:
 # Data -----------------------------------------------------------------------------------------------------------------
 
 
-def test_datasets_are_those_on_the_shelf_and_where_they_are(
+def test_the_list_has_all_datasets_and_their_locations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
     monkeypatch.setattr("snnlab.datasets.locating.data_folder", lambda: tmp_path / "own")
@@ -144,7 +143,7 @@ def test_datasets_are_those_on_the_shelf_and_where_they_are(
     assert lines["mnist"].endswith("not found")
 
 
-def test_data_that_is_missing_or_spoilt_is_no_success(
+def test_missing_or_corrupt_data_has_exit_code_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
     monkeypatch.setattr("snnlab.datasets.locating.data_folder", lambda: tmp_path / "own")
@@ -152,7 +151,7 @@ def test_data_that_is_missing_or_spoilt_is_no_success(
     assert snnlab(capsys, "data", "where", "mnist")[0] == 1
     (tmp_path / "mnist").mkdir()
     for file in cards.dataset("mnist").files:
-        (tmp_path / "mnist" / file).write_bytes(b"spoilt")
+        (tmp_path / "mnist" / file).write_bytes(b"corrupt")
     code, out, _ = snnlab(capsys, "data", "where", "mnist", "--data", tmp_path)
     assert code == 0 and str(tmp_path / "mnist" / "t10k-labels-idx1-ubyte") in out
     code, out, _ = snnlab(capsys, "data", "verify", "mnist", "--data", tmp_path)
@@ -160,17 +159,17 @@ def test_data_that_is_missing_or_spoilt_is_no_success(
     assert snnlab(capsys, "data", "verify", "digits")[0] == 0
 
 
-def test_whole_data_is_found_and_verified(mnist_folder: Path, capsys: Caught) -> None:
+def test_complete_data_is_verified(mnist_folder: Path, capsys: Caught) -> None:
     code, out, _ = snnlab(capsys, "data", "verify", "mnist", "--data", mnist_folder)
     assert code == 0 and out.count(": ok") == 4
 
 
 @pytest.mark.parametrize("command", ["where", "verify", "fetch"])
-def test_a_dataset_that_there_is_not_is_refused(command: str, capsys: Caught) -> None:
-    assert "datasets: no card 'mnits'; did you mean 'mnist'" in refusal(capsys, "data", command, "mnits")
+def test_an_unknown_dataset_is_an_error(command: str, capsys: Caught) -> None:
+    assert_error(error_line(capsys, "data", command, "mnits"), "datasets", "mnits", "mnist")
 
 
-def test_the_entry_point_is_the_one_that_is_declared() -> None:
+def test_the_declared_entry_point_exists() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert 'snnlab = "snnlab.cli:main"' in text
     assert callable(cli.main)

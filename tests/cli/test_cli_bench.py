@@ -1,4 +1,4 @@
-"""The bench from the command line: what it shows, writes and refuses."""
+"""The command bench: table, figure, Markdown, and errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command_line import assert_error, error_line, snnlab
+from result_rows import row_of, write_rows
 from rich.console import Console
-from small_run import OPTIONS, refusal, snnlab
-from test_results import written
-from test_tables import row_of
+from small_run import OPTIONS
 
 from snnlab.benchmark import suites
 from snnlab.benchmark.records import read
@@ -30,54 +30,54 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
 
 
-def test_a_bench_trains_shows_and_draws(tmp_path: Path, capsys: Caught) -> None:
-    code, out, said = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
+def test_bench_trains_prints_and_plots(tmp_path: Path, capsys: Caught) -> None:
+    code, out, err = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
     assert code == 0
     assert [row.seed for row in read(tmp_path / "runs" / "bench.jsonl")] == [0, 1]
-    assert len(re.findall(r"^hm2bp-digits seed \d: epoch \d/2  test ", said, re.MULTILINE)) == 4
-    head, line, drawn = out.splitlines()
+    assert len(re.findall(r"^hm2bp-digits seed \d: epoch \d/2  test ", err, re.MULTILINE)) == 4
+    head, line, figure = out.splitlines()
     assert head.startswith("experiment ") and "64-24-10" in line and "+-" in line
-    assert drawn == "drawn to runs/bench.png"
+    assert figure == "figure: runs/bench.png"
     assert (tmp_path / "runs" / "bench.png").read_bytes().startswith(PNG)
-    # once more there is nothing to do, and the table is the same
-    code, again, said = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
+    # repeating the command trains nothing and prints the same table
+    code, again, err = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
     assert (code, again) == (0, out)
-    assert said == "runs/bench.jsonl: 2 of 2 trainings done, 0 to do\n"
+    assert err == "runs/bench.jsonl: 2 of 2 trainings done, 0 to do\n"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_on_a_terminal_a_bar_shows_how_far_the_epoch_is_where_one_training_is_done_at_a_time(
+def test_in_a_terminal_a_bar_shows_the_epoch_if_there_is_one_job(
     jobs: int, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(progress_bars, "Console", lambda **_: Console(file=screen, force_terminal=True, width=80))
-    code, out, said = snnlab(capsys, "bench", *WORDS, "--set", "epochs=12", "--seeds", 2, "--jobs", jobs)
-    assert code == 0 and out.startswith("experiment ") and "drawn to" in out
+    code, out, err = snnlab(capsys, "bench", *WORDS, "--set", "epochs=12", "--seeds", 2, "--jobs", jobs)
+    assert code == 0 and out.startswith("experiment ") and "figure: " in out
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
     if jobs == 2:
         assert shown == ""
         return
-    assert re.search(r"epoch \d+/12 \S+ +\d+/1437 \d+ samples/s, \d+\.\d\d % right", shown)
-    assert "…" not in shown, "there was no room"
-    # a line for each epoch besides, above the bar
+    assert re.search(r"epoch \d+/12 \S+ +\d+/1437 \d+ samples/s, train \d+\.\d\d %", shown)
+    assert "…" not in shown, "the bar was truncated"
+    # and one line for each epoch above the bar
     assert len(re.findall(r"hm2bp-digits seed \d: epoch \d+/12  test ", shown)) == 24
 
 
 def test_without_a_terminal_there_is_no_bar(capsys: Caught) -> None:
-    _, _, said = snnlab(capsys, "bench", *WORDS, "--seeds", 1)
-    assert "samples/s" not in said and "\x1b" not in said and "\r" not in said
-    assert [line.split(":")[0] for line in said.splitlines()[1:]] == ["hm2bp-digits seed 0"] * 4
+    _, _, err = snnlab(capsys, "bench", *WORDS, "--seeds", 1)
+    assert "samples/s" not in err and "\x1b" not in err and "\r" not in err
+    assert [line.split(":")[0] for line in err.splitlines()[1:]] == ["hm2bp-digits seed 0"] * 4
 
 
-def test_a_table_is_shown_and_written_without_training(tmp_path: Path, capsys: Caught) -> None:
-    written(
+def test_a_table_is_printed_and_written_without_training(tmp_path: Path, capsys: Caught) -> None:
+    write_rows(
         tmp_path / "b.jsonl", row_of("hm2bp-mnist", 0.98, 0), row_of("hm2bp-mnist", 0.99, 1), row_of("hm2bp-digits")
     )
     before = (tmp_path / "b.jsonl").read_bytes()
     (tmp_path / "docs" / "figures").mkdir(parents=True)
     words = ["bench", "--table", "--out", "b.jsonl"]
-    code, out, said = snnlab(capsys, *words, "--markdown", "docs/results.md", "--plot", "docs/figures/results.png")
-    assert (code, said) == (0, "")
+    code, out, err = snnlab(capsys, *words, "--markdown", "docs/results.md", "--plot", "docs/figures/results.png")
+    assert (code, err) == (0, "")
     assert "98.50 +- 0.71 %" in out and "98.84 %" in out and "each the best of 200 epochs on test" in out
     page = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
     assert "98.50 ± 0.71 %" in page and "](figures/results.png)" in page
@@ -97,11 +97,11 @@ def test_a_table_is_shown_and_written_without_training(tmp_path: Path, capsys: C
         ["hm2bp-digits", "--experiments", "hm2bp-digits"],
     ],
 )
-def test_an_experiment_is_named_with_or_without_the_option(words: list[str], tmp_path: Path, capsys: Caught) -> None:
+def test_an_experiment_can_be_an_argument_or_an_option(words: list[str], tmp_path: Path, capsys: Caught) -> None:
     rows = [row_of(name) for name in ("hm2bp-digits", "hm2bp-mnist", "hm2bp-mnist-conv")]
-    written(tmp_path / "b.jsonl", *rows)
-    code, out, said = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
-    assert (code, said) == (0, "")
+    write_rows(tmp_path / "b.jsonl", *rows)
+    code, out, err = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
+    assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == ["experiment", "hm2bp-digits"]
 
 
@@ -114,71 +114,73 @@ def test_an_experiment_is_named_with_or_without_the_option(words: list[str], tmp
         ["hm2bp-mnist", "--experiments", "hm2bp-digits"],
     ],
 )
-def test_several_experiments_are_named_in_any_way(words: list[str], tmp_path: Path, capsys: Caught) -> None:
+def test_several_experiments_can_be_arguments_and_options(words: list[str], tmp_path: Path, capsys: Caught) -> None:
     rows = [row_of(name) for name in ("hm2bp-digits", "hm2bp-mnist", "hm2bp-mnist-conv")]
-    written(tmp_path / "b.jsonl", *rows)
+    write_rows(tmp_path / "b.jsonl", *rows)
     _, out, _ = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
     assert [line.split()[0] for line in out.splitlines()[1:3]] == ["hm2bp-digits", "hm2bp-mnist"]
     assert "hm2bp-mnist-conv" not in out
 
 
-def test_a_pdf_is_linked_by_the_page_that_cannot_show_it(tmp_path: Path, capsys: Caught) -> None:
-    written(tmp_path / "b.jsonl", row_of("hm2bp-mnist", 0.98, 0))
+def test_markdown_links_a_pdf_figure(tmp_path: Path, capsys: Caught) -> None:
+    write_rows(tmp_path / "b.jsonl", row_of("hm2bp-mnist", 0.98, 0))
     words = ["bench", "--table", "--out", "b.jsonl", "--markdown", "results.md"]
     for figure, link in (("results.pdf", "\n["), ("results.png", "\n![")):
         assert snnlab(capsys, *words, "--plot", figure)[0] == 0
         page = (tmp_path / "results.md").read_text(encoding="utf-8")
-        assert f"{link}Test accuracy of each seed, their mean, and the paper's number]({figure})\n" in page
+        assert f"{link}Test accuracy of each seed, their mean, and the paper's accuracy]({figure})\n" in page
     assert (tmp_path / "results.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_data_that_is_missing_is_said_and_the_others_are_trained(tmp_path: Path, capsys: Caught) -> None:
+def test_missing_data_does_not_stop_the_other_experiments(tmp_path: Path, capsys: Caught) -> None:
     words = ["--experiments", "hm2bp-mnist,hm2bp-digits", "--set", "epochs=1", "--seeds", 1, "--data", tmp_path]
-    code, out, said = snnlab(capsys, "bench", *words)
+    code, out, err = snnlab(capsys, "bench", *words)
     assert code == 2
-    assert re.search(r"^hm2bp-mnist seed 0: mnist: .* not found in", said, re.MULTILINE)
+    assert re.search(r"^hm2bp-mnist seed 0: mnist", err, re.MULTILINE)
     assert "hm2bp-digits, epochs=1" in out
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "field", "values"),
     [
-        (["--seeds", "0"], "--seeds: found 0; needs at least 1"),
-        (["--seeds", "-3"], "--seeds: found -3; needs at least 1"),
-        (["--jobs", "0"], "--jobs: found 0; needs at least 1"),
-        (["--threads", "0"], "--threads: found 0; needs at least 1"),
-        (["--experiments", "hm2bp-digit"], "no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
-        (["--experiments", ","], "--experiments: none; needs names"),
-        (["hm2bp-digit"], "^experiments: no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
-        (["hm2bp-mnist", "hm2bp-digit"], "^experiments: no experiment 'hm2bp-digit'; did you mean 'hm2bp-digits'"),
-        ([""], "^EXPERIMENT: none; needs names"),
-        (["--set", "rule.magic=1"], "--set rule.magic: no such option of backprop-layers-mnist; "),
-        (["--set", "epochs"], "--set epochs: no value; needs KEY=VALUE"),
-        (["--set", "epochs=0"], "--set epochs: found 0; needs at least 1"),
-        (["--table", "--seeds", "2"], "--seeds: found beside --table"),
-        (["--table", "--seeds", "0"], "--seeds: found beside --table"),
-        (["--table", "--set", "epochs=2"], "--set: found beside --table"),
-        (["--table"], "runs/bench.jsonl: No such file"),
-        (["--plot", "here.txt"], "suffix '.txt' for a picture"),
-        (["--markdown", "nowhere/results.md"], "nowhere/results.md: no folder nowhere"),
+        (["--seeds", "0"], "--seeds", [0, 1]),
+        (["--seeds", "-3"], "--seeds", [-3, 1]),
+        (["--jobs", "0"], "--jobs", [0, 1]),
+        (["--threads", "0"], "--threads", [0, 1]),
+        (["--experiments", "hm2bp-digit"], "EXPERIMENT", ["'hm2bp-digit'", "'hm2bp-digits'"]),
+        (["--experiments", ","], "--experiments", []),
+        (["hm2bp-digit"], "EXPERIMENT", ["'hm2bp-digit'", "'hm2bp-digits'"]),
+        (["hm2bp-mnist", "hm2bp-digit"], "EXPERIMENT", ["'hm2bp-digit'", "'hm2bp-digits'"]),
+        ([""], "EXPERIMENT", []),
+        (["--set", "rule.magic=1"], "--set rule.magic", ["backprop-layers-mnist"]),
+        (["--set", "epochs"], "--set epochs", ["KEY=VALUE"]),
+        (["--set", "epochs=0"], "--set epochs", [0, 1]),
+        (["--table", "--seeds", "2"], "--seeds", ["--table"]),
+        (["--table", "--seeds", "0"], "--seeds", ["--table"]),
+        (["--table", "--set", "epochs=2"], "--set", ["--table"]),
+        (["--table"], "runs/bench.jsonl", ["No such file"]),
+        (["--plot", "here.txt"], "here.txt", [".txt", ".png"]),
+        (["--markdown", "nowhere/results.md"], "nowhere/results.md", ["nowhere"]),
+        (["--suite", "credits"], "--suite", ["'credits'", "'credit'"]),
+        (["hm2bp-digits", "--suite", "credit"], "--suite", ["experiments"]),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_is_written(
-    words: list[str], says: str, tmp_path: Path, capsys: Caught
+def test_invalid_options_are_one_error_line_before_anything_is_written(
+    words: list[str], field: str, values: list[object], tmp_path: Path, capsys: Caught
 ) -> None:
-    assert re.search(says, refusal(capsys, "bench", *words))
+    assert_error(error_line(capsys, "bench", *words), field, *values)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_of_something_else_is_refused(tmp_path: Path, capsys: Caught) -> None:
+def test_a_file_with_other_contents_is_an_error(tmp_path: Path, capsys: Caught) -> None:
     (tmp_path / "thesis.txt").write_text("eight years\n", encoding="utf-8")
     for words in (["--table"], WORDS):
-        assert refusal(capsys, "bench", *words, "--out", "thesis.txt").startswith("thesis.txt: line 1: not JSON")
+        assert_error(error_line(capsys, "bench", *words, "--out", "thesis.txt"), "thesis.txt: line 1")
 
 
 @pytest.fixture
 def small_suite(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
-    """Of digits, which come with a package: one rule that has a gradient, and one that has none."""
+    """A rule with a gradient and one without, on the digits of scikit-learn."""
     aligned = replace(
         EXPERIMENTS["feedback-alignment-mnist"],
         name="fa-digits",
@@ -197,40 +199,32 @@ def small_suite(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
 
 
 @pytest.mark.usefixtures("small_suite")
-def test_a_suite_trains_its_entries_and_draws_them_beside_one_another(tmp_path: Path, capsys: Caught) -> None:
+def test_a_suite_trains_and_plots_its_entries(tmp_path: Path, capsys: Caught) -> None:
     words = ["--suite", "small", "--seeds", 2, "--threads", 1, "--out", "s.jsonl"]
     code, out, _ = snnlab(capsys, "bench", *words)
-    assert code == 0 and "drawn to s.png" in out and (tmp_path / "s.png").read_bytes().startswith(PNG)
+    assert code == 0 and "figure: s.png" in out and (tmp_path / "s.png").read_bytes().startswith(PNG)
     rows = read(tmp_path / "s.jsonl")
     assert sorted((row.experiment, row.epochs, row.seed) for row in rows) == [
         ("fa-digits", 3, 0), ("fa-digits", 3, 1), ("hm2bp-digits", 2, 0), ("hm2bp-digits", 2, 1),
     ]  # fmt: skip
     for row in rows:
-        lengths = {len(course) for course in row.angles.values()}
+        lengths = {len(curve) for curve in row.angles.values()}
         assert lengths == ({3} if row.experiment == "fa-digits" else set()), row.experiment
-    # other rows of the same file are no part of it
+    # other rows of the file are excluded
     assert (
         snnlab(capsys, "bench", "hm2bp-digits", *WORDS[2:], "--set=epochs=1", "--seeds", 1, "--out", "s.jsonl")[0] == 0
     )
     code, out, _ = snnlab(capsys, "bench", "--suite", "small", "--table", "--out", "s.jsonl")
-    assert "no results yet with these options" not in out
+    assert "no results with these options" not in out
     assert code == 0 and len([line for line in out.splitlines() if line.startswith(("hm2bp", "fa-"))]) == 2
-    assert "no results yet of the suite small" in snnlab(
+    assert "no results of suite small" in snnlab(
         capsys, "bench", "--suite", "small", "--table", "--set=epochs=9", "--out", "s.jsonl"
     )[1]  # fmt: skip
 
 
 @pytest.mark.usefixtures("small_suite")
-def test_a_suite_says_what_of_it_is_missing(tmp_path: Path, capsys: Caught) -> None:
+def test_a_suite_lists_missing_entries(tmp_path: Path, capsys: Caught) -> None:
     row = row_of("fa-digits", epochs="3")
-    written(tmp_path / "s.jsonl", row)
+    write_rows(tmp_path / "s.jsonl", row)
     code, out, _ = snnlab(capsys, "bench", "--suite", "small", "--table", "--out", "s.jsonl")
-    assert code == 0 and "no results yet with these options: HM2-BP" in out
-
-
-def test_a_suite_that_there_is_not_is_refused_and_one_beside_experiments(capsys: Caught) -> None:
-    assert refusal(capsys, "bench", "--suite", "credits") == (
-        "--suite: found 'credits'; did you mean 'credit'? known: credit"
-    )
-    said = refusal(capsys, "bench", "hm2bp-digits", "--suite", "credit")
-    assert said == "--suite: found beside experiments; leave out one of the two: a suite has its own"
+    assert code == 0 and "no results with these options: HM2-BP" in out

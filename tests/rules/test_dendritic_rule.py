@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import error_line
 from small_microcircuit import built, told
-from small_run import refusal
 
 from snnlab import engine
 from snnlab.data.rates import RateInput
@@ -301,7 +301,7 @@ def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_ta
     state, progress = Run.open(tmp_path / "run", threads=1).restored()
     assert state.steps > 1 and (progress.epoch, progress.batch) != (1, 0)
     assert all(np.isfinite(values).all() for values in state.weights.values())
-    line = refusal(capsys, "train", BARS.name, "--out", tmp_path / "run", "--resume", "--threads", 1)
+    line = error_line(capsys, "train", BARS.name, "--out", tmp_path / "run", "--resume", "--threads", 1)
     assert "learn more slowly" in line
     again, _ = Run.open(tmp_path / "run", threads=1).restored()
     assert all(np.array_equal(values, again.weights[name]) for name, values in state.weights.items())

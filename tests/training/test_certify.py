@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import error_line, snnlab
 from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
-from small_run import refusal, snnlab, trained
+from small_run import trained
 
 from snnlab import certify, engine
 from snnlab.data.spikes import SpikeTrains
@@ -153,7 +154,7 @@ def test_changed_predictions_are_counted(study: Run, monkeypatch: pytest.MonkeyP
 def test_number_of_samples_outside_the_test_set_is_refused(
     samples: int, study: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = refusal(capsys, "certify", study.run.path, "--samples", samples)
+    message = error_line(capsys, "certify", study.run.path, "--samples", samples)
     assert message.startswith("--samples: ") and f"{samples}" in message and "360" in message
 
 

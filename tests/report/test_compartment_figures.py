@@ -1,4 +1,4 @@
-"""The picture of a microcircuit as it runs: which neurons it shows, and that before and after can be compared."""
+"""The figure of a dendritic microcircuit before and after training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def runs(study: Run) -> tuple[Recording, Recording]:
-    """The sample before and after learning, as the rule shows it."""
+    """The sample before and after training, as recorded by the rule."""
     chosen = study.trial.test.take([SAMPLE])
     inputs = study.trial.encode(chosen, 0, TEST)
 
@@ -46,9 +46,9 @@ def runs(study: Run) -> tuple[Recording, Recording]:
 
 
 @pytest.fixture(scope="module")
-def drawn(study: Run) -> Iterator[tuple[Figure, str]]:
-    figure, told = compartments_figure(study.trial, study.restored()[0], SAMPLE)
-    yield figure, told
+def plotted(study: Run) -> Iterator[tuple[Figure, str]]:
+    figure, caption = compartments_figure(study.trial, rule(study), study.restored()[0], SAMPLE)
+    yield figure, caption
     figure.draw_without_rendering()
 
 
@@ -67,13 +67,13 @@ def solid(ax: Axes) -> list[Any]:
     return [line for line in ax.lines if line.get_linestyle() == "-"]
 
 
-def test_each_column_is_one_run_and_each_row_one_compartment(
-    drawn: tuple[Figure, str], runs: tuple[Recording, Recording]
+def test_columns_are_recordings_and_rows_are_compartments(
+    plotted: tuple[Figure, str], runs: tuple[Recording, Recording]
 ) -> None:
-    figure, _ = drawn
+    figure, _ = plotted
     rows = grid(figure)
     assert [row[0].get_ylabel() for row in rows] == ROWS
-    assert [ax.get_title(loc="left") for ax in rows[0]] == ["before learning", "after learning"]
+    assert [ax.get_title(loc="left") for ax in rows[0]] == ["before training", "after training"]
     places = [("output", "u"), ("hidden1", "u"), ("hidden1", "v_B"), ("hidden1", "v_A")]
     for (population, variable), row in zip(places, rows, strict=True):
         for recording, ax in zip(runs, row, strict=True):
@@ -84,10 +84,10 @@ def test_each_column_is_one_run_and_each_row_one_compartment(
     assert not np.array_equal(runs[0].trace("hidden1", "v_A").values, runs[1].trace("hidden1", "v_A").values)
 
 
-def test_the_hidden_neurons_are_those_whose_apical_dendrites_move_most_and_the_same_everywhere(
-    drawn: tuple[Figure, str], runs: tuple[Recording, Recording]
+def test_the_hidden_neurons_are_those_with_the_largest_apical_potentials(
+    plotted: tuple[Figure, str], runs: tuple[Recording, Recording]
 ) -> None:
-    rows = grid(drawn[0])
+    rows = grid(plotted[0])
     shown = {tuple(line.get_label() for line in solid(ax)) for row in rows[1:] for ax in row}
     assert len(shown) == 1
     chosen = [int(name.removeprefix("neuron ")) for name in shown.pop()]
@@ -95,41 +95,39 @@ def test_the_hidden_neurons_are_those_whose_apical_dendrites_move_most_and_the_s
     assert len(chosen) == 4 and reach[chosen].min() >= np.delete(reach, chosen).max()
 
 
-def test_the_outputs_are_drawn_with_what_the_teacher_wants_of_them(drawn: tuple[Figure, str], study: Run) -> None:
-    """Potentials of the rates 0.8 and 0.1: ln 4, and -ln 9."""
+def test_the_targets_of_the_outputs_are_dashed(plotted: tuple[Figure, str], study: Run) -> None:
+    """The targets are the potentials of the rates 0.8 and 0.1, ln 4 and -ln 9."""
     label = int(study.trial.test.labels[SAMPLE])
-    for ax in grid(drawn[0])[0]:
+    for ax in grid(plotted[0])[0]:
         dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
         assert len(solid(ax)) == len(dashed) == 3
         for line, goal in zip(solid(ax), dashed, strict=True):
-            right = line.get_label() == f"neuron {label}"
-            assert np.ravel(goal.get_ydata())[0] == pytest.approx(np.log(4) if right else -np.log(9), abs=1e-6)
+            is_class = line.get_label() == f"neuron {label}"
+            assert np.ravel(goal.get_ydata())[0] == pytest.approx(np.log(4) if is_class else -np.log(9), abs=1e-6)
             assert goal.get_color() == line.get_color()
-    assert not any(line.get_linestyle() == "--" for row in grid(drawn[0])[1:] for ax in row for line in ax.lines)
+    assert not any(line.get_linestyle() == "--" for row in grid(plotted[0])[1:] for ax in row for line in ax.lines)
 
 
-def test_before_and_after_have_one_scale_and_the_teacher_speaks_on_grey_ground_in_the_second_half(
-    drawn: tuple[Figure, str], runs: tuple[Recording, Recording]
+def test_both_columns_share_their_limits_and_shade_the_second_half(
+    plotted: tuple[Figure, str], runs: tuple[Recording, Recording]
 ) -> None:
-    figure, told = drawn
+    figure, caption = plotted
     half, whole = 1e3 * runs[0].duration / 2, 1e3 * runs[0].duration
     for row in grid(figure):
         assert row[0].get_ylim() == row[1].get_ylim()
         for ax in row:
             low, high = ax.get_ylim()
             assert all(low <= line.get_ydata().min() and line.get_ydata().max() <= high for line in solid(ax))
-            (ground,) = ax.patches
-            assert (ground.get_x(), ground.get_x() + ground.get_width()) == pytest.approx((half, whole))  # type: ignore[attr-defined]
+            (shading,) = ax.patches
+            assert (shading.get_x(), shading.get_x() + shading.get_width()) == pytest.approx((half, whole))  # type: ignore[attr-defined]
     assert [ax.get_xlabel() for ax in grid(figure)[-1]] == ["time (ms)"] * 2
-    assert told.startswith(f": test sample {SAMPLE};") and "grey ground" in told
+    assert caption.startswith(f": test sample {SAMPLE};")
 
 
-def test_the_pictures_of_a_run_have_it_among_them_under_a_title_that_says_which(
-    study: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_figures_of_a_run_include_it_with_a_title(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: dict[str, Any] = {}
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.setdefault(path.name, figure) and path)
-    made = run_figures.plot_run(study, sample=SAMPLE)
-    assert [path.name for path in made] == ["learning.png", "confusion.png", "weights.png", "compartments.png"]
+    paths = run_figures.plot_run(study, sample=SAMPLE)
+    assert [path.name for path in paths] == ["learning.png", "confusion.png", "weights.png", "compartments.png"]
     title = " ".join(figures["compartments.png"].get_suptitle().split())
-    assert title.startswith(f"dendritic-bars, seed 1: test sample {SAMPLE}; on grey ground")
+    assert title.startswith(f"dendritic-bars, seed 1: test sample {SAMPLE};")
