@@ -20,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snnlab import datasets
+from snnlab import datasets, native
 from snnlab.encoders import Sensor
-from snnlab.native import cores
 
 BATCH, BATCHES, ROUNDS = 64, 200, 3
 
@@ -55,7 +54,8 @@ def bench(files, threads):
     packing = []
     for _ in range(ROUNDS):
         shutil.rmtree(Path(os.environ["SNNLAB_CACHE"]) / "spikes", ignore_errors=True)
-        packing.append(spent(lambda: code.prepare(files, threads=threads)))
+        with native.threads(threads):
+            packing.append(spent(lambda: code.prepare(files)))
     clock, processor = (min(seconds[k] for seconds in packing) for k in (0, 1))
     opening, _, packed = spent(lambda: code.prepare(files))
     rng, reading = np.random.default_rng(0), []
@@ -81,7 +81,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the data, if not $SNNLAB_DATA")
     parser.add_argument("--copies", type=int, default=1, help="links to each recording (default 1)")
-    parser.add_argument("--threads", type=int, default=cores(), help="all cores if left out")
+    parser.add_argument("--threads", type=int, default=native.cores(), help="all cores if left out")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

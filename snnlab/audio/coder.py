@@ -13,7 +13,7 @@ from snnlab.data.spikes import SpikeTrains, offsets_of
 from snnlab.errors import InputError
 from snnlab.native import array, kernel
 
-MOST_STEPS = 100_000
+MAX_STEPS = 100_000
 """Time steps of a sample, at most."""
 
 LANES = 8
@@ -61,11 +61,11 @@ def coded(frames: ArrayLike, frame: float, steps_per_frame: int, steps: int | No
         raise InputError("encode", "a cochleagram with values that are not finite", "needs numbers")
     if not (np.isfinite(frame) and frame > 0):
         raise InputError("encode", f"a frame of {frame!r} s", "needs seconds above 0")
-    if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST_STEPS):
-        raise InputError("encode", f"steps {steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
-    if len(values) * steps_per_frame > MOST_STEPS:
+    if steps is not None and (type(steps) is not int or not 1 <= steps <= MAX_STEPS):
+        raise InputError("encode", f"steps {steps!r}", f"needs a whole number, 1 to {MAX_STEPS}")
+    if len(values) * steps_per_frame > MAX_STEPS:
         raise InputError(
-            "encode", f"{len(values)} frames of {steps_per_frame} steps", f"needs at most {MOST_STEPS} steps"
+            "encode", f"{len(values)} frames of {steps_per_frame} steps", f"needs at most {MAX_STEPS} steps"
         )
     return values
 

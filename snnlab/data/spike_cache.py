@@ -21,10 +21,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from snnlab import native
 from snnlab.data.samples import CachedSpikes, Files, Images
 from snnlab.data.spike_file import VERSION, Grid, read_spikes, write_spikes
 from snnlab.data.spikes import SpikeTrains
-from snnlab.native import thread_count
 from snnlab.paths import cache_error, cache_folder
 
 ProgressCallback = Callable[[int, int], object]
@@ -64,7 +64,7 @@ def cached_spikes(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(folder)
-            _write(path, _encoded(samples, encode, threads or thread_count(), progress), grid, key)
+            _write(path, _encoded(samples, encode, threads or native.thread_count(), progress), grid, key)
         except OSError as error:
             raise cache_error(folder, error) from error
     return read_cached(path, samples, grid, key, recipe_digest=recipe_digest(recipe))
@@ -101,14 +101,19 @@ def _encoded(
 ) -> Generator[SpikeTrains, None, None]:
     """The spikes of successive chunks, some encoded ahead; no thread remains once the generator is closed."""
     progress(0, len(samples))
+
+    def encode_chunk(chunk: Files | Images) -> SpikeTrains:
+        with native.threads(1):  # chunks are encoded in parallel
+            return encode(chunk)
+
     pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
     try:
         chunks = (samples.take(slice(first, first + _CHUNK)) for first in range(0, len(samples), _CHUNK))
-        pending = deque(pool.submit(encode, chunk) for chunk in islice(chunks, 2 * threads))
+        pending = deque(pool.submit(encode_chunk, chunk) for chunk in islice(chunks, 2 * threads))
         done = 0
         while pending:
             spikes = pending.popleft().result()
-            pending.extend(pool.submit(encode, chunk) for chunk in islice(chunks, 1))
+            pending.extend(pool.submit(encode_chunk, chunk) for chunk in islice(chunks, 1))
             done += spikes.samples
             yield spikes
             progress(done, len(samples))

@@ -1,7 +1,7 @@
-"""Samples into spikes or rates: one file for each way, and what they have in common in encoder.py.
+"""Encoders from samples to spikes or rates, one per file; encoder.py has what they share.
 
-Every draw has its own place in a stream of random numbers, so what is drawn does not depend on the batch, the order or
-the number of threads, and a run that is resumed sees the spikes it would have seen.
+Random encoders sample from counter-based random numbers: results do not depend on the batch, the order of samples or
+the number of threads, and a resumed run gets the same spikes.
 """
 
 from typing import Any
@@ -21,19 +21,12 @@ from snnlab.encoders.sensor import Sensor
 from snnlab.encoders.simulated_camera import SimulatedCamera
 
 ENCODERS: dict[str, type[Any]] = {
-    "current": Current,
-    "delta": Delta,
-    "ear": Ear,
-    "features": Features,
-    "intensity": Intensity,
-    "latency": Latency,
-    "patterns": Patterns,
-    "poisson": Poisson,
-    "population": Population,
-    "regular": Regular,
-    "sensor": Sensor,
-}
-"""The encoders by name, as ``--set encoder=latency`` takes it."""
+    encoder.name: encoder
+    for encoder in (
+        Current, Delta, Ear, Features, Intensity, Latency, Patterns, Poisson, Population, Regular, Sensor
+    )
+}  # fmt: skip
+"""Encoders by the name that ``--set encoder=NAME`` accepts."""
 
 __all__ = [
     "ENCODERS",
@@ -44,7 +37,6 @@ __all__ = [
     "Ear",
     "Encoder",
     "Features",
-    "SimulatedCamera",
     "Intensity",
     "Latency",
     "Patterns",
@@ -52,4 +44,5 @@ __all__ = [
     "Population",
     "Regular",
     "Sensor",
+    "SimulatedCamera",
 ]

@@ -51,7 +51,7 @@ struct Sensor {
     double refractory;         // steps
     double follow;             // share of its way that the photoreceptor goes in a step, 0 to 1
     double jitter;             // spread of a threshold from event to event, as a share of it
-    double background, background_on;  // events of all pixels together in a step, and how many of them are ON
+    double noise, noise_on;  // events of all pixels together in a step, and how many of them are ON
 };
 
 // The natural logarithm of positive normal numbers to 2e-7, in a form that compilers turn into vector instructions.
@@ -115,13 +115,13 @@ class Recording {
         voltage_ = seen_;
         for (i64 y = 0; y < s.rows; ++y)
             for (i64 x = 0; x < s.columns; ++x) arm(y * row_ + x, voltage_[std::size_t(y * row_ + x)]);
-        double stray = s.background > 0 ? -std::log(random_.uniform()) / s.background : kNever;
+        double stray = s.noise > 0 ? -std::log(random_.uniform()) / s.noise : kNever;
         for (i64 step = 0; step < s.steps; ++step) {
             before_ = voltage_;
             look(path + 2 * (step + 1));
             advance(step);
             wake(step);
-            for (; stray < double(step + 1); stray -= std::log(random_.uniform()) / s.background) strayed(stray);
+            for (; stray < double(step + 1); stray -= std::log(random_.uniform()) / s.noise) strayed(stray);
         }
         std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.time < b.time; });
     }
@@ -213,7 +213,7 @@ class Recording {
     // An event without a cause, which a pixel at rest does not make.
     void strayed(double time) {
         const i64 place = std::min(i64(random_.uniform() * double(s.rows * s.columns)), s.rows * s.columns - 1);
-        const bool on = random_.uniform() <= s.background_on;
+        const bool on = random_.uniform() <= s.noise_on;
         const i64 pixel = place / s.columns * row_ + place % s.columns;
         if (high_[std::size_t(pixel)] < kNever && time >= ready_[std::size_t(pixel)]) fire(time, pixel, on);
     }

@@ -1,8 +1,8 @@
-"""Images moved in front of a modelled event sensor: recordings in the manner of N-MNIST, for those who lack it.
+"""A simulated event camera that records moving images, as a replacement for N-MNIST.
 
-This is a model and not N-MNIST. Orchard, Jayawant, Cohen, Thakor (Frontiers in Neuroscience 9:437, 2015) turned an
-event camera in three saccades along a triangle, in front of a screen that showed the digits. What the model and 800 of
-their recordings have in common, and what not, scripts/camera_model.py measures.
+For N-MNIST, Orchard, Jayawant, Cohen, Thakor (Frontiers in Neuroscience 9:437, 2015) moved an event camera in three
+saccades along a triangle in front of a screen with digits. scripts/camera_model.py compares the model with 800 of their
+recordings.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from snnlab.data.samples import EVENT, Images
+from snnlab.encoders.encoder import WORD
 from snnlab.errors import InputError
-from snnlab.native import array, kernel
+from snnlab.native import array, kernel, thread_count
 
 PUBLISHED = ((0.0, 3.5, 7.0, 0.0), (0.0, 7.0, 0.0, 0.0))
-"""Where Orchard et al. say that the image is after 0, 100, 200 and 300 ms: pixels to the right, and pixels down."""
+"""Published position of the image after 0, 100, 200 and 300 ms: pixels to the right, and pixels down."""
 
 _MEASURED = (
     (
@@ -34,16 +35,15 @@ _MEASURED = (
         0.21, 0.05, 0.24, 0.09, 0.14, 0.16, 0.47, 0.3, 0.35, -0.09, 0, 0.32, 0.23, 0.19,
     ),
 )  # fmt: skip
-"""Where the image is every 10 ms, found by fitting: what the model makes of 800 images is then where and when the
-recordings of the same images have it. Amplitudes are 6 pixels and not 7, pan and tilt do not start together, and both
-are nearly at rest from 80 to 120 ms and from 185 to 225 ms."""
+"""Position of the image every 10 ms, fitted so that the model's events of 800 images are where and when those of the
+recordings are. Amplitudes are 6 pixels instead of 7, pan and tilt do not start together, and both nearly stop from 80
+to 120 ms and from 185 to 225 ms."""
 
-_WORD = 1 << 32
-_LEAST = 0.02  # a threshold, in natural logarithms: what no sensor reaches
-_APART = 0.1  # seconds between the moments for which a recording's lateness is drawn
+_MIN_THRESHOLD = 0.02  # in natural logarithms, below that of any sensor
+_DELAY_INTERVAL = 0.1  # seconds between the times for which a delay is sampled
 _RANGES = {
     "path_interval": (1e-4, 10.0), "scale": (0.1, 10.0), "blur": (0.05, 10.0), "peak_luminance": (1e-3, 1e3),
-    "gamma": (0.1, 10.0), "on_threshold": (_LEAST, 10.0), "off_threshold": (_LEAST, 10.0),
+    "gamma": (0.1, 10.0), "on_threshold": (_MIN_THRESHOLD, 10.0), "off_threshold": (_MIN_THRESHOLD, 10.0),
     "threshold_mismatch": (0.0, 1.0), "threshold_jitter": (0.0, 1.0), "refractory": (0.0, 1.0),
     "time_constant": (0.0, 1.0), "noise_rate": (0.0, 1e4), "noise_on_fraction": (0.0, 1.0),
     "timing_jitter": (0.0, 0.02), "position_jitter": (0.0, 10.0), "dt": (1e-5, 0.01),
@@ -121,57 +121,55 @@ class Camera:
     sensor_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _RANGES.items():
-            _check(name, getattr(self, name), least, most)
+        for name, (low, high) in _RANGES.items():
+            _check(name, getattr(self, name), low, high)
         _check("duration", self.duration, self.dt, 10.0)
         if len(self.x_path) != len(self.y_path) or len(self.x_path) < 2:
-            found = f"{len(self.x_path)} places to the right and {len(self.y_path)} down"
-            raise InputError("Camera.x_path", found, "needs as many places as down, at least 2")
+            problem = f"{len(self.x_path)} positions, and {len(self.y_path)} in y_path"
+            raise InputError("Camera.x_path", problem, "must have as many as y_path, at least 2")
         for name in ("x_path", "y_path", "origin"):
-            for place in getattr(self, name):
-                _check(name, place, -100.0, 100.0)
+            for position in getattr(self, name):
+                _check(name, position, -100.0, 100.0)
         if len(self.origin) != 2:
-            raise InputError("Camera.origin", f"found {self.origin!r}", "needs pixels right and pixels down")
+            raise InputError("Camera.origin", f"got {self.origin!r}", "must be pixels right and pixels down")
         if len(self.shape) != 2 or not all(type(side) is int and 1 <= side <= 1024 for side in self.shape):
-            raise InputError("Camera.shape", f"found {self.shape!r}", "needs rows and columns, 1 to 1024")
-        if type(self.sensor_seed) is not int or not 0 <= self.sensor_seed < _WORD:
-            raise InputError(
-                "Camera.sensor_seed", f"found {self.sensor_seed!r}", f"needs a whole number, 0 to {_WORD - 1}"
-            )
+            raise InputError("Camera.shape", f"got {self.shape!r}", "must be rows and columns, 1 to 1024")
+        if type(self.sensor_seed) is not int or not 0 <= self.sensor_seed < WORD:
+            raise InputError("Camera.sensor_seed", f"got {self.sensor_seed!r}", f"must be an integer, 0 to {WORD - 1}")
 
-    def events(self, images: Images, *, seed: int = 0, stream: int = 0, threads: int = 1) -> list[NDArray[np.void]]:
+    def events(self, images: Images, *, seed: int = 0, stream: int = 0) -> list[NDArray[np.void]]:
         """The events of each image (events,), see `snnlab.data.samples.EVENT`, in order of time.
 
-        What is drawn depends on `seed`, `stream` and an image's number, and not on the batch or on `threads`.
+        Randomness depends on `seed`, `stream` and the number of the image, and not on the batch.
 
-        Raises InputError for images that are not of rows and columns, and for other numbers than 0 to 2^32 - 1.
+        Raises InputError for images without rows and columns, and for numbers that are not 0 to 2^32 - 1.
         """
-        _check_images(images, seed, stream, threads)
+        _check_images(images, seed, stream)
         states, paths = self._paths(images.numbers, seed, stream)
         margin = math.ceil(np.abs(paths).max(initial=0.0)) + 1
         scenes = self._scenes(images, margin)
         ends = np.zeros(len(images) + 1, dtype=np.int64)
-        compiled = _compiled()
-        recorded = compiled.snnlab_record(
+        library = _compiled()
+        batch = library.snnlab_record(
             scenes, np.ascontiguousarray(margin - paths), states, len(images), *self._thresholds,
-            ctypes.byref(self._constants(scenes.shape[1])), ends[1:], threads,
+            ctypes.byref(self._constants(scenes.shape[1])), ends[1:], thread_count(),
         )  # fmt: skip
-        if not recorded:
-            raise MemoryError(f"events of {len(images)} images: take smaller batches")
+        if not batch:
+            raise MemoryError(f"events of {len(images)} images: use smaller batches")
         try:
-            made = np.zeros(int(ends[-1]), dtype=EVENT)
-            compiled.snnlab_events(recorded, made.ctypes.data)
+            events = np.zeros(int(ends[-1]), dtype=EVENT)
+            library.snnlab_events(batch, events.ctypes.data)
         finally:
-            compiled.snnlab_forget(recorded)
-        return [made[first:last] for first, last in itertools.pairwise(ends.tolist())]
+            library.snnlab_forget(batch)
+        return [events[first:last] for first, last in itertools.pairwise(ends.tolist())]
 
     def position(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where the image is at these seconds: pixels to the right and down (..., 2)."""
-        from scipy.interpolate import PchipInterpolator  # half a second, which only who films should wait for
+        """Position of the image at times in seconds: pixels to the right and down (..., 2)."""
+        from scipy.interpolate import PchipInterpolator  # takes half a second to import
 
         knots = self.path_interval * np.arange(len(self.x_path))
-        way = PchipInterpolator(knots, np.stack([self.x_path, self.y_path], axis=-1))
-        return np.asarray(way(np.clip(time, 0.0, knots[-1])))
+        path = PchipInterpolator(knots, np.stack([self.x_path, self.y_path], axis=-1))
+        return np.asarray(path(np.clip(time, 0.0, knots[-1])))
 
     @property
     def steps(self) -> int:
@@ -180,21 +178,21 @@ class Camera:
     def _paths(
         self, numbers: NDArray[np.int64], seed: int, stream: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """Where each recording's random numbers begin, and where its image is in each step (samples, steps + 1, 2)."""
+        """The random state of each recording, and the position of its image in each step (samples, steps + 1, 2)."""
         time = self.dt * np.arange(self.steps + 1)
-        moments = _APART * (np.arange(math.ceil(self.duration / _APART)) + 0.5)
-        near = np.stack([np.interp(time, moments, one) for one in np.eye(len(moments))])
+        knots = _DELAY_INTERVAL * (np.arange(math.ceil(self.duration / _DELAY_INTERVAL)) + 0.5)
+        weights = np.stack([np.interp(time, knots, basis) for basis in np.eye(len(knots))])
         states = np.empty(len(numbers), dtype=np.uint64)
-        late, aside = np.empty((len(numbers), len(moments))), np.empty((len(numbers), 1, 2))
+        delays, offsets = np.empty((len(numbers), len(knots))), np.empty((len(numbers), 1, 2))
         for k, number in enumerate(numbers.tolist()):
-            drawn = np.random.Generator(np.random.Philox(key=[seed, stream << 32 | number]))
-            states[k] = drawn.integers(1 << 64, dtype=np.uint64)
-            late[k] = drawn.normal(0.0, self.timing_jitter, len(moments))
-            aside[k] = drawn.normal(0.0, self.position_jitter, 2)
-        return states, self.position(time - late @ near) + aside
+            rng = np.random.Generator(np.random.Philox(key=[seed, stream << 32 | number]))
+            states[k] = rng.integers(1 << 64, dtype=np.uint64)
+            delays[k] = rng.normal(0.0, self.timing_jitter, len(knots))
+            offsets[k] = rng.normal(0.0, self.position_jitter, 2)
+        return states, self.position(time - delays @ weights) + offsets
 
     def _scenes(self, images: Images, margin: int) -> NDArray[np.float32]:
-        """The screens behind the lens, at every pixel of the sensor and `margin` around it."""
+        """The blurred screens at every pixel of the sensor and in a margin around it."""
         rows, columns = images.shape
         side = max(self.shape) + 2 * margin
         values = (images.values.reshape(-1, rows, columns) / np.float32(images.peak)) ** np.float32(self.gamma)
@@ -206,66 +204,63 @@ class Camera:
         )
 
     def _lens(self, pixels: int, start: float, side: int, margin: int) -> NDArray[np.float32]:
-        """How much of the light at each place (side, pixels) comes from each pixel of the screen along one axis."""
+        """The share of each screen pixel in the light at each position along one axis (side, pixels)."""
         edges = start + self.scale * np.arange(pixels + 1)
-        middles = np.arange(side) - margin + 0.5
-        return np.diff(ndtr((edges - middles[:, None]) / self.blur), axis=1).astype(np.float32)
+        centres = np.arange(side) - margin + 0.5
+        return np.diff(ndtr((edges - centres[:, None]) / self.blur), axis=1).astype(np.float32)
 
     @cached_property
     def _thresholds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """ON and OFF thresholds of every pixel."""
-        drawn = np.random.Generator(np.random.Philox(key=[self.sensor_seed, _WORD])).normal(
-            1.0, self.threshold_mismatch, (2, *self.shape)
-        )
+        rng = np.random.Generator(np.random.Philox(key=[self.sensor_seed, WORD]))
+        factors = rng.normal(1.0, self.threshold_mismatch, (2, *self.shape))
         on, off = (
-            np.maximum(level * one, _LEAST).astype(np.float32)
-            for level, one in zip((self.on_threshold, self.off_threshold), drawn, strict=True)
+            np.maximum(level * factor, _MIN_THRESHOLD).astype(np.float32)
+            for level, factor in zip((self.on_threshold, self.off_threshold), factors, strict=True)
         )
         return on, off
 
     def _constants(self, scene: int) -> _Sensor:
         rows, columns = self.shape
         follow = -math.expm1(-self.dt / self.time_constant) if self.time_constant else 1.0
-        background = self.noise_rate * self.dt * rows * columns
+        noise = self.noise_rate * self.dt * rows * columns
         return _Sensor(
             rows, columns, scene, self.steps, self.dt * 1e6, self.refractory / self.dt, follow, self.threshold_jitter,
-            background, self.noise_on_fraction,
+            noise, self.noise_on_fraction,
         )  # fmt: skip
 
 
 class _Sensor(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in ("rows", "columns", "scene", "steps")] + [
-        (name, ctypes.c_double) for name in ("step", "refractory", "follow", "jitter", "background", "background_on")
+        (name, ctypes.c_double) for name in ("step", "refractory", "follow", "jitter", "noise", "noise_on")
     ]
 
 
-def _check(name: str, found: float, least: float, most: float) -> None:
-    if not (isinstance(found, int | float) and least <= found <= most):
-        raise InputError(f"Camera.{name}", f"found {found!r}", f"needs a number, {least:g} to {most:g}")
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not (isinstance(value, int | float) and low <= value <= high):
+        raise InputError(f"Camera.{name}", f"got {value!r}", f"must be a number, {low:g} to {high:g}")
 
 
-def _check_images(images: Images, seed: int, stream: int, threads: int) -> None:
+def _check_images(images: Images, seed: int, stream: int) -> None:
     if len(images.shape) != 2 or images.values.dtype != np.uint8 or not 1 <= images.peak <= 255:
-        found = f"{images.values.dtype} images of shape {images.shape}, peak {images.peak}"
-        raise InputError("Camera: images", found, "needs uint8 images of rows and columns with a peak from 1 to 255")
+        problem = f"got {images.values.dtype} images of shape {images.shape}, peak {images.peak}"
+        raise InputError("Camera: images", problem, "must be uint8 images of rows and columns with a peak of 1 to 255")
     numbers = images.numbers.tolist()
     for name, number in (("seed", seed), ("stream", stream), *(("number", number) for number in numbers)):
-        if not 0 <= number < _WORD:
-            raise InputError(f"Camera: {name}", f"found {number}", f"needs 0 to {_WORD - 1}")
-    if threads < 1:
-        raise InputError("Camera: threads", f"found {threads}", "needs at least 1")
+        if not 0 <= number < WORD:
+            raise InputError(f"Camera: {name}", f"got {number}", f"must be 0 to {WORD - 1}")
 
 
 @cache
 def _compiled() -> ctypes.CDLL:
-    made = kernel("snnlab.encoders", "camera_model.cpp")
+    library = kernel("snnlab.encoders", "camera_model.cpp")
     i64, f32 = ctypes.c_int64, array(np.float32)
-    made.snnlab_record.restype = ctypes.c_void_p
-    made.snnlab_record.argtypes = [
+    library.snnlab_record.restype = ctypes.c_void_p
+    library.snnlab_record.argtypes = [
         f32, array(np.float64), array(np.uint64), i64, f32, f32, ctypes.POINTER(_Sensor), array(np.int64), i64,
     ]  # fmt: skip
-    made.snnlab_events.restype = None
-    made.snnlab_events.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-    made.snnlab_forget.restype = None
-    made.snnlab_forget.argtypes = [ctypes.c_void_p]
-    return made
+    library.snnlab_events.restype = None
+    library.snnlab_events.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.snnlab_forget.restype = None
+    library.snnlab_forget.argtypes = [ctypes.c_void_p]
+    return library

@@ -1,4 +1,4 @@
-"""Images as currents into a layer of cells, whose spikes are the code."""
+"""Images as constant currents into a layer of cells, whose spikes are the code."""
 
 from __future__ import annotations
 
@@ -9,34 +9,38 @@ from functools import cache
 import numpy as np
 
 from snnlab import cards
+from snnlab.cards import Card, Cell
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
-from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, check_quantities, images
-from snnlab.encoders.trains import Table
+from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images, check_quantities
+from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError, one_of
 
 
 @dataclass(frozen=True)
-class Current:
-    """An encoding layer (as in Kulkarni and Rajendran, Neural Networks 103:118, 2018): a cell for each pixel.
+class Current(ImageEncoder):
+    """An encoding layer (as in Kulkarni and Rajendran, Neural Networks 103:118, 2018): a cell per pixel.
 
-    A pixel of intensity x, 0 to 1, injects the constant current ``low + x * (high - low)`` into a cell of its own that
-    begins every sample as its card says; when that cell fires is what the network hears.
+    A pixel of intensity x, 0 to 1, injects the constant current ``low + x * (high - low)`` into its cell, which starts
+    every sample in the initial state of its card. The spikes of the cells are the input of the network.
 
     steps        time steps of a sample
-    dt           seconds per step. The cell keeps its card's clock where that is finer, or the next that divides dt
-    cell         id of the cell's card, or its path
-    compartment  where the current enters
-    low, high    currents of a black pixel and of one of full intensity, as text in the compartment's unit: "2.7 nA".
-                 `low` may be the larger, and then the dark fire most. The defaults are the rheobase of that cell, so
-                 that black is silent, and what makes it fire about as often as the brightest pixel of Poisson
+    dt           seconds per step. The cell uses the dt of its card if that is smaller, or the next that divides `dt`
+    cell         id or path of the cell's card
+    compartment  compartment that receives the current
+    low, high    currents of a black pixel and of one of full intensity, as text: "2.7 nA"; without a unit, in the
+                 compartment's unit. `low` may be larger, so that dark pixels fire most. The defaults are the rheobase
+                 of the cell, so that black is silent, and the current at which it fires about as often as the brightest
+                 pixel of Poisson
 
-    All pixels of one value fire alike, so a cell for each value is simulated, in Brian2, once in a process. Several
-    spikes of a cell in one step are one.
+    Pixels of the same value fire alike, so one cell per value is simulated in Brian2, once per process. Several spikes
+    of a cell in one step count as one.
 
-    Raises InputError for values that make no code, and when samples are prepared, for what is not on the card.
+    Raises InputError for values out of range, and in `prepare` for names that are not on the card.
     """
+
+    name = "current"
 
     steps: int = 400
     dt: float = 1e-3
@@ -49,55 +53,51 @@ class Current:
         check_grid("Current", self.steps, self.dt)
         check_quantities(self, "low", "high")
 
-    def prepare(
-        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
-    ) -> Images:
-        """The images as they are, the cells simulated. Raises InputError for what is no image, and for no such cell."""
-        batch = images(samples)
-        self.trains(batch.peak)
-        return batch
+    def cards(self) -> tuple[Card, ...]:
+        return (self._card(),)
 
-    def encode(
-        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
-    ) -> SpikeTrains:
-        """The spikes of a batch of images; nothing about them is random. Raises InputError for anything else."""
-        batch = images(samples)
-        check_draw(seed, epoch, stream, threads)
-        return self.trains(batch.peak).spikes(batch, steps=self.steps, dt=self.dt, threads=threads)
+    def prepare(self, samples: Samples, *, progress: ProgressCallback = no_progress) -> Images:
+        """The images as they are; simulates the cells. Raises InputError for other samples, and for an invalid cell."""
+        images = check_images(samples)
+        self.table(images.peak)
+        return images
 
-    def trains(self, peak: int) -> Table:
-        """The train of each value, 0 to the peak. Raises InputError for what is not on the card."""
+    def table(self, peak: int) -> SpikeTable:
+        """The spike train of each value, 0 to the peak. Raises InputError for an invalid cell or compartment."""
+        return _simulated(self, peak, self._card().digest)
+
+    def _card(self) -> Cell:
         try:
-            card = cards.cell(self.cell)
-        except InputError as refusal:
-            raise InputError("Current.cell", f"{refusal.field}: {refusal.problem}", refusal.hint) from refusal
-        return _simulated(self, peak, card.digest)
+            return cards.cell(self.cell)
+        except InputError as error:
+            raise InputError("Current.cell", f"{error.field}: {error.problem}", error.hint) from error
+
+    def _encode(self, images: Images, seed: int, epoch: int, stream: int) -> SpikeTrains:
+        return self.table(images.peak).spikes(images, steps=self.steps, dt=self.dt)
 
 
 @cache
-def _simulated(layer: Current, peak: int, digest: str) -> Table:
-    """The trains that the card with this digest gives."""
-    # with Brian2 at hand, which the other encoders need not wait for
-    from snnlab.brian import simulate
+def _simulated(layer: Current, peak: int, digest: str) -> SpikeTable:
+    """The spike trains of the cell whose card has this digest."""
+    from snnlab.brian import simulate  # imports Brian2, which other encoders do not need
     from snnlab.brian.quantities import to_seconds, to_si
     from snnlab.networks.circuit import unconnected
 
     card = cards.cell(layer.cell)
     if not card.threshold:
-        raise InputError("Current.cell", f"{card.path} has no threshold", "needs a cell that fires")
+        raise InputError("Current.cell", f"{card.path} has no threshold", "must be a cell that fires")
     if layer.compartment not in card.compartments:
-        found = f"no compartment {layer.compartment!r} on {card.path}"
-        raise InputError("Current.compartment", found, one_of(layer.compartment, card.compartments))
+        problem = f"no compartment {layer.compartment!r} on {card.path}"
+        raise InputError("Current.compartment", problem, one_of(layer.compartment, card.compartments))
     unit = card.compartments[layer.compartment].unit
     low, high = (to_si(value, unit, f"Current.{name}") for name, value in (("low", layer.low), ("high", layer.high)))
-    finer = math.ceil(layer.dt / to_seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
-    steps = layer.steps * finer
+    substeps = math.ceil(layer.dt / to_seconds(card.dt, f"{card.path}: dt") * (1 - 1e-9))
+    steps, dt = layer.steps * substeps, layer.dt / substeps
     currents = np.broadcast_to(low + (high - low) * np.arange(peak + 1) / peak, (steps, peak + 1))
-    dt = layer.dt / finer
-    recording = simulate(unconnected(card, size=peak + 1, dt=dt), {f"cell.{layer.compartment}": currents}, steps * dt)
+    circuit = unconnected(card, size=peak + 1, dt=dt)
+    recording = simulate(circuit, {f"cell.{layer.compartment}": currents}, steps * dt)
     _, step, cell = recording.spikes["cell"].events()
-    none = np.zeros_like(step)
     spikes = SpikeTrains.from_events(
-        none, step // finer, cell, samples=1, steps=layer.steps, size=peak + 1, dt=layer.dt
+        np.zeros_like(step), step // substeps, cell, samples=1, steps=layer.steps, size=peak + 1, dt=layer.dt
     )
-    return Table.of_neurons(spikes)
+    return SpikeTable.from_neurons(spikes)

@@ -1,4 +1,4 @@
-"""Sounds into spikes: a model of the ear, and a code for what each of its channels does."""
+"""Sounds as spikes: a cochlea model, and a spike code of its channels."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.bsa import Bsa
-from snnlab.audio.coder import MOST_STEPS
+from snnlab.audio.coder import MAX_STEPS, Coder
+from snnlab.audio.ear import Cochlea
 from snnlab.audio.files import read
 from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.levels import Levels
 from snnlab.audio.lyon import Lyon
-from snnlab.data.samples import CachedSpikes, Files, Samples
-from snnlab.data.spike_cache import ProgressCallback, cached_spikes, no_progress
+from snnlab.data.samples import Files, Samples
+from snnlab.data.spike_cache import ProgressCallback, cached_spikes
 from snnlab.data.spike_file import Grid
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.datasets import kind_of
-from snnlab.encoders.encoder import TRAIN, packed, unfit
+from snnlab.encoders.encoder import CachedEncoder, unsuitable
 from snnlab.errors import InputError, one_of
 
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]
-_MADE_BY = 1  # raised when the same sound gives other spikes
 
 
 @dataclass(frozen=True)
-class Ear:
+class Ear(CachedEncoder):
     """A cochlea model and a spike code; the defaults are those of HM2-BP for TI46 (Jin, Zhang, Li, NeurIPS 2018).
 
     steps            time steps of a sample. Silence follows shorter sounds; longer sounds are cut off with a warning
@@ -55,6 +55,8 @@ class Ear:
     Raises InputError for values out of range, also those of the model and code that are not selected.
     """
 
+    name = "ear"
+
     steps: int = 700
     dt: float = 1e-3
     model: _Model = "lyon"
@@ -70,108 +72,95 @@ class Ear:
 
     def __post_init__(self) -> None:
         for name, known in (("model", get_args(_Model)), ("code", get_args(_Code))):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"Ear.{name}", f"found {getattr(self, name)!r}", one_of(str(getattr(self, name)), known)
-                )
-        if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
-            raise InputError("Ear.steps", f"found {self.steps!r}", f"needs a whole number, 1 to {MOST_STEPS}")
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"Ear.{name}", f"got {value!r}", one_of(str(value), known))
+        if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
+            raise InputError("Ear.steps", f"got {self.steps!r}", f"must be an integer, 1 to {MAX_STEPS}")
         if not 1e-6 <= self.dt <= 1:
-            raise InputError("Ear.dt", f"found {self.dt!r}", "needs seconds, 1e-6 to 1")
+            raise InputError("Ear.dt", f"got {self.dt!r}", "must be 1e-6 to 1 seconds")
         if type(self.resample) is not bool:
-            raise InputError("Ear.resample", f"found {self.resample!r}", "needs True or False")
-        # which refuse what makes none; those that are not asked for too, as the options are there to be changed
-        _ = self._lyon, self._gammatone, self._bsa, self._levels
+            raise InputError("Ear.resample", f"got {self.resample!r}", "must be True or False")
+        _ = self._models, self._codes  # check the other options
+
+    @cached_property
+    def _models(self) -> dict[str, Lyon | Gammatone]:
+        return {
+            "lyon": Lyon(self.sample_rate, self.decimation),
+            "gammatone": Gammatone(self.sample_rate, self.decimation, self.channels),
+        }
+
+    @cached_property
+    def _codes(self) -> dict[str, Bsa | Levels]:
+        return {
+            "bsa": Bsa(self.gain, self.steps_per_frame, self.threshold),
+            "levels": Levels(self.level, self.steps_per_frame),
+        }
 
     @property
-    def cochlea(self) -> Lyon | Gammatone:
-        """What hears."""
-        return self._lyon if self.model == "lyon" else self._gammatone
+    def cochlea(self) -> Cochlea:
+        """The selected cochlea model."""
+        return self._models[self.model]
 
     @property
-    def centre_frequencies(self) -> NDArray[np.float64]:
-        """Hertz, for each channel of the cochlea."""
-        return self.cochlea.centres
-
-    @property
-    def coder(self) -> Bsa | Levels:
-        """What turns the heard into spikes."""
-        return self._levels if self.code == "levels" else self._bsa
-
-    @cached_property
-    def _lyon(self) -> Lyon:
-        return Lyon(self.sample_rate, self.decimation)
-
-    @cached_property
-    def _gammatone(self) -> Gammatone:
-        return Gammatone(self.sample_rate, self.decimation, self.channels)
-
-    @cached_property
-    def _bsa(self) -> Bsa:
-        return Bsa(self.gain, self.steps_per_frame, self.threshold)
-
-    @cached_property
-    def _levels(self) -> Levels:
-        return Levels(self.level, self.steps_per_frame)
+    def coder(self) -> Coder:
+        """The selected spike code."""
+        return self._codes[self.code]
 
     @property
     def grid(self) -> Grid:
-        """What the spikes of a sound lie on."""
+        """The grid of the spikes of a sound."""
         return Grid(self.steps, self.dt, (self.coder.neurons(len(self.cochlea.centres)),))
 
     @property
     def max_duration(self) -> float:
-        """Seconds of sound that the steps have room for."""
+        """Seconds of sound that `steps` can hold."""
         return self.steps * self.cochlea.frame / self.steps_per_frame
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """All that spikes depend on beside the sounds: what a part of the ear has no use for changes nothing."""
-        parts = [self.model, asdict(self.cochlea), self.code, asdict(self.coder), self.resample]
-        return {"Ear": parts, "made_by": _MADE_BY}
+        """Everything but the sounds that determines the spikes, without the options that are not used."""
+        model, code = asdict(self._models[self.model]), asdict(self._codes[self.code])
+        options = [self.model, model, self.code, code, self.resample]
+        return {"encoder": self.name, "options": options, "version": self.version}
 
-    def prepare(
-        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
-    ) -> CachedSpikes:
-        """The sounds as spikes, from the cache or into it. Raises InputError for what is none, and for spoilt ones.
+    @property
+    def centre_frequencies(self) -> NDArray[np.float64] | None:
+        return self.cochlea.centres if self.code == "bsa" else None
 
-        Warns, when they are made, of sounds that are longer than there are steps.
-        """
-        if isinstance(samples, CachedSpikes):
-            return packed(samples, self.steps, self.dt, self.recipe)
+    @property
+    def _timing(self) -> tuple[int, float]:
+        return self.steps, self.dt
+
+    def _cache(self, samples: Samples, progress: ProgressCallback) -> Samples:
         if not isinstance(samples, Files) or kind_of(samples) != "sounds":
-            raise unfit(samples, "sounds")
-        cut: list[Path] = []  # appending is safe in many threads
+            raise unsuitable(samples, "sounds")
+        cut_off: list[Path] = []  # appending is thread-safe
 
         def encode(chunk: Files) -> SpikeTrains:
-            return stack([self._recorded(path, cut) for path in chunk.paths()])
+            return stack([self._encode_file(path, cut_off) for path in chunk.paths()])
 
-        ready = cached_spikes(samples, encode, self.grid, self.recipe, threads=threads, progress=progress)
-        if cut:
-            many = f"{len(cut)} of {len(samples)} sounds are cut off at {self.max_duration:g} s"
-            warnings.warn(f"{samples.dataset} {samples.split}: {many}; more steps keep them whole", stacklevel=2)
-        return ready
-
-    def encode(
-        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
-    ) -> SpikeTrains:
-        """The spikes of sounds that were prepared; nothing about them is random. Raises InputError for others."""
-        return packed(samples, self.steps, self.dt, self.recipe).spikes()
+        cached = cached_spikes(samples, encode, self.grid, self.recipe, progress=progress)
+        if cut_off:
+            count = f"{len(cut_off)} of {len(samples)} sounds are cut off at {self.max_duration:g} s"
+            hint = "increase steps to keep them whole"
+            warnings.warn(f"{samples.dataset} {samples.split}: {count}; {hint}", stacklevel=3)
+        return cached
 
     def spikes(self, sound: ArrayLike) -> SpikeTrains:
-        """The spikes of one sound (samples,), full scale 1, at the ear's rate, as a batch of one.
+        """The spikes of one sound (samples,), full scale 1, at the expected sample rate, as a batch of one.
 
-        Raises InputError for what is no sound, or shorter than a frame.
+        Raises InputError for an invalid sound, and for one shorter than a frame.
         """
-        heard = self.coder.encode(self.cochlea.cochleagram(sound), frame=self.cochlea.frame, steps=self.steps)
-        return SpikeTrains(heard.ids, heard.offsets, heard.size, self.dt)
+        spikes = self.coder.encode(self.cochlea.cochleagram(sound), frame=self.cochlea.frame, steps=self.steps)
+        return SpikeTrains(spikes.ids, spikes.offsets, spikes.size, self.dt)
 
-    def _recorded(self, path: Path, cut: list[Path]) -> SpikeTrains:
-        """The spikes of the sound in a file, noted in `cut` if it is too long."""
+    def _encode_file(self, path: Path, cut_off: list[Path]) -> SpikeTrains:
+        """The spikes of the sound in a file, which is added to `cut_off` if it is too long."""
         sound = read(path, sample_rate=None if self.resample else self.sample_rate)
         if sound.duration > self.max_duration:
-            cut.append(path)
+            cut_off.append(path)
         try:
             return self.spikes(sound.resampled(self.sample_rate).values)
-        except InputError as refusal:
-            raise InputError(path, refusal.problem, refusal.hint) from refusal
+        except InputError as error:
+            raise InputError(path, error.problem, error.hint) from error

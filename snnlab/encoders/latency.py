@@ -1,4 +1,4 @@
-"""Images into one spike for each pixel, the earlier the brighter."""
+"""Latency code: one spike per pixel, the earlier the brighter."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.data.samples import Images, Samples
-from snnlab.data.spike_cache import ProgressCallback, no_progress
+from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
-from snnlab.encoders.encoder import TRAIN, check_draw, check_grid, images
-from snnlab.encoders.trains import Table
+from snnlab.encoders.encoder import ImageEncoder, check_grid
+from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError, one_of
 
 Form = Literal["linear", "log"]
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(ImageEncoder):
     """Time-to-first-spike code (in the retina: Gollisch and Meister, Science 319:1108, 2008): one spike a pixel.
 
     steps      time steps of a sample
@@ -34,6 +33,8 @@ class Latency:
     Raises InputError for values out of range.
     """
 
+    name = "latency"
+
     steps: int = 400
     dt: float = 1e-3
     form: Form = "linear"
@@ -43,38 +44,27 @@ class Latency:
     def __post_init__(self) -> None:
         check_grid("Latency", self.steps, self.dt)
         if self.form not in get_args(Form):
-            raise InputError("Latency.form", f"found {self.form!r}", one_of(str(self.form), get_args(Form)))
+            raise InputError("Latency.form", f"got {self.form!r}", one_of(str(self.form), get_args(Form)))
         if not 0 <= self.threshold < 1 or (self.form == "log" and self.threshold < 1e-6):
-            right = "needs an intensity, 0 to below 1; from 1e-6 on where form is log"
-            raise InputError("Latency.threshold", f"found {self.threshold!r}", right)
+            hint = "must be at least 0 and below 1; at least 1e-6 if form is log"
+            raise InputError("Latency.threshold", f"got {self.threshold!r}", hint)
         if not 1e-9 <= self.tau <= 1e3:
-            raise InputError("Latency.tau", f"found {self.tau!r}", "needs seconds, 1e-9 to 1000")
+            raise InputError("Latency.tau", f"got {self.tau!r}", "must be 1e-9 to 1000 seconds")
 
-    def prepare(
-        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
-    ) -> Images:
-        """The images as they are. Raises InputError for what is none."""
-        return images(samples)
-
-    def encode(
-        self, samples: Samples, *, seed: int, epoch: int = 0, stream: int = TRAIN, threads: int = 1
-    ) -> SpikeTrains:
-        """The spikes of a batch of images; nothing about them is random. Raises InputError for anything else."""
-        batch = images(samples)
-        check_draw(seed, epoch, stream, threads)
-        return _table(self, batch.peak).spikes(batch, steps=self.steps, dt=self.dt, threads=threads)
-
-    def first(self, intensity: NDArray[np.float64]) -> NDArray[np.int64]:
+    def first_step(self, intensity: NDArray[np.float64]) -> NDArray[np.int64]:
         """The step in which each intensity, 0 to 1, fires; -1 for never."""
         if self.form == "linear":
             step = np.floor((1 - intensity) * (self.steps - 1) + 0.5)
         else:
-            with np.errstate(divide="ignore", invalid="ignore"):  # at and below `threshold`, which never fires
+            with np.errstate(divide="ignore", invalid="ignore"):  # up to the threshold, which never fires
                 step = np.floor(self.tau / self.dt * np.log(intensity / (intensity - self.threshold)))
         return np.where((intensity > self.threshold) & (step < self.steps), step, -1).astype(np.int64)
 
+    def _encode(self, images: Images, seed: int, epoch: int, stream: int) -> SpikeTrains:
+        return _table(self, images.peak).spikes(images, steps=self.steps, dt=self.dt)
+
 
 @cache
-def _table(latency: Latency, peak: int) -> Table:
-    """The train of each value, 0 to the peak."""
-    return Table.of_first_spikes(latency.first(np.arange(peak + 1) / peak))
+def _table(latency: Latency, peak: int) -> SpikeTable:
+    """The spike train of each value, 0 to the peak."""
+    return SpikeTable.from_first_spikes(latency.first_step(np.arange(peak + 1) / peak))

@@ -66,8 +66,9 @@ def _channel_caption(encoder: Encoder, weights: NDArray[np.floating], shape: tup
     rows, channels = shape[0], shape[2] if len(shape) == 3 else 1
     if channels == 1 or (weights.ndim == 2 and rows < _IMAGE_ROWS):
         return ""
-    if channels == 2 and getattr(encoder, "polarities", False):
-        return "\nin each image, OFF events on the left and ON events on the right"
+    if channels == len(encoder.channel_names) == 2:
+        left, right = encoder.channel_names
+        return f"\nin each image, {left} events on the left and {right} events on the right"
     return f"\nin each image, {channels} channels side by side"
 
 
@@ -75,5 +76,5 @@ def _row_labels(encoder: Encoder, shape: tuple[int, ...], *, is_input: bool) -> 
     """Options of the weight matrix that name its rows: centre frequencies, channels or inputs."""
     if not is_input or max(shape) != math.prod(shape):
         return {"row": "input"}
-    centres = getattr(encoder, "centre_frequencies", None)
+    centres = encoder.centre_frequencies
     return {"centres": centres} if centres is not None and len(centres) == math.prod(shape) else {}

@@ -85,8 +85,8 @@ class TrainingConfig:
 
     def encode(self, samples: Samples, epoch: int, stream: int) -> Inputs:
         """The spikes or rates that stand for some samples in this epoch."""
-        threads = self.threads or engine.thread_count()
-        return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream, threads=threads)
+        with engine.threads(self.threads):
+            return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream)
 
     def augmented(self, samples: Samples, epoch: int) -> Samples:
         """The samples as this epoch shows them. Raises InputError where there is something to be done to no images."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from snnlab import cards, datasets
+from snnlab import cards, datasets, engine
 from snnlab.data.samples import Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
-from snnlab.encoders import ENCODERS, Current, Encoder, Features, Poisson, SimulatedCamera
+from snnlab.encoders import ENCODERS, Encoder, Poisson, SimulatedCamera
 from snnlab.errors import InputError, one_of
 from snnlab.experiments.core.options import changed, explained, flat, option_of, read
 from snnlab.networks.circuit import Circuit
@@ -74,26 +74,25 @@ class Experiment:
         threads: int | None = None,
         progress: ProgressCallback = no_progress,
     ) -> TrainingConfig:
-        """The experiment with its data, ready to train. Raises InputError for data that is missing or spoilt.
+        """The experiment with its data, ready to train. Raises InputError for missing or corrupt data.
 
-        folder   where the data is looked for
-        threads  None for all cores; what is learned does not depend on it
-        progress    is told how far recordings are made ready, where there are any
+        folder    data folder
+        threads   None for all cores; the result does not depend on it
+        progress  called while recordings are encoded
         """
         if not 0 <= seed < 2**32:
             raise InputError("seed", f"found {seed}", "needs 0 to 2**32 - 1")
         parts = (datasets.load(self.source(split), split, folder=folder) for split in ("train", "test"))
-        train, test = (self.prepare(part, threads=threads, progress=progress) for part in parts)
+        with engine.threads(threads):
+            train, test = (self.prepare(part, progress=progress) for part in parts)
         circuit = self.network.circuit(train.shape, len(train.classes), self.encoder.dt)
         budget = (self.epochs, self.batch, seed, threads)
         return TrainingConfig(self.rule, circuit, self.encoder, train, test, *budget, self.augment, self.boosting)
 
-    def prepare(
-        self, samples: Samples, *, threads: int | None = None, progress: ProgressCallback = no_progress
-    ) -> Samples:
-        """What the encoder's `prepare` gives. Raises InputError by the name of the option that is to be changed."""
+    def prepare(self, samples: Samples, *, progress: ProgressCallback = no_progress) -> Samples:
+        """The samples in the form that the encoder takes. Raises InputError that names the option to change."""
         try:
-            return self.encoder.prepare(samples, threads=threads, progress=progress)
+            return self.encoder.prepare(samples, progress=progress)
         except InputError as refusal:
             if refusal.field == "encode: samples":
                 raise InputError("--set encoder", refusal.problem, refusal.hint) from refusal
@@ -106,10 +105,7 @@ class Experiment:
         found: list[cards.Card | cards.Dataset] = [
             cards.dataset(name) for name in sorted({self.dataset, self.source("test")})
         ]
-        if isinstance(self.encoder, Current | Features):
-            found.append(cards.cell(self.encoder.cell))
-        if isinstance(self.encoder, Features):
-            found.append(cards.synapse(self.encoder.synapse))
+        found += self.encoder.cards()
         return {card.path: card.digest for card in found} | self.network.digests()
 
     def source(self, split: str) -> str:
@@ -118,23 +114,20 @@ class Experiment:
 
     @property
     def encoding(self) -> str:
-        """The name of the encoder in ENCODERS; that of its class, in small letters, where it is another."""
-        names = {kind: name for name, kind in ENCODERS.items()}
-        return names.get(type(self.encoder), type(self.encoder).__name__.lower())
+        """The name of the encoder."""
+        return self.encoder.name
 
     def options(self) -> dict[str, Any]:
         """Everything that can be changed, by dotted name; `encoder` is its name, left out where that is "poisson"."""
-        named = {} if isinstance(self.encoder, Poisson) else {"encoder": self.encoding}
+        named = {} if self.encoding == Poisson.name else {"encoder": self.encoding}
         return named | flat(self, skip=_TOLD_APART)
 
     def explanations(self) -> dict[str, str]:
         """What each of the options is, by the same names."""
-        of_encoder = (
-            f"how samples become spikes or rates; one of {', '.join(ENCODERS)}, where the samples are of its kind"
-        )
-        if isinstance(self.encoder, SimulatedCamera):
-            of_encoder = "how samples become spikes: images are filmed by encoder.camera, recordings are taken as they"
-            of_encoder += " are, and both pass through encoder.sensor; no other encoder takes both"
+        of_encoder = f"encoder from samples to spikes or rates, one of {', '.join(ENCODERS)} for the kind of samples"
+        if self.encoding not in ENCODERS:
+            of_encoder = "encoder of both images and recordings, which cannot be replaced: encoder.camera records "
+            of_encoder += "images, and encoder.sensor encodes events"
         told = {"encoder": of_encoder} | explained(self, skip=_TOLD_APART)
         return {name: told[name] for name in self.options()}
 
@@ -166,12 +159,12 @@ class Experiment:
 
     def _encoded(self, given: Any, where: str) -> Experiment:
         name = read(given, str, where)
-        if name in (self.encoding, type(self.encoder).__name__):  # older runs have a name that is the class's
+        if name == self.encoding:
             return self
         if self.tested_on:
             found = f"found {name!r}, and {self.name} is tested on recordings of {self.tested_on}"
             raise InputError(where, found, f"only {self.encoding!r} takes both them and what it learns from")
-        if name == SimulatedCamera.__name__.lower():
+        if name == SimulatedCamera.name:
             known = f"only experiments that begin with it have it; known: {', '.join(ENCODERS)}"
             raise InputError(where, f"found {name!r}", known)
         if name not in ENCODERS:

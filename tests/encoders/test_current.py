@@ -1,4 +1,4 @@
-"""An encoding layer of cells: it fires when theory says, and when Brian2's own simulation of every pixel says."""
+"""An encoding layer of cells fires as theory and a Brian2 simulation of every pixel predict."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import brian2
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 from grey import check_encoder, grey
 from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.encoders import Current
-from snnlab.errors import InputError
 
 LIF = Current(cell="lif", low="100 pA", high="5 nA", steps=150)
 
 
 def trains(code: Current, values: list[int], peak: int = 255) -> list[list[int]]:
-    """In which steps each of these pixels fires."""
+    """The steps in which each pixel fires."""
     dense = code.encode(code.prepare(grey([values], peak)), seed=0).dense()[0]
     return [np.flatnonzero(dense[:, pixel]).tolist() for pixel in range(len(values))]
 
@@ -30,10 +30,10 @@ def test_current_is_an_encoder() -> None:
 
 
 def closed_form(rho: float, tau: float, t_ref: int, steps: int) -> list[int]:
-    """A leaky integrator under rho times its rheobase, in steps: it charges through 1 - 1 / rho, and is held after.
+    """Spike steps of a leaky integrator at rho times its rheobase.
 
-    The potential after n steps is rho (1 - exp(-n / tau)) thresholds. Brian2 looks at the threshold at the end of a
-    step, so the n-th step is number n - 1; the cell begins to charge again with step t_ref after its spike.
+    The potential after n steps is rho (1 - exp(-n / tau)) thresholds. Brian2 compares it with the threshold at the end
+    of a step, so the n-th step is number n - 1; the cell charges again t_ref steps after its spike.
     """
     if rho <= 1:
         return []
@@ -41,8 +41,8 @@ def closed_form(rho: float, tau: float, t_ref: int, steps: int) -> list[int]:
     return list(range(charging - 1, steps, charging - 1 + t_ref))
 
 
-def test_the_cell_of_hm2bp_fires_when_theory_says() -> None:
-    """lif_exp: tau_m 64 ms, held for 3 ms, and a rheobase of v_th * tau_s / tau_m = 2.5."""
+def test_the_cell_of_hm2bp_fires_as_theory_predicts() -> None:
+    """lif_exp: tau_m 64 ms, refractory period 3 ms, rheobase v_th * tau_s / tau_m = 2.5."""
     values = list(range(256))
     found = trains(Current(), values)
     for value, train in enumerate(found):
@@ -51,20 +51,20 @@ def test_the_cell_of_hm2bp_fires_when_theory_says() -> None:
     assert found[0] == [] and 60 <= len(found[255]) <= 80
 
 
-def test_theory_for_a_cell_that_is_held_a_step_longer_is_wrong() -> None:
+def test_theory_with_a_longer_refractory_period_differs() -> None:
     (train,) = trains(Current(), [255])
     assert train != closed_form(24, 64, 4, 400)
 
 
-def test_a_cell_keeps_its_finer_clock() -> None:
-    """lif: tau_m 20 ms, held for 5 ms, rheobase 100 pA, in steps of 0.05 ms of which 20 are one of the code."""
+def test_a_cell_uses_the_smaller_dt_of_its_card() -> None:
+    """lif: tau_m 20 ms, refractory period 5 ms, rheobase 100 pA, dt 0.05 ms; a step of the code has 20 of the cell."""
     for value, train in zip((1, 60, 128, 255), trains(LIF, [1, 60, 128, 255]), strict=True):
         fine = closed_form((100 + value / 255 * 4900) / 100, 400, 100, 3000)
         assert train == [step // 20 for step in fine]
 
 
 def by_brian(card: str, parameters: dict[str, Any], currents: NDArray[np.float64], steps: int, dt: float) -> Any:
-    """Every pixel as a cell of its own in Brian2, its current a parameter: the steps and the cells of all spikes."""
+    """Steps and cells of all spikes of a Brian2 group with a cell per pixel."""
     cell = cards.cell(card)
     equations = "\n".join(map(str, cell.equations)) + "\nI : 1"
     group = brian2.NeuronGroup(
@@ -79,7 +79,7 @@ def by_brian(card: str, parameters: dict[str, Any], currents: NDArray[np.float64
     return step, np.asarray(monitor.i)
 
 
-def test_a_layer_of_pixels_in_brian_fires_as_the_code_does() -> None:
+def test_the_spikes_equal_those_of_a_brian_group_with_a_cell_per_pixel() -> None:
     values = np.random.default_rng(0).integers(0, 256, 40)
     ms = brian2.ms
     parameters = {"tau_m": 64 * ms, "tau_s": 8 * ms, "v_th": 20, "t_ref": 3 * ms}
@@ -90,7 +90,7 @@ def test_a_layer_of_pixels_in_brian_fires_as_the_code_does() -> None:
     assert any(found)
 
 
-def test_any_cell_that_fires_will_do_and_a_stronger_current_is_heard_more() -> None:
+def test_any_spiking_cell_can_be_used_and_a_larger_current_gives_more_spikes() -> None:
     card = cards.cell("izhikevich")
     code = Current(
         cell=card.id, low=f"0 {card.compartments['soma'].unit}", high=card.example["inject"]["soma"], steps=200
@@ -99,49 +99,49 @@ def test_any_cell_that_fires_will_do_and_a_stronger_current_is_heard_more() -> N
     assert not silent and len(excited) > 2
 
 
-def test_several_spikes_of_a_cell_in_one_step_are_one() -> None:
+def test_several_spikes_of_a_cell_in_one_step_count_as_one() -> None:
     coarse = Current(cell="lif", low="100 pA", high="5 nA", steps=10, dt=15e-3)
     (train,) = trains(coarse, [1], peak=1)
     assert train == list(range(10))
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "field", "value"),
     [
-        ({"cell": "no_such"}, "^Current.cell: models: no card 'no_such'; known: "),
-        ({"cell": "ampa"}, "ampa"),
-        ({"compartment": "dendrite"}, "^Current.compartment: no compartment 'dendrite' on models/lif_exp.toml"),
-        ({"low": "2 mV"}, "^Current.low: found '2 mV'; needs a plain number"),
-        ({"cell": "lif", "low": "0 pA", "high": "5"}, "^Current.high: found '5'; needs a value in amp"),
-        ({"cell": "lif", "low": "little", "high": "5 pA"}, "^Current.low: 'little' is not a number"),
+        ({"cell": "no_such"}, "Current.cell", "no_such"),
+        ({"cell": "ampa"}, "", "ampa"),
+        ({"compartment": "dendrite"}, "Current.compartment", "dendrite"),
+        ({"low": "2 mV"}, "Current.low", "2 mV"),
+        ({"cell": "lif", "low": "0 pA", "high": "5"}, "Current.high", "amp"),
+        ({"cell": "lif", "low": "little", "high": "5 pA"}, "Current.low", "little"),
     ],
 )
-def test_what_is_not_on_the_card_is_refused_before_anything_is_encoded(options: dict[str, str], says: str) -> None:
-    with pytest.raises(InputError, match=says):
+def test_unknown_names_and_wrong_units_raise_an_error(options: dict[str, str], field: str, value: str) -> None:
+    with raises_input_error(field, value):
         Current(**options).prepare(grey([[0, 1]]))
 
 
-def test_a_cell_that_never_fires_is_refused(tmp_path: Path) -> None:
+def test_a_cell_without_a_threshold_raises_an_error(tmp_path: Path) -> None:
     card = Path(cards.__file__).parents[2] / "models" / "lif_exp.toml"
-    kept = [
+    lines = [
         line for line in card.read_text(encoding="utf-8").splitlines()
         if not line.startswith(("threshold", "reset", "refractory", "v_th", "t_ref"))
     ]  # fmt: skip
     silent = tmp_path / "silent.toml"
-    silent.write_text("\n".join(kept).replace(" (unless refractory)", ""), encoding="utf-8")
-    with pytest.raises(InputError, match="threshold"):
+    silent.write_text("\n".join(lines).replace(" (unless refractory)", ""), encoding="utf-8")
+    with raises_input_error("Current.cell", "threshold"):
         Current(cell=str(silent)).prepare(grey([[0, 1]]))
 
 
-def test_a_card_that_is_spoilt_is_named_with_its_field(tmp_path: Path) -> None:
-    spoilt = tmp_path / "mine.toml"
+def test_an_invalid_card_is_named_with_its_field(tmp_path: Path) -> None:
+    invalid = tmp_path / "mine.toml"
     text = (Path(cards.__file__).parents[2] / "models" / "lif_exp.toml").read_text(encoding="utf-8")
-    spoilt.write_text(text.replace('kind = "cell"', 'kind = "sell"'), encoding="utf-8")
-    with pytest.raises(InputError, match=r"^Current\.cell: .*/mine\.toml: kind: got 'sell'"):
-        Current(cell=str(spoilt)).prepare(grey([[0, 1]]))
+    invalid.write_text(text.replace('kind = "cell"', 'kind = "sell"'), encoding="utf-8")
+    with raises_input_error("Current.cell", "mine.toml: kind", "sell"):
+        Current(cell=str(invalid)).prepare(grey([[0, 1]]))
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"dt": -1.0}])
-def test_what_makes_no_code_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="Current"):
-        Current(**options)
+@pytest.mark.parametrize(("field", "value"), [("steps", 0), ("dt", -1.0)])
+def test_values_out_of_range_raise_an_error(field: str, value: Any) -> None:
+    with raises_input_error(f"Current.{field}", value):
+        Current(**{field: value})

@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+from bsa_reference import slow_bsa
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
@@ -38,27 +39,6 @@ def relative_error(found: np.ndarray, signal: np.ndarray) -> float:
 
 
 # BSA ----------------------------------------------------------------------------------------------------------------
-
-
-def slow_bsa(frames: np.ndarray, threshold: float = 0.6) -> np.ndarray:
-    """Spikes (steps, channels) in the words of the paper and with the numbers of HM2-BP, one channel after another."""
-    kernel = [math.exp(-((i - 12) ** 2) / 25) for i in range(24)]
-    total = 0.0
-    for weight in kernel:
-        total += weight
-    fired = np.zeros((len(frames) * 10 + 1, frames.shape[1]), dtype=bool)
-    for channel in range(frames.shape[1]):
-        signal = [value * 2000 for value in frames[:, channel] for _ in range(10)] + [0.0] * 24
-        for step in range(len(frames) * 10):
-            with_spike = without = 0.0
-            for late, weight in enumerate(kernel):
-                with_spike += abs(signal[step + late] - weight / total)
-                without += abs(signal[step + late])
-            if with_spike < without - threshold:
-                fired[step + 1, channel] = True
-                for late, weight in enumerate(kernel):
-                    signal[step + late] -= weight / total
-    return fired
 
 
 @settings(max_examples=50)

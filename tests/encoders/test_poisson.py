@@ -1,7 +1,7 @@
-"""The encoder draws what its definition says, the same for every batch and thread, and with the right statistics.
+"""Poisson spikes equal their definition for every batch and number of threads, and have its statistics.
 
-Statistical tests hold exact p-values against `RARE`: with fresh seeds each would fail by chance once in a million runs;
-with the seeds written here they never do.
+Statistical tests compare exact p-values with `RARE`: with random seeds, each would fail by chance once in a million
+runs; with these fixed seeds they never do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -21,16 +22,16 @@ from snnlab import datasets
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TEST, TRAIN, Poisson, poisson
-from snnlab.encoders.encoder import rates
-from snnlab.errors import InputError
+from snnlab.encoders.encoder import scaled_rates
+from snnlab.native import threads
 
 RARE = 1e-6
 
-# The definition, a second time: from Salmon et al. 2011 and the docstring of Poisson, in plain integers and slowly ---
+# A slow reference implementation in integers, from Salmon et al. 2011 and the docstring of Poisson --------------------
 
 
 def philox(counter: tuple[Any, ...], key: tuple[int, int], rounds: int = 10) -> tuple[Any, ...]:
-    """Philox4x32 on integers or on arrays of 64-bit integers: multiply, exchange the halves, bump the key."""
+    """Philox4x32 on integers or on arrays of 64-bit integers."""
     low = 0xFFFFFFFF
     c0, c1, c2, c3 = counter
     k0, k1 = key
@@ -42,7 +43,7 @@ def philox(counter: tuple[Any, ...], key: tuple[int, int], rounds: int = 10) -> 
 
 
 def grey(values: NDArray[Any], peak: int, numbers: NDArray[Any]) -> Images:
-    """Images of these values, in which nothing else is of interest."""
+    """Images of these values, without a shape."""
     names = ("a",)
     labels = np.zeros(len(values), dtype=np.int64)
     return Images(
@@ -63,7 +64,7 @@ def threshold(value: int, peak: int, max_rate: float) -> int:
 def by_definition(
     code: Poisson, values: NDArray[np.uint8], peak: int, indices: NDArray[np.int64], seed: int, epoch: int, stream: int
 ) -> tuple[NDArray[np.bool_], int]:
-    """Booleans (samples, steps, pixels), and how many of the draws were decided by the lower half."""
+    """Spikes, bool (samples, steps, pixels), and the number of draws that the lower half-word decides."""
     fires = np.zeros((len(values), code.steps, values.shape[1]), dtype=bool)
     pixel = np.arange(values.shape[1], dtype=np.uint64)
     limits = np.array([threshold(value, peak, code.max_rate) for value in range(peak + 1)], dtype=np.uint64)
@@ -78,9 +79,9 @@ def by_definition(
     return fires, close
 
 
-# The source of random numbers --------------------------------------------------------------------------------------
+# Random numbers ---------------------------------------------------------------------------------------------------
 
-# from the file of known answers that comes with Random123, the authors' library: counter, key, output
+# known answers of Random123, the authors' library: counter, key, output
 KNOWN = [
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
     ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
@@ -99,7 +100,7 @@ def kernel_philox(counter: tuple[int, ...], key: tuple[int, int]) -> tuple[int, 
 
 
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
-def test_philox_gives_the_published_answers(
+def test_philox_returns_the_published_answers(
     counter: tuple[int, ...], key: tuple[int, int], answer: tuple[int, ...]
 ) -> None:
     assert kernel_philox(counter, key) == answer
@@ -111,16 +112,16 @@ words = st.integers(0, 2**32 - 1)
 
 
 @given(counter=st.tuples(words, words, words, words), key=st.tuples(words, words))
-def test_philox_agrees_with_plain_integers(counter: tuple[int, ...], key: tuple[int, int]) -> None:
+def test_philox_equals_the_reference(counter: tuple[int, ...], key: tuple[int, int]) -> None:
     assert kernel_philox(counter, key) == philox(counter, key)
 
 
-# What is drawn -----------------------------------------------------------------------------------------------------
+# Spikes ------------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60)
 @given(data=st.data())
-def test_the_kernel_draws_what_the_definition_says(data: st.DataObject) -> None:
+def test_spikes_equal_the_definition(data: st.DataObject) -> None:
     draw = data.draw
     samples, features, peak = draw(st.integers(0, 3)), draw(st.integers(0, 70)), draw(st.integers(1, 255))
     code = Poisson(steps=draw(st.integers(1, 19)), max_rate=draw(st.floats(0, 1)))
@@ -129,26 +130,25 @@ def test_the_kernel_draws_what_the_definition_says(data: st.DataObject) -> None:
     values[rng.random(values.shape) < draw(st.floats(0, 1))] = 0
     indices = rng.integers(0, 2**32, samples, dtype=np.int64)
     seed, epoch, stream = draw(words), draw(words), draw(words)
-    spikes = code.encode(
-        grey(values, peak, indices), seed=seed, epoch=epoch, stream=stream, threads=draw(st.integers(1, 3))
-    )
+    with threads(draw(st.integers(1, 3))):
+        spikes = code.encode(grey(values, peak, indices), seed=seed, epoch=epoch, stream=stream)
     expected, _ = by_definition(code, values, peak, indices, seed, epoch, stream)
     assert spikes == SpikeTrains.from_dense(expected, code.dt)
 
 
-def test_draws_that_the_lower_half_decides_are_right_as_well() -> None:
+def test_draws_that_the_lower_half_word_decides_equal_the_definition() -> None:
     code, indices = Poisson(), np.array([3, 70000], dtype=np.int64)
     values = np.random.default_rng(0).integers(0, 256, (2, 784)).astype(np.uint8)
     expected, close = by_definition(code, values, 255, indices, 1, 2, 0)
-    assert close >= 5, "the test should see the rare branch"
+    assert close >= 5, "the rare branch must occur"
     assert code.encode(grey(values, 255, indices), seed=1, epoch=2) == SpikeTrains.from_dense(expected, code.dt)
 
 
 @given(seed=words, sample=words, epoch=words, pixel=st.integers(0, 40), step=st.integers(1, 30))
 def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch: int, pixel: int, step: int) -> None:
-    """A probability of x / 2^32, where x is the number drawn, is just too small, and the next one is large enough."""
-    place = np.array([pixel], dtype=np.uint64)
-    above, below = (half_words(place, step, sample, epoch, (seed, 0), step // 8 + shift)[0] for shift in (0, 2**31))
+    """With the random number x, a pixel is silent at probability x / 2^32 and fires at (x + 1) / 2^32."""
+    pixels = np.array([pixel], dtype=np.uint64)
+    above, below = (half_words(pixels, step, sample, epoch, (seed, 0), step // 8 + shift)[0] for shift in (0, 2**31))
     number = int(above) << 16 | int(below)
     values = np.full((1, 41), 1, np.uint8)
     fires = [
@@ -157,24 +157,24 @@ def test_a_pixel_fires_exactly_below_its_threshold(seed: int, sample: int, epoch
         .dense()
         for chance in (number, number + 1)
     ]
-    assert [bool(one[0, step, pixel]) for one in fires] == [False, True]
+    assert [bool(raster[0, step, pixel]) for raster in fires] == [False, True]
 
 
-def test_thresholds_are_the_published_probabilities_to_32_bits() -> None:
+def test_probabilities_equal_the_published_ones_to_32_bits() -> None:
     """p = pixel / (5.5 * 255), rounded to a multiple of 2^-32."""
-    ours = rates(Poisson().max_rate, 255)
-    assert ours.tolist() == [round(Fraction(2, 11) * value / 255 * 2**32) for value in range(256)]
+    probabilities = scaled_rates(Poisson().max_rate, 255)
+    assert probabilities.tolist() == [round(Fraction(2, 11) * value / 255 * 2**32) for value in range(256)]
 
 
-def test_the_defaults_are_the_published_ones() -> None:
-    """400 steps of 1 ms; the authors begin to draw in step 1."""
+def test_the_defaults_equal_the_published_values() -> None:
+    """400 steps of 1 ms, of which the first is silent."""
     spikes = Poisson().encode(grey(np.full((3, 50), 255, np.uint8), 255, np.arange(3)), seed=0)
     assert (spikes.steps, spikes.dt, spikes.size) == (400, 1e-3, 50)
     assert not spikes.dense()[:, 0].any()
     assert spikes.dense()[:, 1].any()
 
 
-def test_probability_one_always_fires_and_zero_never() -> None:
+def test_pixels_always_fire_at_probability_one_and_never_at_zero() -> None:
     values = np.array([[0, 255, 0, 255, 255]], dtype=np.uint8)
     always = Poisson(steps=50, max_rate=1.0).encode(grey(values, 255, np.array([9])), seed=4)
     assert np.array_equal(always.counts(), [[0, 49, 0, 49, 49]])
@@ -182,62 +182,66 @@ def test_probability_one_always_fires_and_zero_never() -> None:
     assert len(never) == 0
 
 
-def test_a_dim_dataset_has_its_own_peak() -> None:
-    """The value 16 of the digits, whose peak is 16, is as bright as 255 where the peak is 255."""
+def test_intensity_is_relative_to_the_peak() -> None:
+    """The value 16 with peak 16 is encoded as 255 with peak 255."""
     code, indices = Poisson(), np.arange(4)
     dim = code.encode(grey(np.full((4, 64), 16, np.uint8), 16, indices), seed=0)
     assert dim == code.encode(grey(np.full((4, 64), 255, np.uint8), 255, indices), seed=0)
 
 
-# Of what the draw is, and is not, a function -----------------------------------------------------------------------
+# What the spikes depend on -----------------------------------------------------------------------------------------
 
 BATCH = np.random.default_rng(5).integers(0, 256, (24, 100)).astype(np.uint8)
-PLACES = np.random.default_rng(6).permutation(60000)[:24]
+NUMBERS = np.random.default_rng(6).permutation(60000)[:24]
 SHORT = Poisson(steps=45)
 
 
-def test_threads_do_not_change_the_spikes() -> None:
-    once = SHORT.encode(grey(BATCH, 255, PLACES), seed=1, threads=1)
-    for threads in (2, 3, 64):
-        assert SHORT.encode(grey(BATCH, 255, PLACES), seed=1, threads=threads) == once
+def test_spikes_do_not_depend_on_the_number_of_threads() -> None:
+    with threads(1):
+        expected = SHORT.encode(grey(BATCH, 255, NUMBERS), seed=1)
+    for count in (2, 3, 64):
+        with threads(count):
+            assert SHORT.encode(grey(BATCH, 255, NUMBERS), seed=1) == expected
 
 
 @settings(max_examples=40)
 @given(order=st.lists(st.integers(0, 23), max_size=30))
-def test_a_sample_is_drawn_the_same_in_any_batch(order: list[int]) -> None:
-    whole = SHORT.encode(grey(BATCH, 255, PLACES), seed=1)
-    some = SHORT.encode(grey(BATCH[order], 255, PLACES[order]), seed=1, threads=2)
+def test_the_spikes_of_a_sample_do_not_depend_on_the_batch(order: list[int]) -> None:
+    whole = SHORT.encode(grey(BATCH, 255, NUMBERS), seed=1)
+    selected = SHORT.encode(grey(BATCH[order], 255, NUMBERS[order]), seed=1)
     for row, sample in enumerate(order):
-        assert some.sample(row) == whole.sample(sample)
+        assert selected.sample(row) == whole.sample(sample)
 
 
-def test_a_longer_sample_begins_like_a_shorter_one() -> None:
+def test_a_longer_sample_starts_with_the_spikes_of_a_shorter_one() -> None:
     short, long = (
-        replace(SHORT, steps=steps).encode(grey(BATCH, 255, PLACES), seed=1).dense() for steps in (SHORT.steps, 101)
+        replace(SHORT, steps=steps).encode(grey(BATCH, 255, NUMBERS), seed=1).dense() for steps in (SHORT.steps, 101)
     )
     assert np.array_equal(long[:, : SHORT.steps], short)
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"epoch": 1}, {"stream": TEST}])
-def test_seed_epoch_and_stream_each_give_other_spikes(change: dict[str, int]) -> None:
+def test_another_seed_epoch_or_stream_gives_other_spikes(change: dict[str, int]) -> None:
     usual = {"seed": 1, "epoch": 0, "stream": TRAIN}
-    assert SHORT.encode(grey(BATCH, 255, PLACES), **usual) == SHORT.encode(grey(BATCH, 255, PLACES), **usual)
-    assert SHORT.encode(grey(BATCH, 255, PLACES), **(usual | change)) != SHORT.encode(grey(BATCH, 255, PLACES), **usual)
+    assert SHORT.encode(grey(BATCH, 255, NUMBERS), **usual) == SHORT.encode(grey(BATCH, 255, NUMBERS), **usual)
+    assert SHORT.encode(grey(BATCH, 255, NUMBERS), **(usual | change)) != SHORT.encode(
+        grey(BATCH, 255, NUMBERS), **usual
+    )
 
 
-def test_spikes_that_are_drawn_once_are_those_of_epoch_zero_for_ever() -> None:
-    first = SHORT.encode(grey(BATCH, 255, PLACES), seed=1, epoch=0)
-    once = replace(SHORT, resample_each_epoch=False)
-    assert all(once.encode(grey(BATCH, 255, PLACES), seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
+def test_without_resampling_the_spikes_are_those_of_epoch_zero() -> None:
+    first = SHORT.encode(grey(BATCH, 255, NUMBERS), seed=1, epoch=0)
+    fixed = replace(SHORT, resample_each_epoch=False)
+    assert all(fixed.encode(grey(BATCH, 255, NUMBERS), seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
 
 
-def test_values_may_be_any_view_of_memory() -> None:
-    expected = SHORT.encode(grey(np.ascontiguousarray(BATCH[::2, ::3]), 255, PLACES[:12].copy()), seed=0)
-    assert SHORT.encode(grey(BATCH[::2, ::3], 255, PLACES[:12]), seed=0) == expected
+def test_values_may_be_a_strided_view() -> None:
+    expected = SHORT.encode(grey(np.ascontiguousarray(BATCH[::2, ::3]), 255, NUMBERS[:12].copy()), seed=0)
+    assert SHORT.encode(grey(BATCH[::2, ::3], 255, NUMBERS[:12]), seed=0) == expected
 
 
-def test_mnist_has_as_many_spikes_as_its_pixels_promise(mnist_folder: Any) -> None:
-    """Sum of p over pixels and the 399 steps that are drawn, within five standard deviations."""
+def test_the_number_of_spikes_of_mnist_is_expected_from_its_pixels(mnist_folder: Any) -> None:
+    """The sum of probabilities over pixels and 399 steps, within five standard deviations."""
     samples = datasets.load("mnist", "test", folder=mnist_folder).take(slice(0, 200))
     spikes = Poisson().encode(samples, seed=0, stream=TEST)
     p = samples.values / (5.5 * 255)
@@ -254,7 +258,7 @@ def rate_p_value(counts: NDArray[np.int64], draws: int, p: NDArray[np.float64]) 
 
 
 def grey_counts(code: Poisson, seed: int) -> tuple[NDArray[np.int64], int]:
-    """How often a pixel of each value 1..255 fired, over 600 samples of 400 steps."""
+    """Spikes of each value 1..255 over 600 samples of 400 steps, and the number of draws."""
     values = np.tile(np.arange(1, 256, dtype=np.uint8), (600, 1))
     spikes = code.encode(grey(values, 255, np.arange(600)), seed=seed)
     return spikes.counts().sum(axis=0), 600 * (code.steps - 1)
@@ -264,18 +268,18 @@ PUBLISHED = np.arange(1, 256) / (5.5 * 255)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_grey_level_fires_with_its_probability(seed: int) -> None:
+def test_every_value_fires_with_its_probability(seed: int) -> None:
     counts, draws = grey_counts(Poisson(), seed)
     assert rate_p_value(counts, draws, PUBLISHED) > RARE
 
 
-def test_the_rate_test_sees_a_probability_that_is_one_per_cent_off() -> None:
+def test_the_rate_test_detects_a_probability_that_is_one_per_cent_too_large() -> None:
     counts, draws = grey_counts(Poisson(max_rate=1.01 / 5.5), 0)
     assert rate_p_value(counts, draws, PUBLISHED) < RARE
 
 
-def test_spikes_per_sample_spread_as_a_binomial() -> None:
-    """Equal pixels: the count of a sample is binomial over pixels and steps, tested in its mean and in its variance."""
+def test_spikes_per_sample_are_binomial() -> None:
+    """For equal pixels; a test of the mean and the variance."""
     code, p = Poisson(steps=101, max_rate=0.15), 0.15
     counts = code.encode(grey(np.full((2000, 50), 255, np.uint8), 255, np.arange(2000)), seed=3).counts().sum(axis=1)
     assert rate_p_value(counts, 50 * 100, np.full(2000, p)) > RARE
@@ -285,7 +289,7 @@ P = 0.3
 
 
 def bright(samples: int = 60, seed: int = 0, **where: int) -> NDArray[np.bool_]:
-    """Draws of 64 equal pixels in 401 steps, the silent one left out: (samples, steps, pixels)."""
+    """Spikes of 64 equal pixels in 401 steps without the silent first one: (samples, steps, pixels)."""
     code = Poisson(steps=401, max_rate=P, resample_each_epoch=True)
     values = np.full((samples, 64), 255, np.uint8)
     first = where.pop("first", 0)
@@ -293,7 +297,7 @@ def bright(samples: int = 60, seed: int = 0, **where: int) -> NDArray[np.bool_]:
 
 
 def joint_p_value(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Exact test that two sets of draws fire together as often as independent ones: k of n, with probability p * p."""
+    """Exact test that two sets of draws fire together with probability p * p, as independent ones do."""
     return float(stats.binomtest(int((one & other).sum()), one.size, P * P).pvalue)
 
 
@@ -319,17 +323,17 @@ def test_draws_are_independent_across(pair: str) -> None:
     assert joint_p_value(*PAIRS[pair]()) > RARE
 
 
-def test_the_test_of_independence_sees_one_draw_in_fifty_that_is_shared() -> None:
+def test_the_test_of_independence_detects_two_per_cent_of_shared_draws() -> None:
     one, other = bright(epoch=0), bright(epoch=1)
     other[:, ::50] = one[:, ::50]
     assert joint_p_value(one, other) < RARE
 
 
-def test_times_between_spikes_are_geometric() -> None:
-    """Memoryless: a gap of k steps has probability p (1 - p)^(k - 1); chi-squared over gaps up to 20."""
+def test_intervals_between_spikes_are_geometric() -> None:
+    """An interval of k steps has probability p (1 - p)^(k - 1); chi-squared test of intervals up to 20."""
     raster = bright(200).transpose(0, 2, 1).reshape(-1, 400)
     row, step = np.nonzero(raster)
-    # a gap counts where it begins so early that any gap of up to 20 would still be seen
+    # only intervals that start at least 20 steps before the end
     gaps = np.diff(step)[(np.diff(row) == 0) & (step[:-1] < 380)]
     starts = int((step < 380).sum())
     seen = np.bincount(gaps[gaps <= 20], minlength=21)[1:]
@@ -338,48 +342,41 @@ def test_times_between_spikes_are_geometric() -> None:
     assert stats.chisquare(observed, starts * np.append(chance, 1 - chance.sum())).pvalue > RARE
 
 
-# Bad input ---------------------------------------------------------------------------------------------------------
+# Errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("values", "field"),
+    ("field", "value"),
     [
-        ({"steps": 0}, "steps"),
-        ({"steps": 1.5}, "steps"),
-        ({"steps": True}, "steps"),
-        ({"dt": 0.0}, "dt"),
-        ({"dt": float("nan")}, "dt"),
-        ({"max_rate": 1.0001}, "max_rate"),
-        ({"max_rate": -0.1}, "max_rate"),
-        ({"max_rate": float("nan")}, "max_rate"),
+        ("steps", 0), ("steps", 1.5), ("steps", True), ("dt", 0.0), ("dt", float("nan")), ("max_rate", 1.0001),
+        ("max_rate", -0.1), ("max_rate", float("nan")),
     ],
-)
-def test_a_code_that_cannot_be_is_refused(values: dict[str, Any], field: str) -> None:
-    with pytest.raises(InputError, match=rf"^Poisson\.{field}: found "):
-        Poisson(**values)
+)  # fmt: skip
+def test_values_out_of_range_raise_an_error(field: str, value: Any) -> None:
+    with raises_input_error(f"Poisson.{field}", f"got {value}"):
+        Poisson(**{field: value})
 
 
 @pytest.mark.parametrize(
-    ("change", "line"),
+    ("change", "field", "value"),
     [
-        ({"values": BATCH.astype(np.float32)}, r"encode: values: float32 \(24, 100\); needs uint8"),
-        ({"values": BATCH.reshape(24, 10, 10)}, r"encode: values: uint8 \(24, 10, 10\)"),
-        ({"peak": 0}, "encode: peak: found 0"),
-        ({"peak": 256}, "encode: peak: found 256"),
-        ({"peak": 16}, "encode: values: found 255; needs values up to the peak, 16"),
-        ({"numbers": PLACES.astype(np.int32)}, r"encode: numbers: int32 \(24,\); needs int64"),
-        ({"numbers": PLACES[:3]}, r"encode: numbers: int64 \(3,\); needs int64 \(24,\)"),
-        ({"numbers": PLACES - 60000}, "encode: numbers: found -"),
-        ({"seed": -1}, "encode: seed: found -1; needs 0 to 4294967295"),
-        ({"seed": 2**32}, "encode: seed: found 4294967296"),
-        ({"epoch": -1}, "encode: epoch"),
-        ({"stream": 2**32}, "encode: stream"),
-        ({"threads": 0}, "encode: threads: found 0; needs at least 1"),
+        ({"values": BATCH.astype(np.float32)}, "values", "float32 (24, 100)"),
+        ({"values": BATCH.reshape(24, 10, 10)}, "values", "uint8 (24, 10, 10)"),
+        ({"peak": 0}, "peak", 0),
+        ({"peak": 256}, "peak", 256),
+        ({"peak": 16}, "values", 255),
+        ({"numbers": NUMBERS.astype(np.int32)}, "numbers", "int32 (24,)"),
+        ({"numbers": NUMBERS[:3]}, "numbers", "int64 (3,)"),
+        ({"numbers": NUMBERS - 60000}, "numbers", "got -"),
+        ({"seed": -1}, "seed", -1),
+        ({"seed": 2**32}, "seed", 4294967296),
+        ({"epoch": -1}, "epoch", -1),
+        ({"stream": 2**32}, "stream", 4294967296),
     ],
 )
-def test_a_batch_that_cannot_be_is_refused(change: dict[str, Any], line: str) -> None:
-    usual: dict[str, Any] = {"values": BATCH, "peak": 255, "numbers": PLACES, "seed": 0}
-    given = usual | change
-    samples = grey(given.pop("values"), given.pop("peak"), given.pop("numbers"))
-    with pytest.raises(InputError, match=line):
-        SHORT.encode(samples, **given)
+def test_an_invalid_batch_raises_an_error(change: dict[str, Any], field: str, value: object) -> None:
+    defaults: dict[str, Any] = {"values": BATCH, "peak": 255, "numbers": NUMBERS, "seed": 0}
+    arguments = defaults | change
+    samples = grey(arguments.pop("values"), arguments.pop("peak"), arguments.pop("numbers"))
+    with raises_input_error(f"encode: {field}", value):
+        SHORT.encode(samples, **arguments)

@@ -1,7 +1,7 @@
-"""Evenly spaced spikes: their intervals, their phases, and of what these are a function.
+"""Evenly spaced spikes: their intervals and phases.
 
-The tests of phases hold exact p-values against `RARE`: with fresh seeds each would fail by chance once in a million
-runs; with the seeds written here they never do.
+Statistical tests compare exact p-values with `RARE`: with random seeds, each would fail by chance once in a million
+runs; with these fixed seeds they never do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 from grey import BATCH, NUMBERS, check_encoder, grey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from snnlab.encoders import TEST, TRAIN, Poisson, Regular
-from snnlab.errors import InputError
 
 RARE = 1e-6
 SAME = Regular(phase="same")
@@ -34,9 +34,9 @@ def test_regular_is_an_encoder() -> None:
 # Intervals -----------------------------------------------------------------------------------------------------------
 
 
-def steps_of(code: Regular, values: list[int], peak: int = 255, **draw: Any) -> list[list[int]]:
-    """In which steps each of these pixels fires."""
-    dense = code.encode(grey([values], peak), **({"seed": 0} | draw)).dense()[0]
+def steps_of(code: Regular, values: list[int], peak: int = 255, **random: Any) -> list[list[int]]:
+    """The steps in which each pixel fires."""
+    dense = code.encode(grey([values], peak), **({"seed": 0} | random)).dense()[0]
     return [np.flatnonzero(dense[:, pixel]).tolist() for pixel in range(len(values))]
 
 
@@ -47,29 +47,30 @@ def steps_of(code: Regular, values: list[int], peak: int = 255, **draw: Any) -> 
     peak=st.integers(1, 255),
     data=st.data(),
 )
-def test_without_a_phase_spike_k_is_in_the_first_step_by_which_k_intervals_are_over(
+def test_without_a_phase_spike_k_is_in_the_first_step_after_k_intervals(
     steps: int, max_rate: float, peak: int, data: st.DataObject
 ) -> None:
-    """ceil(k / rate) with the exact rational rate of 2^-32 resolution: the definition, in fractions and slowly."""
+    """A slow reference: ceil(k / rate) with the rate as an exact multiple of 2^-32."""
     values = data.draw(st.lists(st.integers(0, peak), min_size=1, max_size=5))
     code = Regular(steps=steps, max_rate=max_rate, phase="same")
-    for value, found in zip(values, steps_of(code, values, peak), strict=True):
+    for value, steps_found in zip(values, steps_of(code, values, peak), strict=True):
         rate = Fraction(round(Fraction(max_rate) * value / peak * 2**32), 2**32)
         expected = [math.ceil(k / rate) for k in range(1, steps + 1)] if rate else []
-        assert found == [step for step in expected if step < steps]
+        assert steps_found == [step for step in expected if step < steps]
 
 
-@pytest.mark.parametrize("every", [1, 2, 5, 8])
-def test_a_rate_of_one_in_n_fires_in_every_nth_step(every: int) -> None:
-    code = replace(SAME, max_rate=1 / every)
+@pytest.mark.parametrize("interval", [1, 2, 5, 8])
+def test_a_pixel_of_rate_one_in_n_fires_in_every_nth_step(interval: int) -> None:
+    code = replace(SAME, max_rate=1 / interval)
     (found,) = steps_of(code, [255])
-    # a third or a fifth is no multiple of 2^-32: what is lost may move a spike by one step
-    assert np.abs(np.array(found) - np.arange(every, 400, every)[: len(found)]).max() <= (every & (every - 1) != 0)
+    # rounding of the rate to a multiple of 2^-32 may move a spike by one step
+    difference = np.abs(np.array(found) - np.arange(interval, 400, interval)[: len(found)])
+    assert difference.max() <= (interval & (interval - 1) != 0)
 
 
 @settings(max_examples=60)
 @given(max_rate=st.floats(0.01, 1), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
-def test_intervals_differ_by_one_step_at_most_and_are_as_long_as_the_rate_says(
+def test_intervals_differ_by_at_most_one_step_and_have_the_mean_of_the_rate(
     max_rate: float, seed: int, epoch: int
 ) -> None:
     code = Regular(steps=500, max_rate=max_rate)
@@ -84,13 +85,13 @@ def test_intervals_differ_by_one_step_at_most_and_are_as_long_as_the_rate_says(
             assert abs((found[-1] - found[0]) - (len(found) - 1) * interval) <= 1 + 1e-6
 
 
-def test_poisson_fails_the_test_of_intervals() -> None:
-    """Negative control: the gaps of random spikes of the same rate are of more than two lengths."""
+def test_poisson_spikes_have_more_than_two_intervals() -> None:
+    """Negative control."""
     dense = Poisson(max_rate=0.2).encode(grey([[255]]), seed=0).dense()[0, :, 0]
     assert len(set(np.diff(np.flatnonzero(dense)).tolist())) > 5
 
 
-def test_black_pixels_are_silent_and_so_is_the_first_step() -> None:
+def test_black_pixels_and_the_first_step_are_silent() -> None:
     dense = Regular(max_rate=1.0).encode(grey([[0, 255]]), seed=1).dense()[0]
     assert not dense[:, 0].any() and not dense[0].any()
     assert dense[1:, 1].all()
@@ -100,10 +101,10 @@ def test_black_pixels_are_silent_and_so_is_the_first_step() -> None:
 
 
 def first_steps(seed: int = 0, numbers: slice = slice(0, 300), **more: Any) -> NDArray[np.int64]:
-    """The first spike of 300 samples of 40 pixels, each of which fires once in 64 steps: uniform over 1..64."""
+    """The first spike of 300 samples of 40 pixels that fire once in 64 steps: uniform over 1..64."""
     code = Regular(steps=65, max_rate=1 / 64, **more.pop("code", {}))
-    places = np.arange(numbers.start, numbers.stop)
-    dense = code.encode(grey(np.full((len(places), 40), 255), numbers=places), seed=seed, **more).dense()
+    positions = np.arange(numbers.start, numbers.stop)
+    dense = code.encode(grey(np.full((len(positions), 40), 255), numbers=positions), seed=seed, **more).dense()
     assert (dense.sum(axis=1) == 1).all()
     return dense.argmax(axis=1)
 
@@ -117,7 +118,7 @@ def test_phases_are_uniform(seed: int) -> None:
     assert uniform_p_value(first_steps(seed)) > RARE
 
 
-def test_the_test_of_uniform_phases_sees_one_in_a_hundred_that_is_not() -> None:
+def test_the_test_of_uniform_phases_detects_one_per_cent_of_equal_phases() -> None:
     steps = first_steps(0)
     steps.ravel()[::100] = 1
     assert uniform_p_value(steps) < RARE
@@ -133,7 +134,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def joint_p_value(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    """Exact test that two sets of phases agree as often as independent ones: in one of 64."""
+    """Exact test that two sets of phases agree with probability 1/64, as independent ones do."""
     return float(stats.binomtest(int((one == other).sum()), one.size, 1 / 64).pvalue)
 
 
@@ -148,20 +149,20 @@ def test_phases_of_neighbouring_pixels_are_independent() -> None:
     assert joint_p_value(steps[:, 1:], steps[:, :-1]) > RARE
 
 
-def test_the_test_of_independence_sees_phases_that_are_kept() -> None:
-    kept = {"code": {"resample_each_epoch": False}}
-    assert joint_p_value(first_steps(epoch=0, **kept), first_steps(epoch=1, **kept)) < RARE
+def test_the_test_of_independence_detects_phases_that_are_not_resampled() -> None:
+    options = {"code": {"resample_each_epoch": False}}
+    assert joint_p_value(first_steps(epoch=0, **options), first_steps(epoch=1, **options)) < RARE
 
 
-def test_phases_that_are_kept_are_those_of_epoch_zero() -> None:
+def test_without_resampling_the_phases_are_those_of_epoch_zero() -> None:
     samples = grey(BATCH, numbers=NUMBERS)
     first = Regular().encode(samples, seed=1)
-    kept = Regular(resample_each_epoch=False)
-    assert all(kept.encode(samples, seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
+    fixed = Regular(resample_each_epoch=False)
+    assert all(fixed.encode(samples, seed=1, epoch=epoch) == first for epoch in (0, 1, 17))
 
 
-def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
-    """The docstring, a second time, from NumPy's generator of blocks; the step by fractions."""
+def test_a_phase_is_the_upper_half_of_a_philox_word() -> None:
+    """A second implementation of the docstring, with NumPy's blocks and exact fractions."""
     code = Regular(steps=400, max_rate=0.1)
     for pixel, found in enumerate(steps_of(code, [255] * 9, seed=5, epoch=6, stream=1)):
         words = np.random.Philox(key=[5, 0x726567], counter=[0, 1, 0, 6]).random_raw(9)
@@ -170,28 +171,23 @@ def test_a_phase_is_the_upper_half_of_the_word_that_philox_gives() -> None:
         assert found == [step for step in expected if step < 400]
 
 
-# Refusals -------------------------------------------------------------------------------------------------------------
+# Errors --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("field", "value"),
     [
-        ({"steps": 0}, "Regular.steps: found 0; needs a whole number, 1 to 2147483647"),
-        ({"steps": 1 << 31}, "Regular.steps: found 2147483648; needs a whole number, 1 to 2147483647"),
-        ({"steps": 2.0}, "Regular.steps: found 2.0"),
-        ({"dt": 0.0}, "Regular.dt: found 0.0; needs seconds, 1e-9 to 1000"),
-        ({"dt": math.nan}, "Regular.dt: found nan"),
-        ({"max_rate": 1.1}, "Regular.max_rate: found 1.1; needs spikes per step, 0 to 1"),
-        ({"phase": "any"}, "Regular.phase: found 'any'; known: random, same"),
+        ("steps", 0), ("steps", 1 << 31), ("steps", 2.0), ("dt", 0.0), ("dt", math.nan), ("max_rate", 1.1),
+        ("phase", "any"),
     ],
-)
-def test_what_makes_no_code_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        Regular(**options)
+)  # fmt: skip
+def test_values_out_of_range_raise_an_error(field: str, value: Any) -> None:
+    with raises_input_error(f"Regular.{field}", f"got {value!r}"):
+        Regular(**{field: value})
 
 
-def test_what_cannot_be_encoded_is_refused() -> None:
-    with pytest.raises(InputError, match="values"):
+def test_invalid_values_and_seeds_raise_an_error() -> None:
+    with raises_input_error("encode: values", 7, 6):
         Regular().encode(grey([[7]], peak=6), seed=0)
-    with pytest.raises(InputError, match="seed"):
+    with raises_input_error("encode: seed", -1):
         Regular().encode(grey([[7]]), seed=-1)
