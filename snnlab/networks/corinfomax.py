@@ -1,11 +1,11 @@
-"""The circuit of correlative information maximization (Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810).
+"""Network of correlative information maximization (Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810).
 
-Layer k of rate cells, ``hidden1`` to ``output``, hears the layer below with its basal dendrites, and with its apical
-ones the layer above, itself, and the cells beside it. Forward, backward and lateral weights are three families of their
-own: nothing asks a backward weight to be what the forward weight is. The output has a teacher, and no layer above.
+Rate cells of layer k, ``hidden1`` to ``output``, receive the layer below at their basal dendrites, and the layer above,
+themselves and the other cells of their layer at their apical dendrites. Forward, backward and lateral weights are
+independent: backward weights need not equal forward weights. The output has a target instead of a layer above.
 
-Where rates are to be sparse, one more cell beside each layer, ``multiplier1`` and so on, hears all rates of the layer
-and inhibits it while they sum to more than 1.
+For sparse rates, a cell ``multiplier1`` and so on for each layer receives all rates of the layer, and inhibits the
+layer while their sum exceeds 1.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ import numpy as np
 from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
+from snnlab.networks.building import (
+    PHI,
+    all_to_all,
+    card_digests,
+    check_outputs,
+    check_per_layer,
+    check_sizes,
+    nudging,
+    per_layer,
+)
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
-from snnlab.networks.mlp import full
 from snnlab.networks.populations import INPUT, NUDGE, OUTPUT, SLOWING, TARGET
 
 RATES = {False: "clip(x, 0, 1)", True: "(x + abs(x))/2"}
-"""Rates as functions of a potential: between 0 and 1 or, where they are to be sparse, at least 0."""
-
-_HEAD = "phi(x)"
+"""Activation of all layers: bounded by 0 and 1 or, for sparse rates, rectified."""
 
 
 @dataclass(frozen=True)
 class CorInfoMaxNetwork:
-    """Hidden layers that hear one another in both directions, and an output with a teacher.
+    """Hidden layers with forward, backward and lateral weights, and an output with a target.
 
     hidden           cells of each hidden layer
     mu               time step divided by the time constant of the somata
@@ -56,76 +63,72 @@ class CorInfoMaxNetwork:
     outputs: int = 0
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise InputError("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
+        check_sizes("hidden", self.hidden)
         for name in ("mu", "epsilon"):
             if not 0 < (value := getattr(self, name)) < float("inf"):
-                raise InputError(f"network.{name}", f"found {value}", "needs a number above 0")
+                raise InputError(f"network.{name}", f"got {value}", "must be a finite number above 0")
         for name in ("leak", "slowing"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
-                raise InputError(f"network.{name}", f"found {value}", "needs a number, at least 0")
+                raise InputError(f"network.{name}", f"got {value}", "must be a finite number of at least 0")
         if not 0 < self.forgetting < 1:
-            right = "needs a factor above 0 and below 1"
-            raise InputError("network.forgetting", f"found {self.forgetting}", right)
-        if self.sparse and len(self.multiplier_rate) not in (1, len(self.hidden) + 1):
-            right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
-            raise InputError("network.multiplier_rate", f"found {len(self.multiplier_rate)} numbers", right)
-        if not all(0 < speed < 2 for speed in self.multiplier_rate):
-            right = "needs speeds above 0 and below 2, from which on the multiplier is unstable"
-            raise InputError("network.multiplier_rate", f"found {self.multiplier_rate}", right)
-        if self.outputs < 0:
-            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
-
-    @property
-    def gamma(self) -> float:
-        """What the newest sample counts for, as against all that came before."""
-        return (1 - self.forgetting) / self.forgetting
-
-    def cards(self) -> tuple[Cell, ...]:
-        """Of the hidden cells and the output; of the multipliers too, where there are any."""
-        rates = {_HEAD: RATES[self.sparse]}
-        found = [cards.cell(f"corinfomax_{name}", rates) for name in ("hidden", "output")]
-        return (*found, cards.cell("corinfomax_multiplier")) if self.sparse else tuple(found)
+            raise InputError("network.forgetting", f"got {self.forgetting}", "must be between 0 and 1, exclusive")
+        if self.sparse:
+            check_per_layer("multiplier_rate", self.multiplier_rate, len(self.hidden) + 1)
+        if not all(0 < rate < 2 for rate in self.multiplier_rate):
+            hint = "must be above 0 and below 2, from which the multiplier is unstable"
+            raise InputError("network.multiplier_rate", f"got {self.multiplier_rate}", hint)
+        check_outputs(self.outputs)
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards of cells."""
-        return {one.path: one.digest for one in self.cards()}
+        return card_digests(self.circuit((1,), 1, 1e-4))
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
-        """The circuit for samples of `shape` in steps of `dt` seconds, with weights of zero."""
-        hidden, output = self.cards()[:2]
-        common: dict[str, Number] = {"tau": dt / self.mu, "g_L": self.leak, "epsilon": self.epsilon,
-                                     "gamma": self.gamma}  # fmt: skip
-        layers = [Population(f"hidden{k}", hidden, size, common) for k, size in enumerate(self.hidden, start=1)]
-        layers.append(Population(OUTPUT, output, self.outputs or classes, common))
+        """The circuit for samples of `shape` with time steps of `dt` seconds, with weights of zero."""
+        layers = self._layers(classes, dt)
+        multipliers = self._multipliers(len(layers), dt)
         sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, layers[-1].size, TARGET), Source(NUDGE, 1, NUDGE)]
-        sources += [Source(SLOWING, 1, SLOWING)] if self.slowing else []
-        multipliers = self._multipliers(layers, dt)
-        wiring = _wiring(sources[0], layers, lateral=self.lateral)
-        # its source says how many steps of the phase are done
-        slower = [Projection(SLOWING, one.name, "slowing", np.full((1, one.size), self.slowing)) for one in layers]
-        wiring += slower if self.slowing else []
-        for layer, beside in zip(layers, multipliers, strict=False):
-            wiring.append(Projection(layer.name, beside.name, "total", np.ones((layer.size, 1))))
-            wiring.append(Projection(beside.name, layer.name, "multiplier", np.ones((1, layer.size))))
-        return Circuit((*sources, *multipliers, *layers), tuple(wiring), dt)  # the output last
+        projections = self._between_layers(sources[0], layers)
+        if self.slowing:
+            # the source gives the number of steps since the start of the phase
+            sources.append(Source(SLOWING, 1, SLOWING))
+            for layer in layers:
+                weights = np.full((1, layer.size), self.slowing)
+                projections.append(Projection(SLOWING, layer.name, "slowing", weights))
+        for layer, multiplier in zip(layers, multipliers, strict=False):
+            projections.append(Projection(layer.name, multiplier.name, "total", np.ones((layer.size, 1))))
+            projections.append(Projection(multiplier.name, layer.name, "multiplier", np.ones((1, layer.size))))
+        return Circuit((*sources, *multipliers, *layers), tuple(projections), dt)
 
-    def _multipliers(self, layers: list[Population], dt: float) -> list[Population]:
+    def _layers(self, classes: int, dt: float) -> list[Population]:
+        gamma = (1 - self.forgetting) / self.forgetting  # weight of the newest sample relative to all earlier ones
+        parameters: dict[str, Number] = {
+            "tau": dt / self.mu,
+            "g_L": self.leak,
+            "epsilon": self.epsilon,
+            "gamma": gamma,
+        }
+        hidden, output = self._cell("hidden"), self._cell("output")
+        layers = [Population(f"hidden{k}", hidden, size, parameters) for k, size in enumerate(self.hidden, start=1)]
+        return [*layers, Population(OUTPUT, output, self.outputs or classes, parameters)]
+
+    def _cell(self, kind: str) -> Cell:
+        return cards.cell(f"corinfomax_{kind}", {PHI: RATES[self.sparse]})
+
+    def _multipliers(self, layers: int, dt: float) -> list[Population]:
         if not self.sparse:
             return []
-        card = self.cards()[-1]
-        speeds = self.multiplier_rate * len(layers) if len(self.multiplier_rate) == 1 else self.multiplier_rate
+        card = cards.cell("corinfomax_multiplier")
         return [
-            Population(f"multiplier{k}", card, 1, {"tau": dt / speed}, role="multiplier")
-            for k, speed in enumerate(speeds, start=1)
+            Population(f"multiplier{k}", card, 1, {"tau": dt / rate}, role="multiplier")
+            for k, rate in enumerate(per_layer(self.multiplier_rate, layers), start=1)
         ]
 
-
-def _wiring(first: Source, layers: list[Population], *, lateral: bool) -> list[Projection]:
-    below: list[Source | Population] = [first, *layers]
-    made = [full(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
-    made += [full(above, own, "apical") for own, above in zip(layers, layers[1:], strict=False)]
-    made += [full(own, own, "lateral") for own in layers if lateral]
-    made.append(Projection(TARGET, OUTPUT, "target", np.eye(layers[-1].size)))
-    made.append(Projection(NUDGE, OUTPUT, "nudge", np.ones((1, layers[-1].size))))
-    return made
+    def _between_layers(self, first: Source, layers: list[Population]) -> list[Projection]:
+        below: list[Source | Population] = [first, *layers]
+        found = [all_to_all(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+        found += [all_to_all(above, layer, "apical") for layer, above in zip(layers, layers[1:], strict=False)]
+        found += [all_to_all(layer, layer, "lateral") for layer in layers if self.lateral]
+        found.append(Projection(TARGET, OUTPUT, "target", np.eye(layers[-1].size)))
+        found.append(nudging(layers[-1]))
+        return found

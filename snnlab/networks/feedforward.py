@@ -1,4 +1,4 @@
-"""Networks in the notation of papers, 15C5-P2-40C5-P2-300-10, as circuits."""
+"""Feedforward networks of full, convolutional and pooling layers, in the notation 15C5-P2-40C5-P2-300-10."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _LAYER = re.compile(
     r"(?P<full>[1-9]\d{0,6})|(?P<channels>[1-9]\d{0,4})C(?P<kernel>[1-9]\d{0,2})|P(?P<side>[1-9]\d{0,2})"
 )
 
-_WIDEST = 9_999_999  # as many as seven digits say
+_WIDEST = 9_999_999  # seven digits, as in the pattern
 
 
 @dataclass(frozen=True)
 class FeedForward:
     """A chain of layers of one cell card.
 
-    cell        card of all cells, of `snnlab models`
-    hidden      the layers before the output: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools 2 x
-                2; what is left over of an image at its far edges is not pooled. "15C5-P2" is two layers
-    v_th        threshold of every layer, the output's last, in the unit of the cell's; none for that on its card
-    inhibition  weight with which output neurons inhibit one another, in SI units of the receptor, 0 for none
-    receptor    of the cell, where all spikes arrive
-    synapse     card of the synapse there, of `snnlab models`; "" where the cell's own card has the receptor
-    outputs     neurons of the last layer, 0 for one for each class
+    cell        id of the card of all cells
+    hidden      layers before the output: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools squares
+                of 2 x 2 and omits incomplete squares at the far edges. "15C5-P2" is two layers
+    v_th        threshold of each layer, the output last, in the unit of the card; empty for the card's threshold
+    inhibition  weight of the inhibition between output neurons, in SI units of the receptor, 0 for none
+    receptor    name of the receptor that receives all spikes
+    synapse     id of the card of that receptor; "" if it is on the cell's card
+    outputs     neurons of the last layer, 0 for one per class
     """
 
     cell: str = "lif_exp_euler"
@@ -44,68 +44,65 @@ class FeedForward:
     outputs: int = 0
 
     def __post_init__(self) -> None:
-        given = self.hidden
-        parts = tuple(part for layer in given for part in layer.split("-"))
-        object.__setattr__(self, "hidden", parts)  # the one moment in which a frozen value may be put in order
+        parts = tuple(part for layer in self.hidden for part in layer.split("-"))
         for layer in parts:
             if not _LAYER.fullmatch(layer):
-                right = "needs layers of 1 to 9999999 neurons, as 800, kernels as 15C5, or squares as P2"
-                raise InputError("network.hidden", f"found {layer!r} in {','.join(given)!r}", right)
+                hint = f"must be 1 to {_WIDEST} neurons such as 800, kernels such as 15C5, or pooling such as P2"
+                raise InputError("network.hidden", f"got {layer!r} in {','.join(self.hidden)!r}", hint)
+        object.__setattr__(self, "hidden", parts)  # the dataclass is frozen
         if not all(v_th > 0 for v_th in self.v_th):
-            raise InputError("network.v_th", f"found {self.v_th}", "needs thresholds above 0")
+            raise InputError("network.v_th", f"got {self.v_th}", "must be above 0")
         if not 0 <= self.outputs <= _WIDEST:
-            raise InputError("network.outputs", f"found {self.outputs}", f"needs 0 to {_WIDEST} neurons")
+            raise InputError("network.outputs", f"got {self.outputs}", f"must be 0 to {_WIDEST} neurons")
         if not 0 <= self.inhibition < float("inf"):
-            raise InputError("network.inhibition", f"found {self.inhibition}", "needs a weight, at least 0")
+            raise InputError("network.inhibition", f"got {self.inhibition}", "must be a finite number of at least 0")
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards of cell and synapse."""
-        found: list[cards.Card] = [cards.cell(self.cell), *([cards.synapse(self.synapse)] if self.synapse else [])]
-        return {card.path: card.digest for card in found}
+        used: list[cards.Card] = [cards.cell(self.cell), *([cards.synapse(self.synapse)] if self.synapse else [])]
+        return {card.path: card.digest for card in used}
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: float) -> Circuit:
-        """The network for samples of `shape`: features, or an image of rows, columns and perhaps channels.
+        """The circuit for samples of `shape`: (features,), (rows, columns) or (rows, columns, channels).
 
-        Raises InputError for layers that do not fit one another or the image.
+        Raises InputError for layers that do not fit each other or the image.
         """
         outputs = self.outputs or classes
         layers = (*self.hidden, str(outputs))
         receptors = {self.receptor: Receptor(cards.synapse(self.synapse), "soma")} if self.synapse else {}
         if self.v_th and len(self.v_th) != len(layers):
-            found = f"{len(self.v_th)} threshold{'' if len(self.v_th) == 1 else 's'}"
-            many = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
-            right = f"needs one for each of {many}: {', '.join((*self.hidden, 'output'))}"
-            raise InputError("network.v_th", found, right)
+            hint = f"must be {len(layers)}, one for each layer: {', '.join((*self.hidden, 'output'))}"
+            raise InputError("network.v_th", f"number of thresholds is {len(self.v_th)}", hint)
         names = [*(f"hidden{k}" for k in range(1, len(layers))), "output"]
         nodes: list[Source | Population] = [Source("input", int(np.prod(shape)))]
         projections = []
-        own: Iterable[Mapping[str, float]] = ({"v_th": v_th} for v_th in self.v_th) if self.v_th else repeat({})
-        for name, layer, parameters in zip(names, layers, own, strict=False):
+        thresholds: Iterable[Mapping[str, float]] = ({"v_th": v_th} for v_th in self.v_th) if self.v_th else repeat({})
+        for name, layer, parameters in zip(names, layers, thresholds, strict=False):
             try:
                 weights, shape = _connect(layer, shape)
-            except InputError as refusal:
-                raise InputError(f"network.hidden: {layer}", refusal.problem, refusal.hint) from refusal
+            except InputError as error:
+                raise InputError(f"network.hidden: {layer}", error.problem, error.hint) from error
             projections.append(Projection(nodes[-1].name, name, self.receptor, weights))
             nodes.append(Population(name, cards.cell(self.cell), weights.shape[1], parameters, receptors))
         if self.inhibition:
-            among = self.inhibition * (np.eye(outputs) - 1)
-            projections.append(Projection("output", "output", self.receptor, among))
+            weights = self.inhibition * (np.eye(outputs) - 1)
+            projections.append(Projection("output", "output", self.receptor, weights))
         return Circuit(tuple(nodes), tuple(projections), dt)
 
 
 def _connect(layer: str, shape: tuple[int, ...]) -> tuple[Weights, tuple[int, ...]]:
     """Weights of zero from neurons of this shape to a layer, and the shape of the layer."""
-    found = _LAYER.fullmatch(layer)
-    if found is None or found["full"]:
+    match = _LAYER.fullmatch(layer)
+    if match is None or match["full"]:
         return np.zeros((int(np.prod(shape)), int(layer))), (int(layer),)
     if len(shape) not in (2, 3):
-        raise InputError("", f"{layer} on {int(np.prod(shape))} neurons in a row", "kernels and squares need an image")
+        raise InputError("", f"input of {int(np.prod(shape))} features", "kernels and pooling require an image")
     rows, columns, channels = (*shape, 1)[:3]
-    if found["side"]:
-        pooling = Pooling((rows, columns, channels), int(found["side"]))
+    if match["side"]:
+        pooling = Pooling((rows, columns, channels), int(match["side"]))
         return pooling, pooling.out
-    side = int(found["kernel"])
-    kernels = Convolution(np.zeros((side, side, channels, int(found["channels"]))), (rows, columns))
+    side = int(match["kernel"])
+    kernels = Convolution(np.zeros((side, side, channels, int(match["channels"]))), (rows, columns))
     return kernels, kernels.out
 
 

@@ -1,13 +1,13 @@
-"""The dendritic microcircuit of Sacramento, Costa, Bengio and Senn (NeurIPS 2018, arXiv:1810.11393) as a circuit.
+"""Dendritic microcircuit of Sacramento, Costa, Bengio and Senn (NeurIPS 2018, arXiv:1810.11393).
 
-Layer k of pyramidal cells, ``hidden1`` to ``output``, hears the layer below with its basal dendrites. Beside each
-hidden layer there are interneurons, ``inter1`` and so on, one for each cell of the layer above: they hear their own
-layer with their dendrites, and the cell above, their target, with their soma. The apical dendrites hear the layer above
-and the interneurons. Once these predict the layer above, what is left in the apical dendrite is what a teacher changed
-up there.
+Pyramidal cells of layer k, ``hidden1`` to ``output``, receive the layer below at their basal dendrites. Each hidden
+layer has interneurons, ``inter1`` and so on, one for each cell of the layer above. They receive their own layer at
+their dendrites, and the cell above, their target, at their soma. Apical dendrites receive the layer above and the
+interneurons. When the interneurons predict the layer above, the apical potential is the part of it that a target
+changed: the error of the layer.
 
-Cells that are heard by their spikes are those of Gille (MSc thesis, University of Bern, 2023): then cells ``afferent``
-stand between the input and the first layer, and fire at its rates.
+With Poisson-spiking cells (Gille, MSc thesis, University of Bern, 2023), a population ``afferent`` between the input
+and the first layer spikes at the rates of the input.
 """
 
 from __future__ import annotations
@@ -15,40 +15,38 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse
-from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
 from snnlab.networks.activations import ACTIVATIONS, check_activation
+from snnlab.networks.building import (
+    PHI,
+    all_to_all,
+    card_digests,
+    check_outputs,
+    check_per_layer,
+    check_sizes,
+    nudging,
+    one_to_one,
+    per_layer,
+)
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
 from snnlab.networks.populations import AFFERENT, BIAS, INPUT, NUDGE, OUTPUT, TARGET
 
-PLASTIC = {
-    "basal": "plastic_bottom_up",
-    "dendrite": "plastic_to_interneuron",
-    "inhibition": "plastic_from_interneuron",
-    "apical": "plastic_top_down",
-}
-"""Receptor -> the card by which the synapses there learn."""
-
-SPIKING = {
-    "basal": "spiking_bottom_up",
-    "dendrite": "spiking_to_interneuron",
-    "inhibition": "spiking_from_interneuron",
-    "apical": "spiking_top_down",
-}
-"""And where spikes arrive there."""
-
-_HEAD = "phi(x)"
-_ACTIVATIONS = ("logistic", "soft_rectifier", "softplus")  # with positive rates, each of one potential
+_PLASTICITY = {
+    "basal": "bottom_up",
+    "dendrite": "to_interneuron",
+    "inhibition": "from_interneuron",
+    "apical": "top_down",
+}  # receptor -> end of the card's id
+_ACTIVATIONS = ("logistic", "soft_rectifier", "softplus")  # with positive rates and an inverse
 _PUBLISHED = 0.8 / 1.9  # conductances of 0.1, 1 and 0.8
 
 
 @dataclass(frozen=True)
 class Microcircuit:
-    """Hidden layers of pyramidal cells with their interneurons, and an output with a teacher.
+    """Hidden layers of pyramidal cells with interneurons, and an output layer with a target.
 
     hidden              pyramidal cells of each hidden layer
     mixing              weight of the top-down input in a soma's steady-state potential, between 0 and 1: the apical
@@ -76,106 +74,89 @@ class Microcircuit:
     spikes_per_ms: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise InputError("network.hidden", f"found {self.hidden}", "needs at least one layer of at least one cell")
-        if len(self.mixing) not in (1, len(self.hidden) + 1):
-            right = f"needs one, or {len(self.hidden) + 1}: one for each hidden layer, and one for the output"
-            raise InputError("network.mixing", f"found {len(self.mixing)} numbers", right)
-        for name, parts in (("mixing", self.mixing), ("interneuron_mixing", (self.interneuron_mixing,))):
-            if not all(0 < part < 1 for part in parts):
-                raise InputError(f"network.{name}", f"found {parts}", "needs parts above 0 and below 1")
+        check_sizes("hidden", self.hidden)
+        check_per_layer("mixing", self.mixing, len(self.hidden) + 1)
+        for name, values in (("mixing", self.mixing), ("interneuron_mixing", (self.interneuron_mixing,))):
+            if not all(0 < value < 1 for value in values):
+                raise InputError(f"network.{name}", f"got {values}", "must be between 0 and 1, exclusive")
         check_activation("network.activation", self.activation, _ACTIVATIONS)
-        if self.outputs < 0:
-            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
+        check_outputs(self.outputs)
         for name in ("leak", "noise", "spikes_per_ms"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
-                raise InputError(f"network.{name}", f"found {value}", "needs a number, at least 0")
+                raise InputError(f"network.{name}", f"got {value}", "must be a finite number of at least 0")
         if self.spikes_per_ms and not self.latent:
-            right = "needs true: cells that are heard by spikes fire at where their potential is going"
-            raise InputError("network.latent", "found false", right)
-
-    @property
-    def lambdas(self) -> tuple[float, ...]:
-        """The mixing of each hidden layer, and of the output."""
-        return self.mixing * (len(self.hidden) + 1) if len(self.mixing) == 1 else self.mixing
-
-    def cards(self) -> tuple[Cell, ...]:
-        """Of the hidden pyramidal cells, the interneurons and the output."""
-        end = "_poisson" if self.spikes_per_ms else "_latent" if self.latent else ""
-        phi = {_HEAD: ACTIVATIONS[self.activation].expression}
-        return tuple(
-            cards.cell(f"{name}{end}", phi) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
-        )
+            raise InputError("network.latent", "got false", "must be true if spikes_per_ms is above 0")
 
     def digests(self) -> dict[str, str]:
-        """Path -> digest of the cards of cells and plastic connections."""
-        like = self.circuit((1,), 1, 1e-4)
-        cells = {one.cell.path: one.cell.digest for one in like.populations}
-        learning = (one.plasticity.card for one in like.projections if one.plasticity is not None)
-        return cells | {card.path: card.digest for card in learning}
+        """Path -> digest of the cards of cells and plasticity."""
+        return card_digests(self.circuit((1,), 1, 1e-4))
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
-        """The circuit for samples of `shape`, with weights of zero, and every one of its four families plastic."""
-        pyramidal, interneuron, output = self.cards()
-        common: dict[str, Number] = {"g_L": f"{self.leak!r} kHz", "sigma": f"{self.noise!r} ms**-0.5"}
+        """The circuit for samples of `shape`, with weights of zero, which are plastic."""
+        pyramidal, interneuron, output = self._cells()
         latent: dict[str, Number] = {"tau_r": dt} if self.latent else {}
-        fires: dict[str, Number] = {"psi": f"{self.spikes_per_ms!r} kHz"} if self.spikes_per_ms else {}
-        common |= latent | fires
+        spiking: dict[str, Number] = {"psi": f"{self.spikes_per_ms!r} kHz"} if self.spikes_per_ms else {}
+        common: dict[str, Number] = {"g_L": f"{self.leak!r} kHz", "sigma": f"{self.noise!r} ms**-0.5"}
+        common |= latent | spiking
+        mixing = per_layer(self.mixing, len(self.hidden) + 1)
         layers = [
-            Population(f"hidden{k}", pyramidal, size, common | {"g_A": self._pull(part)})
-            for k, (size, part) in enumerate(zip(self.hidden, self.lambdas, strict=False), start=1)
+            Population(f"hidden{k}", pyramidal, size, common | {"g_A": self._conductance(share)})
+            for k, (size, share) in enumerate(zip(self.hidden, mixing, strict=False), start=1)
         ]
         outputs = self.outputs or classes
-        layers.append(Population(OUTPUT, output, outputs, common | {"g_som": self._pull(self.lambdas[-1])}))
-        pull = self._pull(self.interneuron_mixing)
-        inter = [
-            Population(f"inter{k}", interneuron, above.size, common | {"g_som": pull}, role="interneuron")
+        layers.append(Population(OUTPUT, output, outputs, common | {"g_som": self._conductance(mixing[-1])}))
+        parameters = common | {"g_som": self._conductance(self.interneuron_mixing)}
+        interneurons = [
+            Population(f"inter{k}", interneuron, above.size, parameters, role="interneuron")
             for k, above in enumerate(layers[1:], start=1)
         ]
         sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, outputs, TARGET), Source(NUDGE, 1, NUDGE)]
         sources += [Source(BIAS, 1, BIAS)] if self.bias else []
-        first: Source | Population = sources[0]
+        afferents = []
+        first: list[Projection] = []
         if self.spikes_per_ms:
-            first = Population(AFFERENT, cards.cell("poisson_input"), first.size, latent | fires, role=AFFERENT)
-        wiring = self._wiring(first, layers, inter)
-        if isinstance(first, Population):
-            return Circuit((*sources, first, *inter, *layers), (_one_to_one(sources[0], first, "given"), *wiring), dt)
-        return Circuit((*sources, *inter, *layers), tuple(wiring), dt)
+            card = cards.cell("poisson_input")
+            afferents.append(Population(AFFERENT, card, sources[0].size, latent | spiking, role="afferent"))
+            first.append(one_to_one(sources[0], afferents[0], "given"))
+        projections = self._projections([*sources, *afferents], layers, interneurons)
+        return Circuit((*sources, *afferents, *interneurons, *layers), (*first, *projections), dt)
 
-    def _pull(self, part: float) -> str:
-        """The conductance that has this part in a soma's potential, beside those of leak and basal dendrite."""
-        return f"{part / (1 - part) * (self.leak + 1)!r} kHz"
+    def _cells(self) -> tuple[Cell, ...]:
+        """Cards of the hidden layers, the interneurons and the output."""
+        end = "_poisson" if self.spikes_per_ms else "_latent" if self.latent else ""
+        phi = {PHI: ACTIVATIONS[self.activation].expression}
+        return tuple(
+            cards.cell(f"{name}{end}", phi) for name in ("pyramidal_hidden", "interneuron", "pyramidal_output")
+        )
 
-    def _wiring(
-        self, first: Source | Population, layers: list[Population], inter: list[Population]
+    def _conductance(self, share: float) -> str:
+        """The conductance with this share in a soma's potential, next to the leak and the basal dendrite."""
+        return f"{share / (1 - share) * (self.leak + 1)!r} kHz"
+
+    def _projections(
+        self, inputs: list[Source | Population], layers: list[Population], interneurons: list[Population]
     ) -> list[Projection]:
-        heard = "U" if self.latent else "u"
-        below: list[Source | Population] = [first, *layers]
-        made = [self._full(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
-        for own, between, above in zip(layers, inter, layers[1:], strict=False):
-            made += [self._full(own, between, "dendrite"), self._full(between, own, "inhibition")]
-            made.append(self._full(above, own, "apical"))
-            made.append(replace(_one_to_one(above, between, "target"), variable=heard))
-        teacher = Source(TARGET, layers[-1].size)
-        made.append(_one_to_one(teacher, layers[-1], "target"))
-        made.append(Projection(NUDGE, OUTPUT, "nudge", np.ones((1, layers[-1].size))))
+        potential = "U" if self.latent else "u"
+        named = {node.name: node for node in inputs}
+        below: list[Source | Population] = [named.get(AFFERENT, named[INPUT]), *layers]
+        found = [self._plastic(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+        for layer, interneuron, above in zip(layers, interneurons, layers[1:], strict=False):
+            found += [
+                self._plastic(layer, interneuron, "dendrite"),
+                self._plastic(interneuron, layer, "inhibition"),
+                self._plastic(above, layer, "apical"),
+                one_to_one(above, interneuron, "target", potential),
+            ]
+        found += [one_to_one(named[TARGET], layers[-1], "target"), nudging(layers[-1])]
         if self.bias:
-            made += [self._full(Source(BIAS, 1), layer, "basal") for layer in layers]
-            made += [self._full(Source(BIAS, 1), between, "dendrite") for between in inter]
-        return made
+            found += [self._plastic(named[BIAS], layer, "basal") for layer in layers]
+            found += [self._plastic(named[BIAS], interneuron, "dendrite") for interneuron in interneurons]
+        return found
 
-    def _full(self, pre: Source | Population, post: Population, receptor: str) -> Projection:
-        weights: NDArray[np.float64] = np.zeros((pre.size, post.size))
-        fires = self.spikes_per_ms and isinstance(pre, Population)
-        plastic = Plastic(cards.plasticity((SPIKING if fires else PLASTIC)[receptor]))
-        if self.spikes_per_ms and not fires:
-            # a bias, which fires no spikes, is learnt from as they are
+    def _plastic(self, pre: Source | Population, post: Population, receptor: str) -> Projection:
+        spiking = self.spikes_per_ms and isinstance(pre, Population)
+        plastic = Plastic(cards.plasticity(f"{'spiking' if spiking else 'plastic'}_{_PLASTICITY[receptor]}"))
+        if self.spikes_per_ms and not spiking:
+            # a bias is continuous: smooth its updates as those by spikes
             plastic = replace(plastic, parameters={"tau_w": "1 ms"})
-        return Projection(pre.name, post.name, receptor, weights, plasticity=plastic)
-
-
-def _one_to_one(pre: Source | Population, post: Population, receptor: str) -> Projection:
-    if pre.size != post.size:
-        found = f"{post.size} cells for {pre.size} of {pre.name!r}"
-        raise InputError(f"population {post.name!r}", found, "needs one for each: they are paired")
-    return Projection(pre.name, post.name, receptor, scipy.sparse.identity(pre.size, format="coo"))
+        return all_to_all(pre, post, receptor, plasticity=plastic)

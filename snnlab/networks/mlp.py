@@ -1,8 +1,8 @@
-"""Layers of cells that are heard by their rates, each fully connected to the next: the multilayer perceptron.
+"""Multilayer perceptron of continuous-time rate units (Rumelhart, Hinton and Williams, Nature 323:533, 1986).
 
-The cell's potential follows what arrives, so that a network that has settled is the one of Rumelhart, Hinton and
-Williams (Nature 323:533, 1986). Names are those of the microcircuit's basal dendrites, ``input->hidden1.basal`` to the
-output's, so that one rule can be held against the other.
+The potential of a unit relaxes to its weighted input, so that the steady state of the circuit is the perceptron's
+forward pass. Projections are named as in the dendritic microcircuit, ``input->hidden1.basal`` to
+``hidden1->output.basal``, so that learning rules can be compared on both.
 """
 
 from __future__ import annotations
@@ -13,20 +13,15 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import InputError
 from snnlab.networks.activations import ACTIVATIONS, check_activation
-from snnlab.networks.circuit import Circuit, Number, Population, Projection, Source
+from snnlab.networks.building import PHI, all_to_all, card_digests, check_outputs, check_sizes
+from snnlab.networks.circuit import Circuit, Number, Population, Source
 from snnlab.networks.populations import BIAS, INPUT, OUTPUT
-
-CARD = "rate_unit"
-BASAL = "basal"
-
-_HEAD = "phi(x)"
 
 
 @dataclass(frozen=True)
 class MLP:
-    """Hidden layers and an output of leaky cells with a rate.
+    """Hidden layers and an output of leaky rate units, each layer fully connected to the next.
 
     hidden             cells of each hidden layer
     activation         of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear
@@ -42,34 +37,28 @@ class MLP:
     outputs: int = 0
 
     def __post_init__(self) -> None:
-        if any(size < 1 for size in self.hidden):
-            raise InputError("network.hidden", f"found {self.hidden}", "needs layers of at least one cell")
-        for name in ("activation", "output_activation"):
-            check_activation(f"network.{name}", getattr(self, name))
-        if self.outputs < 0:
-            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
-
-    def cell(self, activation: str) -> Cell:
-        return cards.cell(CARD, {_HEAD: ACTIVATIONS[activation].expression})
+        check_sizes("hidden", self.hidden, least=0)
+        check_activation("network.activation", self.activation)
+        check_activation("network.output_activation", self.output_activation)
+        check_outputs(self.outputs)
 
     def digests(self) -> dict[str, str]:
-        """Path -> digest of the card of its cells."""
-        card = self.cell(self.activation)
-        return {card.path: card.digest}
+        """Path -> digest of the card of the cells."""
+        return card_digests(self.circuit((1,), 1, 1e-4))
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
         """The circuit for samples of `shape`, with weights of zero."""
-        layers = [
-            Population(f"hidden{k}", self.cell(self.activation), size) for k, size in enumerate(self.hidden, start=1)
-        ]
-        layers.append(Population(OUTPUT, self.cell(self.output_activation), self.outputs or classes))
-        source, one = Source(INPUT, int(np.prod(shape))), Source(BIAS, 1, BIAS)
-        below: list[Source | Population] = [source, *layers]
-        wiring = [full(pre, post, BASAL) for pre, post in zip(below, layers, strict=False)]
-        wiring += [full(one, post, BASAL) for post in layers] if self.bias else []
-        return Circuit((source, *([one] if self.bias else []), *layers), tuple(wiring), dt)
+        cell = _cell(self.activation)
+        layers = [Population(f"hidden{k}", cell, size) for k, size in enumerate(self.hidden, start=1)]
+        layers.append(Population(OUTPUT, _cell(self.output_activation), self.outputs or classes))
+        sources = [Source(INPUT, int(np.prod(shape)))]
+        below: list[Source | Population] = [*sources, *layers]
+        projections = [all_to_all(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+        if self.bias:
+            sources.append(Source(BIAS, 1, BIAS))
+            projections += [all_to_all(sources[-1], post, "basal") for post in layers]
+        return Circuit((*sources, *layers), tuple(projections), dt)
 
 
-def full(pre: Source | Population, post: Population, receptor: str) -> Projection:
-    """All of `pre` onto all of `post`, with weights of zero."""
-    return Projection(pre.name, post.name, receptor, np.zeros((pre.size, post.size)))
+def _cell(activation: str) -> Cell:
+    return cards.cell("rate_unit", {PHI: ACTIVATIONS[activation].expression})

@@ -1,44 +1,48 @@
-"""An ascending and a descending stream: the self-assembling circuit (reconstruction) as a network.
+"""Ascending and descending stream of self-assembling learning, a reconstruction.
 
-After Liao, Ziyin, Gan, Cheung, Harnett and Poggio (arXiv:2412.20018, 2024), whose equations were not at hand: their
-abstract has two streams and a motif of four plastic synapses between them. Here are four families, of which W is within
-one stream and three join the two; all four learn by the rule `SelfAssembly`. Beside each hidden layer, ``hidden1`` and
-so on, there are cells ``down1`` of the other stream, more or fewer of them.
+After Liao, Ziyin, Gan, Cheung, Harnett and Poggio (arXiv:2412.20018, 2024), whose equations were not available: their
+abstract describes two streams and a motif of four plastic synapses between them. This network has four families of
+weights, W within the ascending stream and three between the streams; the rule `SelfAssembly` trains all four. Each
+hidden layer, ``hidden1`` and so on, has a population of the descending stream, ``down1`` and so on, of any size.
 
-    W  input->hidden1.basal, hidden1->output.basal   up
-    V  output->down1.apical                          down, of the error of the layer above
-    P  hidden1->down1.lateral                        from one stream to the other
+    W  input->hidden1.basal, hidden1->output.basal   forward
+    V  output->down1.apical                          backward, transmits the error of the layer above
+    P  hidden1->down1.lateral                        from the ascending to the descending stream
     Q  down1->hidden1.teaching                       and back
 
-While the circuit runs in time, W and V learn by the cards `plastic_ascending` and `plastic_descending`; P and Q stay.
-Cells that fire are the same in both streams. They are told of the phase by the source ``nudge``, which is 1 while a
-teacher speaks.
+In a simulation, W and V change by the cards `plastic_ascending` and `plastic_descending`; P and Q are constant. Spiking
+cells have one card in both streams; the source ``nudge`` is 1 in the phases with a target.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.errors import InputError
 from snnlab.networks.activations import ACTIVATIONS, check_activation
+from snnlab.networks.building import (
+    PHI,
+    all_to_all,
+    card_digests,
+    check_outputs,
+    check_per_layer,
+    check_sizes,
+    nudging,
+    one_to_one,
+    per_layer,
+)
 from snnlab.networks.circuit import Circuit, Number, Plastic, Population, Projection, Source
-from snnlab.networks.mlp import BASAL, full
 from snnlab.networks.populations import BIAS, INPUT, NUDGE, OUTPUT, TARGET
 
-APICAL, LATERAL, TEACHING, PHASE = "apical", "lateral", "teaching", "phase"
-ASCENDING, DESCENDING, FIRING = "stream_ascending", "stream_descending", "stream_lif"
-PLASTIC = MappingProxyType({BASAL: "plastic_ascending", APICAL: "plastic_descending"})
+APICAL, LATERAL, TEACHING = "apical", "lateral", "teaching"
 
 
 @dataclass(frozen=True)
 class TwoStream:
-    """Hidden layers and an output of an ascending stream, and a descending one beside the hidden layers.
+    """Hidden layers and an output of an ascending stream, and a descending population for each hidden layer.
 
     hidden             cells of each hidden layer
     descending         cells of the descending stream at each hidden layer; one number for all layers
@@ -58,77 +62,68 @@ class TwoStream:
     spiking: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "descending"):
-            if not (sizes := getattr(self, name)) or min(sizes) < 1:
-                raise InputError(f"network.{name}", f"found {sizes}", "needs at least one layer of at least one cell")
-        if len(self.descending) not in (1, len(self.hidden)):
-            right = f"needs one number, or one for each of {len(self.hidden)} hidden layers"
-            raise InputError("network.descending", f"found {len(self.descending)} numbers", right)
-        for name in ("activation", "output_activation"):
-            check_activation(f"network.{name}", getattr(self, name))
-        if self.outputs < 0:
-            raise InputError("network.outputs", f"found {self.outputs}", "needs cells, or 0 for one for each class")
-
-    @property
-    def beside(self) -> tuple[int, ...]:
-        """Cells of the descending stream beside each hidden layer."""
-        return self.descending * len(self.hidden) if len(self.descending) == 1 else self.descending
-
-    def cells(self) -> tuple[Cell, Cell, Cell]:
-        """Cards of the hidden layers, the output and the descending stream."""
-        if self.spiking:
-            return (cards.cell(FIRING),) * 3
-        hidden, output = (
-            cards.cell(ASCENDING, {"phi(x)": phi.expression, "slope(x)": phi.derivative_expression})
-            for phi in (ACTIVATIONS[self.activation], ACTIVATIONS[self.output_activation])
-        )
-        return hidden, output, cards.cell(DESCENDING)
+        check_sizes("hidden", self.hidden)
+        check_sizes("descending", self.descending)
+        check_per_layer("descending", self.descending, len(self.hidden))
+        check_activation("network.activation", self.activation)
+        check_activation("network.output_activation", self.output_activation)
+        check_outputs(self.outputs)
 
     def digests(self) -> dict[str, str]:
-        """Path -> digest of the cards of cells and plastic connections."""
-        found: list[cards.Card] = [*self.cells(), *map(cards.plasticity, PLASTIC.values())]
-        return {card.path: card.digest for card in found}
+        """Path -> digest of the cards of cells and plasticity."""
+        return card_digests(self.circuit((1,), 1, 1e-4))
 
     def circuit(self, shape: tuple[int, ...], classes: int, dt: Number) -> Circuit:
-        """The circuit for samples of `shape`, with weights of zero between layers and streams."""
-        hidden, output, beside = self.cells()
-        up = [Population(f"hidden{k}", hidden, size) for k, size in enumerate(self.hidden, start=1)]
-        up.append(Population(OUTPUT, output, self.outputs or classes))
-        down = [Population(f"down{k}", beside, size, role="descending") for k, size in enumerate(self.beside, start=1)]
-        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, up[-1].size, TARGET), Source(NUDGE, 1, NUDGE)]
-        sources += [Source(BIAS, 1, BIAS)] if self.bias else []
-        wiring = _ascending(sources[0], up)
+        """The circuit for samples of `shape`, with weights of zero within and between the streams."""
+        cell = self._cell(self.activation)
+        ascending = [Population(f"hidden{k}", cell, size) for k, size in enumerate(self.hidden, start=1)]
+        ascending.append(Population(OUTPUT, self._cell(self.output_activation), self.outputs or classes))
+        cell = cards.cell("stream_lif" if self.spiking else "stream_descending")
+        descending = [
+            Population(f"down{k}", cell, size, role="descending")
+            for k, size in enumerate(per_layer(self.descending, len(self.hidden)), start=1)
+        ]
+        output = ascending[-1]
+        sources = [Source(INPUT, int(np.prod(shape))), Source(TARGET, output.size, TARGET), Source(NUDGE, 1, NUDGE)]
+        projections = _forward(sources[0], ascending)
         if self.bias:
-            # as in rules/rate/descent.py, what a bias is heard with does not decay
-            kept = Plastic(cards.plasticity(PLASTIC[BASAL]), {"gamma": "0"})
-            wiring += [replace(full(sources[-1], post, BASAL), plasticity=kept) for post in up]
-        for own, pair, above in zip(up, down, up[1:], strict=False):
-            wiring += _between(own, pair, above)
-        one_to_one = scipy.sparse.identity(up[-1].size, format="coo")
-        wiring += [Projection(TARGET, OUTPUT, "target", one_to_one), _to_all(up[-1], "nudge")]
-        wiring += [_to_all(one, PHASE) for one in (*up, *down)] if self.spiking else []
-        return Circuit((*sources, *down, *up), tuple(wiring), dt)  # the output last
+            sources.append(Source(BIAS, 1, BIAS))
+            projections += _bias(sources[-1], ascending)
+        for layer, partner, above in zip(ascending, descending, ascending[1:], strict=False):
+            projections += _between(layer, partner, above)
+        projections += [one_to_one(sources[1], output, "target"), nudging(output)]
+        projections += [nudging(cells, "phase") for cells in (*ascending, *descending) if self.spiking]
+        return Circuit((*sources, *descending, *ascending), tuple(projections), dt)
+
+    def _cell(self, activation: str) -> Cell:
+        """The card of an ascending population."""
+        if self.spiking:
+            return cards.cell("stream_lif")
+        phi = ACTIVATIONS[activation]
+        return cards.cell("stream_ascending", {PHI: phi.expression, "slope(x)": phi.derivative_expression})
 
 
-def _ascending(source: Source, up: list[Population]) -> list[Projection]:
+def _forward(source: Source, layers: list[Population]) -> list[Projection]:
     """W of all layers."""
-    plastic = Plastic(cards.plasticity(PLASTIC[BASAL]))
-    below: list[Source | Population] = [source, *up]
+    plastic = Plastic(cards.plasticity("plastic_ascending"))
+    below: list[Source | Population] = [source, *layers]
     return [
-        replace(full(pre, post, BASAL), variable="" if pre is source else "r", plasticity=plastic)
-        for pre, post in zip(below, up, strict=False)
+        all_to_all(pre, post, "basal", variable="" if pre is source else "r", plasticity=plastic)
+        for pre, post in zip(below, layers, strict=False)
     ]
 
 
-def _between(own: Population, beside: Population, above: Population) -> list[Projection]:
+def _bias(source: Source, layers: list[Population]) -> list[Projection]:
+    """Bias weights, which do not decay, as in rules/rate."""
+    plastic = Plastic(cards.plasticity("plastic_ascending"), {"gamma": "0"})
+    return [all_to_all(source, post, "basal", plasticity=plastic) for post in layers]
+
+
+def _between(layer: Population, partner: Population, above: Population) -> list[Projection]:
     """V, P and Q of one hidden layer."""
-    plastic = Plastic(cards.plasticity(PLASTIC[APICAL]))
+    plastic = Plastic(cards.plasticity("plastic_descending"))
     return [
-        replace(full(above, beside, APICAL), variable="delta", plasticity=plastic),
-        replace(full(own, beside, LATERAL), variable="r"),
-        replace(full(beside, own, TEACHING), variable="delta"),
+        all_to_all(above, partner, APICAL, variable="delta", plasticity=plastic),
+        all_to_all(layer, partner, LATERAL, variable="r"),
+        all_to_all(partner, layer, TEACHING, variable="delta"),
     ]
-
-
-def _to_all(post: Population, receptor: str) -> Projection:
-    return Projection(NUDGE, post.name, receptor, np.ones((1, post.size)))

@@ -1,7 +1,7 @@
-"""Synaptic weights, each kind by the same few questions: all-to-all, sparse, shared kernels, and pooling.
+"""Synaptic weights: full arrays, sparse arrays, convolutions and pooling, with the same functions for each kind.
 
-A full or sparse array (pre, post) is its own description. An image is a population whose neuron ``(y * columns + x) *
-channels + c`` sits at row y, column x of channel c, so that the channels of a place lie side by side.
+Full and sparse arrays have the shape (pre, post). An image is a population in which neuron ``(y * columns + x) *
+channels + c`` is at row y, column x of channel c: the channels are the last axis.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from snnlab.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """Kernels that all places of an image share; steps of one pixel, and no synapse reaches over the image's edge.
+    """Kernels shared by all positions of an image, with a stride of 1 and no padding.
 
     kernels  (rows, columns, channels in, channels out), in SI units of the receptor
     image    (rows, columns) of the presynaptic image
 
-    Raises InputError for kernels larger than the image, and for what is no image.
+    Raises InputError for kernels larger than the image, and for an invalid image.
     """
 
     kernels: NDArray[np.floating]
@@ -38,12 +38,12 @@ class Convolution:
     def __post_init__(self) -> None:
         _check_image("convolution", self.image, 2)
         if self.kernels.ndim != 4 or 0 in self.kernels.shape:
-            found = f"kernels of shape {self.kernels.shape}"
-            raise InputError("convolution", found, "needs (rows, columns, channels in, channels out)")
+            hint = "must be (rows, columns, channels in, channels out)"
+            raise InputError("convolution", f"kernels of shape {self.kernels.shape}", hint)
         if min(self.out[:2]) < 1:
             rows, columns = self.kernels.shape[:2]
-            found = f"kernels of {rows} x {columns} on an image of {self.image[0]} x {self.image[1]}"
-            raise InputError("convolution", found, "needs kernels no larger than the image")
+            problem = f"kernels of {rows} x {columns} on an image of {self.image[0]} x {self.image[1]}"
+            raise InputError("convolution", problem, "must be no larger than the image")
 
     @property
     def out(self) -> tuple[int, int, int]:
@@ -53,11 +53,11 @@ class Convolution:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Neurons before and after."""
+        """Numbers of presynaptic and postsynaptic neurons."""
         return self.image[0] * self.image[1] * self.kernels.shape[2], int(np.prod(self.out))
 
     def sparse(self) -> scipy.sparse.coo_array:
-        """Every synapse of its own (pre, post)."""
+        """The same weights as a sparse array (pre, post), one entry per synapse."""
         kernels = self.kernels
         rows, columns, channels = self.out
         y, x, dy, dx, c, d = np.ogrid[tuple(slice(n) for n in (rows, columns, *kernels.shape))]
@@ -67,13 +67,13 @@ class Convolution:
         return scipy.sparse.coo_array((values.ravel(), (pre.ravel(), post.ravel())), shape=self.shape)
 
     def _taps(self) -> Iterator[tuple[tuple[int, int], tuple[slice, slice, slice]]]:
-        """Each place in the kernel, with the part of the image that it falls upon."""
+        """Each position in the kernel, with the part of the image that it multiplies."""
         rows, columns, _ = self.out
         for dy, dx in np.ndindex(*self.kernels.shape[:2]):
             yield (dy, dx), (slice(None), slice(dy, dy + rows), slice(dx, dx + columns))
 
     def forward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """What each neuron after hears: (samples, pre) -> (samples, post)."""
+        """Weighted inputs of the postsynaptic neurons: (samples, pre) -> (samples, post)."""
         image = values.reshape(-1, *self.image, self.kernels.shape[2])
         total = sum(image[part] @ self.kernels[tap] for tap, part in self._taps())
         return np.asarray(total).reshape(len(values), -1)
@@ -89,22 +89,22 @@ class Convolution:
     def outer(self, before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.floating]:
         """Derivative of sum(after * forward(before)) by the kernels, of their shape."""
         image = before.reshape(-1, *self.image, self.kernels.shape[2])
-        right = after.reshape(-1, self.out[2])
-        found = np.empty(self.kernels.shape, dtype=np.result_type(before, after))
+        errors = after.reshape(-1, self.out[2])
+        gradient = np.empty(self.kernels.shape, dtype=np.result_type(before, after))
         for tap, part in self._taps():
-            found[tap] = image[part].reshape(len(right), -1).T @ right
-        return found
+            gradient[tap] = image[part].reshape(len(errors), -1).T @ errors
+        return gradient
 
 
 @dataclass(frozen=True, eq=False)
 class Pooling:
-    """Each neuron hears a square of the image, channel by channel, through one fixed weight; squares do not overlap.
+    """Sum over squares of an image that do not overlap, channel by channel, with one constant weight.
 
     image   (rows, columns, channels) of the presynaptic image
-    side    rows and columns of a square; what is left over at the far edges is not heard
+    side    rows and columns of a square; incomplete squares at the far edges are omitted
     weight  in SI units of the receptor
 
-    Raises InputError for squares larger than the image, for what is no image, and for a weight that is not finite.
+    Raises InputError for squares larger than the image, for an invalid image, and for a weight that is not finite.
     """
 
     image: tuple[int, int, int]
@@ -114,10 +114,10 @@ class Pooling:
     def __post_init__(self) -> None:
         _check_image("pooling", self.image, 3)
         if not isinstance(self.side, int | np.integer) or not 1 <= self.side <= min(self.image[:2]):
-            found = f"squares of {self.side} x {self.side} on an image of {self.image[0]} x {self.image[1]}"
-            raise InputError("pooling", found, "needs squares no larger than the image")
+            problem = f"squares of {self.side} x {self.side} on an image of {self.image[0]} x {self.image[1]}"
+            raise InputError("pooling", problem, "must be no larger than the image")
         if not np.isfinite(self.weight):
-            raise InputError("pooling", f"a weight of {self.weight}", "needs a finite number")
+            raise InputError("pooling", f"weight {self.weight}", "must be a finite number")
 
     @property
     def out(self) -> tuple[int, int, int]:
@@ -126,26 +126,26 @@ class Pooling:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Neurons before and after."""
+        """Numbers of presynaptic and postsynaptic neurons."""
         return int(np.prod(self.image)), int(np.prod(self.out))
 
     @property
     def target(self) -> NDArray[np.int32]:
-        """The neuron that each presynaptic neuron reaches (pre,), -1 for none."""
+        """The postsynaptic neuron of each presynaptic neuron (pre,), -1 for none."""
         rows, columns, channels = self.out
         y, x, c = np.ogrid[tuple(slice(n) for n in self.image)]
         y, x = y // self.side, x // self.side
-        reached = np.where((y < rows) & (x < columns), (y * columns + x) * channels + c, -1)
-        return reached.astype(np.int32).ravel()
+        target = np.where((y < rows) & (x < columns), (y * columns + x) * channels + c, -1)
+        return target.astype(np.int32).ravel()
 
     def sparse(self) -> scipy.sparse.coo_array:
-        """Every synapse of its own (pre, post)."""
+        """The same weights as a sparse array (pre, post), one entry per synapse."""
         pre = np.flatnonzero(self.target >= 0)
         values = np.full(len(pre), float(self.weight))
         return scipy.sparse.coo_array((values, (pre, self.target[pre])), shape=self.shape)
 
     def forward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """What each neuron after hears: (samples, pre) -> (samples, post)."""
+        """Weighted inputs of the postsynaptic neurons: (samples, pre) -> (samples, post)."""
         rows, columns, channels = self.out
         image = values.reshape(-1, *self.image)[:, : rows * self.side, : columns * self.side]
         squares = image.reshape(-1, rows, self.side, columns, self.side, channels)
@@ -153,15 +153,15 @@ class Pooling:
 
     def backward(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """The transpose of `forward`: (samples, post) -> (samples, pre)."""
-        heard = self.target >= 0
-        return np.where(heard, self.weight * values[:, np.where(heard, self.target, 0)], 0)
+        connected = self.target >= 0
+        return np.where(connected, self.weight * values[:, np.where(connected, self.target, 0)], 0)
 
 
 def _check_image(where: str, image: tuple[int, ...], axes: int) -> None:
-    whole = np.shape(image) == (axes,) and all(isinstance(side, int | np.integer) and side > 0 for side in image)
-    if not whole:
-        right = "(rows, columns)" if axes == 2 else "(rows, columns, channels)"
-        raise InputError(where, f"an image {image!r}", f"needs {right}, whole numbers above 0")
+    valid = np.shape(image) == (axes,) and all(isinstance(side, int | np.integer) and side > 0 for side in image)
+    if not valid:
+        form = "(rows, columns)" if axes == 2 else "(rows, columns, channels)"
+        raise InputError(where, f"image {image!r}", f"must be {form}, integers above 0")
 
 
 Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray | Convolution | Pooling
@@ -169,7 +169,7 @@ Weights: TypeAlias = NDArray[np.floating] | scipy.sparse.sparray | Convolution |
 
 
 def trainable_parameters(weights: Weights) -> NDArray[np.floating] | None:
-    """The numbers that learning may change, or None for weights that are fixed."""
+    """The values that learning may change: an array, or None for constant weights."""
     if isinstance(weights, Convolution):
         return weights.kernels
     if isinstance(weights, Pooling):
@@ -178,21 +178,21 @@ def trainable_parameters(weights: Weights) -> NDArray[np.floating] | None:
 
 
 def with_parameters(weights: Weights, values: Weights) -> Weights:
-    """The same connection with other numbers; an array given for kernels becomes the kernels."""
+    """The same kind of weights with other values; an array given for a convolution replaces its kernels."""
     if isinstance(weights, Convolution) and isinstance(values, np.ndarray):
         return replace(weights, kernels=values)
     return values
 
 
 def sparse(weights: Weights) -> scipy.sparse.coo_array:
-    """Every synapse of its own (pre, post)."""
+    """The same weights as a sparse array (pre, post), one entry per synapse."""
     return weights.sparse() if isinstance(weights, Convolution | Pooling) else scipy.sparse.coo_array(weights)
 
 
 def synapse_list(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating]]:
-    """Source, target and weight of every synapse, by source and then by target; without full weights of zero."""
+    """Source, target and weight of every synapse, sorted by source and target; zeros of full weights are omitted."""
     if isinstance(weights, np.ndarray):
-        source, target = np.nonzero(weights)  # a weight of zero moves nothing
+        source, target = np.nonzero(weights)  # a weight of zero has no effect
         return source, target, weights[source, target]
     stored = sparse(weights)
     source, target = stored.coords
@@ -201,7 +201,7 @@ def synapse_list(weights: Weights) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 
 def forward(weights: Weights, values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """What each neuron after hears of `values` (samples, pre): (samples, post)."""
+    """Weighted inputs of the postsynaptic neurons: (samples, pre) -> (samples, post)."""
     if isinstance(weights, Convolution | Pooling):
         return weights.forward(values)
     return values @ weights
@@ -215,19 +215,19 @@ def backward(weights: Weights, values: NDArray[np.floating]) -> NDArray[np.float
 
 
 def outer(weights: Weights, before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Derivative of sum(after * forward(before)) by the numbers in `trainable_parameters`, of their shape.
+    """Derivative of sum(after * forward(before)) by the trainable parameters, of their shape.
 
-    Raises InputError for weights that have none of their own for each pair.
+    Raises InputError for sparse weights and pooling.
     """
     if isinstance(weights, Convolution):
         return weights.outer(before, after)
     if isinstance(weights, np.ndarray):
         return before.T @ after
-    raise InputError("outer", f"weights of {type(weights).__name__}", "needs a full array or a convolution")
+    raise InputError("outer", f"weights of type {type(weights).__name__}", "must be a full array or a convolution")
 
 
 def fan_out(weights: Weights) -> NDArray[np.int64]:
-    """Synapses of each neuron before (pre,)."""
+    """Number of synapses of each presynaptic neuron (pre,)."""
     if isinstance(weights, np.ndarray):
         return np.full(weights.shape[0], weights.shape[1], dtype=np.int64)
     if isinstance(weights, Convolution):

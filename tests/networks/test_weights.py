@@ -1,6 +1,8 @@
-"""Shared weights against SciPy's correlation, against their own synapses one by one, and against the definition."""
+"""Convolution and pooling against SciPy, against their list of synapses, and against the definition."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +11,6 @@ from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnlab.errors import InputError
 from snnlab.networks import weights
 from snnlab.networks.weights import Convolution, Pooling
 
@@ -39,7 +40,7 @@ def test_a_convolution_is_scipys_correlation_summed_over_channels(one: Convoluti
     found = one.forward(image.reshape(2, -1))
     np.testing.assert_allclose(found, expected.reshape(2, -1), rtol=1e-12, atol=1e-12)
     turned = Convolution(one.kernels[::-1, ::-1].copy(), one.image).forward(image.reshape(2, -1))
-    if np.abs(one.kernels - one.kernels[::-1, ::-1]).max() > 0.1:  # control: SciPy's convolution is not what is meant
+    if np.abs(one.kernels - one.kernels[::-1, ::-1]).max() > 0.1:  # control: correlation, not convolution
         assert np.abs(turned - found).max() > 1e-6
 
 
@@ -54,7 +55,7 @@ def test_pooling_sums_squares(one: Pooling, seed: int) -> None:
 
 
 @given(convolutions() | poolings(), SEEDS)
-def test_every_way_of_looking_at_shared_weights_agrees(one: Convolution | Pooling, seed: int) -> None:
+def test_forward_and_backward_agree_with_the_list_of_synapses(one: Convolution | Pooling, seed: int) -> None:
     rng = np.random.default_rng(seed)
     before, after = (rng.normal(size=(3, size)) for size in one.shape)
     full = one.sparse().toarray()
@@ -67,7 +68,7 @@ def test_every_way_of_looking_at_shared_weights_agrees(one: Convolution | Poolin
 
 
 @given(convolutions(), SEEDS)
-def test_outer_is_what_a_changed_kernel_changes(one: Convolution, seed: int) -> None:
+def test_outer_is_the_derivative_by_the_kernels(one: Convolution, seed: int) -> None:
     rng = np.random.default_rng(seed)
     before, after = (rng.normal(size=(3, size)) for size in one.shape)
     direction = rng.normal(size=one.kernels.shape)
@@ -85,7 +86,7 @@ def test_full_weights_are_matrix_products() -> None:
     assert weights.fan_out(full).tolist() == [3] * 4
 
 
-def test_only_kernels_are_replaced_by_an_array() -> None:
+def test_with_parameters_replaces_the_kernels_of_a_convolution() -> None:
     one = Convolution(np.zeros((2, 2, 1, 1)), (4, 4))
     assert weights.trainable_parameters(Pooling((4, 4, 1))) is None
     moved = weights.with_parameters(one, np.ones((2, 2, 1, 1)))
@@ -95,22 +96,21 @@ def test_only_kernels_are_replaced_by_an_array() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("attempt", "field", "values"),
     [
-        (
-            lambda: Convolution(np.zeros((5, 5, 1, 1)), (4, 8)),
-            "kernels of 5 x 5 on an image of 4 x 8; needs kernels no",
-        ),
-        (lambda: Convolution(np.zeros((5, 5)), (8, 8)), r"kernels of shape \(5, 5\); needs \(rows, columns, channels"),
-        (lambda: Convolution(np.zeros((5, 5, 0, 2)), (8, 8)), r"kernels of shape \(5, 5, 0, 2\)"),
-        (lambda: Pooling((3, 3, 1), 4), "squares of 4 x 4 on an image of 3 x 3; needs squares no larger"),
-        (lambda: Pooling((3, 3, 1), 0), "squares of 0 x 0"),
-        (lambda: weights.outer(Pooling((2, 2, 1)), np.ones((1, 4)), np.ones((1, 1))), "weights of Pooling; needs"),
+        (lambda: Convolution(np.zeros((5, 5, 1, 1)), (4, 8)), "convolution", ("5 x 5", "4 x 8")),
+        (lambda: Convolution(np.zeros((5, 5)), (8, 8)), "convolution", ((5, 5), "channels")),
+        (lambda: Convolution(np.zeros((5, 5, 0, 2)), (8, 8)), "convolution", ((5, 5, 0, 2),)),
+        (lambda: Convolution(np.zeros((2, 2, 1, 1)), (4, 0)), "convolution", ((4, 0), "(rows, columns)")),
+        (lambda: Pooling((3, 3, 1), 4), "pooling", ("4 x 4", "3 x 3")),
+        (lambda: Pooling((3, 3, 1), 0), "pooling", ("0 x 0",)),
+        (lambda: Pooling((3, 3, 1), 2, np.inf), "pooling", (np.inf,)),
+        (lambda: weights.outer(Pooling((2, 2, 1)), np.ones((1, 4)), np.ones((1, 1))), "outer", ("Pooling",)),
     ],
 )
-def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        make()  # type: ignore[operator]
+def test_invalid_weights_are_refused(attempt: Callable[[], object], field: str, values: tuple[object, ...]) -> None:
+    with raises_input_error(field, *values):
+        attempt()
 
 
 @given(

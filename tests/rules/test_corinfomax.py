@@ -329,7 +329,7 @@ def trained(network: CorInfoMaxNetwork, rule: CorInfoMax, epochs: int) -> tuple[
 
 
 def test_digits_are_learned_in_steps_that_are_stable_and_not_in_longer_ones() -> None:
-    """mu = 0.15 is what the authors' code falls to chance with: see the largest stable step in test_infomax."""
+    """With mu = 0.15 the authors' code falls to chance; tests/networks has the largest stable step."""
     rule = CorInfoMax()
     accuracy, angle = trained(CorInfoMaxNetwork((60,)), rule, 20)
     assert accuracy > 0.75 and angle < 75
