@@ -63,7 +63,7 @@ def test_the_steady_state_of_the_circuit_has_the_rates_and_errors_of_the_rule(ac
     state = RULE.init(circuit, np.random.default_rng(0))
     x, target = np.random.default_rng(1).uniform(-1, 1, (5, 4)), np.random.default_rng(2).uniform(0, 1, (5, 3))
     way = way_up(circuit, "a test")
-    _, rates = forward.up(way, state.weights, x, 1)
+    _, rates = forward.up(way, state.weights, x)
     asked = {one.name: one for one in RULE.asked(way, state, rates, target - rates[-1])}
     ones = RateInput.constant(np.ones((5, 1)))
     given = {"input": RateInput.constant(x), "target": RateInput.constant(target), "nudge": ones, "bias": ones}
