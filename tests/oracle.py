@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from predictive_coding import z_il
 
 from snnlab.networks.activations import ACTIVATIONS
+from snnlab.networks.building import per_layer
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
@@ -32,7 +33,7 @@ def as_graph(network: MLP | Microcircuit, circuit: Circuit) -> Graph:
     for k, name in enumerate([*hidden, "output"]):
         part, function = 1.0, ""
         if isinstance(network, Microcircuit):
-            held = network.lambdas[k] if name != "output" else 0.0
+            held = per_layer(network.mixing, len(network.hidden) + 1)[k] if name != "output" else 0.0
             part, function = (1 - held) / (1 + network.leak), network.activation
         else:
             function = network.output_activation if name == "output" else network.activation

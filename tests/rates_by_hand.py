@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnlab.data.rates import RateInput
+from snnlab.networks.building import per_layer
 from snnlab.networks.circuit import Source
 from snnlab.networks.microcircuit import Microcircuit
 
@@ -68,8 +69,13 @@ def step(now, said, learn=True, factor=1.0):
         else:
             what = rate[one.pre] @ now.w[one.name]
         dendrite[one.post, kind] = dendrite.get((one.post, kind), 0) + what
+    shares = per_layer(network.mixing, len(network.hidden) + 1)
     lambdas = dict(
-        zip([f"hidden{k + 1}" for k in range(len(network.hidden))] + ["output"], network.lambdas, strict=True)
+        zip(
+            [f"hidden{k + 1}" for k in range(len(network.hidden))] + ["output"],
+            shares,
+            strict=True,
+        )
     )
     told_now, moved = {}, {}
     for node in circuit.populations:

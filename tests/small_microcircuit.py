@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from snnlab.data.rates import RateInput
 from snnlab.engine import RateResponse, RunState, run_rates
+from snnlab.networks.building import per_layer
 from snnlab.networks.circuit import Circuit, Plastic
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.dendritic import passes
@@ -113,7 +114,7 @@ def potentials(network: Microcircuit, bottom_up: Sequence[Values], seen: Values)
     rate = seen
     found: list[Values] = []
     for k, weights in enumerate(bottom_up):
-        part = network.lambdas[k] if k < len(network.hidden) else 0.0
+        part = per_layer(network.mixing, len(network.hidden) + 1)[k] if k < len(network.hidden) else 0.0
         apical = part / (1 - part) * (1 + network.leak)
         found.append(rate @ weights / (network.leak + 1 + apical))
         rate = logistic(found[-1])

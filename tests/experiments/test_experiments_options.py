@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
 from small_run import EXPERIMENT, begun
@@ -218,7 +219,7 @@ def test_an_impossible_option_is_refused_by_name(name: str, given: str, says: st
 
 
 def test_layers_and_thresholds_must_be_as_many() -> None:
-    with pytest.raises(InputError, match="network.v_th: 2 thresholds; needs one for each of 3 layers"):
+    with raises_input_error("network.v_th", 2, 3):
         begun(Path("never made"), experiment=EXPERIMENT.with_options({"network.hidden": "20,20"}))
     assert not Path("never made").exists()
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
+from errors_in_tests import raises_input_error
 from small_microcircuit import (
     PUBLISHED,
     angle,
@@ -29,8 +30,9 @@ from small_microcircuit import (
 
 from snnlab.engine import RunState, run_rates
 from snnlab.errors import InputError
+from snnlab.networks.building import one_to_one
 from snnlab.networks.circuit import Circuit, Projection
-from snnlab.networks.microcircuit import Microcircuit, _one_to_one
+from snnlab.networks.microcircuit import Microcircuit
 
 INPUTS, OUTPUTS = 12, 5
 WEAK = Microcircuit(hidden=(10, 8), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1)
@@ -292,8 +294,8 @@ def test_interneurons_are_as_many_as_the_cells_above() -> None:
     with pytest.raises(InputError, match=r"hidden2->inter1\.target.*\(4, 4\).*\(4, 7\)|hidden1->inter1.*\(6, 4\)"):
         replace(circuit, nodes=tuple(wider))
     above, inter = circuit.population("hidden2"), circuit.population("inter1")
-    with pytest.raises(InputError, match=r"^population 'inter1': 7 cells for 4 of 'hidden2'; needs one for each"):
-        _one_to_one(above, replace(inter, size=7), "target")
+    with raises_input_error("population 'inter1'", 7, 4, "hidden2"):
+        one_to_one(above, replace(inter, size=7), "target")
 
 
 def test_a_pairing_of_another_shape_than_the_two_populations_is_refused() -> None:
