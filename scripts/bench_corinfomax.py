@@ -93,17 +93,17 @@ class InTorch:
             w[name] = (w[name] - self.body.gamma / many * (z.T @ z)) / self.body.forgetting
 
 
-def rounds(trial, many, batches):
+def rounds(config, many, batches):
     """Seconds of every batch (way -> (rounds, batches)), the first weights, and those that each way ends with."""
     import torch
 
-    torch.set_num_threads(trial.threads)
-    rule, circuit, body = trial.rule, trial.circuit, relaxation.body(trial.circuit, "CorInfoMax")
+    torch.set_num_threads(config.threads)
+    rule, circuit, body = config.rule, config.circuit, relaxation.body(config.circuit, "CorInfoMax")
     state = rule.init(circuit, np.random.default_rng(0))
     first = {name: values.copy() for name, values in state.weights.items()}
     others = {name: InTorch(rule, body, first, name != WAYS[-1]) for name in WAYS[1:]}
     took = {name: np.zeros((many + 1, batches)) for name in WAYS}
-    coming, order = trial.batches(1), np.random.default_rng(0)
+    coming, order = config.batches(1), np.random.default_rng(0)
     for k in range(many + 1):  # the first is for warming up
         shown = [next(coming) for _ in range(batches)]
         seen = [one.inputs.values[:, 0].astype(np.float32) for one in shown]
@@ -148,13 +148,13 @@ def main(words=None):
     if find_spec("torch") is None:
         parser.exit(1, f"bench_corinfomax: {INSTALL}\n")
     try:
-        trial = EXPERIMENTS["corinfomax-mnist"].trial(seed=0, folder=options.data, threads=options.threads)
+        config = EXPERIMENTS["corinfomax-mnist"].config(seed=0, folder=options.data, threads=options.threads)
     except InputError as refusal:
         parser.exit(1, f"bench_corinfomax: {refusal}\n")
-    if (options.rounds + 1) * options.batches > trial.batches_per_epoch:
+    if (options.rounds + 1) * options.batches > config.batches_per_epoch:
         found = f"--batches: found {options.batches} in {options.rounds} rounds and one before"
-        parser.exit(2, f"bench_corinfomax: {found}; an epoch has {trial.batches_per_epoch}\n")
-    took, first, ends = rounds(trial, options.rounds, options.batches)
+        parser.exit(2, f"bench_corinfomax: {found}; an epoch has {config.batches_per_epoch}\n")
+    took, first, ends = rounds(config, options.rounds, options.batches)
     if not (difference := apart(first, ends)) < CLOSE:
         parser.exit(1, f"bench_corinfomax: weights differ by {difference:.3g} of what was learned\n")
     ours = np.median(took["snnlab"], axis=1)

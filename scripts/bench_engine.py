@@ -30,7 +30,7 @@ import numpy as np
 from snnlab import engine, native
 from snnlab.brian.model import build_model
 from snnlab.experiments import EXPERIMENTS
-from snnlab.training.loop import ahead
+from snnlab.training.prefetching import prefetch
 
 # what is measured: an experiment, samples in a batch, batches
 NETWORKS = {"784-800-10": ("hm2bp-mnist", 64, 40), "15C5-P2-40C5-P2-300-10": ("hm2bp-mnist-conv", 32, 10)}
@@ -96,47 +96,47 @@ def timed(work):
     return time.perf_counter() - start
 
 
-def learned(trial):
+def learned(config):
     """The network after some batches: at first nearly all neurons fire, later a quarter of them."""
-    state = trial.rule.init(trial.circuit, np.random.default_rng(0))
-    for batch, _ in zip(trial.batches(1), range(LEARNED), strict=False):
-        state, _ = trial.rule.step(trial.circuit, state, batch)
+    state = config.rule.init(config.circuit, np.random.default_rng(0))
+    for batch, _ in zip(config.batches(1), range(LEARNED), strict=False):
+        state, _ = config.rule.step(config.circuit, state, batch)
     return state
 
 
-def on(trial, threads):
-    """The same trial on so many threads."""
-    return replace(trial, threads=threads, rule=replace(trial.rule, threads=threads))
+def on(config, threads):
+    """The same config on so many threads."""
+    return replace(config, threads=threads, rule=replace(config.rule, threads=threads))
 
 
-def bench_training(trial, state, many):
+def bench_training(config, state, many):
     """Samples per second of encoding, forward, backward and optimiser together.
 
     On several threads batches are made ahead, as in training; on one thread all is done by that thread.
     """
-    state, batches = copy.deepcopy(state), trial.batches(2)
-    batches = batches if trial.threads == 1 else ahead(batches)
-    times = [timed(lambda: trial.rule.step(trial.circuit, state, next(batches))) for _ in range(WARM_UP + many)]
+    state, batches = copy.deepcopy(state), config.batches(2)
+    batches = batches if config.threads == 1 else prefetch(batches)
+    times = [timed(lambda: config.rule.step(config.circuit, state, next(batches))) for _ in range(WARM_UP + many)]
     batches.close()
-    return trial.batch / statistics.median(times[WARM_UP:])
+    return config.batch / statistics.median(times[WARM_UP:])
 
 
-def bench_forward(trial, state, many):
+def bench_forward(config, state, many):
     """Samples per second through the network alone; and the bytes of full weights that a sample reads, None where
     there are others."""
-    circuit = trial.circuit.with_weights(state.weights)
+    circuit = config.circuit.with_weights(state.weights)
     times, read = [], []
-    for batch, _ in zip(trial.batches(2), range(WARM_UP + many), strict=False):
+    for batch, _ in zip(config.batches(2), range(WARM_UP + many), strict=False):
         start = time.perf_counter()
-        found = engine.run(circuit, {circuit.sources[0].name: batch.inputs}, threads=trial.threads)
+        found = engine.run(circuit, {circuit.sources[0].name: batch.inputs}, threads=config.threads)
         times.append(time.perf_counter() - start)
         spikes = {circuit.sources[0].name: batch.inputs} | {name: one.spikes for name, one in found.items()}
-        read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in circuit.projections) / trial.batch)
+        read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in circuit.projections) / config.batch)
     full = all(isinstance(one.weights, np.ndarray) for one in circuit.projections)
-    return trial.batch / statistics.median(times[WARM_UP:]), statistics.mean(read) if full else None
+    return config.batch / statistics.median(times[WARM_UP:]), statistics.mean(read) if full else None
 
 
-def breakdown(trial, state, many):
+def breakdown(config, state, many):
     """Microseconds of processor time per sample on one thread: the parts of training, which together are all of it."""
     spent = defaultdict(list)
 
@@ -152,34 +152,34 @@ def breakdown(trial, state, many):
     parts = [
         (engine, "run", lambda _: "forward"),
         (engine, "products", lambda arguments: f"products of {arguments[0].name}"),
-        (type(trial.rule.optimiser), "step", lambda _: "optimiser"),
+        (type(config.rule.optimiser), "step", lambda _: "optimiser"),
     ]
-    state, batches = copy.deepcopy(state), trial.batches(2)
+    state, batches = copy.deepcopy(state), config.batches(2)
     with ExitStack() as stack:
         for owner, name, title in parts:
             stack.enter_context(mock.patch.object(owner, name, watched(getattr(owner, name), title)))
-        names = ["encoding", "forward", *(f"products of {one.name}" for one in reversed(trial.circuit.projections))]
+        names = ["encoding", "forward", *(f"products of {one.name}" for one in reversed(config.circuit.projections))]
         for _ in range(WARM_UP + many):
             for name in (*names, "optimiser", "rest"):
                 spent[name].append(0.0)
             start = time.thread_time()
             batch = next(batches)
             encoded = time.thread_time()
-            trial.rule.step(trial.circuit, state, batch)
+            config.rule.step(config.circuit, state, batch)
             done = time.thread_time()
             spent["encoding"][-1] = encoded - start
             spent["rest"][-1] = done - start - sum(one[-1] for one in spent.values())
-    return {name: statistics.median(times[WARM_UP:]) / trial.batch * 1e6 for name, times in spent.items()}
+    return {name: statistics.median(times[WARM_UP:]) / config.batch * 1e6 for name, times in spent.items()}
 
 
 def bench_network(experiment, batch, batches, threads, folder):
     """All numbers of one network, on one thread and on `threads`."""
-    trial = EXPERIMENTS[experiment].with_options({"batch": batch}).trial(seed=0, folder=folder, threads=threads)
-    state = learned(on(trial, threads))
+    config = EXPERIMENTS[experiment].with_options({"batch": batch}).config(seed=0, folder=folder, threads=threads)
+    state = learned(on(config, threads))
     rates = {}
     for many in sorted({1, threads}):
-        training = bench_training(on(trial, many), state, batches)
-        forward, read = bench_forward(on(trial, many), state, batches)
+        training = bench_training(on(config, many), state, batches)
+        forward, read = bench_forward(on(config, many), state, batches)
         rates[many] = {"training_samples_per_s": training, "forward_samples_per_s": forward}
         if read is not None:
             rates[many]["weights_read_GB_per_s"] = forward * read / 1e9
@@ -189,9 +189,9 @@ def bench_network(experiment, batch, batches, threads, folder):
     result = {
         "threads": rates,
         "scaling": {name.split("_")[0]: all_[name] / one[name] / threads for name in names},
-        "one_thread_cpu_us_per_sample": breakdown(on(trial, 1), state, batches),
+        "one_thread_cpu_us_per_sample": breakdown(on(config, 1), state, batches),
     }
-    return result, trial, state
+    return result, config, state
 
 
 def bench_brian(circuit, spikes, samples):
@@ -246,9 +246,9 @@ def main():
     options = parser.parse_args()
     result, kept = {"calibration": calibrate(options.threads)}, None
     for name in options.network or NETWORKS:
-        result[name], trial, state = bench_network(*NETWORKS[name], options.threads, options.data)
+        result[name], config, state = bench_network(*NETWORKS[name], options.threads, options.data)
         if name == "784-800-10":
-            kept = name, trial.circuit.with_weights(state.weights), next(trial.batches(2)).inputs
+            kept = name, config.circuit.with_weights(state.weights), next(config.batches(2)).inputs
     unit = 2**20 if sys.platform == "darwin" else 2**10
     result["peak_memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     if options.brian_samples and kept:  # last, since it changes what Brian2 compiles for

@@ -23,7 +23,7 @@ from brian2 import ms, mV, nA, nS, pF, second
 from snnlab import engine
 from snnlab.data.spikes import SpikeTrains
 from snnlab.experiments import EXPERIMENTS
-from snnlab.training.loop import start
+from snnlab.training.loop import initial_state
 
 EXPERIMENT = EXPERIMENTS["normad-association"]
 EQUATIONS = """
@@ -46,23 +46,23 @@ Epoch = Callable[[], np.ndarray]
 
 def in_snnlab(seed: int, after: int) -> tuple[Epoch, SpikeTrains, np.ndarray, SpikeTrains]:
     """An epoch after so many others, which gives the changes; its inputs, its weights, and the desired spikes."""
-    trial = EXPERIMENT.trial(seed=seed, threads=1)
-    state = start(trial)
+    config = EXPERIMENT.config(seed=seed, threads=1)
+    state = initial_state(config)
     (name,) = state.weights
     for number in range(1, after + 1):
-        for batch in trial.batches(number):
-            state, _ = trial.rule.step(trial.circuit, state, batch)
-    batch = next(trial.batches(after + 1))
+        for batch in config.batches(number):
+            state, _ = config.rule.step(config.circuit, state, batch)
+    batch = next(config.batches(after + 1))
     weights = state.weights[name].copy()
 
     def epoch() -> np.ndarray:
         state.weights[name] = weights.copy()
-        for one in trial.batches(after + 1):
-            trial.rule.step(trial.circuit, state, one)
+        for one in config.batches(after + 1):
+            config.rule.step(config.circuit, state, one)
         return state.weights[name] - weights
 
-    output = engine.run(trial.circuit, {"input": batch.inputs}, precision="float64")["output"].spikes
-    return epoch, batch.inputs, weights, trial.rule.target_trains(state, batch.labels, output)
+    output = engine.run(config.circuit, {"input": batch.inputs}, precision="float64")["output"].spikes
+    return epoch, batch.inputs, weights, config.rule.target_trains(state, batch.labels, output)
 
 
 def in_brian(spikes: SpikeTrains, weights: np.ndarray, wanted: SpikeTrains, target: str, learns: bool) -> Epoch:

@@ -36,7 +36,7 @@ import numpy as np
 from snnlab import engine
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.training.loop import ahead
+from snnlab.training.prefetching import prefetch
 
 BATCH, WARM_UP = 64, 2
 INPUTS, HIDDEN, CLASSES = 784, 800, 10
@@ -158,20 +158,20 @@ def torch_step(model, forward, loss_of, threads):
 def mnist(options):
     experiment = EXPERIMENTS["hm2bp-mnist"].with_options({"batch": BATCH})
     try:
-        return experiment.trial(seed=0, folder=options.data, threads=options.threads)
+        return experiment.config(seed=0, folder=options.data, threads=options.threads)
     except InputError as refusal:
         raise SystemExit(f"bench_peers: {refusal}") from refusal
 
 
-def alone(name, trial, batches):
+def alone(name, config, batches):
     """Train one contender, warm-up first: seconds of each batch, and its loss."""
-    coming = trial.batches(1)
+    coming = config.batches(1)
     if name == "snnlab":
-        coming = ahead(coming)  # as `train` does
-        state = trial.rule.init(trial.circuit, np.random.default_rng(0))
-        work = [lambda: trial.rule.step(trial.circuit, state, next(coming))[1].loss] * (WARM_UP + batches)
+        coming = prefetch(coming)  # as `train` does
+        state = config.rule.init(config.circuit, np.random.default_rng(0))
+        work = [lambda: config.rule.step(config.circuit, state, next(coming))[1].loss] * (WARM_UP + batches)
     else:
-        step = globals()[name](trial.threads)
+        step = globals()[name](config.threads)
         work = (dense(step, next(coming)) for _ in range(WARM_UP + batches))
     times, losses = [], []
     for one in work:

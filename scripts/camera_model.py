@@ -21,7 +21,7 @@ from snnlab.plots import save
 from snnlab.plots.comparison import agreement, overlay
 from snnlab.plots.events import event_frames
 from snnlab.plots.style import panels
-from snnlab.training.loop import evaluate
+from snnlab.training.evaluation import evaluate
 
 SHAPE = (34, 34)
 BIN = 5e-3  # seconds
@@ -167,12 +167,12 @@ def picture(real, made, path):
 def tested(path, folder):
     """A trained network on all recordings that are there; it has learned from none of them."""
     study = Run.open(Path(path), folder=folder)
-    state, progress = study.restored()
-    print(f"\n{path}: {study.experiment.name}, {len(study.trial.train)} samples, epoch {progress.rows[-1]['epoch']}")
+    state, progress = study.restore()
+    print(f"\n{path}: {study.experiment.name}, {len(study.config.train)} samples, epoch {progress.rows[-1]['epoch']}")
     right = total = 0
     for part in ("train", "test"):
-        real = study.trial.encoder.prepare(datasets.load("nmnist", part, folder=folder))
-        accuracy = evaluate(replace(study.trial, test=real), state).accuracy
+        real = study.config.encoder.prepare(datasets.load("nmnist", part, folder=folder))
+        accuracy = evaluate(replace(study.config, test=real), state).accuracy
         print(f"{accuracy:.2%} of {len(real)} recordings of the part {part!r}")
         right, total = right + round(accuracy * len(real)), total + len(real)
     print(f"{right / total:.2%} of all {total}")

@@ -9,7 +9,8 @@ from snnlab.cli.script import positive_int, script_parser
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import Curve, curves, figure, save
 from snnlab.rules.corinfomax.rule import feedback_angles
-from snnlab.training.loop import evaluate, learn, start
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import initial_state, learn
 
 LESS = {
     "no lateral weights": {"network.lateral": False},
@@ -20,14 +21,14 @@ LABELS = ("test accuracy (%)", "angle of forward and\nbackward weights (degrees)
 
 def trained(experiment, seed, every):
     """(3, times) updates, test accuracy in percent and degrees, before it learns and every so many updates."""
-    trial = experiment.trial(seed=seed, threads=1)
-    state, found = start(trial), []
+    config = experiment.config(seed=seed, threads=1)
+    state, found = initial_state(config), []
     for epoch in range(experiment.epochs + 1):
-        steps = learn(trial.rule, trial.circuit, state, trial.batches(epoch)) if epoch else [(state, None)]
+        steps = learn(config.rule, config.circuit, state, config.batches(epoch)) if epoch else [(state, None)]
         for state, _ in steps:
-            if state.steps % every == 0 or state.steps == epoch * trial.batches_per_epoch:
-                angle = feedback_angles(trial.circuit, state)[-1]
-                found.append((state.steps, 100 * evaluate(trial, state).accuracy, angle))
+            if state.steps % every == 0 or state.steps == epoch * config.batches_per_epoch:
+                angle = feedback_angles(config.circuit, state)[-1]
+                found.append((state.steps, 100 * evaluate(config, state).accuracy, angle))
     return np.array(found).T
 
 

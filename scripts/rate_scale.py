@@ -8,7 +8,8 @@ import numpy as np
 from snnlab.cli.script import script_parser
 from snnlab.experiments import EXPERIMENTS
 from snnlab.plots import figure, save
-from snnlab.training.loop import evaluate, learn, start
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import initial_state, learn
 
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 REPEATED = 25  # presentations of each pattern in the test, each with spikes of its own
@@ -17,12 +18,12 @@ REPEATED = 25  # presentations of each pattern in the test, each with spikes of 
 def accuracy(scale, seed, epochs):
     """Of one network, trained and tested with so many spikes in a millisecond for a rate of 1."""
     experiment = EXPERIMENTS["dendritic-bars-spiking"].with_options({"network.spikes_per_ms": scale, "epochs": epochs})
-    trial = experiment.trial(seed=seed)
-    trial = replace(trial, test=trial.test.take(np.tile(np.arange(len(trial.test)), REPEATED)))
-    state = start(trial)
+    config = experiment.config(seed=seed)
+    config = replace(config, test=config.test.take(np.tile(np.arange(len(config.test)), REPEATED)))
+    state = initial_state(config)
     for epoch in range(1, epochs + 1):
-        *_, (state, _) = learn(trial.rule, trial.circuit, state, trial.batches(epoch))
-    return evaluate(trial, state).accuracy
+        *_, (state, _) = learn(config.rule, config.circuit, state, config.batches(epoch))
+    return evaluate(config, state).accuracy
 
 
 def main():

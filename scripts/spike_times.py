@@ -13,7 +13,7 @@ from dataclasses import replace
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.plots import figure, save, solved_curve, style
-from snnlab.training.loop import learn, start
+from snnlab.training.loop import initial_state, learn
 
 SINGLE, HIDDEN = EXPERIMENTS["normad-association"], EXPERIMENTS["normad-association-hidden"]
 RESUME, SPAN = EXPERIMENTS["resume-association"], EXPERIMENTS["span-association"]
@@ -40,11 +40,11 @@ CASES = {
 
 def solved_in(experiment: Experiment, seed: int) -> int | None:
     """The first epoch in which the output was as desired; None where there was none, or a hidden layer fell silent."""
-    trial = experiment.trial(seed=seed, threads=1)
-    batches = (batch for epoch in range(1, experiment.epochs + 1) for batch in trial.batches(epoch))
-    state = start(trial)
+    config = experiment.config(seed=seed, threads=1)
+    batches = (batch for epoch in range(1, experiment.epochs + 1) for batch in config.batches(epoch))
+    state = initial_state(config)
     try:  # an epoch is one batch, of one sample
-        for epoch, (_, score) in enumerate(learn(trial.rule, trial.circuit, state, batches), start=1):
+        for epoch, (_, score) in enumerate(learn(config.rule, config.circuit, state, batches), start=1):
             if score.correct.all():
                 return epoch
     except InputError as refusal:

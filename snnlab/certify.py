@@ -15,7 +15,7 @@ from snnlab.engine import Precision
 from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import SpikingRule, State, spike_inputs
-from snnlab.training.loop import TrainingConfig
+from snnlab.training.config import TrainingConfig
 
 _CHUNK = 20  # samples that are held in memory at a time
 

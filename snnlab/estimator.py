@@ -22,7 +22,8 @@ from snnlab.networks.circuit import Circuit, Number
 from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
-from snnlab.training.loop import TrainingConfig, learn, start
+from snnlab.training.config import TrainingConfig
+from snnlab.training.loop import initial_state, learn
 
 _COUNT = "needs a whole number, at least 1"
 _PEAK = 255
@@ -119,9 +120,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         values, labels = validate_data(self, X, y)
         check_classification_targets(labels)
         self._begin(values, np.unique(labels))
-        trial = self._trial(self._samples(values, labels))
-        for epoch in range(1, trial.epochs + 1):
-            self.loss_curve_.append(self._learn(trial, trial.batches(epoch)))
+        config = self._trial(self._samples(values, labels))
+        for epoch in range(1, config.epochs + 1):
+            self.loss_curve_.append(self._learn(config, config.batches(epoch)))
             self.n_iter_ = epoch
         return self
 
@@ -143,8 +144,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             raise InputError(
                 "partial_fit: classes", f"found {np.unique(classes).tolist()}", f"were {self.classes_.tolist()} before"
             )
-        trial = self._trial(self._samples(values, labels))
-        self._learn(trial, self._in_order(trial))
+        config = self._trial(self._samples(values, labels))
+        self._learn(config, self._in_order(config))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -171,7 +172,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.feature_range_ = _range(self.feature_range, values)
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self.loss_curve_, self.n_iter_, self.samples_seen_ = [], 0, 0
-        self.state_ = start(self._trial(self._samples(values[:1], classes[:1])))
+        self.state_ = initial_state(self._trial(self._samples(values[:1], classes[:1])))
 
     def _trial(self, samples: Images) -> TrainingConfig:
         dt = to_seconds(self.dt, "SpikingClassifier.dt")
@@ -226,17 +227,17 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             split="",
         )
 
-    def _in_order(self, trial: TrainingConfig) -> Iterator[Batch]:
+    def _in_order(self, config: TrainingConfig) -> Iterator[Batch]:
         epoch = self.n_iter_ + 1
-        for first in range(0, len(trial.train), trial.batch):
-            samples = trial.train.take(slice(first, first + trial.batch))
-            yield Batch(trial.encode(samples, epoch, TRAIN), samples.labels, epoch)
+        for first in range(0, len(config.train), config.batch):
+            samples = config.train.take(slice(first, first + config.batch))
+            yield Batch(config.encode(samples, epoch, TRAIN), samples.labels, epoch)
 
-    def _learn(self, trial: TrainingConfig, batches: Iterable[Batch]) -> float:
+    def _learn(self, config: TrainingConfig, batches: Iterable[Batch]) -> float:
         """Mean loss over the samples of these batches."""
         loss = samples = 0.0
-        with engine.threads(trial.threads):
-            for state, metrics in learn(trial.rule, trial.circuit, self.state_, batches):
+        with engine.threads(config.threads):
+            for state, metrics in learn(config.rule, config.circuit, self.state_, batches):
                 self.state_ = state
                 loss += metrics.loss * metrics.samples
                 samples += metrics.samples
@@ -252,11 +253,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         samples = replace(
             self._samples(values, np.full(len(values), self.classes_[0])), numbers=np.zeros(len(values), dtype=np.int64)
         )
-        trial = self._trial(samples)
+        config = self._trial(samples)
         parts = (samples.take(slice(first, first + _ASKED)) for first in range(0, len(samples), _ASKED))
-        with engine.threads(trial.threads):
+        with engine.threads(config.threads):
             counts = [
-                trial.rule.predict(trial.circuit, self.state_, trial.encode(part, 0, TEST)).counts for part in parts
+                config.rule.predict(config.circuit, self.state_, config.encode(part, 0, TEST)).counts for part in parts
             ]
         return np.concatenate(counts)
 

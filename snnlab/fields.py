@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, field
+from types import MappingProxyType
 from typing import Any
 
 _HELP = "help"
 
 
-def option(default: Any, help: str) -> Any:  # noqa: A002
-    """A dataclass field with a default (immutable) and one sentence on what it means."""
-    return field(default=default, metadata={_HELP: help})
+def option(default: Any, text: str) -> Any:
+    """A dataclass field with an immutable default and its documentation."""
+    return field(default=default, metadata=documented(text))
 
 
-def required(help: str) -> Any:  # noqa: A002
-    """A dataclass field without a default, documented like `option`."""
-    return field(metadata={_HELP: help})
+def documented(text: str) -> Mapping[str, str]:
+    """Metadata of a field without a default: ``field(metadata=documented("..."))``."""
+    return MappingProxyType({_HELP: text})
 
 
 def help_of(dataclass_field: Field[Any]) -> str:
     """The documentation of a field; empty if it has none."""
     return str(dataclass_field.metadata.get(_HELP, ""))
-
-
-def documented(kind: type) -> dict[str, str]:
-    """Field -> documentation, of a dataclass."""
-    return {one.name: help_of(one) for one in fields(kind)}

@@ -39,13 +39,13 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def begun(path: Path, seed: int = 1, experiment: Any = EXPERIMENT) -> Run:
-    return Run.begin(path, experiment, seed=seed, threads=1)
+    return Run.create(path, experiment, seed=seed, threads=1)
 
 
 def trained(path: Path, seed: int = 1) -> Run:
     """A finished run, without its summary."""
     study = begun(path, seed)
-    for _ in train(study.trial, study.run):
+    for _ in train(study.config, study.directory):
         pass
     return study
 
@@ -71,11 +71,11 @@ def same_bits(one: Path, other: Path) -> bool:
 def leave_and_go_on(path: Path, stop: int, threads: int = 1, **how: Any) -> None:
     """Begin a run, leave it after the report of number `stop`, open it from what it wrote, and train to the end."""
     study = begun(path, **how)
-    for number, _ in enumerate(train(study.trial, study.run, between=0.0), start=1):
+    for number, _ in enumerate(train(study.config, study.directory, checkpoint_interval=0.0), start=1):
         if number == stop:
             break
     again = Run.open(path, threads=threads)
-    for _ in train(again.trial, again.run):
+    for _ in train(again.config, again.directory):
         pass
 
 
@@ -85,7 +85,7 @@ def train_on(path: str, between: float = 0.0, sabotage: Callable[[], None] | Non
         sabotage()
     place = Path(path)
     study = Run.open(place, threads=1) if (place / "experiment.json").exists() else begun(place)
-    for _ in train(study.trial, study.run, between=between):
+    for _ in train(study.config, study.directory, checkpoint_interval=between):
         pass
 
 

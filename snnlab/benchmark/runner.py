@@ -21,8 +21,12 @@ from snnlab.engine import cores
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS, Experiment
 from snnlab.experiments.core.run import Run
-from snnlab.training.loop import Report, TrainingConfig, evaluate, train
-from snnlab.training.run_directory import Progress, RunDirectory, environment, versions
+from snnlab.training.checkpoints import Progress
+from snnlab.training.config import TrainingConfig
+from snnlab.training.environment import environment, versions
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import Report, train
+from snnlab.training.run_directory import RunDirectory
 
 Log: TypeAlias = Callable[[str], None]
 """Receives one line of progress."""
@@ -172,22 +176,22 @@ def measure(
     if path.exists() and not RunDirectory.vacant(path):
         run = Run.open(path, folder=folder, threads=threads)
     else:
-        run = Run.begin(path, plan.configured, seed=plan.seed, folder=folder, threads=threads)
-    _, progress = run.restored()
-    epochs = run.trial.epochs
+        run = Run.create(path, plan.configured, seed=plan.seed, folder=folder, threads=threads)
+    _, progress = run.restore()
+    epochs = run.config.epochs
     log(f"{plan.name}: {len(progress.rows)} of {epochs} epochs done, threads: {threads}")
-    with progress_bar(run.trial) as update:
-        for report in train(run.trial, run.run):
+    with progress_bar(run.config) as update:
+        for report in train(run.config, run.directory):
             update(report)
             if (row := report.row) is not None:
                 log(f"{plan.name}: epoch {row['epoch']}/{epochs}  test {100 * row['test_accuracy']:.2f} %")
-    state, progress = run.restored()
+    state, progress = run.restore()
     run.summarise(progress)
-    return _row(plan, run, progress, asdict(evaluate(run.trial, state).cost), threads)
+    return _row(plan, run, progress, asdict(evaluate(run.config, state).cost), threads)
 
 
 def _row(plan: Plan, run: Run, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
-    experiment, config, rows = run.experiment, run.trial, progress.rows
+    experiment, config, rows = run.experiment, run.config, progress.rows
     options, defaults = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
     layers = [config.circuit.sources[0].size, *experiment.network.hidden, config.circuit.nodes[-1].size]
     machine = environment()

@@ -13,7 +13,7 @@ import numpy as np
 from snnlab.benchmark.records import Row, key_of, plain
 from snnlab.encoders import ENCODERS
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.options import shown
+from snnlab.experiments.core.options import to_text
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _differences(row: Row) -> str:
         current = current.with_options({"encoder": encoder})
         differences.append(f"encoder={encoder}")
     options = plain(current.options())
-    differences += [f"{name}={shown(_as_tuple(row.options[name]))}" for name in row.options
+    differences += [f"{name}={to_text(_as_tuple(row.options[name]))}" for name in row.options
                     if name in options and row.options[name] != options[name]]  # fmt: skip
     differences += [f"without {name}" for name in options if name not in row.options]
     differences += [f"with {name}" for name in row.options if name not in options]

@@ -47,14 +47,14 @@ def experiments(
 def _as_dict(experiment: Experiment) -> dict[str, Any]:
     names = ("name", "summary", "reference", "reported", "dataset")
     values = {"id": experiment.name} | {name: getattr(experiment, name) for name in names}
-    return values | {"options": experiment.options(), "explanations": experiment.explanations()}
+    return values | {"options": experiment.options(), "explanations": experiment.option_help()}
 
 
 def _show(experiment: Experiment) -> None:
     """Print an experiment, and its options with their explanations."""
-    from snnlab.experiments.core.options import shown
+    from snnlab.experiments.core.options import to_text
 
-    explanations = experiment.explanations()
+    explanations = experiment.option_help()
     indent = 2 + max(map(len, explanations))
     head = {"summary": experiment.summary, "reference": experiment.reference}
     head |= {"reported": output.percent(experiment.reported), "data": experiment.dataset}
@@ -62,6 +62,6 @@ def _show(experiment: Experiment) -> None:
         output.prose(name, text, indent)
     print("\nOptions, changed by --set NAME=VALUE:\n")
     for name, value in experiment.options().items():
-        output.prose(name, shown(value), indent)
+        output.prose(name, to_text(value), indent)
         if explanations[name]:
             output.prose("", explanations[name], 4)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snnlab.experiments import Experiment
-    from snnlab.training.run_directory import Progress
+    from snnlab.training.checkpoints import Progress
 
 _AUTHOR = re.compile(r"[^\W\d_][\w'-]*( and [^\W\d_][\w'-]*)?")  # a surname, or the last two of a list
 _YEAR = re.compile(r" ((?:1[89]|20)\d\d)\b")

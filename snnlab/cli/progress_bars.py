@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from snnlab.training.loop import Report, TrainingConfig
+    from snnlab.training.config import TrainingConfig
+    from snnlab.training.loop import Report
 
 _FIRST, _EVERY = 10.0, 30.0  # seconds until the first line of a preparation, and longest time between lines
 

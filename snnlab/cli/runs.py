@@ -27,11 +27,11 @@ def evaluate(run: RunPath, as_json: AsJson = False, data: DataFolder = None, thr
     check_at_least(1, threads=threads)
     from snnlab.experiments.core.run import Run
     from snnlab.rules.rule import SpikingRule
-    from snnlab.training.loop import evaluate as test
+    from snnlab.training.evaluation import evaluate as test
 
     opened = Run.open(run, folder=data, threads=threads)
-    config = opened.trial
-    state, progress = opened.restored()
+    config = opened.config
+    state, progress = opened.restore()
     evaluation = test(config, state)
     cost, speed = evaluation.cost, evaluation.samples_per_s
     if as_json:
@@ -95,10 +95,10 @@ def certify(
     from snnlab.experiments.core.run import Run
 
     opened = Run.open(run, folder=data, threads=threads)
-    state, progress = opened.restored()
-    samples = min(20, len(opened.trial.test)) if samples is None else samples
+    state, progress = opened.restore()
+    samples = min(20, len(opened.config.test)) if samples is None else samples
     with progress_bars.counter("samples in Brian2", samples) as advance:
-        certificate = compare(opened.trial, state, samples, progress=advance)
+        certificate = compare(opened.config, state, samples, progress=advance)
     print(f"{run} after {output.trained(progress)}, on {output.counted(samples, 'test sample')}")
     print("\n".join(certificate.summary()))
     if not certificate.passed:

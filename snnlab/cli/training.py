@@ -73,9 +73,9 @@ def train(
 
     resume_command = f"snnlab train {experiment} --out {shlex.quote(str(out))} --resume"
     message = f"stopped; at most the last {save_every:g} s of training are lost; resume with: {resume_command}"
-    with interruptible(message), progress_bars.training(run.trial) as show:
+    with interruptible(message), progress_bars.training(run.config) as show:
         description = _description(run, out)
-        reports = train_network(run.trial, run.run, between=save_every)
+        reports = train_network(run.config, run.directory, checkpoint_interval=save_every)
         first = next(reports, None)  # errors in the first batch come before any output
         print(description, flush=True)
         for report in chain(filter(None, [first]), reports):
@@ -117,12 +117,12 @@ def _open(
     if resume:
         print(f"{out} was interrupted before it started; starting a new run", file=sys.stderr)
     changed = experiment.with_options(changes)
-    return Run.begin(out, changed, seed=seed or 0, folder=data, threads=threads, progress=progress)
+    return Run.create(out, changed, seed=seed or 0, folder=data, threads=threads, progress=progress)
 
 
 def _description(run: Run, out: Path) -> str:
     """What is trained, and from which epoch."""
-    config, (_, progress) = run.trial, run.restored()
+    config, (_, progress) = run.config, run.restore()
     if progress.epoch > config.epochs:
         return f"{out}: already trained for {output.epochs(config.epochs)}; increase --epochs to continue"
     text = f"{run.experiment.name}, seed {config.seed}: {_samples(run)}, {output.epochs(config.epochs)}"
@@ -133,7 +133,7 @@ def _samples(run: Run) -> str:
     """Number of training samples; of an incomplete dataset, how many of how many for both splits."""
     from snnlab import cards
 
-    config, source = run.trial, run.experiment.source  # cached spikes may have another dataset name
+    config, source = run.config, run.experiment.source  # cached spikes may have another dataset name
     splits = (config.train, config.test)
     sizes = [cards.dataset(source(split.split)).splits[split.split].samples for split in splits]
     if all(len(split) == size for split, size in zip(splits, sizes, strict=True)):
@@ -146,8 +146,8 @@ def _summarise(run: Run, out: Path) -> None:
     """Print the summary of a finished run, and write it to summary.json."""
     from snnlab.rules.rule import SpikingRule
 
-    _, progress = run.restored()
-    summary, spiking = run.summarise(progress), isinstance(run.trial.rule, SpikingRule)
+    _, progress = run.restore()
+    summary, spiking = run.summarise(progress), isinstance(run.config.rule, SpikingRule)
     if not summary["spikes_per_sample"] and spiking:
         print("no neuron spikes for any test sample: try a lower network.v_th", file=sys.stderr)
     train_speed, test_speed = summary["train_samples_per_s"], summary["test_samples_per_s"]

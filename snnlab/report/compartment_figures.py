@@ -11,7 +11,8 @@ from snnlab import plots
 from snnlab.encoders import TEST
 from snnlab.networks.populations import OUTPUT
 from snnlab.rules.rule import RecordableRule, State
-from snnlab.training.loop import TrainingConfig, start
+from snnlab.training.config import TrainingConfig
+from snnlab.training.loop import initial_state
 
 _HIDDEN = "hidden1"
 _NEURONS = 4
@@ -26,7 +27,7 @@ def compartments_figure(config: TrainingConfig, rule: RecordableRule, state: Sta
     chosen = config.test.take([sample])
     inputs = config.encode(chosen, 0, TEST)
     untrained, trained = (
-        rule.recording(config.circuit, weights, inputs, chosen.labels) for weights in (start(config), state)
+        rule.recording(config.circuit, weights, inputs, chosen.labels) for weights in (initial_state(config), state)
     )
     shaded = (untrained.duration / 2, untrained.duration)
     targets = untrained.trace(OUTPUT, "u_trg").values[-1]

@@ -7,7 +7,7 @@ from typing import Any
 from snnlab import plots
 from snnlab.encoders import TEST
 from snnlab.rules.rule import State
-from snnlab.training.loop import TrainingConfig
+from snnlab.training.config import TrainingConfig
 
 
 def rates_figure(config: TrainingConfig, state: State, sample: int) -> tuple[Any, str]:

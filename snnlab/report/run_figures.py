@@ -13,8 +13,9 @@ from snnlab.report.rate_figures import rates_figure
 from snnlab.report.spike_figures import potentials_figure, raster_figure, simulate_sample
 from snnlab.report.weight_figures import weights_figure
 from snnlab.rules.rule import RecordableRule, SpikingRule, State
-from snnlab.training.loop import TrainingConfig, evaluate
-from snnlab.training.run_directory import Progress
+from snnlab.training.checkpoints import Progress
+from snnlab.training.config import TrainingConfig
+from snnlab.training.evaluation import evaluate
 
 Captioned: TypeAlias = tuple[Any, str]
 """A figure, and what its title says after the names of the experiment and the seed."""
@@ -27,10 +28,10 @@ def plot_run(run: Run, *, sample: int = 0) -> list[Path]:
 
     Raises InputError for a sample outside the test set, and if a figure cannot be written.
     """
-    config = run.trial
+    config = run.config
     if not 0 <= sample < len(config.test):
         raise InputError("--sample", f"got {sample}", f"must be 0 to {len(config.test) - 1}")
-    state, progress = run.restored()
+    state, progress = run.restore()
     activity, has_targets = _activity(config, state, sample)
     figures = {
         "learning": (_learning_figure(run, progress, with_correlation=has_targets), ""),
@@ -40,7 +41,7 @@ def plot_run(run: Run, *, sample: int = 0) -> list[Path]:
     }
     title = f"{run.experiment.name}, seed {config.seed}"
     return [
-        plots.save(plots.titled(figure, title + caption), run.run.figures / f"{name}.png")
+        plots.save(plots.titled(figure, title + caption), run.directory.figures / f"{name}.png")
         for name, (figure, caption) in figures.items()
     ]
 

@@ -24,7 +24,7 @@ from snnlab.plots.axes import counted
 from snnlab.plots.style import ORANGE
 from snnlab.rules.rule import SpikingRule, State, spike_inputs
 from snnlab.rules.spike_time.base import SpikeTimeRule
-from snnlab.training.loop import TrainingConfig
+from snnlab.training.config import TrainingConfig
 
 _OUTPUTS = 4  # output neurons whose potentials are plotted
 _HIDDEN = {1: 4, 2: 3}  # number of hidden layers -> neurons of each; 2 in deeper networks

@@ -13,7 +13,8 @@ from snnlab.encoders import Encoder
 from snnlab.networks.weights import Convolution, Pooling
 from snnlab.plots.axes import si_prefix, typeset, with_unit
 from snnlab.rules.rule import State
-from snnlab.training.loop import TrainingConfig, start
+from snnlab.training.config import TrainingConfig
+from snnlab.training.loop import initial_state
 
 _NEURONS = 25
 _IMAGE_ROWS = 4  # layers with fewer rows are plotted as a matrix
@@ -24,7 +25,7 @@ def weights_figure(config: TrainingConfig, state: State) -> tuple[Any, str]:
 
     Weights are plotted as images if the presynaptic layer has at least four rows, otherwise as a matrix.
     """
-    circuit, initial = config.circuit, start(config)
+    circuit, initial = config.circuit, initial_state(config)
     number, first = next((k, each) for k, each in enumerate(circuit.projections) if each.name in state.weights)
     previous = circuit.projections[number - 1].weights if number else None
     shape = previous.out if isinstance(previous, Pooling) else config.test.shape

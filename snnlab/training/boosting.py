@@ -1,10 +1,10 @@
-"""Samples that were answered wrongly count for more: sample boosting as in the authors' code of HM2-BP.
+"""Sample boosting: misclassified samples get a larger weight, as in the authors' code of HM2-BP.
 
-(Jin, Zhang and Li, NeurIPS 2018; their paper does not tell of it.) After an epoch, the weight of every training sample
-whose label was not answered as it was learned from is multiplied by ``exp(strength * err_c)``, with err_c the share of
-its class that was not, by weight. It begins at 1, and multiplies the error that is learned from.
+(Jin, Zhang and Li, NeurIPS 2018; not described in the paper.) Initially all weights are 1. After an epoch, the weight
+of every training sample that was misclassified when it was learned is multiplied by ``exp(strength * err_c)``, where
+err_c is the weighted error rate of its class. The weight multiplies the sample's error.
 
-Weights and answers are kept in the rule's State, so that a run that is resumed goes on with them.
+Weights and misclassifications are part of the State, so that they survive a resumed run.
 """
 
 from __future__ import annotations
@@ -19,31 +19,29 @@ _WEIGHTS, _WRONG = "boosting:weights", "boosting:wrong"
 
 
 def start(state: State, samples: int) -> None:
-    """Weights of 1 for so many training samples."""
+    """Add weights of 1 for so many training samples."""
     state.optimizer_state |= {_WEIGHTS: np.ones(samples), _WRONG: np.zeros(samples)}
 
 
 def weights(state: State) -> NDArray[np.floating] | None:
-    """How much each training sample counts (samples,); None where `start` was never called."""
+    """The weight of each training sample (samples,); None without boosting."""
     return state.optimizer_state.get(_WEIGHTS)
 
 
-def note(state: State, which: NDArray[np.int64], right: NDArray[np.bool_]) -> None:
-    """Remember which of these samples were answered."""
-    state.optimizer_state[_WRONG][which] = ~right
+def note(state: State, samples: NDArray[np.int64], correct: NDArray[np.bool_]) -> None:
+    """Record which of these samples were classified correctly."""
+    state.optimizer_state[_WRONG][samples] = ~correct
 
 
 def boost(state: State, labels: NDArray[np.int64], strength: float) -> None:
-    """New weights after an epoch; `labels` (samples,) are those of all training samples.
+    """Update the weights after an epoch; `labels` (samples,) are those of all training samples.
 
-    Raises InputError where they grow beyond all numbers, as those of a sample that is never answered do in the end.
+    Raises InputError if they overflow, which a sample that is always misclassified causes eventually.
     """
-    counts, wrong = state.optimizer_state[_WEIGHTS], state.optimizer_state[_WRONG]
-    whole = np.bincount(labels, counts)
-    error = np.bincount(labels, counts * wrong) / np.where(whole > 0, whole, 1)
+    sample_weights, wrong = state.optimizer_state[_WEIGHTS], state.optimizer_state[_WRONG]
+    total = np.bincount(labels, sample_weights)
+    error = np.bincount(labels, sample_weights * wrong) / np.where(total > 0, total, 1)
     with np.errstate(over="ignore"):
-        counts *= np.exp(strength * error[labels] * wrong)
-    if not np.isfinite(counts.sum()):
-        raise InputError(
-            "boosting", f"weights of samples beyond all numbers at {strength:g}", "needs a smaller strength"
-        )
+        sample_weights *= np.exp(strength * error[labels] * wrong)
+    if not np.isfinite(sample_weights.sum()):
+        raise InputError("boosting", f"sample weights overflow at {strength:g}", "must be smaller")

@@ -20,7 +20,7 @@ from snnlab.benchmark.records import Row, read
 from snnlab.benchmark.runner import Failure, Plan, bench, plans
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.run import Run
-from snnlab.training.loop import evaluate
+from snnlab.training.evaluation import evaluate
 
 WORDS = ["--experiments", "hm2bp-digits", *(f"--set={key}={value}" for key, value in OPTIONS.items())]
 COMMAND = [sys.executable, "-m", "snnlab", "bench", *WORDS]
@@ -48,7 +48,7 @@ def learned(row: Row) -> tuple[Any, ...]:
 
 
 def accuracies(study: Run) -> list[float]:
-    lines = (study.run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (study.directory.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["test_accuracy"] for line in lines]
 
 
@@ -58,7 +58,7 @@ def test_a_row_agrees_with_the_run_and_its_evaluation(file: Path, finished: Run)
     assert row.seed == 1 and row.epochs == 2 and row.network == "64-24-10"
     assert row.test_curve == accuracies(finished)
     assert row.test_accuracy == row.test_curve[-1]
-    found = evaluate(finished.trial, finished.restored()[0])
+    found = evaluate(finished.config, finished.restore()[0])
     assert row.test_accuracy == found.accuracy
     assert row.cost["effective_acs"] == found.cost.effective_acs and row.cost["spikes"] == found.cost.spikes
     assert row.changes.keys() == OPTIONS.keys()

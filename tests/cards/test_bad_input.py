@@ -22,7 +22,9 @@ from snnlab.networks.feedforward import feedforward
 from snnlab.networks.weights import Convolution, Pooling
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
-from snnlab.training.loop import TrainingConfig, evaluate, start, train
+from snnlab.training.config import TrainingConfig
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import initial_state, train
 from snnlab.training.run_directory import RunDirectory
 
 CARD = cards.cell("lif_exp_euler")
@@ -82,7 +84,7 @@ def samples(values: Any = None, labels: Any = (0, 1, 2, 0)) -> Images:
     )
 
 
-def trial(train: Images | None = None, test: Images | None = None, **more: Any) -> TrainingConfig:
+def config(train: Images | None = None, test: Images | None = None, **more: Any) -> TrainingConfig:
     rest = {"epochs": 1, "batch": 2, "seed": 0, "threads": 1} | more
     parts = (samples() if part is None else part for part in (train, test))
     return TrainingConfig(HM2BP(), chain(), Poisson(steps=STEPS), *parts, **rest)
@@ -193,13 +195,13 @@ def test_the_engine_and_the_rule_refuse_a_batch_of_no_samples() -> None:
 
 def test_a_trial_without_samples_is_refused() -> None:
     none = samples().take(slice(0, 0))
-    refused(lambda: trial(train=none), "train", "needs at least one")
-    refused(lambda: trial(test=none), "test", "needs at least one")
+    refused(lambda: config(train=none), "train", "needs at least one")
+    refused(lambda: config(test=none), "test", "needs at least one")
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch"])
 def test_a_trial_of_no_epochs_or_empty_batches_is_refused(name: str) -> None:
-    refused(lambda: trial(**{name: 0}), name, "found 0", "at least 1")
+    refused(lambda: config(**{name: 0}), name, "found 0", "at least 1")
 
 
 @pytest.mark.parametrize("threads", [0, -1])
@@ -214,8 +216,8 @@ def test_the_engine_refuses_to_work_on_no_threads(threads: int) -> None:
 def test_labels_out_of_range_are_refused(label: int) -> None:
     refused(lambda: step(noise(2), [0, label]), "HM2-BP: batch", str(label), "from 0 to 2")
     wrong = samples(labels=[0, 1, label, 2])
-    refused(lambda: trial(train=wrong), "train: labels", str(label), "needs 0..2")
-    refused(lambda: trial(test=wrong), "test: labels", str(label), "needs 0..2")
+    refused(lambda: config(train=wrong), "train: labels", str(label), "needs 0..2")
+    refused(lambda: config(test=wrong), "test: labels", str(label), "needs 0..2")
 
 
 @pytest.mark.parametrize("labels", [[0.0, 1.0], ["a", "b"], [True, False], [None, 1]])
@@ -232,7 +234,7 @@ def test_a_single_class_can_be_learned_and_is_always_answered(tmp_path: Path) ->
     classifier = SpikingClassifier(epochs=1).fit(X, ["only"] * 6)
     assert classifier.predict(X).tolist() == ["only"] * 6
     assert classifier.predict_proba(X).tolist() == [[1.0]] * 6
-    assert trained(trial(train=samples(labels=[1, 1, 1, 1])), tmp_path)["epoch"] == 1
+    assert trained(config(train=samples(labels=[1, 1, 1, 1])), tmp_path)["epoch"] == 1
 
 
 # Images --------------------------------------------------------------------------------------------------------------
@@ -250,7 +252,7 @@ def test_all_black_images_are_silent_and_answered_with_the_first_class(tmp_path:
     first = "input->hidden1.synapse"
     assert np.array_equal(after.weights[first], before.weights[first])
     assert not np.array_equal(step(noise(2), [0, 2]).weights[first], before.weights[first])
-    row = trained(trial(train=samples(np.zeros((4, 4), np.uint8)), test=samples(np.zeros((4, 4), np.uint8))), tmp_path)
+    row = trained(config(train=samples(np.zeros((4, 4), np.uint8)), test=samples(np.zeros((4, 4), np.uint8))), tmp_path)
     assert row["test_accuracy"] == row["train_accuracy"] == 0.5  # two of the four are of the first class
 
 
@@ -275,7 +277,7 @@ def test_pixels_that_are_not_finite_are_refused(bad: float, tmp_path: Path) -> N
     X = np.eye(4)
     X[1, 2] = bad
     refused(lambda: encode(X, range(4)), "encode: values", "float64", "uint8")
-    refused(lambda: trained(trial(train=samples(X)), tmp_path), "encode: values", "float64", "uint8")
+    refused(lambda: trained(config(train=samples(X)), tmp_path), "encode: values", "float64", "uint8")
     word = "NaN" if np.isnan(bad) else "infinity"
     for work in (SpikingClassifier().fit, SpikingClassifier(epochs=1).fit(np.eye(4), [0, 1, 0, 1]).score):
         with pytest.raises(ValueError, match=word):
@@ -285,8 +287,10 @@ def test_pixels_that_are_not_finite_are_refused(bad: float, tmp_path: Path) -> N
 def test_sixteen_bit_images_are_refused_where_eight_bits_are_meant(tmp_path: Path) -> None:
     deep = samples().values.astype(np.uint16) * 257
     refused(lambda: encode(deep, range(4)), "encode: values", "uint16", "needs uint8")
-    refused(lambda: trained(trial(train=samples(deep)), tmp_path), "encode: values", "uint16", "needs uint8")
-    refused(lambda: evaluate(trial(test=samples(deep)), start(trial())), "encode: values", "uint16", "needs uint8")
+    refused(lambda: trained(config(train=samples(deep)), tmp_path), "encode: values", "uint16", "needs uint8")
+    refused(
+        lambda: evaluate(config(test=samples(deep)), initial_state(config())), "encode: values", "uint16", "needs uint8"
+    )
 
 
 def test_the_classifier_takes_images_of_any_depth() -> None:
@@ -312,6 +316,6 @@ def test_good_input_is_refused_nowhere(tmp_path: Path) -> None:
     assert step(noise(2), [0, 1]).steps == 1
     assert step(noise(2), np.array([0, 2], dtype=np.uint8)).steps == 1
     assert len(encode(np.full((2, 4), 255, np.uint8))) > 0
-    assert trained(trial(), tmp_path)["epoch"] == 1
-    assert replace(trial(), epochs=2).epochs == 2
+    assert trained(config(), tmp_path)["epoch"] == 1
+    assert replace(config(), epochs=2).epochs == 2
     SpikingClassifier(epochs=1).fit(np.eye(4), [0, 1, 0, 1]).predict(np.eye(4))

@@ -24,7 +24,7 @@ from snnlab import certify
 from snnlab.cli import progress_bars, training
 from snnlab.experiments import EXPERIMENTS
 from snnlab.rules.spike_count.hm2bp import HM2BP
-from snnlab.training.loop import BETWEEN_CHECKPOINTS
+from snnlab.training.loop import CHECKPOINT_INTERVAL
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Caught = pytest.CaptureFixture[str]
@@ -340,4 +340,4 @@ def test_resume_starts_a_run_that_never_started(tmp_path: Path, finished: Path, 
 
 
 def test_the_default_checkpoint_interval_is_that_of_the_library() -> None:
-    assert inspect.signature(training.train).parameters["save_every"].default == BETWEEN_CHECKPOINTS
+    assert inspect.signature(training.train).parameters["save_every"].default == CHECKPOINT_INTERVAL

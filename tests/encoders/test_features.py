@@ -17,7 +17,7 @@ from snnlab.networks.feedforward import FeedForward
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import RegularTrains
 from snnlab.training.augmentation import Elastic
-from snnlab.training.loop import TrainingConfig
+from snnlab.training.config import TrainingConfig
 
 SHORT = Features(steps=300, cached=False)
 
@@ -89,11 +89,11 @@ def test_single_precision_changes_few_spikes() -> None:
 def test_augmentation_distorts_the_images_and_not_their_features() -> None:
     batch = grey(np.random.default_rng(5).integers(0, 256, (2, 8, 9)))
     layers = FeedForward("lif_normad", (), (20e-3,), synapse="double_exponential_current")
-    trial = TrainingConfig(
+    config = TrainingConfig(
         NormAD(RegularTrains()), layers.circuit((1,), 1, 1e-4), SHORT, SHORT.prepare(batch), SHORT.prepare(batch),
         1, 1, 0, augment=Elastic(scale=0.2, rotation=20.0),
     )  # fmt: skip
-    distorted = trial.augmented(trial.train, 3)
+    distorted = config.augmented(config.train, 3)
     expected = Elastic(scale=0.2, rotation=20.0).distort(batch.values, (8, 9), batch.numbers, seed=0, epoch=3)
     assert np.array_equal(distorted.values, expected) and not np.array_equal(distorted.values, batch.values)
     assert SHORT.encode(distorted, seed=0).size == 6 * 7 * 12

@@ -58,7 +58,7 @@ def test_mnist_is_the_published_network_with_the_published_constants() -> None:
 
 
 def test_the_digits_are_a_network_for_their_64_pixels_and_10_classes(finished: Path) -> None:
-    circuit = Run.open(finished).trial.circuit
+    circuit = Run.open(finished).config.circuit
     assert [node.size for node in circuit.nodes] == [64, 24, 10]
 
 
@@ -196,7 +196,7 @@ def test_options_that_bear_upon_one_another_are_changed_together() -> None:
 def test_the_encoder_of_films_has_a_name_and_words_of_its_own() -> None:
     experiment = EXPERIMENTS["hm2bp-camera"]
     assert experiment.options()["encoder"] == "filmed"
-    assert "filmed by encoder.camera" in experiment.explanations()["encoder"]
+    assert "filmed by encoder.camera" in experiment.option_help()["encoder"]
     for name in ("filmed", "simulatedcamera"):
         assert experiment.with_options({"encoder": name}) == experiment
 
@@ -217,11 +217,11 @@ def test_a_run_with_another_encoder_opens_again_with_as_many_inputs_as_it_has(
     name: str, inputs: int, tmp_path: Path
 ) -> None:
     study = begun(tmp_path / "run", experiment=EXPERIMENT.with_options({"encoder": name, "epochs": 1}))
-    for _ in train(study.trial, study.run):
+    for _ in train(study.config, study.directory):
         pass
     again = Run.open(tmp_path / "run")
     assert again.experiment == study.experiment
-    assert again.trial.circuit.sources[0].size == inputs
+    assert again.config.circuit.sources[0].size == inputs
     with pytest.raises(InputError, match=f"--set encoder: found poisson; .* has {name}"):
         check_same(tmp_path / "run", "hm2bp-digits", {"encoder": "poisson"}, None)
     check_same(tmp_path / "run", "hm2bp-digits", {"encoder": name}, None)
@@ -244,8 +244,8 @@ def test_the_card_of_an_encoding_cell_is_one_that_the_experiment_is_made_of() ->
 def test_a_run_opens_from_what_it_wrote_alone(finished: Path) -> None:
     study = Run.open(finished)
     assert study.experiment == EXPERIMENT
-    assert study.trial.seed == 1
-    assert study.trial.batch == 240
+    assert study.config.seed == 1
+    assert study.config.batch == 240
 
 
 def test_defaults_that_change_later_do_not_change_a_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,8 +273,8 @@ def test_a_card_that_has_changed_since_is_refused(
 def test_data_is_looked_for_where_it_was(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.mkdir()
-    study = Run.begin(tmp_path / "run", EXPERIMENT, folder=place)
-    assert study.run.experiment["data"] == str(place)
+    study = Run.create(tmp_path / "run", EXPERIMENT, folder=place)
+    assert study.directory.experiment["data"] == str(place)
     place.rmdir()
     Run.open(tmp_path / "run")  # these digits ship with scikit-learn
 
@@ -304,19 +304,19 @@ def test_a_run_is_not_taken_up_as_something_else(
 def test_epochs_may_be_fewer_than_asked_for_but_not_than_done(tmp_path: Path) -> None:
     experiment = replace(EXPERIMENT, epochs=5)
     study = begun(tmp_path / "run", experiment=experiment)
-    for report in train(study.trial, study.run):
+    for report in train(study.config, study.directory):
         if report.row and report.row["epoch"] == 3:
             break
     with pytest.raises(InputError, match="--epochs: found 2; .* has come to epoch 3"):
         Run.open(tmp_path / "run", epochs=2)
     assert Run.open(tmp_path / "run").experiment.epochs == 5
-    assert Run.open(tmp_path / "run", epochs=3).trial.epochs == 3
+    assert Run.open(tmp_path / "run", epochs=3).config.epochs == 3
     assert Run.open(tmp_path / "run").experiment.epochs == 3
 
 
 def test_the_summary_is_of_the_last_epoch_and_not_of_the_best(tmp_path: Path) -> None:
     study = trained(tmp_path / "run")
-    _, progress = study.restored()
+    _, progress = study.restore()
     progress.rows[0]["test_accuracy"] = 1.0
     summary = study.summarise(progress)
     assert json.loads(json.dumps(summary)) == json.loads(
@@ -332,7 +332,7 @@ def test_the_summary_is_of_the_last_epoch_and_not_of_the_best(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_digits_are_learned_to_95_percent(tmp_path: Path) -> None:
-    study = Run.begin(tmp_path / "run", EXPERIMENTS["hm2bp-digits"], seed=0)
-    rows = [report.row for report in train(study.trial, study.run) if report.row]
+    study = Run.create(tmp_path / "run", EXPERIMENTS["hm2bp-digits"], seed=0)
+    rows = [report.row for report in train(study.config, study.directory) if report.row]
     assert rows[-1]["epoch"] == EXPERIMENTS["hm2bp-digits"].epochs
     assert rows[-1]["test_accuracy"] >= 0.95

@@ -18,7 +18,8 @@ from snnlab.encoders import Ear, Poisson, SimulatedCamera
 from snnlab.engine import Precision
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.experiments.core.options import explained, option_of, read
+from snnlab.experiments.core.options import option_of, options_of, parse
+from snnlab.fields import option
 from snnlab.networks.corinfomax import CorInfoMaxNetwork
 from snnlab.networks.feedforward import FeedForward
 from snnlab.networks.microcircuit import Microcircuit
@@ -61,7 +62,7 @@ def test_everything_is_an_option_but_what_the_experiment_is_and_the_machine(name
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
     experiment = EXPERIMENTS[name]
-    told = experiment.explanations()
+    told = experiment.option_help()
     assert told.keys() == experiment.options().keys()
     assert [option for option, text in told.items() if not text] == []
     words = {
@@ -72,8 +73,8 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
         "rule.start": Start,
         "rule.initial": Initial,
     }
-    for option, kind in words.items():
-        assert option not in told or all(word in told[option] for word in get_args(kind))
+    for name, kind in words.items():
+        assert name not in told or all(word in told[name] for word in get_args(kind))
     own = {HM2BP: "rule.schedule.decay", NormAD: "rule.hidden_normalisation",
            ReSuMe: "rule.non_hebbian", SPAN: "rule.tau",
            TwoSweep: "rule.interneuron", Backprop: "rule.schedule.decay", FeedbackAlignment: "rule.feedback",
@@ -97,7 +98,7 @@ def test_every_option_is_explained_and_every_word_it_may_be(name: str) -> None:
 
 
 def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_itself_by_it() -> None:
-    told = EXPERIMENTS["normad-xor"].explanations()
+    told = EXPERIMENTS["normad-xor"].option_help()
     assert told["rule.schedule.warmup"].startswith("batches over which")
     assert told["rule.tau_L"] == "time constant of the leak h, in seconds"
     assert told["rule.targets.time"] == "time of the spike, in seconds"
@@ -105,35 +106,20 @@ def test_what_a_rule_has_from_another_class_is_told_by_that_and_what_it_says_its
 
 @dataclass(frozen=True)
 class Inner:
-    """What is inside.
-
-    depth, width  two of a kind,
-                  gone on with
-    Not a row  for it begins with a capital and has spaces.
-
-      untold  nor this one, which is further right
-
-    shade   with ``code`` in it
-    """
-
-    depth: int = 1
-    width: int = 2
+    depth: int = option(1, "the depth")
     shade: str = "dark"
-    untold: bool = True
 
 
 @dataclass(frozen=True)
 class Outer:
     inner: Inner = Inner()
-    plain: float = 0.0
+    plain: float = option(0.0, "a number")
 
 
-def test_explanations_are_the_rows_of_the_docstrings_and_nothing_else() -> None:
-    both = "two of a kind, gone on with"
-    found = {"inner.depth": both, "inner.width": both, "inner.shade": "with `code` in it", "inner.untold": "",
-             "plain": ""}  # fmt: skip
-    assert explained(Outer()) == found
-    assert explained(Outer(), skip=("inner",)) == {"plain": ""}
+def test_options_are_the_fields_of_nested_dataclasses_with_their_documentation() -> None:
+    found = {each.name: (each.value, each.help) for each in options_of(Outer())}
+    assert found == {"inner.depth": (1, "the depth"), "inner.shade": ("dark", ""), "plain": (0.0, "a number")}
+    assert [each.name for each in options_of(Outer(), skip=("inner",))] == ["plain"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -227,7 +213,7 @@ def test_layers_and_thresholds_must_be_as_many() -> None:
 @given(value=st.one_of(st.none(), st.lists(st.none()), st.dictionaries(st.text(), st.none()), st.text()))
 def test_whatever_stands_in_a_file_is_read_as_a_number_or_refused(value: Any) -> None:
     try:
-        found = read(value, float, "here")
+        found = parse(value, float, "here")
     except InputError as refused:
         assert refused.field == "here"
     else:

@@ -77,7 +77,7 @@ def test_without_the_disc_the_refusal_says_what_to_put_where(name: str, tmp_path
     with pytest.raises(
         InputError, match=rf"^ti46-{name}: {folder}/train: not found in .*; get LDC93S9 from "
     ) as refused:
-        EXPERIMENTS[f"hm2bp-ti46-{name}"].trial(seed=0, folder=tmp_path)
+        EXPERIMENTS[f"hm2bp-ti46-{name}"].config(seed=0, folder=tmp_path)
     assert f"put its folder {folder}, with train/<speaker>/ and test/<speaker>/ in it, into the folder ti46" in str(
         refused.value
     )
@@ -86,21 +86,21 @@ def test_without_the_disc_the_refusal_says_what_to_put_where(name: str, tmp_path
 def test_digits_of_a_made_up_disc_are_learned(disc: Disc, tmp_path: Path) -> None:
     """From SPHERE files to a run. What is said ten ways apart is told apart; what is said alike cannot be."""
     experiment = EXPERIMENTS["hm2bp-ti46-digits"].with_options({**SMALL, "rule.learning_rate": "1e-2"})
-    study = Run.begin(tmp_path / "run", experiment, folder=disc.data, threads=1)
-    assert (len(study.trial.train), len(study.trial.test)) == (40, 20)
-    *_, last = train(study.trial, study.run)
+    study = Run.create(tmp_path / "run", experiment, folder=disc.data, threads=1)
+    assert (len(study.config.train), len(study.config.test)) == (40, 20)
+    *_, last = train(study.config, study.directory)
     assert last.row is not None and last.row["test_accuracy"] >= 0.9
     for path in (disc.root / "ti20").rglob("*.wav"):
         path.write_bytes(sphere(word(0)))
-    alike = Run.begin(tmp_path / "alike", experiment.with_options({"epochs": 2}), folder=disc.data, threads=1)
-    *_, last = train(alike.trial, alike.run)
+    alike = Run.create(tmp_path / "alike", experiment.with_options({"epochs": 2}), folder=disc.data, threads=1)
+    *_, last = train(alike.config, alike.directory)
     assert last.row is not None and last.row["test_accuracy"] == pytest.approx(0.1)
 
 
 def test_letters_of_a_made_up_disc_go_through_the_published_network(disc: Disc, tmp_path: Path) -> None:
     experiment = EXPERIMENTS["hm2bp-ti46-letters"].with_options({"network.hidden": "20,20", "epochs": 1})
-    study = Run.begin(tmp_path / "run", experiment, folder=disc.data, threads=1)
-    assert study.trial.train.shape == (78,) and len(study.trial.train) == 26 * 2 * 2
-    reports = list(train(study.trial, study.run))
+    study = Run.create(tmp_path / "run", experiment, folder=disc.data, threads=1)
+    assert study.config.train.shape == (78,) and len(study.config.train) == 26 * 2 * 2
+    reports = list(train(study.config, study.directory))
     assert len(reports) == 104 + 1, "a step after every sample, and the end of the epoch"
     assert (tmp_path / "run" / "metrics.jsonl").is_file()

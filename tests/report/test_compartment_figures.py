@@ -18,7 +18,7 @@ from snnlab.experiments.core.run import Run
 from snnlab.report import run_figures
 from snnlab.report.compartment_figures import compartments_figure
 from snnlab.rules.rule import RecordableRule, State
-from snnlab.training.loop import start, train
+from snnlab.training.loop import initial_state, train
 
 SAMPLE = 2
 ROWS = ["output: soma", "hidden: soma", "hidden: basal dendrite", "hidden: apical dendrite"]
@@ -27,8 +27,8 @@ ROWS = ["output: soma", "hidden: soma", "hidden: basal dendrite", "hidden: apica
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
     short = EXPERIMENTS["dendritic-bars"].with_options({"epochs": 3})
-    study = Run.begin(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
-    for _ in train(study.trial, study.run):
+    study = Run.create(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
+    for _ in train(study.config, study.directory):
         pass
     return study
 
@@ -36,25 +36,25 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def runs(study: Run) -> tuple[Recording, Recording]:
     """The sample before and after training, as recorded by the rule."""
-    chosen = study.trial.test.take([SAMPLE])
-    inputs = study.trial.encode(chosen, 0, TEST)
+    chosen = study.config.test.take([SAMPLE])
+    inputs = study.config.encode(chosen, 0, TEST)
 
     def of(state: State) -> Recording:
-        return rule(study).recording(study.trial.circuit, state, inputs, chosen.labels)
+        return rule(study).recording(study.config.circuit, state, inputs, chosen.labels)
 
-    return of(start(study.trial)), of(study.restored()[0])
+    return of(initial_state(study.config)), of(study.restore()[0])
 
 
 @pytest.fixture(scope="module")
 def plotted(study: Run) -> Iterator[tuple[Figure, str]]:
-    figure, caption = compartments_figure(study.trial, rule(study), study.restored()[0], SAMPLE)
+    figure, caption = compartments_figure(study.config, rule(study), study.restore()[0], SAMPLE)
     yield figure, caption
     figure.draw_without_rendering()
 
 
 def rule(study: Run) -> RecordableRule:
-    assert isinstance(study.trial.rule, RecordableRule)
-    return study.trial.rule
+    assert isinstance(study.config.rule, RecordableRule)
+    return study.config.rule
 
 
 def grid(figure: Figure) -> list[list[Axes]]:
@@ -97,7 +97,7 @@ def test_the_hidden_neurons_are_those_with_the_largest_apical_potentials(
 
 def test_the_targets_of_the_outputs_are_dashed(plotted: tuple[Figure, str], study: Run) -> None:
     """The targets are the potentials of the rates 0.8 and 0.1, ln 4 and -ln 9."""
-    label = int(study.trial.test.labels[SAMPLE])
+    label = int(study.config.test.labels[SAMPLE])
     for ax in grid(plotted[0])[0]:
         dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
         assert len(solid(ax)) == len(dashed) == 3

@@ -15,7 +15,8 @@ from snnlab.encoders import TEST
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.experiments.core.run import Run
-from snnlab.training.loop import evaluate, train
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import train
 
 OPTIONS = {"network.hidden": "20,15", "batch": "50", "epochs": "2", "rule.learning_rate": "0.05"}
 NAMES = ("dendritic-mnist", "backprop-mnist")
@@ -40,7 +41,7 @@ def experiment(name: str) -> Experiment:
 @pytest.mark.parametrize("name", SMALL)
 def test_a_resumed_run_is_bit_identical_on_any_number_of_threads(name: str, tmp_path: Path) -> None:
     run = begun(tmp_path / "whole", experiment=experiment(name))
-    for _ in train(run.trial, run.run):
+    for _ in train(run.config, run.directory):
         pass
     leave_and_go_on(tmp_path / "left", stop=7, threads=2, experiment=experiment(name))
     assert same_bits(tmp_path / "whole", tmp_path / "left")
@@ -50,12 +51,12 @@ def test_a_resumed_run_is_bit_identical_on_any_number_of_threads(name: str, tmp_
 def test_the_cost_of_a_prediction_equals_a_count_by_hand(name: str, tmp_path: Path) -> None:
     """One forward pass: each rate other than 0 and 1 is a multiply-accumulate for each weight."""
     run = begun(tmp_path / "run", experiment=experiment(name))
-    state, _ = next(iter([(report.state, report) for report in train(run.trial, run.run)]))
-    found = evaluate(run.trial, state).cost
-    trial = run.trial
-    pixels = trial.encode(trial.test, 0, TEST).values[:, 0]
+    state, _ = next(iter([(report.state, report) for report in train(run.config, run.directory)]))
+    found = evaluate(run.config, state).cost
+    config = run.config
+    pixels = config.encode(config.test, 0, TEST).values[:, 0]
     ones, graded = int((pixels == 1).sum()), int(((pixels != 0) & (pixels != 1)).sum())
-    samples = len(trial.test)
+    samples = len(config.test)
     assert found.effective_macs == pytest.approx((graded * 20) / samples + 20 * 15 + 15 * 10)
     assert found.effective_acs == pytest.approx((ones * 20) / samples + 20 + 15 + 10)
     assert found.dense == found.parameters == 64 * 20 + 20 * 15 + 15 * 10 + 20 + 15 + 10
@@ -68,9 +69,9 @@ def test_relaxation_costs_its_final_rates_in_each_step_and_its_input_once(
 ) -> None:
     """The cost counts the rates of the last step 30 times; the true sum over the steps is at least 90 % of that."""
     run = begun(tmp_path / "run", experiment=experiment("corinfomax-mnist"))
-    trial = run.trial
-    state = next(iter(train(trial, run.run))).state
-    seen = trial.encode(trial.test, 0, TEST).values[:, 0]
+    config = run.config
+    state = next(iter(train(config, run.directory))).state
+    seen = config.encode(config.test, 0, TEST).values[:, 0]
     w = {name: values.astype(np.float64) for name, values in state.weights.items()}
     u, v = np.zeros((len(seen), 20)), np.zeros((len(seen), 10))
     operations = 20 * np.count_nonzero(seen)
@@ -86,7 +87,7 @@ def test_relaxation_costs_its_final_rates_in_each_step_and_its_input_once(
         )
     r, s = np.clip(u, 0, 1), np.clip(v, 0, 1)
     synapses = ((seen, 20, 1), (r, 20 + 10, 30), (s, 20 + 10, 30))  # of each cell, and how often they are operations
-    found = evaluate(trial, state).cost
+    found = evaluate(config, state).cost
     for is_counted, cost in (
         (lambda x: x == 1, found.effective_acs),
         (lambda x: (x != 0) & (x != 1), found.effective_macs),
@@ -136,4 +137,4 @@ def test_options_of_another_unit_are_not_passed_to_another_encoder(encoder: str)
 def test_a_run_can_be_opened(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", experiment=experiment("dendritic-mnist"))
     assert Run.open(tmp_path / "run").experiment == run.experiment
-    assert np.all([node.size for node in run.trial.circuit.nodes[-3:]] == [20, 15, 10])
+    assert np.all([node.size for node in run.config.circuit.nodes[-3:]] == [20, 15, 10])

@@ -93,8 +93,8 @@ def test_weights_are_images_if_the_input_is_an_image(
     called: list[tuple[str, dict[str, Any]]] = []
     for name in ("weight_images", "weight_matrix"):
         monkeypatch.setattr(plots, name, lambda values, ax, name=name, **options: called.append((name, options)))
-    state, _ = run.restored()
-    weight_figures.weights_figure(run.trial, state)
+    state, _ = run.restore()
+    weight_figures.weights_figure(run.config, state)
     assert [name for name, _ in called] == [plot, plot]
     assert all(options.items() >= arguments.items() for _, options in called)
 
@@ -109,14 +109,14 @@ def test_rows_of_the_weights_of_an_ear_are_frequencies_if_it_has_one_neuron_for_
 @pytest.mark.slow
 def test_each_potential_is_labelled_with_its_neuron_and_spike_count(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", experiment=EXPERIMENTS["hm2bp-digits"].with_options(DEEP))
-    state, _ = run.restored()
-    assert isinstance(run.trial.rule, SpikingRule)
-    activity = spike_figures.simulate_sample(run.trial, run.trial.rule, state, 3)
-    figure, _ = spike_figures.potentials_figure(run.trial, activity)
+    state, _ = run.restore()
+    assert isinstance(run.config.rule, SpikingRule)
+    activity = spike_figures.simulate_sample(run.config, run.config.rule, state, 3)
+    figure, _ = spike_figures.potentials_figure(run.config, activity)
     titles = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
     assert len(titles) == 14 and len(set(titles)) == 14
     assert figure.get_size_inches()[1] < 10
-    label = run.trial.test.labels[3]
+    label = run.config.test.labels[3]
     assert sum(title.startswith(f"output {label}: ") for title in titles) == 1
     for title in titles:
         name, place = title.split(":")[0].split(" ", 1)

@@ -111,10 +111,10 @@ def test_every_epoch_of_a_run_has_its_angles_and_a_rule_without_a_gradient_has_n
         name="x", dataset="digits", network=MLP((50,)), epochs=4,
         rule=FeedbackAlignment(learning_rate=0.1, initial="he", low=0.0, high=1.0),
     )  # fmt: skip
-    trial = experiment.trial(seed=0, threads=1)
-    assert isinstance(trial.rule, GradientRule)
+    config = experiment.config(seed=0, threads=1)
+    assert isinstance(config.rule, GradientRule)
     assert not isinstance(EXPERIMENTS["hm2bp-digits"].rule, GradientRule)
-    rows = [report.row for report in train(trial, RunDirectory.create(tmp_path / "a", {})) if report.row]
+    rows = [report.row for report in train(config, RunDirectory.create(tmp_path / "a", {})) if report.row]
     course = [row["angles"][FIRST] for row in rows]
     assert len(course) == 4
     assert course[-1] < min(course[0], 90)

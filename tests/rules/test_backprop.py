@@ -56,14 +56,14 @@ WANTED[np.arange(4), LABELS] = 0.8
 
 def slopes(name: str, weights: Mapping[str, NDArray[np.float64]], counts: NDArray[np.float64]) -> dict:
     """dE/dw by complex steps, the mean over samples."""
-    trial = {one: known.astype(complex) for one, known in weights.items()}
+    config = {one: known.astype(complex) for one, known in weights.items()}
     found = {one: np.zeros_like(values) for one, values in weights.items()}
     for one, values in weights.items():
         for place in np.ndindex(values.shape):
-            trial[one][place] += 1e-30j
-            squares = 0.5 * ((output(name, trial, SEEN) - WANTED) ** 2).sum(axis=1)
+            config[one][place] += 1e-30j
+            squares = 0.5 * ((output(name, config, SEEN) - WANTED) ** 2).sum(axis=1)
             found[one][place] = (squares * counts).mean().imag / 1e-30
-            trial[one][place] = values[place]
+            config[one][place] = values[place]
     return found
 
 

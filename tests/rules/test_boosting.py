@@ -17,7 +17,7 @@ from snnlab.rules.common.adam import Adam
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training import boosting
-from snnlab.training.loop import learn, start, train
+from snnlab.training.loop import initial_state, learn, train
 
 BOOSTED = EXPERIMENT.with_options({"boosting": 0.5})
 
@@ -73,31 +73,31 @@ def test_weights_multiply_the_error_of_their_samples_and_not_the_loss():
 
 def test_an_epoch_boosts_what_was_answered_wrongly_as_it_was_learned_from(tmp_path: Path):
     study = begun(tmp_path / "run", experiment=BOOSTED)
-    trial = study.trial
-    alone, wrong = start(trial), np.zeros(len(trial.train), dtype=bool)
-    order, first = trial.order(1), 0
-    for _, score in learn(trial.rule, trial.circuit, alone, trial.batches(1)):
+    config = study.config
+    alone, wrong = initial_state(config), np.zeros(len(config.train), dtype=bool)
+    order, first = config.order(1), 0
+    for _, score in learn(config.rule, config.circuit, alone, config.batches(1)):
         wrong[order[first : first + score.samples]] = ~score.correct
         first += score.samples
     assert 0 < wrong.sum() < len(wrong)
-    expected = boosted_one_by_one(np.ones(len(wrong)), wrong, trial.train.labels.tolist(), 0.5)
-    for report in train(trial, study.run):
+    expected = boosted_one_by_one(np.ones(len(wrong)), wrong, config.train.labels.tolist(), 0.5)
+    for report in train(config, study.directory):
         if report.row:
             assert np.allclose(boosting.weights(report.state), expected, rtol=1e-12)
             break
-    batch = next(trial.batches(2, weights=np.array(expected)))
-    assert np.array_equal(batch.weights, np.array(expected)[trial.order(2)[:240]])
+    batch = next(config.batches(2, weights=np.array(expected)))
+    assert np.array_equal(batch.weights, np.array(expected)[config.order(2)[:240]])
 
 
 @pytest.mark.parametrize("stop", [2, BATCHES + 2])
 def test_boosting_left_after_any_batch_goes_on_to_the_same_bits(stop: int, tmp_path: Path):
     whole = begun(tmp_path / "whole", experiment=BOOSTED)
-    for _ in train(whole.trial, whole.run):
+    for _ in train(whole.config, whole.directory):
         pass
     leave_and_go_on(tmp_path / "run", stop, experiment=BOOSTED)
     assert same_bits(tmp_path / "run", tmp_path / "whole")
     plain = begun(tmp_path / "plain")
-    for _ in train(plain.trial, plain.run):
+    for _ in train(plain.config, plain.directory):
         pass
     boosted, alike = arrays(tmp_path / "whole"), arrays(tmp_path / "plain")
     assert boosted.keys() - alike.keys() == {"optimizer_state/boosting:weights", "optimizer_state/boosting:wrong"}
@@ -112,12 +112,12 @@ def test_a_strength_below_zero_is_refused():
 def test_weights_beyond_all_numbers_are_refused_and_never_kept(tmp_path: Path):
     study = begun(tmp_path / "run", experiment=EXPERIMENT.with_options({"boosting": 1e6}))
     with pytest.raises(InputError, match="boosting: weights of samples beyond all numbers at 1e\\+06; needs a smaller"):
-        for _ in train(study.trial, study.run):
+        for _ in train(study.config, study.directory):
             pass
     assert all(np.isfinite(values).all() for values in arrays(tmp_path / "run").values())
-    study.restored()
+    study.restore()
 
 
 def test_a_trial_refuses_a_strength_below_zero_too():
     with pytest.raises(InputError, match="boosting: found -0.1"):
-        replace(EXPERIMENT.trial(seed=0), boosting=-0.1)
+        replace(EXPERIMENT.config(seed=0), boosting=-0.1)

@@ -26,7 +26,8 @@ from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic.continuous import Dendritic
 from snnlab.rules.dendritic.teacher import Labelled, Network
 from snnlab.rules.rule import Batch, State
-from snnlab.training.loop import evaluate, learn, start, train
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import initial_state, learn, train
 
 INPUTS, CLASSES = 5, 3
 NETWORK = Microcircuit((6, 4), mixing=(0.3, 0.2, 0.1), interneuron_mixing=0.15, leak=0.2)
@@ -241,13 +242,13 @@ BARS = EXPERIMENTS["dendritic-bars"]
 
 def on_bars(bottom_up: tuple[float, ...]) -> tuple[float, float]:
     """Loss of the last epoch, and accuracy at the end."""
-    trial = replace(BARS, rule=replace(BARS.rule, bottom_up=bottom_up)).trial(seed=1, threads=1)  # type: ignore[type-var]
-    state, loss = start(trial), 0.0
-    for epoch in range(1, trial.epochs + 1):
+    config = replace(BARS, rule=replace(BARS.rule, bottom_up=bottom_up)).config(seed=1, threads=1)  # type: ignore[type-var]
+    state, loss = initial_state(config), 0.0
+    for epoch in range(1, config.epochs + 1):
         loss = 0.0
-        for after_it, score in learn(trial.rule, trial.circuit, state, trial.batches(epoch)):
-            state, loss = after_it, loss + score.loss * score.samples / len(trial.train)
-    return loss, evaluate(trial, state).accuracy
+        for after_it, score in learn(config.rule, config.circuit, state, config.batches(epoch)):
+            state, loss = after_it, loss + score.loss * score.samples / len(config.train)
+    return loss, evaluate(config, state).accuracy
 
 
 def test_it_learns_the_bars_and_without_learning_in_its_hidden_layer_it_does_not() -> None:
@@ -292,18 +293,18 @@ WILD = {"network.activation": "softplus", "rule.bottom_up": "6000,20000"}
 def test_weights_that_diverge_stop_the_run_and_what_was_written_before_can_be_taken_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = Run.begin(tmp_path / "run", BARS.with_options(WILD), seed=1, threads=1)
+    study = Run.create(tmp_path / "run", BARS.with_options(WILD), seed=1, threads=1)
     reports = 0
     with pytest.raises(InputError, match=r"^(weights|states) of '.*': no finite numbers.*learn more slowly"):
-        for _ in train(study.trial, study.run, between=0.0):
+        for _ in train(study.config, study.directory, checkpoint_interval=0.0):
             reports += 1
     assert reports > 1
-    state, progress = Run.open(tmp_path / "run", threads=1).restored()
+    state, progress = Run.open(tmp_path / "run", threads=1).restore()
     assert state.steps > 1 and (progress.epoch, progress.batch) != (1, 0)
     assert all(np.isfinite(values).all() for values in state.weights.values())
     line = error_line(capsys, "train", BARS.name, "--out", tmp_path / "run", "--resume", "--threads", 1)
     assert "learn more slowly" in line
-    again, _ = Run.open(tmp_path / "run", threads=1).restored()
+    again, _ = Run.open(tmp_path / "run", threads=1).restore()
     assert all(np.array_equal(values, again.weights[name]) for name, values in state.weights.items())
 
 

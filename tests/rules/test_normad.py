@@ -19,7 +19,8 @@ from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_time.base import spike_errors
 from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.target_trains import PoissonTrains, SingleSpikes
-from snnlab.training.loop import TrainingConfig, start
+from snnlab.training.config import TrainingConfig
+from snnlab.training.loop import initial_state
 
 DT, STEPS = 1e-4, 1200
 TAU_1, TAU_2, TAU_L, C = 5e-3, 1.25e-3, 1e-3, 300e-12
@@ -162,13 +163,13 @@ def test_an_output_that_matches_its_target_changes_nothing() -> None:
 # Tasks ----------------------------------------------------------------------------------------------------------------
 
 
-def solved(trial: TrainingConfig, epochs: int) -> int | None:
+def solved(config: TrainingConfig, epochs: int) -> int | None:
     """The first epoch in which all predictions are correct, None without one."""
-    state = start(trial)
+    state = initial_state(config)
     for epoch in range(1, epochs + 1):
         correct: list[bool] = []
-        for batch in trial.batches(epoch):
-            state, metrics = trial.rule.step(trial.circuit, state, batch)
+        for batch in config.batches(epoch):
+            state, metrics = config.rule.step(config.circuit, state, batch)
             correct += metrics.correct.tolist()
         if all(correct):
             return epoch
@@ -184,15 +185,15 @@ def test_learning_makes_the_output_fire_at_the_target_times(cell: str, rate: flo
         experiment, rule=experiment.rule.__class__(targets=PoissonTrains(), learning_rate=0.0, min_correlation=0.95)
     )
     for seed in (20, 21, 22):
-        assert solved(experiment.trial(seed=seed, threads=1), 200) is not None
-        assert solved(frozen.trial(seed=seed, threads=1), 5) is None
+        assert solved(experiment.config(seed=seed, threads=1), 200) is not None
+        assert solved(frozen.config(seed=seed, threads=1), 5) is None
 
 
 def test_exclusive_or_is_learned_only_with_a_hidden_layer() -> None:
     experiment = EXPERIMENTS["normad-xor"]
     flat = experiment.with_options({"network.hidden": "", "network.v_th": "0.02"})
-    assert solved(experiment.trial(seed=20, threads=1), 200) is not None
-    assert solved(flat.trial(seed=20, threads=1), 100) is None
+    assert solved(experiment.config(seed=20, threads=1), 200) is not None
+    assert solved(flat.config(seed=20, threads=1), 100) is None
 
 
 # Invalid input -------------------------------------------------------------------------------------------------------
@@ -250,10 +251,10 @@ def test_invalid_options_are_refused_by_field(name: str, value: Any) -> None:
 def test_other_cells_and_synapses_are_refused_with_a_hint() -> None:
     other = EXPERIMENTS["normad-association"].with_options({"network.cell": "lif_exp", "network.synapse": ""})
     with raises_input_error("NormAD: output", "'synapse'", "double_exponential_current"):
-        start(other.trial(seed=0, threads=1))
+        initial_state(other.config(seed=0, threads=1))
     one = EXPERIMENTS["normad-association"].with_options({"network.synapse": "exponential_current"})
     with raises_input_error("NormAD: output", "tau_1", "tau_2"):
-        start(one.trial(seed=0, threads=1))
+        initial_state(one.config(seed=0, threads=1))
 
 
 def test_shared_weights_are_refused() -> None:
@@ -261,7 +262,7 @@ def test_shared_weights_are_refused() -> None:
         {"encoder.neurons": "9", "network.hidden": "2C3", "network.v_th": "0.02,0.02"}
     )
     with raises_input_error("NormAD: network.hidden", "hidden1"):
-        start(shared.trial(seed=0, threads=1))
+        initial_state(shared.config(seed=0, threads=1))
 
 
 def test_target_spikes_within_the_refractory_period_are_refused() -> None:

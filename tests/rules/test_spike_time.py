@@ -21,7 +21,7 @@ from snnlab.rules.spike_time.normad import NormAD
 from snnlab.rules.spike_time.resume import ReSuMe
 from snnlab.rules.spike_time.span import SPAN
 from snnlab.rules.spike_time.target_trains import PoissonTrains, RegularTrains, SingleSpikes
-from snnlab.training.loop import start, train
+from snnlab.training.loop import initial_state, train
 
 RULES = [NormAD, ReSuMe, SPAN]
 
@@ -87,9 +87,9 @@ def test_a_seed_gives_the_same_problem_for_every_rule_and_network(name: str) -> 
     """With and without hidden layer, and for each of several outputs; another seed gives another problem."""
 
     def problem(experiment: Any, seed: int) -> list[list[float]]:
-        trial = experiment.trial(seed=seed, threads=1)
-        (spikes, *_) = (batch.inputs for batch in trial.batches(1))
-        return [*start(trial).constants["target spikes"].tolist(), spikes.ids.tolist()]
+        config = experiment.config(seed=seed, threads=1)
+        (spikes, *_) = (batch.inputs for batch in config.batches(1))
+        return [*initial_state(config).constants["target spikes"].tolist(), spikes.ids.tolist()]
 
     single, other = EXPERIMENTS["normad-association"], EXPERIMENTS[name]
     assert problem(other, 3) == problem(single, 3) != problem(single, 4)
@@ -172,15 +172,15 @@ def test_decision_by_count_requires_one_neuron_per_class(targets: Any) -> None:
 
 
 def test_a_checkpoint_with_other_target_times_than_the_seeds_is_refused(tmp_path: Path) -> None:
-    study = Run.begin(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
-    for _ in train(study.trial, study.run):
+    study = Run.create(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
+    for _ in train(study.config, study.directory):
         pass
-    state, progress = study.restored()
-    with study.run.locked():
-        study.run.save(state, progress)
-    study.restored()
+    state, progress = study.restore()
+    with study.directory.locked():
+        study.directory.save(state, progress)
+    study.restore()
     state.constants["target spikes"][0, 2] += 1e-3
-    with study.run.locked():
-        study.run.save(state, progress)
+    with study.directory.locked():
+        study.directory.save(state, progress)
     with raises_input_error("npz: constants of target spikes"):
-        study.restored()
+        study.restore()

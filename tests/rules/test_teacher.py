@@ -76,18 +76,18 @@ def test_what_comes_near_enough_is_met_and_the_rest_missed() -> None:
 
 def test_a_checkpoint_with_another_teacher_than_the_seed_draws_is_refused(tmp_path: Path) -> None:
     short = EXPERIMENTS["dendritic-association"].with_options({"epochs": 2, "rule.lasts": 0.01})
-    study = Run.begin(tmp_path / "run", short, seed=3, threads=1)
-    for _ in train(study.trial, study.run):
+    study = Run.create(tmp_path / "run", short, seed=3, threads=1)
+    for _ in train(study.config, study.directory):
         pass
-    state, progress = study.restored()
+    state, progress = study.restore()
     assert set(state.constants) == {"noise", "teacher weights1", "teacher weights2"}
     state.optimizer_state["hidden1->output.basal change"][0, 0] += 1e-3  # what is learned may be anything
-    study.run.save(state, progress)
-    study.restored()
+    study.directory.save(state, progress)
+    study.restore()
     state.constants["teacher weights2"][0, 0] += 1e-3
-    study.run.save(state, progress)
+    study.directory.save(state, progress)
     with pytest.raises(InputError, match=r"memory of teacher weights2: other than this seed draws"):
-        Run.open(tmp_path / "run", threads=1).restored()
+        Run.open(tmp_path / "run", threads=1).restore()
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

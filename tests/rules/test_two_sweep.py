@@ -80,12 +80,12 @@ def gradients(weights: dict[str, NDArray[np.float64]], seen: NDArray[np.float64]
     found = {}
     names = [name for name in weights if name.endswith(".basal")]
     for name in names:
-        trial = {one: weights[one].astype(complex) for one in names}
+        config = {one: weights[one].astype(complex) for one in names}
         found[name] = np.zeros_like(weights[name])
         for place in np.ndindex(weights[name].shape):
-            trial[name][place] += 1e-30j
-            found[name][place] = cost(forward(trial, seen)).imag / 1e-30
-            trial[name][place] = weights[name][place]
+            config[name][place] += 1e-30j
+            found[name][place] = cost(forward(config, seen)).imag / 1e-30
+            config[name][place] = weights[name][place]
     return found
 
 

@@ -31,7 +31,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, script: Any, weights: tuple[float, 
     """Rounds of 3, 6 and 9 ms a batch, three times as long in the second; a weight of 0.9 goes to these."""
     took = {way: 1e-3 * k * np.array([[1.0, 1.0], [3.0, 3.0]]) for k, way in zip((3, 6, 9), WAYS, strict=True)}
     ends = [{"a": np.array([2.0, one])} for one in weights]
-    monkeypatch.setattr(script, "rounds", lambda trial, many, batches: (took, {"a": np.array([2.0, 0.9])}, ends))
+    monkeypatch.setattr(script, "rounds", lambda config, many, batches: (took, {"a": np.array([2.0, 0.9])}, ends))
 
 
 def test_ratios_are_those_of_each_round(
@@ -69,8 +69,8 @@ def test_the_rule_in_pytorch_learns_what_ours_learns_and_another_rule_is_noticed
             self.weights |= before
 
     script.InTorch = Spoilt
-    trial = EXPERIMENTS["corinfomax-mnist"].trial(seed=0, threads=1)
-    _, first, ends = script.rounds(trial, 3, 10)
+    config = EXPERIMENTS["corinfomax-mnist"].config(seed=0, threads=1)
+    _, first, ends = script.rounds(config, 3, 10)
     assert (script.apart(first, ends) < script.CLOSE) == (not spoilt)
 
 

@@ -22,8 +22,9 @@ from small_run import arrays, begun, die, same_bits, train_on, trained
 
 from snnlab.errors import InputError
 from snnlab.rules.rule import State
+from snnlab.training.checkpoints import Progress
 from snnlab.training.loop import train
-from snnlab.training.run_directory import Progress, RunDirectory
+from snnlab.training.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +134,12 @@ def test_another_seed_gives_other_bits(finished: Path, tmp_path: Path) -> None:
 
 def test_a_second_process_may_not_train_the_same_run(tmp_path: Path) -> None:
     study = begun(tmp_path / "run")
-    learning = train(study.trial, study.run)
+    learning = train(study.config, study.directory)
     next(learning)
     with pytest.raises(InputError, match="is being trained by another process"):
-        next(train(study.trial, RunDirectory(tmp_path / "run")))
+        next(train(study.config, RunDirectory(tmp_path / "run")))
     learning.close()
-    next(train(study.trial, study.run))
+    next(train(study.config, study.directory))
 
 
 # Begun ----------------------------------------------------------------------------------------------------------------

@@ -64,11 +64,11 @@ def test_a_truncated_checkpoint_is_refused_and_the_one_before_goes_on(spoilt: Pa
     with pytest.raises(
         InputError, match=r"spoilt checkpoint.*delete it: the run then goes on from the one before"
     ) as refused:
-        Run.open(spoilt).restored()
+        Run.open(spoilt).restore()
     assert checkpoint.name in str(refused.value)
     checkpoint.unlink()
     study = Run.open(spoilt, threads=1)
-    for _ in train(study.trial, study.run):
+    for _ in train(study.config, study.directory):
         pass
     assert same_bits(spoilt, finished)
 
@@ -138,7 +138,7 @@ def test_no_spoilt_byte_of_a_checkpoint_does_more_than_refuse(data: st.DataObjec
 def test_a_checkpoint_of_another_network_is_refused(changes: dict[str, Any], says: str, spoilt: Path) -> None:
     rewrite(spoilt, **changes)
     with pytest.raises(InputError, match=says) as refused:
-        Run.open(spoilt).restored()
+        Run.open(spoilt).restore()
     assert newest(spoilt).name in str(refused.value)
 
 
@@ -148,7 +148,7 @@ def test_a_checkpoint_with_a_number_that_is_none_is_refused_before_it_is_trained
     values[0, 0] = np.nan
     rewrite(spoilt, **{name.replace("/", "__", 1): values})
     with pytest.raises(InputError, match=f"{newest(spoilt).name}: {part} of .*not finite"):
-        Run.open(spoilt).restored()
+        Run.open(spoilt).restore()
 
 
 def test_a_pipe_under_the_name_of_a_checkpoint_is_not_waited_for(spoilt: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_pipe_under_the_name_of_a_checkpoint_is_not_waited_for(spoilt: Path) -
     place.unlink()
     os.mkfifo(place)
     with pytest.raises(InputError, match="a spoilt checkpoint .not a file"):
-        Run.open(spoilt).restored()
+        Run.open(spoilt).restore()
 
 
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_over_its_metrics(spoilt: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_over_its_metrics(
     before = (spoilt / "metrics.jsonl").read_bytes()
     study = Run.open(spoilt)
     with pytest.raises(InputError, match="checkpoints: empty, and there are epochs in metrics.jsonl"):
-        next(train(study.trial, study.run))
+        next(train(study.config, study.directory))
     assert before and (spoilt / "metrics.jsonl").read_bytes() == before
 
 
@@ -192,9 +192,9 @@ def test_a_note_that_no_loop_writes_is_refused(change: dict[str, Any], spoilt: P
     right = note(spoilt)
     rewrite(spoilt, note=right | {"progress": right["progress"] | change})
     with pytest.raises(InputError):
-        Run.open(spoilt).restored()
+        Run.open(spoilt).restore()
     rewrite(spoilt, note=right)
-    Run.open(spoilt).restored()
+    Run.open(spoilt).restore()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ from snnlab.errors import InputError
 from snnlab.experiments.core.run import Run
 from snnlab.rules.rule import Batch, BatchMetrics, Prediction, State
 from snnlab.training.augmentation import Elastic
-from snnlab.training.loop import evaluate, learn, start, train
+from snnlab.training.evaluation import evaluate
+from snnlab.training.loop import initial_state, learn, train
 
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -55,57 +56,57 @@ def learned(path: Path) -> list[dict[str, float]]:
 
 def test_the_loop_is_the_rule_over_the_batches(finished: Run) -> None:
     """Written out without the loop: the same weights."""
-    trial = finished.trial
-    state = start(trial)
+    config = finished.config
+    state = initial_state(config)
     for epoch in (1, 2):
-        order = np.random.default_rng([trial.seed, epoch]).permutation(len(trial.train))
+        order = np.random.default_rng([config.seed, epoch]).permutation(len(config.train))
         for first in range(0, len(order), 240):
-            samples = trial.train.take(order[first : first + 240])
-            spikes = trial.encode(samples, epoch, TRAIN)
-            state, _ = trial.rule.step(trial.circuit, state, Batch(spikes, samples.labels, epoch))
-    for name, weights in arrays(finished.run.path).items():
+            samples = config.train.take(order[first : first + 240])
+            spikes = config.encode(samples, epoch, TRAIN)
+            state, _ = config.rule.step(config.circuit, state, Batch(spikes, samples.labels, epoch))
+    for name, weights in arrays(finished.directory.path).items():
         if name.startswith("weights/"):
             assert weights.tobytes() == state.weights[name.removeprefix("weights/")].tobytes()
 
 
 def test_every_sample_is_learned_from_once_in_an_epoch_and_in_another_order_in_the_next(finished: Run) -> None:
-    trial = finished.trial
+    config = finished.config
     orders = []
     for epoch in (1, 2):
-        batches = list(trial.batches(epoch))
+        batches = list(config.batches(epoch))
         assert [len(batch.labels) for batch in batches] == [240] * 5 + [237]
         orders.append(np.concatenate([batch.labels for batch in batches]))
-        assert np.array_equal(np.bincount(orders[-1]), np.bincount(trial.train.labels))
+        assert np.array_equal(np.bincount(orders[-1]), np.bincount(config.train.labels))
     assert not np.array_equal(*orders)
 
 
 def test_batches_begin_anywhere_in_an_epoch(finished: Run) -> None:
-    whole, rest = list(finished.trial.batches(3)), list(finished.trial.batches(3, first=4))
+    whole, rest = list(finished.config.batches(3)), list(finished.config.batches(3, first=4))
     assert [batch.inputs for batch in rest] == [batch.inputs for batch in whole[4:]]
 
 
 @pytest.mark.parametrize("stop", [1, BATCHES - 1, BATCHES, BATCHES + 2])
 def test_left_after_any_batch_the_run_goes_on_to_the_same_bits(stop: int, finished: Run, tmp_path: Path) -> None:
     leave_and_go_on(tmp_path / "run", stop)
-    assert same_bits(tmp_path / "run", finished.run.path)
-    assert learned(tmp_path / "run") == learned(finished.run.path)
+    assert same_bits(tmp_path / "run", finished.directory.path)
+    assert learned(tmp_path / "run") == learned(finished.directory.path)
 
 
 def test_threads_do_not_change_a_bit(finished: Run, tmp_path: Path) -> None:
-    study = Run.begin(tmp_path / "run", EXPERIMENT, seed=1, threads=3)
-    assert study.trial.threads == 3
-    for _ in train(study.trial, study.run):
+    study = Run.create(tmp_path / "run", EXPERIMENT, seed=1, threads=3)
+    assert study.config.threads == 3
+    for _ in train(study.config, study.directory):
         pass
-    assert same_bits(tmp_path / "run", finished.run.path)
+    assert same_bits(tmp_path / "run", finished.directory.path)
 
 
 def test_a_run_that_was_finished_goes_on_as_if_more_epochs_had_been_asked_for_at_once(tmp_path: Path) -> None:
     trained(tmp_path / "short")
     longer = Run.open(tmp_path / "short", epochs=3, threads=1)
-    for _ in train(longer.trial, longer.run):
+    for _ in train(longer.config, longer.directory):
         pass
     at_once = begun(tmp_path / "long", experiment=EXPERIMENT.with_options({"epochs": 3}))
-    for _ in train(at_once.trial, at_once.run):
+    for _ in train(at_once.config, at_once.directory):
         pass
     assert same_bits(tmp_path / "short", tmp_path / "long")
     short, long = (tmp_path / name / "experiment.json" for name in ("short", "long"))
@@ -142,17 +143,17 @@ def test_the_command_killed_at_random_moments_goes_on_to_the_same_bits(tmp_path:
 def test_a_run_does_not_go_on_with_other_samples(tmp_path: Path) -> None:
     """Recordings come and go; the same number of others, and others to be tested on, are seen as well."""
     study = begun(tmp_path / "run")
-    trial = study.trial
-    next(train(trial, study.run))
+    config = study.config
+    next(train(config, study.directory))
     others = [
-        replace(trial, train=trial.train.take(slice(1, None))),
-        replace(trial, train=trial.train.take(slice(None, None, -1))),
-        replace(trial, test=trial.test.take(slice(1, None))),
+        replace(config, train=config.train.take(slice(1, None))),
+        replace(config, train=config.train.take(slice(None, None, -1))),
+        replace(config, test=config.test.take(slice(1, None))),
     ]
     for other in others:
         with pytest.raises(InputError, match=r"^samples: train: \d+, test: \d+; .*run was begun with others"):
-            next(train(other, study.run))
-    assert next(train(trial, Run.open(study.run.path, threads=1).run)).progress.batch == 1
+            next(train(other, study.directory))
+    assert next(train(config, Run.open(study.directory.path, threads=1).directory)).progress.batch == 1
 
 
 # Augmented ------------------------------------------------------------------------------------------------------------
@@ -160,16 +161,16 @@ def test_a_run_does_not_go_on_with_other_samples(tmp_path: Path) -> None:
 
 def test_training_images_are_distorted_anew_in_every_epoch_and_those_of_the_test_never(finished: Run) -> None:
     elastic = Elastic(scale=0.1, rotation=12.0, displacement=1.0)
-    trial = replace(finished.trial, augment=elastic)
+    config = replace(finished.config, augment=elastic)
     for epoch in (1, 2):
-        order = trial.order(epoch)[:240]
-        samples = trial.train.take(order)
-        seen = elastic.distort(samples.values, (8, 8), order, seed=trial.seed, epoch=epoch)
+        order = config.order(epoch)[:240]
+        samples = config.train.take(order)
+        seen = elastic.distort(samples.values, (8, 8), order, seed=config.seed, epoch=epoch)
         assert not np.array_equal(seen, samples.values)
-        spikes = trial.encode(replace(samples, values=seen), epoch, TRAIN)
-        assert next(trial.batches(epoch)).inputs == spikes
-    state, _ = finished.restored()
-    assert evaluate(trial, state).accuracy == evaluate(finished.trial, state).accuracy
+        spikes = config.encode(replace(samples, values=seen), epoch, TRAIN)
+        assert next(config.batches(epoch)).inputs == spikes
+    state, _ = finished.restore()
+    assert evaluate(config, state).accuracy == evaluate(finished.config, state).accuracy
 
 
 EVERYTHING = {
@@ -188,17 +189,17 @@ def test_with_more_options_too_a_run_that_is_left_goes_on_to_the_same_bits(
 ) -> None:
     experiment = EXPERIMENT.with_options(options)
     whole = begun(tmp_path / "whole", experiment=experiment)
-    for _ in train(whole.trial, whole.run):
+    for _ in train(whole.config, whole.directory):
         pass
     leave_and_go_on(tmp_path / "left", 3, threads=2, experiment=experiment)
     assert same_bits(tmp_path / "left", tmp_path / "whole")
 
 
 def test_samples_that_are_no_images_cannot_be_augmented(finished: Run) -> None:
-    flat = replace(finished.trial.train, shape=(64,))
+    flat = replace(finished.config.train, shape=(64,))
     with pytest.raises(InputError, match=r"augment: samples of shape \(64,\); needs images"):
-        start(replace(finished.trial, train=flat, augment=Elastic(rotation=5.0)))
-    start(replace(finished.trial, train=flat))
+        initial_state(replace(finished.config, train=flat, augment=Elastic(rotation=5.0)))
+    initial_state(replace(finished.config, train=flat))
 
 
 # Stopping -------------------------------------------------------------------------------------------------------------
@@ -228,18 +229,18 @@ def test_weights_that_are_no_numbers_stop_the_run_at_the_last_good_checkpoint(
     value: float, finished: Run, tmp_path: Path
 ) -> None:
     study = begun(tmp_path / "run")
-    poisoned = replace(study.trial, rule=Poisoned(study.trial.rule, BATCHES + 2, value))
+    poisoned = replace(study.config, rule=Poisoned(study.config.rule, BATCHES + 2, value))
     with pytest.raises(
         InputError, match="epoch 2, batch 3: weights of hidden1->output.synapse: not finite any more"
     ) as no:
-        for _ in train(poisoned, study.run):
+        for _ in train(poisoned, study.directory):
             pass
     assert "00002-0000000.npz is good" in str(no.value)
     assert note(tmp_path / "run")["steps"] == BATCHES
     assert all(np.isfinite(values).all() for values in arrays(tmp_path / "run").values())
-    for _ in train(study.trial, study.run):
+    for _ in train(study.config, study.directory):
         pass
-    assert same_bits(tmp_path / "run", finished.run.path)
+    assert same_bits(tmp_path / "run", finished.directory.path)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_too(tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_a_loss_that_is_no_number_stops_the_run_too(tmp_path: Path) -> None:
             return state, replace(score, loss=float("nan"))
 
     with pytest.raises(InputError, match="batch 1: loss: not finite"):
-        next(train(replace(study.trial, rule=Lost(study.trial.rule, 99, 0.0)), study.run))
+        next(train(replace(study.config, rule=Lost(study.config.rule, 99, 0.0)), study.directory))
 
 
 @pytest.mark.parametrize("between", [0.0, 1e9])
@@ -267,11 +268,11 @@ def test_moments_that_are_no_numbers_stop_the_run_before_they_are_kept(between: 
                 state.optimizer_state["v:hidden1->output.synapse"][3, 4] = self.value
             return state, score
 
-    spoilt = replace(study.trial, rule=Overflown(study.trial.rule, 2, np.inf))
+    spoilt = replace(study.config, rule=Overflown(study.config.rule, 2, np.inf))
     with pytest.raises(InputError, match="epoch 1, batch .*: memory of v:hidden1->output.synapse: not finite any more"):
-        for _ in train(spoilt, study.run, between=between):
+        for _ in train(spoilt, study.directory, checkpoint_interval=between):
             pass
-    state, progress = study.restored()
+    state, progress = study.restore()
     assert state.steps == progress.batch == (2 if between == 0 else 0)
 
 
@@ -281,7 +282,7 @@ def test_a_full_disk_costs_no_more_than_the_work_since_the_last_checkpoint(finis
     """The disk is full for files of more than 16 kB: a checkpoint, but no metrics."""
     run = tmp_path / "run"
     short = begun(run, experiment=EXPERIMENT.with_options({"epochs": 1}))
-    for _ in train(short.trial, short.run):
+    for _ in train(short.config, short.directory):
         pass
     before = {path.name: path.read_bytes() for path in (run / "checkpoints").glob("*.npz")}
     assert min(map(len, before.values())) > 16_000
@@ -298,7 +299,7 @@ def test_a_full_disk_costs_no_more_than_the_work_since_the_last_checkpoint(finis
     room = [*COMMAND, "train", "hm2bp-digits", "--out", str(run), "--resume", "--threads", "1"]
     again = subprocess.run(room, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
-    assert same_bits(run, finished.run.path)
+    assert same_bits(run, finished.directory.path)
 
 
 @pytest.mark.slow
@@ -319,33 +320,33 @@ def test_interrupted_the_command_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_evaluation_counts_what_the_engine_answers(finished: Run) -> None:
     """All samples at once instead of batch by batch, weights as NumPy reads them, the answer the busiest output."""
-    trial = finished.trial
-    state, _ = finished.restored()
-    found = evaluate(trial, state)
-    held = arrays(finished.run.path)
-    circuit = trial.circuit.with_weights({one.name: held[f"weights/{one.name}"] for one in trial.circuit.projections})
+    config = finished.config
+    state, _ = finished.restore()
+    found = evaluate(config, state)
+    held = arrays(finished.directory.path)
+    circuit = config.circuit.with_weights({one.name: held[f"weights/{one.name}"] for one in config.circuit.projections})
     counts = {
-        name: one.counts for name, one in engine.run(circuit, {"input": trial.encode(trial.test, 0, TEST)}).items()
+        name: one.counts for name, one in engine.run(circuit, {"input": config.encode(config.test, 0, TEST)}).items()
     }
     answers = [int(np.flatnonzero(row == row.max())[0]) for row in counts["output"]]
-    right = sum(answer == label for answer, label in zip(answers, trial.test.labels, strict=True))
+    right = sum(answer == label for answer, label in zip(answers, config.test.labels, strict=True))
     assert found.accuracy == pytest.approx(right / 360)
     confusion = np.zeros((10, 10), dtype=int)
-    for label, answer in zip(trial.test.labels, answers, strict=True):
+    for label, answer in zip(config.test.labels, answers, strict=True):
         confusion[label, answer] += 1
     assert np.array_equal(found.confusion, confusion)
     assert found.cost.spikes == pytest.approx({name: one.sum() / 360 for name, one in counts.items()})
 
 
 def test_the_last_row_is_the_evaluation_of_the_last_weights(finished: Run) -> None:
-    state, progress = finished.restored()
-    found = evaluate(finished.trial, state)
+    state, progress = finished.restore()
+    found = evaluate(finished.config, state)
     assert progress.rows[-1]["test_accuracy"] == found.accuracy
     assert progress.rows[-1]["spikes_per_sample"] == pytest.approx(sum(found.cost.spikes.values()))
 
 
 def test_the_metrics_are_a_row_for_each_epoch(finished: Run) -> None:
-    lines = (finished.run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (finished.directory.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
 
 
@@ -353,15 +354,18 @@ def test_scores_are_averages_over_samples_not_over_batches(tmp_path: Path) -> No
     """The last batch of an epoch is smaller, and must count for less."""
     study = begun(tmp_path / "run")
     scores = [
-        score for _, score in learn(study.trial.rule, study.trial.circuit, start(study.trial), study.trial.batches(1))
+        score
+        for _, score in learn(
+            study.config.rule, study.config.circuit, initial_state(study.config), study.config.batches(1)
+        )
     ]
-    rows = [report.row for report in train(study.trial, study.run) if report.row]
+    rows = [report.row for report in train(study.config, study.directory) if report.row]
     assert len({score.samples for score in scores}) == 2
     assert rows[0]["train_loss"] == pytest.approx(sum(one.loss * one.samples for one in scores) / 1437)
     assert rows[0]["train_accuracy"] == pytest.approx(sum(one.n_correct for one in scores) / 1437)
 
 
 def test_learning_is_better_than_chance_and_than_no_learning(finished: Run) -> None:
-    after = evaluate(finished.trial, finished.restored()[0]).accuracy
-    before = evaluate(finished.trial, start(finished.trial)).accuracy
+    after = evaluate(finished.config, finished.restore()[0]).accuracy
+    before = evaluate(finished.config, initial_state(finished.config)).accuracy
     assert before < 0.25 < after

@@ -12,11 +12,12 @@ import pytest
 from small_run import begun
 
 from snnlab.errors import InputError
-from snnlab.training.loop import ahead, train
+from snnlab.training.loop import train
+from snnlab.training.prefetching import prefetch
 
 
 def test_what_is_made_ahead_comes_in_order_and_was_made_in_another_thread() -> None:
-    made = list(ahead((number, threading.get_ident()) for number in range(50)))
+    made = list(prefetch((number, threading.get_ident()) for number in range(50)))
     assert [number for number, _ in made] == list(range(50))
     assert len({thread for _, thread in made}) == 1 and made[0][1] != threading.get_ident()
 
@@ -31,7 +32,7 @@ def test_no_more_is_made_than_may_wait() -> None:
                 third.set()
             yield number
 
-    with closing(ahead(numbers(), 2)) as found:
+    with closing(prefetch(numbers(), 2)) as found:
         assert next(found) == 0
         assert third.wait(10)
         time.sleep(0.05)
@@ -43,7 +44,7 @@ def test_what_their_making_raises_is_raised_where_they_are_wanted() -> None:
         yield 0
         raise InputError("here", "a fault")
 
-    found = ahead(numbers())
+    found = prefetch(numbers())
     assert next(found) == 0
     with pytest.raises(InputError, match="here: a fault"):
         next(found)
@@ -58,7 +59,7 @@ def test_closed_it_leaves_no_thread_and_makes_nothing_more() -> None:
             made.append(number)
             yield number
 
-    found = ahead(numbers())
+    found = prefetch(numbers())
     next(found)
     found.close()
     assert no_thread_left()
@@ -69,7 +70,7 @@ def test_closed_it_leaves_no_thread_and_makes_nothing_more() -> None:
 
 def test_a_run_that_is_left_leaves_no_thread(tmp_path: Path) -> None:
     study = begun(tmp_path / "run")
-    reports = train(study.trial, study.run)
+    reports = train(study.config, study.directory)
     next(reports)
     assert not no_thread_left()
     reports.close()

@@ -1,4 +1,4 @@
-"""An experiment kept in a run directory: begun, opened again from what it wrote, and summed up."""
+"""A run of an experiment: created in a run directory, opened again from it, and summarised."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.errors import InputError, one_of
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.experiment import Experiment
-from snnlab.experiments.core.options import shown
+from snnlab.experiments.core.options import to_text
 from snnlab.rules.rule import State
-from snnlab.training.loop import TrainingConfig, census, learn, restored, start
-from snnlab.training.run_directory import Progress, RunDirectory, versions
+from snnlab.training.checkpoints import Progress
+from snnlab.training.config import TrainingConfig
+from snnlab.training.environment import versions
+from snnlab.training.loop import initial_state, learn, restore
+from snnlab.training.run_directory import RunDirectory
 
-_KEYS = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
+_TYPES = {"experiment": str, "seed": int, "options": dict, "cards": dict, "data": str}
+_TYPE_NAMES = {str: "text", int: "an integer", dict: "an object"}
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run, the experiment that it is a run of, and the trial with its data and seed."""
+    """A run directory, its experiment, and the training config with data and seed."""
 
-    run: RunDirectory
+    directory: RunDirectory
     experiment: Experiment
-    trial: TrainingConfig
+    config: TrainingConfig
 
     @classmethod
-    def begin(
+    def create(
         cls,
         path: Path,
         experiment: Experiment,
@@ -39,19 +43,18 @@ class Run:
         threads: int | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Run:
-        """A new run at `path`. Raises InputError, with nothing written, for what cannot be trained or kept there.
+        """A new run at `path`. Raises InputError, and writes nothing, for what cannot be trained or written.
 
-        folder   where the data is looked for; remembered by the run
-        threads  None for all cores
-        progress    is told how far samples are that are made into spikes once and for all, if any are
+        folder    data folder, recorded in the run
+        threads   None for all cores
+        progress  called while samples are encoded into the cache
         """
-        trial = experiment.trial(seed=seed, folder=folder, threads=threads, progress=progress)
-        # what cannot be trained, or has no room in memory, is refused here, before anything is written
+        config = experiment.config(seed=seed, folder=folder, threads=threads, progress=progress)
+        # learn one batch before anything is written: refuses what cannot be trained or exceeds the memory
         with engine.threads(threads):
-            next(iter(learn(trial.rule, trial.circuit, start(trial), trial.batches(1))))
-        return cls(
-            RunDirectory.create(path, _note(experiment, seed, folder) | {"samples": census(trial)}), experiment, trial
-        )
+            next(iter(learn(config.rule, config.circuit, initial_state(config), config.batches(1))))
+        note = _note(experiment, seed, folder) | {"samples": config.summary()}
+        return cls(RunDirectory.create(path, note), experiment, config)
 
     @classmethod
     def open(
@@ -63,33 +66,33 @@ class Run:
         threads: int | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Run:
-        """The run at `path`, from its experiment.json alone.
+        """The run at `path`, from its experiment.json.
 
-        epochs  train for so many in all, instead of what was asked for when the run began
-        progress   as in `begin`
+        epochs    new total number of epochs; None for the recorded one
+        progress  as in `create`
 
-        Raises InputError for a directory that is not a run, for what no run writes, and for changed cards.
+        Raises InputError for a directory that is not a run, for invalid content, and for changed cards.
         """
-        run = RunDirectory.open(path)
-        note = _read_note(run)
-        experiment = _experiment(run, note)
-        kept = Path(note["data"]) if note["data"] else None
-        # the files are known by their checksums, so they may have moved
-        folder = folder or (kept if kept and kept.is_dir() else None)
-        trial = experiment.trial(seed=note["seed"], folder=folder, threads=threads, progress=progress)
-        study = cls(run, experiment, trial)
-        return study if epochs is None or epochs == experiment.epochs else study._until(epochs)
+        directory = RunDirectory.open(path)
+        note = _read_note(directory)
+        experiment = _experiment(directory, note)
+        recorded = Path(note["data"]) if note["data"] else None
+        # files are identified by checksum, so they may have moved
+        folder = folder or (recorded if recorded and recorded.is_dir() else None)
+        config = experiment.config(seed=note["seed"], folder=folder, threads=threads, progress=progress)
+        run = cls(directory, experiment, config)
+        return run if epochs is None or epochs == experiment.epochs else run._with_epochs(epochs)
 
-    def restored(self) -> tuple[State, Progress]:
-        """The network as the newest checkpoint has it, and how far it was trained. Raises InputError."""
-        return restored(self.trial, self.run)
+    def restore(self) -> tuple[State, Progress]:
+        """The state and progress of the newest checkpoint. Raises InputError as `training.loop.restore` does."""
+        return restore(self.config, self.directory)
 
     def summarise(self, progress: Progress) -> dict[str, Any]:
-        """The run in numbers, those of the last epoch and not of the best; kept as summary.json."""
+        """Write summary.json: options, versions and the metrics of the last epoch (not of the best one)."""
         last = progress.rows[-1]
         summary = {
             "experiment": self.experiment.name,
-            "seed": self.trial.seed,
+            "seed": self.config.seed,
             "epochs": last["epoch"],
             **{name: value for name, value in last.items() if name not in ("epoch", "seconds")},
             "reported": self.experiment.reported,
@@ -99,43 +102,42 @@ class Run:
             "wall_s": sum(row["seconds"] for row in progress.rows),
             "versions": versions(),
         }
-        self.run.write("summary.json", summary)
+        self.directory.write("summary.json", summary)
         return summary
 
-    def _until(self, epochs: int) -> Run:
-        """The same study with another number of epochs, in its experiment.json too."""
+    def _with_epochs(self, epochs: int) -> Run:
+        """The run with another number of epochs, also in its experiment.json."""
         experiment = self.experiment.with_options({"epochs": epochs}, "--epochs")
-        _, progress = self.restored()
-        done = progress.epoch - (0 if progress.batch else 1)
-        if experiment.epochs < done:
-            raise InputError("--epochs", f"found {epochs}", f"{self.run.path} has come to epoch {done}")
-        with self.run.locked():
-            self.run.write("experiment.json", {**self.run.experiment, "options": experiment.options()})
-        return Run(self.run, experiment, replace(self.trial, epochs=experiment.epochs))
+        _, progress = self.restore()
+        current = progress.epoch - (0 if progress.batch else 1)
+        if experiment.epochs < current:
+            raise InputError("--epochs", f"got {epochs}", f"{self.directory.path} has already reached epoch {current}")
+        with self.directory.locked():
+            self.directory.write("experiment.json", {**self.directory.experiment, "options": experiment.options()})
+        return Run(self.directory, experiment, replace(self.config, epochs=experiment.epochs))
 
 
 def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: int | None) -> None:
-    """Refuse to take up the run at `path` as another experiment, with other options or with another seed."""
-    run = RunDirectory.open(path)
-    note = _read_note(run)
+    """Refuse to resume the run at `path` as another experiment, or with other options or another seed."""
+    directory = RunDirectory.open(path)
+    note = _read_note(directory)
     if experiment != note["experiment"]:
         raise InputError(path, f"a run of {note['experiment']!r}", f"not of {experiment!r}: choose another --out")
-    kept = _experiment(run, note)
-    changed = kept.with_options(changes)
-    if changed.encoding != kept.encoding:
-        raise _differs(path, "--set encoder", changed.encoding, kept.encoding)
-    asked = changed.options()
-    for name, value in kept.options().items():
-        if asked[name] != value:
-            raise _differs(path, f"--set {name}", asked[name], value)
+    recorded = _experiment(directory, note)
+    changed = recorded.with_options(changes)
+    if changed.encoding != recorded.encoding:
+        raise _differs(path, "--set encoder", changed.encoding, recorded.encoding)
+    options = changed.options()
+    for name, value in recorded.options().items():
+        if options[name] != value:
+            raise _differs(path, f"--set {name}", options[name], value)
     if seed is not None and seed != note["seed"]:
         raise _differs(path, "--seed", seed, note["seed"])
 
 
-def _differs(path: Path, where: str, asked: Any, kept: Any) -> InputError:
-    return InputError(
-        where, f"found {shown(asked)}", f"{path} has {shown(kept)}: leave it out, or choose another --out"
-    )
+def _differs(path: Path, field: str, value: Any, recorded: Any) -> InputError:
+    hint = f"{path} has {to_text(recorded)}: leave it out, or choose another --out"
+    return InputError(field, f"got {to_text(value)}", hint)
 
 
 def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, Any]:
@@ -148,37 +150,34 @@ def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, A
     }
 
 
-def _read_note(run: RunDirectory) -> dict[str, Any]:
-    """What `_note` wrote, each entry of its type."""
-    note = run.experiment
-    where = run.path / "experiment.json"
-    for key, kind in _KEYS.items():
+def _read_note(directory: RunDirectory) -> dict[str, Any]:
+    """What `_note` wrote, with each entry of its type."""
+    note = directory.experiment
+    where = directory.path / "experiment.json"
+    for key, kind in _TYPES.items():
         if key not in note:
-            raise InputError(where, f"no {key!r}", f"needs {', '.join(_KEYS)}")
+            raise InputError(where, f"no {key!r}", f"must have {', '.join(_TYPES)}")
         if type(note[key]) is not kind:
-            raise InputError(f"{where}: {key}", f"found {note[key]!r}", f"needs {_WORDS[kind]}")
+            raise InputError(f"{where}: {key}", f"got {note[key]!r}", f"must be {_TYPE_NAMES[kind]}")
     if not 0 <= note["seed"] < 2**32:
-        raise InputError(f"{where}: seed", f"found {note['seed']}", "needs 0 to 2**32 - 1")
+        raise InputError(f"{where}: seed", f"got {note['seed']}", "must be 0 to 2**32 - 1")
     return note
 
 
-_WORDS = {str: "text", int: "a whole number", dict: "an object"}
-
-
-def _experiment(run: RunDirectory, note: Mapping[str, Any]) -> Experiment:
-    """The experiment with the options it was run with, on the cards it was run with."""
-    where = run.path / "experiment.json"
+def _experiment(directory: RunDirectory, note: Mapping[str, Any]) -> Experiment:
+    """The experiment with its recorded options. Raises InputError if a card has changed since."""
+    where = directory.path / "experiment.json"
     name = note["experiment"]
     if name not in EXPERIMENTS:
-        raise InputError(f"{where}: experiment", f"found {name!r}", one_of(name, EXPERIMENTS))
+        raise InputError(f"{where}: experiment", f"got {name!r}", one_of(name, EXPERIMENTS))
     experiment = EXPERIMENTS[name].with_options(note["options"], f"{where}: options:")
     for option in experiment.options():
         if option not in note["options"]:
-            raise InputError(f"{where}: options", f"no {option!r}", "this run is of another version of snnlab")
+            raise InputError(f"{where}: options", f"no {option!r}", "the run is of another version of snnlab")
     digests = experiment.digests()
     for card in sorted(digests.keys() | note["cards"].keys()):
-        now, then = digests.get(card, "none"), note["cards"].get(card, "none")
-        if now != then:
-            found = f"sha256 {now[:12]}, and {str(then)[:12]} when {run.path} was begun"
-            raise InputError(card, found, "put the card back as it was, or train into another --out")
+        now, recorded = digests.get(card, "none"), note["cards"].get(card, "none")
+        if now != recorded:
+            problem = f"sha256 {now[:12]}, but {str(recorded)[:12]} at the start of {directory.path}"
+            raise InputError(card, problem, "restore the card, or train into another --out")
     return experiment

@@ -9,31 +9,30 @@ from numpy.typing import NDArray
 
 from snnlab.engine.adam import adam_step
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.rules.common.validation import check_positive
 from snnlab.rules.rule import State
 
 
 @dataclass(frozen=True)
 class Adam:
-    """First and second moments of every gradient, corrected for their start at zero.
+    """Adam: bias-corrected running means of the gradient and of its square.
 
-    beta1    how much of the first moment, the mean gradient, a step keeps
-    beta2    how much of the second moment, the mean squared gradient, a step keeps
-    epsilon  added to the root of the second moment, so that no step is without bounds
+    Raises InputError for invalid values.
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: float = option(0.9, "decay of the running mean of the gradient")
+    beta2: float = option(0.999, "decay of the running mean of the squared gradient")
+    epsilon: float = option(1e-8, "added to the root of the mean squared gradient, which bounds the step")
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"Adam.{name}", f"found {getattr(self, name)}", "needs 0 to below 1")
+                raise InputError(f"Adam.{name}", f"got {getattr(self, name)}", "must be at least 0 and below 1")
         check_positive(self, "epsilon")
 
     def start(self, state: State) -> None:
-        """Moments of zero for every projection."""
+        """Add moments of zero for every projection."""
         for name, weights in state.weights.items():
             state.optimizer_state[f"m:{name}"] = np.zeros_like(weights)
             state.optimizer_state[f"v:{name}"] = np.zeros_like(weights)
@@ -44,7 +43,7 @@ class Adam:
         Raises InputError for gradients of another shape or precision than their weights.
         """
         state.steps += 1
-        # both corrections folded into the rate and the guard, so that no moment is divided
+        # the bias corrections are part of the rate and of epsilon, so that no moment is divided
         second = float(np.sqrt(1 - self.beta2**state.steps))
         rate = rate * second / (1 - self.beta1**state.steps)
         for name, gradient in gradients.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 
 Decay = Literal["none", "sqrt", "cosine", "late", "step", "inverse", "exponential"]
@@ -16,22 +17,23 @@ Decay = Literal["none", "sqrt", "cosine", "late", "step", "inverse", "exponentia
 class Schedule:
     """A linear warm-up over batches times a decay over epochs.
 
-    decay       with n epochs done: "none"; "sqrt", 1/sqrt(n + 1); "cosine", half a wave that reaches 0 after the last
-                epoch; "late", constant for two thirds of the epochs, then linear to 0; "step", gamma^(n // step_size);
-                "inverse", 1/(1 + gamma n); "exponential", gamma^n
-    gamma       constant of the decay; for "exponential" a further value takes over at each of `milestones`
-    step_size   epochs between two steps of "step"
-    milestones  epochs done from which on the next gamma of "exponential" applies, as if from the first epoch
-    warmup      batches over which the factor grows linearly from 0; 0 for none
-
     Raises InputError for invalid values.
     """
 
-    decay: Decay = "none"
-    gamma: tuple[float, ...] = (0.5,)
-    step_size: int = 1
-    milestones: tuple[int, ...] = ()
-    warmup: int = 0
+    decay: Decay = option(
+        "none",
+        'with n epochs done: "none"; "sqrt", 1/sqrt(n + 1); "cosine", half a wave that reaches 0 after the last '
+        'epoch; "late", constant for two thirds of the epochs, then linear to 0; "step", gamma^(n // '
+        'step_size); "inverse", 1/(1 + gamma n); "exponential", gamma^n',
+    )
+    gamma: tuple[float, ...] = option(
+        (0.5,), 'constant of the decay; for "exponential" a further value takes over at each of `milestones`'
+    )
+    step_size: int = option(1, 'epochs between two steps of "step"')
+    milestones: tuple[int, ...] = option(
+        (), 'epochs done from which on the next gamma of "exponential" applies, as if from the first epoch'
+    )
+    warmup: int = option(0, "batches over which the factor grows linearly from 0; 0 for none")
 
     def __post_init__(self) -> None:
         check_one_of(self, decay=Decay)
