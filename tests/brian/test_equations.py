@@ -1,4 +1,4 @@
-"""From text with units to Brian2: the numbers, the dimensions and the composition are right."""
+"""Quantities, Brian2 models of cards, and the settings of Brian2 that are changed at import."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import scipy.constants
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
+from errors_in_tests import raises_input_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,31 +45,31 @@ def test_text_becomes_an_si_number(text: str, like: str, value: float) -> None:
     assert to_si(text, like, "here") == pytest.approx(value, rel=1e-14)
 
 
-def test_a_plain_number_is_already_si() -> None:
+def test_a_number_is_in_si_units() -> None:
     assert to_si(0.5, "volt", "here") == 0.5
 
 
 @pytest.mark.parametrize("text", ["1 mA", "1", "1 mV/ms", "volt", "1 volt**2", "a lot"])
 def test_another_dimension_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="^here: "):
+    with raises_input_error("here"):
         to_si(text, "volt", "here")
 
 
 @pytest.mark.parametrize("name", sorted(UNITS))
-def test_every_unit_of_the_grammar_is_brian2s(name: str) -> None:
+def test_every_unit_is_that_of_brian2(name: str) -> None:
     assert parse_unit(name) == getattr(brian2, name)
 
 
 @pytest.mark.parametrize(
     ("symbol", "prefix"), [("m", scipy.constants.milli), ("u", scipy.constants.micro), ("n", scipy.constants.nano)]
 )
-def test_prefixes_are_those_of_the_si(symbol: str, prefix: float) -> None:
+def test_prefixes_are_si_prefixes(symbol: str, prefix: float) -> None:
     assert to_si(f"1 {symbol}S", "siemens", "here") == pytest.approx(prefix, rel=1e-15)
 
 
 @settings(max_examples=200)
 @given(st.text(alphabet="mVnAsF uHz*/()-+0123456789.e^1", max_size=20))
-def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
+def test_any_text_is_a_unit_or_refused(text: str) -> None:
     with contextlib.suppress(ExpressionError):
         parse_unit(text)
     try:
@@ -78,12 +79,12 @@ def test_a_unit_in_any_letters_is_read_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("time", [0, -1.0, math.nan, math.inf, "0 ms", "1 mV", "soon"])
-def test_a_time_that_is_none_is_refused(time: float | str) -> None:
-    with pytest.raises(InputError, match="^here: "):
+def test_an_invalid_duration_is_refused(time: float | str) -> None:
+    with raises_input_error("here"):
         to_seconds(time, "here")
 
 
-# Composition ---------------------------------------------------------------------------------------------------------
+# Models --------------------------------------------------------------------------------------------------------------
 
 
 def two_receptors() -> Population:
@@ -94,7 +95,7 @@ def two_receptors() -> Population:
     return Population("cells", PYRAMID, 1, receptors=receptors)
 
 
-def test_each_receptor_has_variables_of_its_own_at_its_own_compartment() -> None:
+def test_each_receptor_has_its_own_variables_at_its_compartment() -> None:
     model = build_model(two_receptors())
     lines = {line.partition(" = ")[0]: line for line in model.equations.splitlines()}
     assert lines["dg_ampa/dt"] == "dg_ampa/dt = -g_ampa/tau_syn_ampa : siemens"
@@ -108,7 +109,7 @@ def test_each_receptor_has_variables_of_its_own_at_its_own_compartment() -> None
 
 
 def test_only_whole_names_are_renamed() -> None:
-    """The e of 1e-6 is no name, nor is the g in tau_g."""
+    """Neither the e of 1e-6 nor the g in tau_g is a name."""
     lines = tuple(parse_equations("dg/dt = -g/tau_g + 1e-6*siemens/tau_g*exp(-v/E) : siemens\ne2 = 2*g*v : amp"))
     card = replace(SYNAPSE, equations=lines, parameters={"tau_g": "5 ms", "E": "1 mV"}, current="e2", on_spike="g")
     model = build_model(Population("cells", LIF, 1, receptors={"x": Receptor(card, "soma")}))
@@ -116,26 +117,26 @@ def test_only_whole_names_are_renamed() -> None:
     assert "e2_x = 2*g_x*v : amp" in model.equations
 
 
-def test_a_receptor_cannot_take_a_name_of_the_cell() -> None:
+def test_a_receptor_whose_variable_is_a_name_of_the_cell_is_refused() -> None:
     lines = parse_equations(f"dv_th/dt = -v_th/second : siemens\n{SYNAPSE.equations[1]}".replace("g*", "v_th*"))
     clash = replace(SYNAPSE, equations=lines, on_spike="v_th")
     taken = replace(LIF, parameters={**LIF.parameters, "v_th_x": "1"})
-    with pytest.raises(InputError, match="^receptor 'x': 'v_th_x' is already defined on models/lif.toml"):
+    with raises_input_error("receptor 'x'", "'v_th_x'", "models/lif.toml"):
         build_model(Population("cells", taken, 1, receptors={"x": Receptor(clash, "soma")}))
 
 
-def test_a_compartment_without_a_current_gets_none() -> None:
+def test_a_compartment_without_synapses_and_injection_has_no_current() -> None:
     assert build_model(Population("cells", LIF, 1)).namespace["I"] == 0 * brian2.amp
 
 
-def test_a_populations_own_parameters_win_over_the_cards_and_keep_its_dimension() -> None:
+def test_a_populations_parameters_replace_those_of_the_card() -> None:
     model = build_model(Population("cells", LIF, 1, {"C": "1 nF", "t_ref": 0.001}))
     assert model.namespace["C"] == 1 * brian2.nfarad
     assert model.namespace["t_ref"] == 1 * brian2.ms
     assert model.namespace["E_L"] == -60 * brian2.mV
 
 
-def test_start_values_of_each_kind_reach_the_group() -> None:
+def test_initial_values_can_be_arrays_expressions_quantities_and_numbers() -> None:
     population = Population("cells", LIF, 3, initial={"v": np.array([-0.07, -0.06, -0.05])})
     with code_target("numpy"):
         for start, expected in [(population.initial, [-0.07, -0.06, -0.05]), ({"v": "E_L - 1*mV"}, [-0.061] * 3),
@@ -145,7 +146,7 @@ def test_start_values_of_each_kind_reach_the_group() -> None:
             brian2.Network(group).run(0 * brian2.second, namespace={})
 
 
-def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
+def test_a_variable_can_have_the_name_of_an_attribute_of_brian2s_groups() -> None:
     lines = parse_equations("dstart/dt = -start/ms : 1\ndname/dt = -start*name/ms : 1")
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
@@ -158,10 +159,10 @@ def test_a_variable_may_be_called_like_an_attribute_of_brian2s_groups() -> None:
     assert group.state("name", use_units=False)[:].tolist() == [1.0, 2.0]
 
 
-# What is changed in Brian2 -------------------------------------------------------------------------------------------
+# Settings of Brian2 -------------------------------------------------------------------------------------------------
 
 
-def test_a_code_target_holds_for_its_block_even_when_the_block_fails() -> None:
+def test_the_code_target_is_restored_after_an_error() -> None:
     before = brian2.prefs.codegen.target
     with pytest.raises(ZeroDivisionError), code_target("cython"):
         assert brian2.prefs.codegen.target == "cython"
@@ -170,7 +171,7 @@ def test_a_code_target_holds_for_its_block_even_when_the_block_fails() -> None:
 
 
 @given(st.floats(-800, 800))
-def test_exp_of_a_constant_is_the_c_librarys(x: float) -> None:
+def test_exp_of_a_constant_is_that_of_the_c_library(x: float) -> None:
     exp = DEFAULT_FUNCTIONS["exp"].implementations[NumpyCodeGenerator].get_code(None)
     try:
         expected = math.exp(x)
@@ -181,7 +182,7 @@ def test_exp_of_a_constant_is_the_c_librarys(x: float) -> None:
         np.testing.assert_allclose(exp(np.array([x, 0.0])), [expected, 1.0], rtol=1e-15)
 
 
-def test_exprel_is_filled_at_zero() -> None:
+def test_exprel_is_1_at_zero() -> None:
     lines = parse_equations("dv/dt = exprel(x)/second - v*0/second : 1\nx = v - 1 : 1")
     cell = replace(
         LIF, equations=lines, parameters={}, compartments={}, threshold="", reset="", refractory="", start={}
@@ -196,12 +197,12 @@ def test_exprel_is_filled_at_zero() -> None:
     np.testing.assert_allclose(rates, [1.0, math.e - 1, 1.0], rtol=1e-8)
 
 
-def test_a_warning_is_shown_as_whoever_runs_this_asked_for_and_not_logged() -> None:
-    """Brian2 has all warnings logged, each in two lines; the control is Brian2 alone."""
-    said = {}
+def test_python_warnings_are_not_logged_by_brian() -> None:
+    """Brian2 alone logs each in two lines."""
+    errors = {}
     for module in ("snnlab.brian.preferences", "brian2"):
         code = f"import warnings, {module}; warnings.formatwarning = lambda *_, **__: 'one\\n'; warnings.warn('two')"
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        said[module] = found.stderr
-    assert said["snnlab.brian.preferences"] == "one\n"
-    assert "py.warnings" in said["brian2"]
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        errors[module] = process.stderr
+    assert errors["snnlab.brian.preferences"] == "one\n"
+    assert "py.warnings" in errors["brian2"]

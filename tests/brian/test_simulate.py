@@ -1,4 +1,4 @@
-"""What Brian2 gives back is what the equations say, step by step."""
+"""Simulations in Brian2 agree with formulas, with the equations stepped in Python, and with plain Brian2."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def spikes_of(*trains: list[int], steps: int, dt: float = 1e-3) -> SpikeTrains:
 
 
 def relay(weights: NDArray[np.float64], *, delay: float = 0.0, dt: float = 1e-3) -> Circuit:
-    """A source whose spikes raise the synapses of cells too stiff to fire."""
+    """A source that projects to cells whose threshold is too high to fire."""
     pre, post = weights.shape
     cells = Population("cells", cards.cell("lif_exp"), post, {"v_th": 1e30})
-    wires = Projection("eye", "cells", "synapse", weights, delay)
-    return Circuit((Source("eye", pre), cells), (wires,), dt)
+    projection = Projection("eye", "cells", "synapse", weights, delay)
+    return Circuit((Source("eye", pre), cells), (projection,), dt)
 
 
 # Against formulas ----------------------------------------------------------------------------------------------------
 
 
-def test_a_membrane_below_threshold_follows_the_exponential() -> None:
+def test_subthreshold_potential_is_exponential() -> None:
     current = 90e-12
     recording = simulate(unconnected(LIF), {"cell.soma": Pulse(current)}, "100 ms", record={"cell": ["v"]})
     trace = recording.trace("cell", "v")
@@ -52,7 +52,7 @@ def test_a_membrane_below_threshold_follows_the_exponential() -> None:
     assert len(recording.spikes["cell"]) == 0
 
 
-def test_the_rate_follows_the_formula_of_the_current() -> None:
+def test_firing_rate_is_the_formula_of_the_current() -> None:
     currents = np.array([90, 99, 101, 110, 150, 300, 1000]) * 1e-12
     dt, steps = 1e-5, 50_000
     recording = simulate(
@@ -65,7 +65,7 @@ def test_the_rate_follows_the_formula_of_the_current() -> None:
             assert len(train) == 0
             continue
         period = REFRACTORY + TAU * np.log(drive / (drive - (THRESHOLD - REST)))
-        # a step too late at the threshold; and a refractory period ends at the start of a step
+        # threshold crossings and the end of the refractory period are rounded to steps
         np.testing.assert_allclose(np.diff(train), period, atol=1.5 * dt)
 
 
@@ -77,59 +77,61 @@ def test_noise_has_the_variance_of_an_ornstein_uhlenbeck_process(tmp_path: Path)
     assert values[20].var() == pytest.approx(2 * (1 - np.exp(-2 * 2e-3 / 10e-3)), rel=0.1)
 
 
-# The order of things within a step -----------------------------------------------------------------------------------
+# The order of operations in a step -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delay", [0, 1, 2, 7])
-def test_a_spike_raises_its_receptor_after_its_step_and_moves_the_membrane_in_the_next(delay: int) -> None:
+def test_a_spike_raises_the_receptor_after_its_step_and_the_potential_one_step_later(delay: int) -> None:
     fired, steps = 5, 20
     circuit = relay(np.ones((1, 1)), delay=delay * 1e-3)
-    given_ = {"eye": spikes_of([fired], steps=steps)}
-    recording = simulate(circuit, given_, steps * 1e-3, record={"cells": ["q", "v"]})
-    raised, moved = (np.flatnonzero(recording.trace("cells", name).values[:, 0])[0] for name in ("q", "v"))
+    inputs = {"eye": spikes_of([fired], steps=steps)}
+    recording = simulate(circuit, inputs, steps * 1e-3, record={"cells": ["q", "v"]})
+    raised, changed = (np.flatnonzero(recording.trace("cells", name).values[:, 0])[0] for name in ("q", "v"))
     # traces show the start of a step
-    assert (raised, moved) == (fired + delay + 1, fired + delay + 2)
+    assert (raised, changed) == (fired + delay + 1, fired + delay + 2)
 
 
 @pytest.mark.parametrize("dt", [1e-3, 1e-4, 3e-4, 1e-3 / 3, 0.7e-4])
-def test_no_step_of_a_source_is_lost_to_rounding(dt: float) -> None:
+def test_rounding_moves_no_spike_of_a_source(dt: float) -> None:
     steps = 3000
     circuit = relay(np.eye(steps), dt=dt)
-    given_ = {"eye": spikes_of(*([step] for step in range(steps)), steps=steps, dt=dt)}
-    recording = simulate(circuit, given_, steps * dt, record={"cells": ["q"]}, neurons={"cells": range(steps)})
+    inputs = {"eye": spikes_of(*([step] for step in range(steps)), steps=steps, dt=dt)}
+    recording = simulate(circuit, inputs, steps * dt, record={"cells": ["q"]}, neurons={"cells": range(steps)})
     arrived = (recording.trace("cells", "q").values > 0.999).argmax(axis=0)
     np.testing.assert_array_equal(arrived[:-1], np.arange(1, steps))
-    assert recording.spikes["eye"] == given_["eye"]
+    assert recording.spikes["eye"] == inputs["eye"]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
-def test_weights_that_arrive_together_are_added_by_neuron(order: tuple[int, int, int]) -> None:
+def test_simultaneous_weights_are_added_in_the_order_of_neurons(order: tuple[int, int, int]) -> None:
     weights = np.array([1e16, 1.0, -1e16])[list(order)]
     recording = simulate(relay(weights[:, None]), {"eye": spikes_of([3], [3], [3], steps=6)}, 6e-3,
                          record={"cells": ["q"]})  # fmt: skip
-    one_by_one = ((0.0 + weights[0]) + weights[1]) + weights[2]
-    assert recording.trace("cells", "q").values[4, 0] == one_by_one
+    in_order = ((0.0 + weights[0]) + weights[1]) + weights[2]
+    assert recording.trace("cells", "q").values[4, 0] == in_order
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
-def test_weights_that_arrive_together_are_added_projection_by_projection(order: tuple[int, int, int]) -> None:
+def test_simultaneous_weights_are_added_in_the_order_of_projections(order: tuple[int, int, int]) -> None:
     weights = np.array([1e16, 1.0, -1e16])[list(order)]
     names = ("zebra", "ant", "mole")
-    wires = tuple(Projection(name, "cells", "synapse", np.array([[w]])) for name, w in zip(names, weights, strict=True))
-    circuit = Circuit((*(Source(name, 1) for name in names), relay(np.ones((1, 1)))["cells"]), wires, "1 ms")
+    projections = tuple(
+        Projection(name, "cells", "synapse", np.array([[w]])) for name, w in zip(names, weights, strict=True)
+    )
+    circuit = Circuit((*(Source(name, 1) for name in names), relay(np.ones((1, 1)))["cells"]), projections, "1 ms")
     recording = simulate(circuit, {name: spikes_of([3], steps=6) for name in names}, "6 ms", record={"cells": ["q"]})
     assert recording.trace("cells", "q").values[4, 0] == ((0.0 + weights[0]) + weights[1]) + weights[2]
 
 
-def test_a_pulse_is_on_from_its_first_step_up_to_its_last() -> None:
+def test_a_pulse_is_on_from_start_to_stop() -> None:
     recording = simulate(
         unconnected(LIF, dt="0.1 ms"), {"cell.soma": Pulse("50 pA", "2 ms", "3.5 ms")}, "6 ms", record={"cell": ["v"]}
     )
-    moving = np.flatnonzero(np.diff(recording.trace("cell", "v").values[:, 0]) > 1e-9)
-    assert (moving[0], moving[-1]) == (20, 34)
+    changing = np.flatnonzero(np.diff(recording.trace("cell", "v").values[:, 0]) > 1e-9)
+    assert (changing[0], changing[-1]) == (20, 34)
 
 
-def test_each_neuron_gets_the_current_of_its_own_column() -> None:
+def test_each_neuron_receives_its_column_of_currents() -> None:
     currents = np.zeros((100, 3))  # 10 ms of 0.1 ms
     currents[:, 1] = 50e-12
     recording = simulate(
@@ -138,15 +140,12 @@ def test_each_neuron_gets_the_current_of_its_own_column() -> None:
     np.testing.assert_array_equal(recording.trace("cell", "v").values[-1] > REST + 1e-4, [False, True, False])
 
 
-# Against an independent stepping of the equations --------------------------------------------------------------------
+# Against the equations in Python --------------------------------------------------------------------
 
 
-def stepped(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau_m: float, tau_s: float, v_th: float,
+def reference_layer(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau_m: float, tau_s: float, v_th: float,
             rest: int, *, exact: bool) -> NDArray[np.bool_]:  # fmt: skip
-    """One layer, in the order of steps of the HM2-BP authors, with one spike held back to the next step.
-
-    Or, where `exact`, with the solution of the two equations over a step in the place of Euler's.
-    """
+    """Spikes of one layer by Euler's method in the order of the HM2-BP authors, or by the exact solution of a step."""
     leak, decay, gain = 1 - 1 / tau_m, 1 - 1 / tau_s, 1 / tau_s
     if exact:
         leak, decay = np.exp(-1 / tau_m), np.exp(-1 / tau_s)
@@ -154,7 +153,7 @@ def stepped(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau_m: floa
     v, q, held = np.zeros(weights.shape[1]), np.zeros(weights.shape[1]), np.zeros(weights.shape[1], dtype=int)
     out = np.zeros((len(spikes), weights.shape[1]), dtype=bool)
     for t in range(1, len(spikes)):
-        # what arrived after the last step drives this one; Euler's order decays the old input before it is added
+        # spikes of the last step act in this one; the old input decays before they are added
         arrived = spikes[t - 1].astype(float) @ weights
         q = q * decay + arrived
         v = v * leak + q * gain
@@ -172,7 +171,7 @@ def stepped(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau_m: floa
     seed=st.integers(0, 2**32 - 1), sizes=st.tuples(*[st.integers(1, 12)] * 3), tau_m=st.floats(5, 80),
     tau_s=st.floats(1.5, 4.5), v_th=st.floats(0.2, 5), rest=st.integers(0, 4),
 )  # fmt: skip
-def test_two_layers_spike_where_plain_python_spikes(
+def test_two_layers_spike_as_in_python(
     card: str, seed: int, sizes: tuple[int, int, int], tau_m: float, tau_s: float, v_th: float, rest: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -181,30 +180,30 @@ def test_two_layers_spike_where_plain_python_spikes(
     circuit = feedforward(Source("eye", sizes[0]), layers, "synapse", "1 ms")
     weights = [rng.normal(1.0, 3.0, one.weights.shape) for one in circuit.projections]
     circuit = circuit.with_weights({one.name: w for one, w in zip(circuit.projections, weights, strict=True)})
-    seen = rng.random((80, sizes[0])) < 0.15
-    recording = simulate(circuit, {"eye": SpikeTrains.from_dense(seen[None], 1e-3)}, "80 ms")
+    spikes = rng.random((80, sizes[0])) < 0.15
+    recording = simulate(circuit, {"eye": SpikeTrains.from_dense(spikes[None], 1e-3)}, "80 ms")
     for layer, w in zip("ab", weights, strict=True):
-        seen = stepped(seen, w, tau_m, tau_s, v_th, rest, exact=card == "lif_exp")
-        np.testing.assert_array_equal(recording.spikes[layer].dense()[0], seen)
+        spikes = reference_layer(spikes, w, tau_m, tau_s, v_th, rest, exact=card == "lif_exp")
+        np.testing.assert_array_equal(recording.spikes[layer].dense()[0], spikes)
 
 
-def test_the_stepping_in_plain_python_notices_a_spike_that_comes_a_step_early() -> None:
-    seen = np.zeros((80, 3), dtype=bool)
-    seen[[5, 20, 40], [0, 1, 2]] = True
+def test_the_python_reference_distinguishes_a_shift_of_one_step() -> None:
+    spikes = np.zeros((80, 3), dtype=bool)
+    spikes[[5, 20, 40], [0, 1, 2]] = True
     weights = np.full((3, 1), 100.0)
-    outputs = [stepped(np.roll(seen, -k, axis=0), weights, 64, 8, 20, 2, exact=True) for k in (0, 1)]
+    outputs = [reference_layer(np.roll(spikes, -k, axis=0), weights, 64, 8, 20, 2, exact=True) for k in (0, 1)]
     circuit = feedforward(Source("eye", 3), [Population("cells", cards.cell("lif_exp"), 1)], "synapse", "1 ms")
     circuit = circuit.with_weights({"eye->cells.synapse": weights})
-    recording = simulate(circuit, {"eye": SpikeTrains.from_dense(seen[None], 1e-3)}, "80 ms")
+    recording = simulate(circuit, {"eye": SpikeTrains.from_dense(spikes[None], 1e-3)}, "80 ms")
     assert len(recording.spikes["cells"]) > 3
-    found = recording.spikes["cells"].dense()[0]
-    assert [np.array_equal(found, output) for output in outputs] == [True, False]
+    simulated = recording.spikes["cells"].dense()[0]
+    assert [np.array_equal(simulated, output) for output in outputs] == [True, False]
 
 
-# Against Brian2 by hand ----------------------------------------------------------------------------------------------
+# Against plain Brian2 ----------------------------------------------------------------------------------------------
 
 
-def wired(rng: np.random.Generator) -> tuple[Circuit, dict[str, Pulse], dict[str, NDArray[np.float64]]]:
+def recurrent_network(rng: np.random.Generator) -> tuple[Circuit, dict[str, Pulse], dict[str, NDArray[np.float64]]]:
     """Two populations of conductance-based cells that excite and inhibit each other, and their weights in nS."""
     conductance = cards.synapse("exponential_conductance")
     receptors = {
@@ -219,14 +218,16 @@ def wired(rng: np.random.Generator) -> tuple[Circuit, dict[str, Pulse], dict[str
         "pb": ("pyramids", "baskets", "ampa"),
         "bp": ("baskets", "pyramids", "gaba"),
     }
-    wires = [Projection(*places[name], w * (60e-9 if name == "bp" else 6e-9), "0.5 ms") for name, w in weights.items()]
-    return Circuit(tuple(nodes), tuple(wires), "0.1 ms"), {"pyramids.soma": Pulse("0.2 nA")}, weights
+    projections = [
+        Projection(*places[name], w * (60e-9 if name == "bp" else 6e-9), "0.5 ms") for name, w in weights.items()
+    ]
+    return Circuit(tuple(nodes), tuple(projections), "0.1 ms"), {"pyramids.soma": Pulse("0.2 nA")}, weights
 
 
-def by_hand(
+def plain_brian(
     circuit: Circuit, weights: dict[str, NDArray[np.float64]]
 ) -> tuple[list[NDArray[np.int64]], NDArray[np.float64]]:
-    """The same in plain Brian2: the steps and ids of both populations' spikes, and a potential."""
+    """The same network in plain Brian2: steps and ids of both populations' spikes, and potentials."""
     brian2.prefs.codegen.target = "numpy"
     equations = """
     dv/dt = (10*nS*(-60*mV - v) + g_a*(0*mV - v) + g_g*(-80*mV - v) + I)/(200*pF) : volt (unless refractory)
@@ -246,21 +247,21 @@ def by_hand(
         "bp": ("baskets", "pyramids", "g_g", 60 * nS),
     }.items():  # fmt: skip
         source, target = np.nonzero(weights[name])
-        made = brian2.Synapses(groups[pre], groups[post], "w : siemens", on_pre=f"{variable}_post += w",
+        synapse = brian2.Synapses(groups[pre], groups[post], "w : siemens", on_pre=f"{variable}_post += w",
                                delay=5e-4 * second, clock=groups[pre].clock)  # fmt: skip
-        made.connect(i=source, j=target)
-        made.w = weights[name][source, target] * unit
-        synapses.append(made)
+        synapse.connect(i=source, j=target)
+        synapse.w = weights[name][source, target] * unit
+        synapses.append(synapse)
     spikes = [brian2.SpikeMonitor(group) for group in groups.values()]
     traces = brian2.StateMonitor(groups["pyramids"], "v", record=range(10), dt=1e-4 * second)
     brian2.Network(*groups.values(), *synapses, *spikes, traces).run(0.2 * second, namespace={})
     return [np.array([np.rint(one.t / second / 1e-4), one.i]).astype(int) for one in spikes], np.array(traces.v_).T
 
 
-def test_a_network_spikes_as_the_same_network_written_by_hand() -> None:
-    circuit, given_, weights = wired(np.random.default_rng(5))
-    recording = simulate(circuit, given_, "200 ms", record={"pyramids": ["v"]})
-    spikes, potential = by_hand(circuit, weights)
+def test_a_network_spikes_as_in_plain_brian() -> None:
+    circuit, inputs, weights = recurrent_network(np.random.default_rng(5))
+    recording = simulate(circuit, inputs, "200 ms", record={"pyramids": ["v"]})
+    spikes, potential = plain_brian(circuit, weights)
     for name, (step, neuron) in zip(("pyramids", "baskets"), spikes, strict=True):
         _, found_step, found = recording.spikes[name].events()
         assert len(found) > 100
@@ -303,7 +304,7 @@ def noisy(folder: Path, size: int = 20) -> Circuit:
     return unconnected(cards.cell(card), size=size)
 
 
-def test_the_same_seed_gives_the_same_noise_and_another_seed_another(tmp_path: Path) -> None:
+def test_noise_depends_only_on_the_seed(tmp_path: Path) -> None:
     circuit = noisy(tmp_path)
     runs = [
         simulate(circuit, {}, "5 ms", record={"cell": ["x"]}, seed=seed).trace("cell", "x").values for seed in (7, 7, 8)
@@ -312,7 +313,7 @@ def test_the_same_seed_gives_the_same_noise_and_another_seed_another(tmp_path: P
     assert not np.array_equal(runs[0][1:], runs[2][1:])
 
 
-def test_a_batch_gives_each_sample_what_it_gives_alone() -> None:
+def test_each_sample_of_a_batch_equals_its_own_simulation() -> None:
     rng = np.random.default_rng(2)
     batch = stack([SpikeTrains.from_dense(rng.random((1, 60, 8)) < p, 1e-3) for p in (0.3, 0.0, 0.1)])
     circuit = feedforward(
@@ -320,16 +321,16 @@ def test_a_batch_gives_each_sample_what_it_gives_alone() -> None:
     )
     weights = {one.name: rng.normal(8, 5, one.weights.shape) for one in circuit.projections}
     circuit = circuit.with_weights(weights)
-    together = list(simulate_batch(circuit, {"eye": batch}, "60 ms", record={"b": ["v", "q"]}))
-    assert [len(recording.spikes["b"]) > 0 for recording in together] == [True, False, True]
-    for sample, recording in enumerate(together):
+    recordings = list(simulate_batch(circuit, {"eye": batch}, "60 ms", record={"b": ["v", "q"]}))
+    assert [len(recording.spikes["b"]) > 0 for recording in recordings] == [True, False, True]
+    for sample, recording in enumerate(recordings):
         single = simulate(circuit, {"eye": batch.sample(sample)}, "60 ms", record={"b": ["v", "q"]})
         assert recording.spikes == single.spikes
         for name in ("v", "q"):
             np.testing.assert_array_equal(recording.trace("b", name).values, single.trace("b", name).values)
 
 
-def test_each_sample_of_a_batch_has_noise_of_its_own(tmp_path: Path) -> None:
+def test_each_sample_of_a_batch_has_its_own_noise(tmp_path: Path) -> None:
     circuit = noisy(tmp_path)
     circuit = Circuit((*circuit.nodes, Source("eye", 1)), (), circuit.dt)
     silent = spikes_of([], steps=50, dt=1e-4)
@@ -340,16 +341,15 @@ def test_each_sample_of_a_batch_has_noise_of_its_own(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values, single.trace("cell", "x").values)
 
 
-def test_the_first_ten_neurons_are_traced_unless_others_are_named() -> None:
+def test_the_first_ten_neurons_are_recorded_by_default() -> None:
     recordings: list[Recording] = [
-        simulate(unconnected(LIF, size=30, dt="0.1 ms"), {}, "1 ms", record={"cell": ["v"]}, neurons=chosen)
-        for chosen in ({}, {"cell": [29, 3]})
+        simulate(unconnected(LIF, size=30, dt="0.1 ms"), {}, "1 ms", record={"cell": ["v"]}, neurons=neurons)
+        for neurons in ({}, {"cell": [29, 3]})
     ]
     assert [one.trace("cell", "v").neurons.tolist() for one in recordings] == [list(range(10)), [3, 29]]
     assert [one.trace("cell", "v").values.shape for one in recordings] == [(10, 10), (10, 2)]
 
 
-def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     simulate(unconnected(LIF), {}, "5 ms", progress=True)
-    told = capsys.readouterr()
-    assert told.out == ""
+    assert capsys.readouterr().out == ""
