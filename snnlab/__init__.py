@@ -1,93 +1,65 @@
-"""snnlab: a laboratory for learning in spiking networks, from equations with units on cards.
+"""Learning in spiking neural networks, from model equations with units on TOML cards.
 
-The public names, each fetched from its room when it is first asked for: ``snnlab models`` need not wait for Brian2.
+Cards       all_models, all_datasets: the ids in the library
+            cell, synapse, plasticity, dataset: read a card by its id or path
+Networks    Circuit of Source, Population, Projection; with Receptor and Plastic
+            unconnected, feedforward, random_connections: simple circuits and weights
+            FeedForward, MLP, Microcircuit, CorInfoMaxNetwork, TwoStream: published networks
+Simulation  simulate, simulate_batch: a Circuit in Brian2, as a Recording; Pulse: a current
+            simulate_morphology: a multicompartment cell from an SWC file
+Data        SpikeTrains, RateInput: inputs of a simulation; Samples: a labelled dataset
+            load_dataset: Samples from the files of a dataset card
+Encoders    Poisson, Regular, Latency, Delta, Current, Features, Intensity, Patterns, Ear,
+            Sensor, SimulatedCamera: from Samples to SpikeTrains or RateInput
+Rules       HM2BP; NormAD, ReSuMe, SPAN: for spike counts; for spike times
+            Backprop, FeedbackAlignment, SelfAssembly, ZIL: for steady-state firing rates
+            Dendritic, TwoSweep, CorInfoMax: for dendritic circuits and CorInfoMax networks
+Training    EXPERIMENTS: the reproduced results by name, each an Experiment
+            load_run: open a run directory; train, evaluate: with its TrainingConfig
+            SpikingClassifier: a scikit-learn estimator
+Analysis    intervals, irregularity, binned_rate: statistics of SpikeTrains
+            correlation, van_rossum, victor_purpura, matched: distances between spike trains
+Errors      InputError: raised for all invalid input, with its field, problem and hint
+
+A simulation:
+
+    from snnlab import Pulse, cell, simulate, unconnected
+
+    recording = simulate(unconnected(cell("lif")), {"cell.soma": Pulse("0.5 nA")}, "100 ms")
+
+A training run, from the shell: `snnlab train hm2bp-digits --out run`; then, in Python:
+
+    from snnlab import evaluate, load_run
+
+    run = load_run("run")
+    state, progress = run.restored()
+    print(evaluate(run.trial, state).accuracy)
 """
 
+import ast
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:  # so that editors and type checkers know what the names are
-    from snnlab.analysis.statistics import irregularity
-    from snnlab.cards import all_datasets, all_models, cell, dataset, plasticity, synapse
-    from snnlab.data.recording import Recording
-    from snnlab.data.spikes import SpikeTrains
-    from snnlab.datasets import load
-    from snnlab.encoders import Poisson
-    from snnlab.errors import InputError
-    from snnlab.estimator import SpikingClassifier
-    from snnlab.experiments import EXPERIMENTS
-    from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source, unconnected
-    from snnlab.networks.feedforward import feedforward
-    from snnlab.networks.weights import random_connections
 
-_ROOMS = {
-    "cell": "cards",
-    "dataset": "cards",
-    "all_datasets": "cards",
-    "all_models": "cards",
-    "plasticity": "cards",
-    "synapse": "cards",
-    "Circuit": "networks.circuit",
-    "Plastic": "networks.circuit",
-    "Population": "networks.circuit",
-    "Projection": "networks.circuit",
-    "Receptor": "networks.circuit",
-    "Source": "networks.circuit",
-    "unconnected": "networks.circuit",
-    "feedforward": "networks.feedforward",
-    "random_connections": "networks.weights",
-    "Poisson": "encoders",
-    "InputError": "errors",
-    "EXPERIMENTS": "experiments",
-    "SpikingClassifier": "estimator",
-    "load": "datasets",
-    "CorInfoMaxNetwork": "networks.corinfomax",
-    "Microcircuit": "networks.microcircuit",
-    "MLP": "networks.mlp",
-    "RateInput": "data.rates",
-    "Recording": "data.recording",
-    "SpikeTrains": "data.spikes",
-    "TwoStream": "networks.two_stream",
-    "irregularity": "analysis.statistics",
-}
-
-__all__ = [  # as in _ROOMS; a list that type checkers can read
-    "EXPERIMENTS",
-    "Circuit",
-    "CorInfoMaxNetwork",
-    "Microcircuit",
-    "Plastic",
-    "Poisson",
-    "Population",
-    "Projection",
-    "MLP",
-    "RateInput",
-    "Receptor",
-    "Recording",
-    "InputError",
-    "Source",
-    "SpikingClassifier",
-    "SpikeTrains",
-    "TwoStream",
-    "all_datasets",
-    "all_models",
-    "unconnected",
-    "cell",
-    "dataset",
-    "irregularity",
-    "feedforward",
-    "load",
-    "plasticity",
-    "random_connections",
-    "synapse",
-]
+# No __all__, so that help(snnlab) stays short; each name is imported on first use, as Brian2 and SciPy load slowly.
+@cache
+def _public_names() -> dict[str, tuple[str, str]]:
+    """Name -> its module and its name there, as imported in __init__.pyi."""
+    tree = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return {
+        str(alias.asname): (str(statement.module), alias.name) for statement in imports for alias in statement.names
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name.startswith("_") or name not in _public_names():
         raise AttributeError(f"module 'snnlab' has no attribute {name!r}")
-    return getattr(import_module(f"snnlab.{_ROOMS[name]}"), name)
+    module, attribute = _public_names()[name]
+    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_public_names())

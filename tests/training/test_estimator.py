@@ -19,7 +19,6 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from small_run import ENVIRONMENT
 
-import snnlab
 from snnlab import cards
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
@@ -95,12 +94,6 @@ def test_importing_snnlab_does_not_import_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, check=True)
     assert done.stdout.split() == ["False", "True"]
-
-
-def test_every_public_name_is_there() -> None:
-    assert snnlab.SpikingClassifier is SpikingClassifier
-    assert dir(snnlab) == sorted(snnlab._ROOMS)
-    assert all(getattr(snnlab, name) is not None for name in snnlab.__all__)
 
 
 # Learning ------------------------------------------------------------------------------------------------------------

@@ -117,6 +117,11 @@ class Run:
         return Run(self.directory, experiment, replace(self.config, epochs=experiment.epochs))
 
 
+def load_run(path: str | Path) -> Run:
+    """Open a run directory, with its experiment, data and checkpoints. Raises InputError if it is not a valid run."""
+    return Run.open(Path(path))
+
+
 def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: int | None) -> None:
     """Refuse to resume the run at `path` as another experiment, or with other options or another seed."""
     directory = RunDirectory.open(path)
