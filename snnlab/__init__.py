@@ -33,7 +33,7 @@ A training run, from the shell: `snnlab train hm2bp-digits --out run`; then, in 
 
     run = load_run("run")
     state, progress = run.restored()
-    print(evaluate(run.trial, state).accuracy)
+    print(evaluate(run.config, state).accuracy)
 """
 
 import ast

@@ -62,6 +62,6 @@ from snnlab.rules.spike_count.hm2bp import HM2BP as HM2BP
 from snnlab.rules.spike_time.normad import NormAD as NormAD
 from snnlab.rules.spike_time.resume import ReSuMe as ReSuMe
 from snnlab.rules.spike_time.span import SPAN as SPAN
-from snnlab.training.loop import TrainingConfig as TrainingConfig
-from snnlab.training.loop import evaluate as evaluate
+from snnlab.training.config import TrainingConfig as TrainingConfig
+from snnlab.training.evaluation import evaluate as evaluate
 from snnlab.training.loop import train as train
