@@ -1,8 +1,8 @@
-"""HM2-BP trained on films of MNIST by a modelled camera, and tested on recordings of N-MNIST, 2312-800-10.
+"""HM2-BP trained on MNIST recorded by a simulated camera, tested on recordings of N-MNIST, 2312-800-10.
 
-For those who lack the 60,000 recordings: the network sees none before it is tested, on those of the part "test" that
-are there. Network, code and thresholds are those of hm2bp-nmnist. The camera plays by 0.4 pixels, because from one
-session of recording to another the digits of N-MNIST lie elsewhere on the sensor.
+For users without the 60,000 recordings: the network is trained without any, and tested on the available recordings of
+the test part. Network, encoding and thresholds are those of hm2bp-nmnist. The position jitter of 0.4 pixels accounts
+for the different positions of digits in N-MNIST's recording sessions.
 """
 
 from snnlab.encoders import Sensor, SimulatedCamera
@@ -14,7 +14,7 @@ from snnlab.rules.spike_count.hm2bp import HM2BP
 
 EXPERIMENT = Experiment(
     name="hm2bp-camera",
-    summary="MNIST filmed by a modelled camera, tested on recordings of N-MNIST, 2312-800-10, trained with HM2-BP",
+    summary="MNIST recorded by a simulated camera, tested on recordings of N-MNIST, 2312-800-10, trained with HM2-BP",
     reference="none; trained on recordings, the network has 0.9888: Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866",
     reported=None,
     dataset="mnist",

@@ -1,7 +1,7 @@
-"""HM2-BP on the 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn: the first thing to try.
+"""HM2-BP on scikit-learn's 1,797 handwritten digits of 8 x 8 pixels: a quick first experiment.
 
-The same cell, code and rule as hm2bp-mnist on a smaller network, with a lower hidden threshold for its fewer inputs and
-lower targets for its shorter samples. There is no published number for it.
+Cell, encoding and rule of hm2bp-mnist, with a smaller network, a lower hidden threshold for its fewer inputs, and lower
+targets for its shorter samples. There is no published number.
 """
 
 from snnlab.encoders import Poisson

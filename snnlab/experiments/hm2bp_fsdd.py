@@ -1,9 +1,9 @@
-"""HM2-BP on Free Spoken Digits, fully connected 64-400-10: the front end of TI46 on recordings that anybody can have.
+"""HM2-BP on Free Spoken Digits, fully connected 64-400-10: the front end of TI46 on freely available recordings.
 
-Ear and code are those of hm2bp-ti46-digits at the 8 kHz of these recordings. Here a step lasts as long as it was heard,
-1.6 ms, so that cells forget in 40 steps instead of 64, and targets are lower, as sounds are short: 0.4 s. Both were
-chosen, as the rate was, on takes 5 to 9 of each speaker, without which the network was then trained, and not on the
-test part. There is no published number for it.
+Ear and code of hm2bp-ti46-digits at the recordings' 8 kHz. A simulation step lasts as long as the sound in it, 1.6 ms,
+so that cells have a time constant of 40 steps instead of 64; target counts are lower because sounds are short, 0.4 s.
+Both, and the learning rate, were chosen by training without takes 5 to 9 of each speaker and testing on these, not on
+the test part. There is no published number.
 """
 
 from snnlab.encoders import Ear

@@ -1,10 +1,10 @@
 """HM2-BP on MNIST, fully connected 784-800-10: the first row of the paper's comparison.
 
 Network, encoding, thresholds, time constants, targets and initial weights are the authors' (arXiv:1805.07866 and their
-configuration files). They step Adam after every sample and let its rate fall with 1/sqrt(epoch) through 200 epochs;
-here it is stepped after every batch, with a larger rate that falls as a cosine through 20. The rate was chosen on the
-last 10,000 images of the training set and not on the test set. Their inhibition at the output, weight penalty and
-boosting are options: network.inhibition, rule.regularisation, boosting.
+configuration files). They step Adam after every sample with a rate that decays with 1/sqrt(epoch) over 200 epochs; here
+Adam steps after every batch, with a larger rate and cosine decay over 20 epochs. The rate was chosen on the last 10,000
+training images, not on the test set. The authors' lateral inhibition, weight penalty and boosting are options:
+network.inhibition, rule.regularisation, boosting.
 """
 
 from snnlab.encoders import Poisson

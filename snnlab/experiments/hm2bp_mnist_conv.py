@@ -1,12 +1,11 @@
 """HM2-BP on MNIST, convolutional 15C5-P2-40C5-P2-300-10: the best result of the paper.
 
-Network, thresholds, time constants, targets, initial weights and the distortion of the training images are the authors'
-(arXiv:1805.07866 and their configuration files). They step Adam after every sample and train for 200 epochs; here it is
-stepped after every batch, with a larger rate. On 5,000 training images held out, after three epochs of 20,000, 7e-3 was
-right in 97.6 % and 4e-3 in 96.6 %. With 1e-2 activity grows in the second or third epoch of all 60,000, to 150,000
-spikes for a sample, and what was learned is lost for a while; with 3e-2 it explodes within the first hundreds of
-batches. With 7e-3 one seed of three came to 128,000 spikes for a sample, and stayed there; of the three it had the
-lowest accuracy in the end, 99.19 %.
+Network, thresholds, time constants, targets, initial weights and augmentation are the authors' (arXiv:1805.07866 and
+their configuration files). They step Adam after every sample for 200 epochs; here Adam steps after every batch, with a
+larger rate. On 5,000 held-out training images, after three epochs of 20,000 images, 7e-3 gave 97.6 % and 4e-3 96.6 %.
+With 1e-2, activity grows to 150,000 spikes per sample in the second or third epoch of all 60,000 images and accuracy is
+lost for a while; with 3e-2 it diverges within the first hundreds of batches. With 7e-3 one of three seeds reached
+128,000 spikes per sample and stayed there; it has the lowest final accuracy of the three, 99.19 %.
 """
 
 from snnlab.encoders import Poisson

@@ -1,18 +1,18 @@
 """HM2-BP on N-MNIST, fully connected 2312-800-10.
 
-Network, thresholds, targets, initial weights and the code, saccades undone and two signs of 34 x 34 pixels in steps of
-600 us, are the authors' (arXiv:1805.07866 and their configuration files). They step Adam after every sample and let its
-rate fall with 1/sqrt(epoch) through 200 epochs; here it is stepped after every batch, with a larger rate that falls as
-a cosine. Time constants are 64 and 8 ms, as the card of the cell has them: 107 and 13 steps, where the authors have 64
+Network, thresholds, targets, initial weights and encoding (saccades compensated, two polarities of 34 x 34 pixels,
+steps of 600 us) are the authors' (arXiv:1805.07866 and their configuration files). They step Adam after every sample
+with a rate that decays with 1/sqrt(epoch) over 200 epochs; here Adam steps after every batch, with a larger rate and
+cosine decay. The time constants are those of the cell's card, 64 and 8 ms: 107 and 13 steps, where the authors have 64
 and 8.
 
-One more thing is not theirs: recordings are centred, because those of the test part lie 0.8 pixels higher than the
-others, which a network of few samples does not bear (encoder.centre).
+Unlike in the paper, recordings are centred: those of the test part are 0.8 pixels higher than the others, which affects
+a network trained on few samples (encoder.centre).
 
-It runs on whatever recordings there are, 60,000 or a few hundred. The rate was chosen for few, on a fifth of 800
-recordings of the training part that was held out, and not on the test part: with 4e-3, 1.2e-2, 3e-2 and 6e-2, 86, 87,
-91 and 90 % of it were right, not centred. On 80 recordings of the test part it is right in 92.1 % (mean of seeds 0 to
-2; 82.5 % without centring). Nothing has been tried on all of them yet, where a lower rate may be better.
+It uses all available recordings, 60,000 or a few hundred. The rate was chosen for few, on a held-out fifth of 800
+training recordings: 4e-3, 1.2e-2, 3e-2 and 6e-2 gave 86, 87, 91 and 90 % without centring. On 80 recordings of the test
+part the accuracy is 92.1 % (mean of seeds 0 to 2; 82.5 % without centring). Nothing was tried on all recordings yet,
+where a lower rate may be better.
 """
 
 from snnlab.encoders import Sensor

@@ -1,11 +1,11 @@
 """HM2-BP on TI46, 16 speakers: the alphabet, 78-800-800-26, and the digits, 78-400-400-10.
 
-Ear, code, number of steps, thresholds, targets, initial weights and the optimiser's steps after every sample are those
-of the authors' configuration files: of HM2-BP (arXiv:1805.07866), and of its successor ST-RSBP (arXiv:1908.06378) where
-HM2-BP's show another network than the paper's. The cell forgets in 64 steps, as in HM2-BP; ST-RSBP has 128. Inhibition
-at the output is left out, as everywhere here; network.inhibition=1 has it.
+Ear, code, number of steps, thresholds, targets, initial weights and optimiser steps after every sample are those of the
+authors' configuration files: of HM2-BP (arXiv:1805.07866), and of its successor ST-RSBP (arXiv:1908.06378) where
+HM2-BP's file describes another network than the paper. The cell's time constant is 64 steps, as in HM2-BP; ST-RSBP has
+128. Lateral inhibition of the output is off, as in all experiments here; network.inhibition=1 turns it on.
 
-The data must be bought; so far these have been tried on made-up recordings alone. There may be any number of files.
+The data must be bought; the experiments were only tried on synthetic recordings. Any number of files can be used.
 """
 
 from dataclasses import replace

@@ -1,14 +1,14 @@
-"""NormAD on the task that spike-time rules are measured by: answer a pattern of spikes with spikes at given times.
+"""NormAD on the standard task of spike-time rules: respond to a spike pattern with spikes at target times.
 
-100 inputs fire as Poisson processes of 10 Hz for 500 ms; the output is to fire at times drawn at 10 Hz, 10 ms apart at
-least. It is solved when the correlation of both trains, through exponential filters of 5 ms, is 0.95 or more, in the
-mean over outputs. Pattern and times are drawn by the seed: another seed is another problem, and a seed's is the same
-for all of these experiments. The protocol is ours; the papers' was not at hand.
+100 inputs fire as Poisson processes of 10 Hz for 500 ms; the target times are a Poisson process of 10 Hz with a dead
+time of 10 ms. The problem is solved when the correlation of both trains, through exponential filters of 5 ms, is at
+least 0.95, as the mean over outputs. The seed determines pattern and target times, which are the same in all of these
+experiments. The protocol is ours; those of the papers were not available.
 
-`normad-association` has a single layer, `normad-association-hidden` learns through 50 hidden neurons;
-`resume-association` and `span-association` are the single layer with other rules.
+`normad-association` has a single layer, `normad-association-hidden` 50 hidden neurons; `resume-association` and
+`span-association` are the single layer with other rules.
 
-Rates were chosen on seeds 100 and up; docs/spike_times.md has what others gave.
+Learning rates were chosen on seeds from 100; docs/spike_times.md has the results of others.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ _SINGLE = NormAD(targets=PoissonTrains(), learning_rate=1e-9, min_correlation=0.
 
 SINGLE = Experiment(
     name="normad-association",
-    summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with NormAD",
+    summary="100 Poisson trains of 500 ms mapped to target times of one neuron, trained with NormAD",
     reference="Anwani, Rajendran, IJCNN 2015, doi:10.1109/IJCNN.2015.7280618; the protocol is ours",
     reported=None,
     dataset="one",
@@ -40,7 +40,7 @@ SINGLE = Experiment(
 HIDDEN = replace(
     SINGLE,
     name="normad-association-hidden",
-    summary="100 Poisson trains of 500 ms answered at desired times through 50 hidden neurons, trained with NormAD",
+    summary="100 Poisson trains of 500 ms mapped to target times through 50 hidden neurons, trained with NormAD",
     reference="Anwani, Rajendran, Neurocomputing 380:67, 2020, arXiv:1811.10678; the protocol is ours",
     network=replace(_NETWORK, hidden=("50",), v_th=(20e-3, 20e-3)),
     rule=replace(_SINGLE, hidden_learning_rate=2e-9, loss_scaling=2.0, init_scale=0.3e-9, hidden_init_scale=12e-9),
@@ -49,7 +49,7 @@ HIDDEN = replace(
 RESUME = replace(
     SINGLE,
     name="resume-association",
-    summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with ReSuMe",
+    summary="100 Poisson trains of 500 ms mapped to target times of one neuron, trained with ReSuMe",
     reference="Ponulak, Kasinski, Neural Computation 22:467, 2010, doi:10.1162/neco.2009.11-08-901; protocol ours",
     rule=ReSuMe(targets=PoissonTrains(), learning_rate=1e-9, non_hebbian=0.0, min_correlation=0.95),
 )
@@ -57,7 +57,7 @@ RESUME = replace(
 SPAN_SINGLE = replace(
     SINGLE,
     name="span-association",
-    summary="100 Poisson trains of 500 ms answered at desired times by one neuron, trained with SPAN",
+    summary="100 Poisson trains of 500 ms mapped to target times of one neuron, trained with SPAN",
     reference="Mohemmed et al., Int. J. Neural Systems 22:1250012, 2012, doi:10.1142/S0129065712500128; protocol ours",
     rule=SPAN(targets=PoissonTrains(), learning_rate=3e-10, min_correlation=0.95),
 )

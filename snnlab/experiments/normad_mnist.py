@@ -1,10 +1,10 @@
-"""NormAD on MNIST, by its authors' laboratory: twelve fixed kernels of 3 x 3, 8,112 features, ten outputs, 100 ms.
+"""NormAD on MNIST, by its authors' group: twelve fixed kernels of 3 x 3, 8,112 features, ten outputs, 100 ms.
 
-Features, desired trains, weights of zero at first, 20 epochs and rates that halve every three are those of Kulkarni and
-Rajendran (arXiv:1711.03637 and their code). They change weights after every image, by 2e-10 A for an error; here they
-are changed after 16 images, by the mean of what those ask for. On 5,000 training images held out, 5e-11 for an image,
-which is 8e-10 here, was right in more of them after every epoch than 1e-10 and 2e-10, and so were outputs that inhibit
-one another by 5 nA instead of the published 1 nA.
+Features, target trains, initial weights of zero, 20 epochs and learning rates halved every three epochs are those of
+Kulkarni and Rajendran (arXiv:1711.03637 and their code). They change weights after every image by 2e-10 A per error;
+here after 16 images, by the mean change. On 5,000 held-out training images, 5e-11 A per image (here 8e-10 A) gave a
+higher accuracy after every epoch than 1e-10 and 2e-10, and so did lateral inhibition of 5 nA instead of the published
+1 nA.
 """
 
 from snnlab.encoders import Features

@@ -1,9 +1,9 @@
-"""NormAD on exclusive or: bits are patterns of spikes, and the output is to fire once, late, where they differ.
+"""NormAD on exclusive or: bits are spike patterns, and the output should fire once, late, if they differ.
 
-Each bit is one of two frozen patterns of 30 Poisson trains of 40 Hz, 100 ms long; a third group fires the same in every
-case. An answer is right where the correlation with the desired train is 0.8 or more: one spike, within about 1 ms of
+Each bit is one of two fixed patterns of 30 Poisson trains of 40 Hz, 100 ms long; a third group fires the same in every
+case. A prediction is correct if the correlation with the target train is at least 0.8: one spike within about 1 ms of
 80 ms, or none. Without the hidden layer (`--set network.hidden= --set network.v_th=0.02`) none of 20 seeds learns it in
-500 epochs. Sizes and times are ours; the paper's were not at hand.
+500 epochs. Sizes and times are ours; those of the paper were not available.
 """
 
 from snnlab.encoders import Patterns
