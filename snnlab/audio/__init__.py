@@ -1,1 +1,1 @@
-"""Sounds: read from files, heard by a model of the ear, turned into spikes. Arrays in, arrays out."""
+"""Sounds: reading files, cochlea models, and spike codes of their channels."""

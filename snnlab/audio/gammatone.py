@@ -1,4 +1,4 @@
-"""A bank of gammatone filters: their envelopes, from high frequencies to low along the basilar membrane."""
+"""Envelopes of a gammatone filter bank, from high to low frequencies."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.audio.ear import check_ear, compiled, heard, smoothing
+from snnlab.audio.cochlea import check_rates, check_sound, compiled, smoothing
 from snnlab.errors import InputError
 
-_WIDTH = 16 / (5 * np.pi)  # of a filter of fourth order whose equivalent rectangular bandwidth is 1
-_HIGHEST = 0.45  # of the rate: the highest centre frequency, unless chosen
+_WIDTH = 16 / (5 * np.pi)  # of a fourth-order filter with an equivalent rectangular bandwidth of 1
+_HIGHEST = 0.45  # default highest centre frequency, relative to the sample rate
 
 
 @dataclass(frozen=True)
 class Gammatone:
-    """Gammatone filters of fourth order as four complex poles in a row (V. Hohmann, Acta Acustica 88, 2002).
+    """Fourth-order gammatone filters as cascades of four complex poles (V. Hohmann, Acta Acustica 88, 2002).
 
-    sample_rate samples per second of the sounds it hears
-    decimation  samples per frame
-    channels    filters, evenly spaced in numbers of equivalent rectangular bandwidths (Glasberg and Moore, Hearing
-                Research 47, 1990)
-    lowest      centre frequency of the lowest channel, in hertz
-    highest     centre frequency of the highest; 0.45 of the rate if left out
+    sample_rate  samples per second of its input
+    decimation   samples per frame
+    channels     filters, evenly spaced on the scale of equivalent rectangular bandwidths (Glasberg and Moore, Hearing
+                 Research 47, 1990)
+    lowest       centre frequency of the lowest channel, in hertz
+    highest      centre frequency of the highest channel; default 0.45 of the sample rate
 
-    The envelope of a channel, the absolute value of its complex output, is smoothed and kept once a frame. A tone at
-    the centre frequency has its own amplitude as envelope.
+    The envelope of a channel, the absolute value of its complex output, is smoothed and sampled once per frame. For a
+    tone at the centre frequency it equals the amplitude of the tone.
 
-    Raises InputError for values that make no ear.
+    Raises InputError for values out of range.
     """
 
     sample_rate: int = 12500
@@ -38,16 +38,15 @@ class Gammatone:
     highest: float | None = None
 
     def __post_init__(self) -> None:
-        check_ear("Gammatone", self.sample_rate, self.decimation)
+        check_rates("Gammatone", self.sample_rate, self.decimation)
         if type(self.channels) is not int or not 1 <= self.channels <= 10_000:
-            raise InputError("Gammatone.channels", f"found {self.channels!r}", "needs a number of filters, 1 to 10000")
-        if not 1 <= self.lowest < self.sample_rate / 2:
-            raise InputError(
-                "Gammatone.lowest", f"found {self.lowest!r}", f"needs hertz, 1 to below {self.sample_rate / 2:g}"
-            )
-        if not self.lowest <= self._highest < self.sample_rate / 2:
-            right = f"needs hertz, {self.lowest:g} to below {self.sample_rate / 2:g}"
-            raise InputError("Gammatone.highest", f"found {self._highest!r}", right)
+            raise InputError("Gammatone.channels", f"got {self.channels!r}", "must be an integer, 1 to 10000")
+        nyquist = self.sample_rate / 2
+        if not 1 <= self.lowest < nyquist:
+            raise InputError("Gammatone.lowest", f"got {self.lowest!r}", f"must be 1 to below {nyquist:g} hertz")
+        if not self.lowest <= self._highest < nyquist:
+            hint = f"must be {self.lowest:g} to below {nyquist:g} hertz"
+            raise InputError("Gammatone.highest", f"got {self._highest!r}", hint)
 
     @property
     def frame(self) -> float:
@@ -61,12 +60,12 @@ class Gammatone:
         return _frequency(np.linspace(high, low, self.channels))
 
     def cochleagram(self, sound: ArrayLike) -> NDArray[np.float64]:
-        """What is heard of a sound (samples,): at least 0 everywhere (frames, channels).
+        """The envelopes for a sound (samples,), not negative (frames, channels).
 
-        What is left over after the last whole frame is not heard. Raises InputError for what is no sound, or shorter
-        than a frame.
+        Samples after the last whole frame are ignored. Raises InputError for an invalid sound, and one shorter than a
+        frame.
         """
-        values = heard(sound, self.decimation)
+        values = check_sound(sound, self.decimation)
         out = np.empty((len(values) // self.decimation, self.channels))
         poles = self._poles()
         failed = compiled().snnlab_gammatone(
@@ -81,7 +80,7 @@ class Gammatone:
         return _HIGHEST * self.sample_rate if self.highest is None else self.highest
 
     def _poles(self) -> NDArray[np.float64]:
-        """Real part, imaginary part, and the gain that makes a real tone's envelope its amplitude (3, channels)."""
+        """Real part, imaginary part, and the gain for which the envelope of a tone is its amplitude (3, channels)."""
         radius = np.exp(-2 * np.pi * _WIDTH * erb(self.centres) / self.sample_rate)
         pole = radius * np.exp(2j * np.pi * self.centres / self.sample_rate)
         return np.stack([pole.real, pole.imag, 2 * (1 - radius) ** 4])
@@ -93,7 +92,7 @@ def erb(frequency: ArrayLike) -> NDArray[np.float64]:
 
 
 def erb_number(frequency: ArrayLike) -> NDArray[np.float64]:
-    """How many such bandwidths fit below a frequency in hertz: the integral of ``1 / erb``."""
+    """The number of such bandwidths below a frequency in hertz: the integral of ``1 / erb``."""
     return np.log1p(4.37e-3 * np.asarray(frequency, dtype=float)) / (24.7 * 4.37e-3)
 
 

@@ -1,4 +1,4 @@
-"""Level crossing: a spike whenever a signal has moved by a level."""
+"""Level-crossing code: a spike whenever a signal has changed by a level."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.audio.coder import as_spikes, check_hold, coded, compiled
+from snnlab.audio.coder import as_spikes, check_frames, check_steps_per_frame, compiled
 from snnlab.data.spikes import SpikeTrains
 from snnlab.errors import InputError
 
@@ -33,12 +33,12 @@ class Levels:
     steps_per_frame: int = 1
 
     def __post_init__(self) -> None:
-        check_hold("Levels", self.steps_per_frame)
+        check_steps_per_frame("Levels", self.steps_per_frame)
         if not 1e-9 <= self.level <= 1e3:
-            raise InputError("Levels.level", f"found {self.level!r}", "needs a number, 1e-9 to 1000")
+            raise InputError("Levels.level", f"got {self.level!r}", "must be 1e-9 to 1000")
 
     def neurons(self, channels: int) -> int:
-        """How many neurons speak for so many channels: ON and OFF for each."""
+        """The number of neurons for a number of channels: ON and OFF of each."""
         return 2 * channels
 
     def encode(self, frames: ArrayLike, *, frame: float, steps: int | None = None) -> SpikeTrains:
@@ -48,24 +48,22 @@ class Levels:
 
         Raises InputError for an invalid cochleagram.
         """
-        values = coded(frames, frame, self.steps_per_frame, steps)
-        held, channels = len(values) * self.steps_per_frame, values.shape[1]
-        raster = np.empty((held, 2 * channels), dtype=np.uint8)
+        values = check_frames(frames, frame, self.steps_per_frame, steps)
+        length, channels = len(values) * self.steps_per_frame, values.shape[1]
+        raster = np.empty((length, 2 * channels), dtype=np.uint8)
         compiled().snnlab_levels(
             values, len(values), channels, self.steps_per_frame, self.level, np.zeros(channels), raster
         )
-        return as_spikes(raster, steps or held, frame / self.steps_per_frame)
+        return as_spikes(raster, steps or length, frame / self.steps_per_frame)
 
     def reconstruct(self, spikes: SpikeTrains) -> NDArray[np.float64]:
-        """What the spikes say of the cochleagrams that were held (samples, steps, channels): the levels they told.
+        """The reference of each channel, which the spikes transmit (samples, steps, channels).
 
-        It is less than a level off wherever the signal does not move by more than a level per step. Raises InputError
-        for an odd number of neurons.
+        It differs by less than a level from a signal that changes by at most a level per step. Raises InputError for an
+        odd number of neurons.
         """
         if spikes.size % 2:
-            raise InputError(
-                "Levels.reconstruct", f"{spikes.size} neurons", "needs an ON and an OFF neuron per channel"
-            )
-        fired = spikes.dense()
-        on, off = fired[..., : spikes.size // 2], fired[..., spikes.size // 2 :]
+            raise InputError("Levels.reconstruct", f"{spikes.size} neurons", "must be even, ON and OFF of each channel")
+        raster = spikes.dense()
+        on, off = raster[..., : spikes.size // 2], raster[..., spikes.size // 2 :]
         return np.cumsum(on.astype(np.float64) - off, axis=1) * self.level

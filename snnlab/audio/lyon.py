@@ -1,4 +1,4 @@
-"""Lyon's passive ear: a cascade of filters, rectification, gain control, sharpening by differences."""
+"""Lyon's passive cochlea model: a filter cascade, rectification, gain control and lateral inhibition."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnlab.audio.ear import check_ear, compiled, heard, smoothing
+from snnlab.audio.cochlea import check_rates, check_sound, compiled, smoothing
 from snnlab.errors import InputError
 
-_BREAK = 1000.0  # Hz: filters are of constant bandwidth below it and of constant Q above
-_SHARPNESS, _OFFSET = 5.0, 1.5  # of the zeros: how many times the poles' Q, how many steps above them
-_CORNER = 300.0  # Hz of the outer and middle ear's high-pass
+_BREAK = 1000.0  # Hz; bandwidth is constant below it, and Q above
+_ZERO_Q, _ZERO_OFFSET = 5.0, 1.5  # of the zeros: relative to the Q of the poles, in steps above them
+_CORNER = 300.0  # Hz; high-pass filter of the outer and middle ear
 _GAINS = {0.64: 0.0032, 0.16: 0.0016, 0.04: 0.0008, 0.01: 0.0004}  # time constant in seconds: target
-_FRONT = 2  # filters before the cascade, which are not shown
 
 
 @dataclass(frozen=True)
 class Lyon:
-    """Lyon's passive cochlear model (R. F. Lyon, ICASSP 1982), as built by M. Slaney, Apple Technical Report 13, 1988.
+    """Lyon's passive cochlea model (R. F. Lyon, ICASSP 1982), after M. Slaney, Apple Technical Report 13, 1988.
 
-    sample_rate samples per second of the sounds it hears
-    decimation  samples per frame
-    q           quality of the filters; less means broader ones and fewer channels
-    step        distance of neighbouring filters, in bandwidths
-    control     whether four stages of gain control adapt the channels to what was loud of late
-    difference  whether each channel is sharpened by subtracting the next lower one
+    sample_rate  samples per second of its input
+    decimation   samples per frame
+    q            quality factor of the filters; a smaller one means broader filters and fewer channels
+    step         distance between adjacent filters, in bandwidths
+    gain_control whether four stages of gain control adapt the channels to recent loudness
+    difference   whether to subtract the next lower channel from each channel
 
-    The sound, full scale 1, is filtered by two front sections and then by one second-order section for each channel, a
-    notch above its resonance, from high frequencies to low; half-wave rectified; turned down; sharpened; smoothed and
-    kept once a frame. Details are those of LyonPassiveEar in Slaney's Auditory Toolbox (Interval Research, Technical
-    Report 1998-010), with its habit of silencing the two front sections in the first sample of every frame.
+    The sound, full scale 1, passes two front sections and a cascade of second-order sections, one per channel, each a
+    notch above a resonance, from high to low frequencies. The outputs are half-wave rectified, gain-controlled,
+    differenced, smoothed, and sampled once per frame. Details are those of LyonPassiveEar in Slaney's Auditory Toolbox
+    (Interval Research, Technical Report 1998-010), which also sets the two front sections to 0 in the first sample of
+    every frame.
 
-    Raises InputError for values that make no ear.
+    Raises InputError for values out of range.
     """
 
     sample_rate: int = 12500
     decimation: int = 200
     q: float = 8.0
     step: float = 0.25
-    control: bool = True
+    gain_control: bool = True
     difference: bool = True
 
     def __post_init__(self) -> None:
-        check_ear("Lyon", self.sample_rate, self.decimation)
+        check_rates("Lyon", self.sample_rate, self.decimation)
         if not 1 <= self.q <= 100:
-            raise InputError("Lyon.q", f"found {self.q!r}", "needs a quality of 1 to 100")
+            raise InputError("Lyon.q", f"got {self.q!r}", "must be 1 to 100")
         if not 0.01 <= self.step <= 1:
-            raise InputError("Lyon.step", f"found {self.step!r}", "needs a part of a bandwidth, 0.01 to 1")
+            raise InputError("Lyon.step", f"got {self.step!r}", "must be 0.01 to 1")
 
     @property
     def frame(self) -> float:
@@ -62,17 +62,17 @@ class Lyon:
         return _design(self.sample_rate, self.q, self.step)[0].copy()
 
     def cochleagram(self, sound: ArrayLike) -> NDArray[np.float64]:
-        """What is heard of a sound (samples,): at least 0 everywhere (frames, channels).
+        """The envelopes for a sound (samples,), not negative (frames, channels).
 
-        What is left over after the last whole frame is not heard. Raises InputError for what is no sound, or shorter
-        than a frame.
+        Samples after the last whole frame are ignored. Raises InputError for an invalid sound, and one shorter than a
+        frame.
         """
-        values = heard(sound, self.decimation)
+        values = check_sound(sound, self.decimation)
         centres, sections = _design(self.sample_rate, self.q, self.step)
         out = np.empty((len(values) // self.decimation, len(centres)))
         gains = np.array([(target, 1 - np.exp(-1 / (tau * self.sample_rate))) for tau, target in _GAINS.items()])
         failed = compiled().snnlab_lyon(
-            values, len(out), self.decimation, sections, sections.shape[1], gains, self.control, self.difference,
+            values, len(out), self.decimation, sections, sections.shape[1], gains, self.gain_control, self.difference,
             smoothing(self.decimation), out,
         )  # fmt: skip
         if failed:
@@ -82,15 +82,15 @@ class Lyon:
 
 @cache
 def _design(rate: int, q: float, step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre frequencies (channels,), and the sections (5, 2 + channels) as a0, a1, a2, b1, b2."""
-    edge = rate / 2
-    top = edge - (_OFFSET - 1) * step * float(_bandwidth(edge, q))
-    low = _BREAK / np.sqrt(4 * q**2 - 1)  # where the quality of the poles falls below 1/2
+    """Centre frequencies (channels,), and the coefficients a0, a1, a2, b1, b2 of all sections (5, 2 + channels)."""
+    nyquist = rate / 2
+    top = nyquist - (_ZERO_OFFSET - 1) * step * float(_bandwidth(nyquist, q))
+    low = _BREAK / np.sqrt(4 * q**2 - 1)  # where the Q of the poles falls below 1/2
     centres = _between(top, low, q, step)
     width = _bandwidth(centres, q)
-    zeros = centres + _OFFSET * step * width
+    zeros = centres + _ZERO_OFFSET * step * width
     cascade = np.concatenate(
-        [_resonance(zeros, _SHARPNESS * zeros / width, rate), _resonance(centres, centres / width, rate)[1:]]
+        [_resonance(zeros, _ZERO_Q * zeros / width, rate), _resonance(centres, centres / width, rate)[1:]]
     )
     ratio = centres[:-1] / centres[1:]
     cascade = _with_gain(cascade, np.concatenate([ratio[:1], ratio]), 0.0)
@@ -105,24 +105,24 @@ def _bandwidth(frequency: ArrayLike, q: float) -> NDArray[np.float64]:
 
 
 def _between(top: float, low: float, q: float, step: float) -> NDArray[np.float64]:
-    """Frequencies from `top` down to `low`, each `step` bandwidths below the last.
+    """Frequencies from `top` down to `low`, each `step` bandwidths below the previous.
 
-    Along x = q asinh(f / break) a bandwidth is 1 everywhere.
+    On the scale x = q asinh(f / break), every bandwidth is 1.
     """
     number = int(np.floor(q * (np.arcsinh(top / _BREAK) - np.arcsinh(low / _BREAK)) / step))
     return _BREAK * np.sinh(np.arcsinh(top / _BREAK) - np.arange(1, number + 1) * step / q)
 
 
 def _resonance(frequency: NDArray[np.float64], q: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
-    """The polynomial 1 + b1 / z + b2 / z^2 whose roots ring at `frequency` with quality `q` (3, ...)."""
+    """Coefficients of 1 + b1 / z + b2 / z^2, a resonance at `frequency` with quality factor `q` (3, ...)."""
     radius = np.exp(-np.pi * frequency / (rate * q))
     angle = 2 * np.pi * frequency / rate * np.sqrt(1 - 1 / (4 * q**2))
     return np.stack([np.ones_like(radius), -2 * radius * np.cos(angle), radius**2])
 
 
 def _with_gain(sections: NDArray[np.float64], gain: NDArray[np.float64], cycles: float) -> NDArray[np.float64]:
-    """Sections (5, n) scaled to a gain (n,) at a frequency, in cycles per sample."""
+    """Sections (5, n) scaled to a gain (n,) at a frequency in cycles per sample."""
     z = np.exp(2j * np.pi * cycles)
     a0, a1, a2, b1, b2 = sections
-    found = np.abs((a0 * z**2 + a1 * z + a2) / (z**2 + b1 * z + b2))
-    return np.concatenate([sections[:3] * (gain / found), sections[3:]])
+    current = np.abs((a0 * z**2 + a1 * z + a2) / (z**2 + b1 * z + b2))
+    return np.concatenate([sections[:3] * (gain / current), sections[3:]])

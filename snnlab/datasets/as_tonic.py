@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.audio.bsa import Bsa
+from snnlab.audio.cochlea import Cochlea
 from snnlab.audio.coder import Coder
-from snnlab.audio.ear import Cochlea
 from snnlab.audio.files import read
 from snnlab.audio.lyon import Lyon
 from snnlab.data.samples import EVENT, Files

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnlab.audio.bsa import Bsa
+from snnlab.audio.cochlea import Cochlea
 from snnlab.audio.coder import MAX_STEPS, Coder
-from snnlab.audio.ear import Cochlea
 from snnlab.audio.files import read
 from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.levels import Levels
