@@ -32,7 +32,7 @@ A training run, from the shell: `snnlab train hm2bp-digits --out run`; then, in 
     from snnlab import evaluate, load_run
 
     run = load_run("run")
-    state, progress = run.restored()
+    state, progress = run.restore()
     print(evaluate(run.config, state).accuracy)
 """
 

@@ -17,6 +17,7 @@ import numpy as np
 from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.building import (
     PHI,
     all_to_all,
@@ -38,29 +39,24 @@ RATES = {False: "clip(x, 0, 1)", True: "(x + abs(x))/2"}
 class CorInfoMaxNetwork:
     """Hidden layers with forward, backward and lateral weights, and an output with a target.
 
-    hidden           cells of each hidden layer
-    mu               time step divided by the time constant of the somata
-    slowing          increase of that time constant per step of a phase, as a fraction of its initial value
-    epsilon          variance of the prediction error; dendritic conductances are 1/epsilon
-    leak             leak conductance of every soma
-    forgetting       forgetting factor of the layer correlation matrices, below 1
-    lateral          whether cells of a layer are connected with each other
-    sparse           whether the rates of a layer sum to at most 1, rather than each rate being at most 1
-    multiplier_rate  step size of the Lagrange multiplier that limits that sum: one for each layer, the output last, or
-                     one number for all layers
-    outputs          cells of the output, 0 for one per class
+    Raises InputError for invalid options.
     """
 
-    hidden: tuple[int, ...] = (500,)
-    mu: float = 0.05
-    slowing: float = 0.0
-    epsilon: float = 0.15
-    leak: float = 0.5
-    forgetting: float = 0.99999
-    lateral: bool = True
-    sparse: bool = False
-    multiplier_rate: tuple[float, ...] = (1e-6, 0.01)
-    outputs: int = 0
+    hidden: tuple[int, ...] = option((500,), "cells of each hidden layer")
+    mu: float = option(0.05, "time step divided by the time constant of the somata")
+    slowing: float = option(
+        0.0, "increase of that time constant per step of a phase, as a fraction of its initial value"
+    )
+    epsilon: float = option(0.15, "variance of the prediction error; dendritic conductances are 1/epsilon")
+    leak: float = option(0.5, "leak conductance of every soma")
+    forgetting: float = option(0.99999, "forgetting factor of the layer correlation matrices, below 1")
+    lateral: bool = option(True, "whether cells of a layer are connected with each other")
+    sparse: bool = option(False, "whether the rates of a layer sum to at most 1, rather than each rate being at most 1")
+    multiplier_rate: tuple[float, ...] = option(
+        (1e-6, 0.01),
+        "step size of the multiplier that limits that sum: one number for each layer, the output last, or one for all",
+    )
+    outputs: int = option(0, "cells of the output, 0 for one per class")
 
     def __post_init__(self) -> None:
         check_sizes("hidden", self.hidden)

@@ -11,6 +11,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights
 
@@ -25,23 +26,24 @@ _WIDEST = 9_999_999  # seven digits, as in the pattern
 class FeedForward:
     """A chain of layers of one cell card.
 
-    cell        id of the card of all cells
-    hidden      layers before the output: "800" is fully connected, "15C5" has 15 kernels of 5 x 5, "P2" pools squares
-                of 2 x 2 and omits incomplete squares at the far edges. "15C5-P2" is two layers
-    v_th        threshold of each layer, the output last, in the unit of the card; empty for the card's threshold
-    inhibition  weight of the inhibition between output neurons, in SI units of the receptor, 0 for none
-    receptor    name of the receptor that receives all spikes
-    synapse     id of the card of that receptor; "" if it is on the cell's card
-    outputs     neurons of the last layer, 0 for one per class
+    Raises InputError for invalid options.
     """
 
-    cell: str = "lif_exp_euler"
-    hidden: tuple[str, ...] = ("800",)
-    v_th: tuple[float, ...] = (20.0, 8.0)
-    inhibition: float = 0.0
-    receptor: str = "synapse"
-    synapse: str = ""
-    outputs: int = 0
+    cell: str = option("lif_exp_euler", "id of the card of all cells")
+    hidden: tuple[str, ...] = option(
+        ("800",),
+        "layers before the output: 800 is fully connected, 15C5 has 15 kernels of 5 x 5, P2 pools squares of 2 x 2 and "
+        "omits incomplete squares at the far edges; 15C5-P2 is two layers",
+    )
+    v_th: tuple[float, ...] = option(
+        (20.0, 8.0), "threshold of each layer, the output last, in the unit of the card; empty for the card's threshold"
+    )
+    inhibition: float = option(
+        0.0, "weight of the inhibition between output neurons, in SI units of the receptor, 0 for none"
+    )
+    receptor: str = option("synapse", "name of the receptor that receives all spikes")
+    synapse: str = option("", "id of the card of that receptor; empty if it is on the cell's card")
+    outputs: int = option(0, "neurons of the last layer, 0 for one per class")
 
     def __post_init__(self) -> None:
         parts = tuple(part for layer in self.hidden for part in layer.split("-"))

@@ -19,6 +19,7 @@ import numpy as np
 from snnlab import cards
 from snnlab.cards import Cell
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.building import (
     PHI,
@@ -48,30 +49,29 @@ _PUBLISHED = 0.8 / 1.9  # conductances of 0.1, 1 and 0.8
 class Microcircuit:
     """Hidden layers of pyramidal cells with interneurons, and an output layer with a target.
 
-    hidden              pyramidal cells of each hidden layer
-    mixing              weight of the top-down input in a soma's steady-state potential, between 0 and 1: the apical
-                        dendrite's for each hidden layer, the teacher's for the output; one number for all layers
-    interneuron_mixing  weight of the target cell in an interneuron's steady-state potential, between 0 and 1
-    leak                leak conductance of every soma, relative to that of the basal dendrite
-    activation          firing rate as a function of the potential: logistic, soft_rectifier or softplus
-    noise               standard deviation of the white noise in every soma, in 1/sqrt(ms)
-    latent              whether cells transmit their prospective potential (latent equilibrium)
-    bias                whether basal dendrites and interneurons receive a constant input of 1
-    outputs             cells of the output, 0 for one per class
-    spikes_per_ms       spikes per millisecond at a rate of 1, of Poisson-spiking cells that are latent; 0 for
-                        continuous rates
+    Raises InputError for invalid options.
     """
 
-    hidden: tuple[int, ...] = (30,)
-    mixing: tuple[float, ...] = (_PUBLISHED,)
-    interneuron_mixing: float = _PUBLISHED
-    leak: float = 0.1
-    activation: str = "logistic"
-    noise: float = 0.0
-    latent: bool = False
-    bias: bool = False
-    outputs: int = 0
-    spikes_per_ms: float = 0.0
+    hidden: tuple[int, ...] = option((30,), "pyramidal cells of each hidden layer")
+    mixing: tuple[float, ...] = option(
+        (_PUBLISHED,),
+        "weight of the top-down input in a soma's steady-state potential, between 0 and 1: the apical dendrite's for "
+        "each hidden layer, the teacher's for the output; one number for all layers",
+    )
+    interneuron_mixing: float = option(
+        _PUBLISHED, "weight of the target cell in an interneuron's steady-state potential, between 0 and 1"
+    )
+    leak: float = option(0.1, "leak conductance of every soma, relative to that of the basal dendrite")
+    activation: str = option(
+        "logistic", "firing rate as a function of the potential: logistic, soft_rectifier or softplus"
+    )
+    noise: float = option(0.0, "standard deviation of the white noise in every soma, in 1/sqrt(ms)")
+    latent: bool = option(False, "whether cells transmit their prospective potential (latent equilibrium)")
+    bias: bool = option(False, "whether basal dendrites and interneurons receive a constant input of 1")
+    outputs: int = option(0, "cells of the output, 0 for one per class")
+    spikes_per_ms: float = option(
+        0.0, "spikes per millisecond at a rate of 1, of Poisson-spiking cells that are latent; 0 for continuous rates"
+    )
 
     def __post_init__(self) -> None:
         check_sizes("hidden", self.hidden)

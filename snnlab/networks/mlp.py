@@ -13,6 +13,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
+from snnlab.fields import option
 from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.building import PHI, all_to_all, card_digests, check_outputs, check_sizes
 from snnlab.networks.circuit import Circuit, Number, Population, Source
@@ -23,18 +24,14 @@ from snnlab.networks.populations import BIAS, INPUT, OUTPUT
 class MLP:
     """Hidden layers and an output of leaky rate units, each layer fully connected to the next.
 
-    hidden             cells of each hidden layer
-    activation         of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear
-    output_activation  of the output, one of the same
-    bias               whether every layer receives a constant input of 1
-    outputs            cells of the output, 0 for one per class
+    Raises InputError for invalid options.
     """
 
-    hidden: tuple[int, ...] = (500,)
-    activation: str = "relu"
-    output_activation: str = "linear"
-    bias: bool = True
-    outputs: int = 0
+    hidden: tuple[int, ...] = option((500,), "cells of each hidden layer")
+    activation: str = option("relu", "of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear")
+    output_activation: str = option("linear", "of the output, one of the same")
+    bias: bool = option(True, "whether every layer receives a constant input of 1")
+    outputs: int = option(0, "cells of the output, 0 for one per class")
 
     def __post_init__(self) -> None:
         check_sizes("hidden", self.hidden, least=0)

@@ -22,6 +22,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
+from snnlab.fields import option
 from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.building import (
     PHI,
@@ -44,22 +45,18 @@ APICAL, LATERAL, TEACHING = "apical", "lateral", "teaching"
 class TwoStream:
     """Hidden layers and an output of an ascending stream, and a descending population for each hidden layer.
 
-    hidden             cells of each hidden layer
-    descending         cells of the descending stream at each hidden layer; one number for all layers
-    activation         of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear
-    output_activation  of the output, one of the same
-    bias               whether every layer receives a constant input of 1
-    outputs            cells of the output, 0 for one per class
-    spiking            whether cells spike; their card then defines the firing rate, not the activations
+    Raises InputError for invalid options.
     """
 
-    hidden: tuple[int, ...] = (128,)
-    descending: tuple[int, ...] = (256,)
-    activation: str = "relu"
-    output_activation: str = "linear"
-    bias: bool = True
-    outputs: int = 0
-    spiking: bool = False
+    hidden: tuple[int, ...] = option((128,), "cells of each hidden layer")
+    descending: tuple[int, ...] = option(
+        (256,), "cells of the descending stream at each hidden layer; one number for all layers"
+    )
+    activation: str = option("relu", "of the hidden layers: relu, tanh, logistic, softplus, soft_rectifier or linear")
+    output_activation: str = option("linear", "of the output, one of the same")
+    bias: bool = option(True, "whether every layer receives a constant input of 1")
+    outputs: int = option(0, "cells of the output, 0 for one per class")
+    spiking: bool = option(False, "whether cells spike; their card then defines the firing rate, not the activations")
 
     def __post_init__(self) -> None:
         check_sizes("hidden", self.hidden)
