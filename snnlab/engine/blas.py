@@ -1,7 +1,7 @@
-"""NumPy's matrix products on one thread, for a block of code.
+"""NumPy's matrix products in a single thread.
 
-A product that is spread over all cores leaves their threads spinning for a while, in the way of the engine's own; and
-its sums would depend on how many there are.
+A product on all cores leaves BLAS threads spinning for a while, which slows the engine's own threads down, and its
+rounding depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """For a `with` block, in which every matrix product of NumPy's runs on the calling thread alone."""
+    """A context in which NumPy computes every matrix product in the calling thread."""
     return _controller().limit(limits=1, user_api="blas")
 
 

@@ -1,21 +1,21 @@
-// Sixty-four bytes of numbers that the compiler keeps in registers, whatever their width on this processor.
+// Vectors of 64 bytes, which the compiler keeps in registers of any width.
 #pragma once
 
 template <class real> constexpr int LANES = 64 / sizeof(real);
 
-// a typedef inside a struct: an alias would lose its attribute as a template argument
+// a typedef within a struct: an alias would lose its attributes as a template argument
 template <class real> struct Vec {
     typedef real type __attribute__((vector_size(64), may_alias));
     type of;
 };
 
-// The same number of bytes at any address.
+// The same vector at an unaligned address.
 template <class real> struct Loose {
     typedef real type __attribute__((vector_size(64), may_alias, aligned(sizeof(real))));
     type of;
 };
 
-// to[k] += from[k] for k below `run`, at any address.
+// to[k] += from[k] for k < run, at unaligned addresses.
 template <class real> inline void add(real* to, const real* from, int run) {
     int k = 0;
     for (; k + LANES<real> <= run; k += LANES<real>)

@@ -18,7 +18,7 @@ def cores() -> int:
 
 
 def thread_count() -> int:
-    """Number of threads that compiled code uses: as set by `threads`, else one per core."""
+    """Number of threads that compiled code uses: that of the enclosing `threads` block, else one per core."""
     return _COUNT.get() or cores()
 
 
@@ -32,9 +32,9 @@ def threads(count: int | None) -> Iterator[None]:
     Raises InputError if the count is below 1.
     """
     if count is not None and count < 1:
-        raise InputError("threads", f"got {count}", "must be at least 1, or None for all cores")
+        raise InputError("threads", f"got {count}", "must be at least 1, or None for the current number")
     before = _COUNT.get()
-    _COUNT.set(count or before)
+    _COUNT.set(before if count is None else count)
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-// Full weights (pre, post) heard by a batch of rates, and changed by the products of what is before and after them.
+// Products of a batch of rates with full weights (pre, post), and updates of weights by outer products.
 //
-// A tile of columns is kept in registers for TOGETHER samples while a block of rows passes by. Every number is summed
-// over rows, or over samples, in one order, whatever the thread or the rest of the batch.
+// A tile of columns stays in registers for SAMPLES samples while a block of rows is read. Each number is summed over
+// rows, or over samples, in the same order for any number of threads and any batch.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -14,44 +14,44 @@
 struct Dense {
     void* weights;         // real (pre, post)
     const void* before;    // real (samples, pre)
-    void* after;           // real (samples, post): what is heard, or what the weights learn from
-    double rate;           // what is before is multiplied by
+    void* after;           // real (samples, post): the product, or the second factor of the update
+    double scale;          // factor of `before`
     int32_t samples, pre, post;
 };
 
-constexpr int TOGETHER = 10;
+constexpr int SAMPLES = 10;  // of a group
 template <class real> constexpr int WIDE = 2 * LANES<real>;
 constexpr size_t BLOCK = 16;  // rows
 
-// The rates before, TOGETHER samples side by side and zeros after the last; rows in which all of these are zero are
-// left out, as nothing is heard of them and nothing learned from them.
-template <class real> struct Heard {
-    std::vector<real> values;  // (groups, rows, TOGETHER)
+// Presynaptic rates of groups of SAMPLES samples, the last group padded with zeros. Rows in which all rates of a group are
+// zero are skipped.
+template <class real> struct Groups {
+    std::vector<real> values;  // (groups, rows, SAMPLES)
     std::vector<std::vector<int>> rows;
 
-    explicit Heard(const Dense& p) : values(long(groups(p)) * p.pre * TOGETHER), rows(groups(p)) {
+    explicit Groups(const Dense& p) : values(long(count(p)) * p.pre * SAMPLES), rows(count(p)) {
         const real* before = static_cast<const real*>(p.before);
-        for (int group = 0; group < groups(p); ++group) {
-            const int first = group * TOGETHER, many = std::min(TOGETHER, p.samples - first);
-            const real rate = real(p.rate);
-            real* to = values.data() + long(group) * p.pre * TOGETHER;
-            for (int b = 0; b < many; ++b)
+        for (int group = 0; group < count(p); ++group) {
+            const int first = group * SAMPLES, samples = std::min(SAMPLES, p.samples - first);
+            const real scale = real(p.scale);
+            real* to = values.data() + long(group) * p.pre * SAMPLES;
+            for (int b = 0; b < samples; ++b)
                 for (int row = 0; row < p.pre; ++row)
-                    to[row * TOGETHER + b] = rate * before[long(first + b) * p.pre + row];
+                    to[row * SAMPLES + b] = scale * before[long(first + b) * p.pre + row];
             for (int row = 0; row < p.pre; ++row) {
                 bool silent = true;
-                for (int b = 0; b < TOGETHER; ++b) silent &= to[row * TOGETHER + b] == 0;
+                for (int b = 0; b < SAMPLES; ++b) silent &= to[row * SAMPLES + b] == 0;
                 if (!silent) rows[group].push_back(row);
             }
         }
     }
 
-    static int groups(const Dense& p) { return (p.samples + TOGETHER - 1) / TOGETHER; }
+    static int count(const Dense& p) { return (p.samples + SAMPLES - 1) / SAMPLES; }
 };
 
 template <class real> using Pair = typename Vec<real>::type[2];
 
-// A whole tile, or the first `run` numbers of one that the last column cuts off.
+// A whole tile, or the first `run` columns of the last one.
 template <bool whole, class real> inline void load(Pair<real>& to, const real* from, int run) {
     if constexpr (whole) {
         for (int half = 0; half < 2; ++half)
@@ -74,20 +74,20 @@ template <bool whole, class real> inline void store(real* to, const Pair<real>& 
     }
 }
 
-// What one group hears of some rows, added to what it has heard so far.
+// Adds the products of one group with some rows of weights to `after`.
 template <bool whole, class real>
-inline void hear(const Dense& p, const real* values, const int* rows, int many, int group, int at, int run) {
+inline void propagate(const Dense& p, const real* values, const int* rows, int n_rows, int group, int at, int run) {
     const real* weights = static_cast<const real*>(p.weights) + at;
-    real* after = static_cast<real*>(p.after) + long(group) * TOGETHER * p.post + at;
-    const int samples = std::min(TOGETHER, p.samples - group * TOGETHER);
-    Pair<real> sums[TOGETHER] = {};
+    real* after = static_cast<real*>(p.after) + long(group) * SAMPLES * p.post + at;
+    const int samples = std::min(SAMPLES, p.samples - group * SAMPLES);
+    Pair<real> sums[SAMPLES] = {};
     for (int b = 0; b < samples; ++b) load<whole, real>(sums[b], after + long(b) * p.post, run);
-    for (int k = 0; k < many; ++k) {
+    for (int k = 0; k < n_rows; ++k) {
         Pair<real> weight;
         load<whole, real>(weight, weights + long(rows[k]) * p.post, run);
-        const real* value = values + rows[k] * TOGETHER;
+        const real* value = values + rows[k] * SAMPLES;
 #pragma GCC unroll 10
-        for (int b = 0; b < TOGETHER; ++b) {
+        for (int b = 0; b < SAMPLES; ++b) {
             sums[b][0] += value[b] * weight[0];
             sums[b][1] += value[b] * weight[1];
         }
@@ -95,42 +95,42 @@ inline void hear(const Dense& p, const real* values, const int* rows, int many, 
     for (int b = 0; b < samples; ++b) store<whole, real>(after + long(b) * p.post, sums[b], run);
 }
 
-// Some rows of weights, changed by what one group asks for.
+// Adds the outer products of one group to some rows of weights.
 template <bool whole, class real>
-inline void change(const Dense& p, const real* values, const int* rows, int many, int group, int at, int run) {
+inline void update(const Dense& p, const real* values, const int* rows, int n_rows, int group, int at, int run) {
     real* weights = static_cast<real*>(p.weights) + at;
-    const real* after = static_cast<const real*>(p.after) + long(group) * TOGETHER * p.post + at;
-    const int samples = std::min(TOGETHER, p.samples - group * TOGETHER);
-    Pair<real> asked[TOGETHER] = {};
-    for (int b = 0; b < samples; ++b) load<whole, real>(asked[b], after + long(b) * p.post, run);
-    for (int k = 0; k < many; ++k) {
+    const real* after = static_cast<const real*>(p.after) + long(group) * SAMPLES * p.post + at;
+    const int samples = std::min(SAMPLES, p.samples - group * SAMPLES);
+    Pair<real> factors[SAMPLES] = {};
+    for (int b = 0; b < samples; ++b) load<whole, real>(factors[b], after + long(b) * p.post, run);
+    for (int k = 0; k < n_rows; ++k) {
         real* place = weights + long(rows[k]) * p.post;
         Pair<real> weight;
         load<whole, real>(weight, place, run);
-        const real* value = values + rows[k] * TOGETHER;
+        const real* value = values + rows[k] * SAMPLES;
 #pragma GCC unroll 10
-        for (int b = 0; b < TOGETHER; ++b) {
-            weight[0] += value[b] * asked[b][0];
-            weight[1] += value[b] * asked[b][1];
+        for (int b = 0; b < SAMPLES; ++b) {
+            weight[0] += value[b] * factors[b][0];
+            weight[1] += value[b] * factors[b][1];
         }
         store<whole, real>(place, weight, run);
     }
 }
 
-// `hear` or `change` over all weights of all orders, each thread on columns of its own; `cut` is for the last tile. Block
-// by block of rows, so that weights are read as they lie in memory.
+// Calls `propagate` or `update` for all weights of all orders, by blocks of rows, so that weights are read in the order of
+// memory. Each thread has its own columns; `cut` is for an incomplete last tile.
 template <class real> using Part = void (*)(const Dense&, const real*, const int*, int, int, int, int);
 
 template <class real>
-void by_block(const Dense* orders, int many, int threads, Part<real> whole, Part<real> cut) {
-    std::vector<Heard<real>> heard;
-    for (int k = 0; k < many; ++k) heard.emplace_back(orders[k]);
-    const auto strip = [&](const Dense& p, const Heard<real>& from, int number) {
+void for_each_block(const Dense* orders, int n_orders, int threads, Part<real> whole, Part<real> cut) {
+    std::vector<Groups<real>> groups;
+    for (int k = 0; k < n_orders; ++k) groups.emplace_back(orders[k]);
+    const auto strip = [&](const Dense& p, const Groups<real>& from, int number) {
         const int tiles = (p.post + WIDE<real> - 1) / WIDE<real>;
         const int first = tiles * number / threads, last = tiles * (number + 1) / threads;
-        for (int group = 0; group < Heard<real>::groups(p); ++group) {
+        for (int group = 0; group < Groups<real>::count(p); ++group) {
             const auto& rows = from.rows[group];
-            const real* values = from.values.data() + long(group) * p.pre * TOGETHER;
+            const real* values = from.values.data() + long(group) * p.pre * SAMPLES;
             for (size_t row = 0; row < rows.size(); row += BLOCK)
                 for (int tile = first; tile < last; ++tile) {
                     const int at = tile * WIDE<real>, run = std::min(WIDE<real>, p.post - at);
@@ -140,16 +140,16 @@ void by_block(const Dense* orders, int many, int threads, Part<real> whole, Part
         }
     };
     ThreadPool::each(threads, [&](int number) {
-        for (int k = 0; k < many; ++k) strip(orders[k], heard[k], number);
+        for (int k = 0; k < n_orders; ++k) strip(orders[k], groups[k], number);
     });
 }
 
-template <class real> void hear_all(const Dense* orders, int many, int threads) {
-    for (int k = 0; k < many; ++k)
+template <class real> void propagate_all(const Dense* orders, int n_orders, int threads) {
+    for (int k = 0; k < n_orders; ++k)
         std::memset(orders[k].after, 0, sizeof(real) * orders[k].samples * long(orders[k].post));
-    by_block<real>(orders, many, threads, hear<true, real>, hear<false, real>);
+    for_each_block<real>(orders, n_orders, threads, propagate<true, real>, propagate<false, real>);
 }
 
-template <class real> void change_all(const Dense* orders, int many, int threads) {
-    by_block<real>(orders, many, threads, change<true, real>, change<false, real>);
+template <class real> void update_all(const Dense* orders, int n_orders, int threads) {
+    for_each_block<real>(orders, n_orders, threads, update<true, real>, update<false, real>);
 }

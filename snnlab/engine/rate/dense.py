@@ -1,6 +1,6 @@
-"""Rates that cross full weights, and the changes of these, for rules whose cells are heard by a rate.
+"""Products of rates with full weights, and updates of these weights, for rules with rate neurons.
 
-A matrix product of a library sums in an order that depends on how many threads and rows there are; these do not.
+A BLAS product sums in an order that depends on the number of threads and rows; these functions do not.
 """
 
 from __future__ import annotations
@@ -8,21 +8,32 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple, cast, get_args
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.engine.blas import one_blas_thread
-from snnlab.engine.spiking.run import REAL, Precision, address, compiled
+from snnlab.engine.build import (
+    DOUBLE,
+    INT,
+    POINTER,
+    REAL,
+    Precision,
+    address,
+    check_array,
+    check_precision,
+    compile_library,
+    fields,
+)
 from snnlab.errors import InputError
 from snnlab.native import thread_count
 
-_WORTH = 1 << 18  # products of two numbers from which on another thread gains more than it costs to begin
+_MIN_WORK = 1 << 18  # products of two numbers; with less work, another thread costs more than it gains
 
 
 class WeightUpdate(NamedTuple):
-    """What a projection is to learn: weights += scale * before.T @ after.
+    """An update of a projection: weights += scale * before.T @ after.
 
     weights  (pre, post), changed in place
     before   (samples, pre)
@@ -35,70 +46,58 @@ class WeightUpdate(NamedTuple):
     scale: float
 
 
-def outer_products(found: Mapping[str, WeightUpdate]) -> dict[str, NDArray[np.floating]]:
-    """What each of the changes adds to its weights, by the same names."""
-    with one_blas_thread():
-        return {name: one.scale * (one.before.T @ one.after) for name, one in found.items()}
-
-
 class _Dense(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("weights", "before", "after")),
-        ("rate", ctypes.c_double),
-        *((name, ctypes.c_int32) for name in ("samples", "pre", "post")),
-    ]
+    _fields_ = [*fields(POINTER, "weights before after"), *fields(DOUBLE, "scale"), *fields(INT, "samples pre post")]
 
 
-def propagate(
-    weights: NDArray[np.floating], before: NDArray[np.floating], *, threads: int | None = None
-) -> NDArray[np.floating]:
-    """before @ weights (samples, post), of rates (samples, pre).
+def propagate(weights: NDArray[np.floating], before: NDArray[np.floating]) -> NDArray[np.floating]:
+    """before @ weights (samples, post), of rates (samples, pre); a sample's result does not depend on the others.
 
-    threads  None for the current setting; the result does not depend on it, and a sample's not on the others
-
-    Raises InputError for arrays that do not fit one another, and as `changed` does.
+    Raises InputError as `apply_updates` does.
     """
     after = np.empty((len(before), weights.shape[-1]), dtype=weights.dtype)
-    _run("hear", [WeightUpdate(weights, before, after, 1.0)], threads)
+    _run("propagate", [WeightUpdate(weights, before, after, 1.0)])
     return after
 
 
-def apply_updates(changes: Sequence[WeightUpdate], *, threads: int | None = None) -> None:
-    """Weights changed in place, each number read once and written once; rows that hear nothing are not touched.
+def apply_updates(updates: Sequence[WeightUpdate]) -> None:
+    """Change weights in place, in a single pass over memory; rows without presynaptic activity are not touched.
 
-    threads  None for the current setting; the result does not depend on it
-
-    Raises InputError for arrays that do not fit one another, or are not all of one of the engine's precisions and row
-    by row in memory.
+    Raises InputError for arrays that are not contiguous, of matching shapes and of one of the engine's precisions.
     """
-    _run("change", changes, threads)
+    _run("update", updates)
 
 
-def _run(what: str, changes: Sequence[WeightUpdate], threads: int | None) -> None:
-    for one in changes:
-        _check(one, changes[0].weights.dtype)
-    orders = (_Dense * len(changes))(*(_Dense(*_order(one)) for one in changes))
-    work = sum(one.weights.size * len(one.before) for one in changes)
-    many = (threads or thread_count()) if work >= _WORTH else 1
-    if changes:
-        getattr(_library(cast(Precision, changes[0].weights.dtype.name)), what)(orders, len(changes), many)
+def outer_products(updates: Mapping[str, WeightUpdate]) -> dict[str, NDArray[np.floating]]:
+    """What each update would add to its weights."""
+    with one_blas_thread():
+        return {name: update.scale * (update.before.T @ update.after) for name, update in updates.items()}
 
 
-def _order(one: WeightUpdate) -> tuple[int | float, ...]:
-    return address(one.weights), address(one.before), address(one.after), one.scale, len(one.before), *one.weights.shape
+def _run(function: str, updates: Sequence[WeightUpdate]) -> None:
+    if not updates:
+        return
+    dtype = updates[0].weights.dtype
+    for update in updates:
+        _check(update, dtype)
+    orders = (_Dense * len(updates))(*(_Dense(*_members(update)) for update in updates))
+    work = sum(update.weights.size * len(update.before) for update in updates)
+    library = _library(cast(Precision, dtype.name))
+    getattr(library, function)(orders, len(updates), thread_count() if work >= _MIN_WORK else 1)
 
 
-def _check(one: WeightUpdate, dtype: np.dtype[np.floating]) -> None:
-    if dtype.name not in get_args(Precision):
-        raise InputError("dense: weights", f"found {dtype}", f"needs {' or '.join(get_args(Precision))}")
-    if one.weights.ndim != 2:
-        raise InputError("dense: weights", f"found shape {one.weights.shape}", "needs (pre, post)")
-    (pre, post), samples = one.weights.shape, len(one.before)
-    wanted = {"weights": (pre, post), "before": (samples, pre), "after": (samples, post)}
-    for (name, shape), array in zip(wanted.items(), (one.weights, one.before, one.after), strict=True):
-        if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
-            found = f"{array.dtype} {array.shape}{'' if array.flags.c_contiguous else ', not row by row'}"
-            raise InputError(f"dense: {name}", found, f"needs {dtype} {shape}")
+def _members(update: WeightUpdate) -> tuple[int | float | None, ...]:
+    return *map(address, update[:3]), update.scale, len(update.before), *update.weights.shape
+
+
+def _check(update: WeightUpdate, dtype: np.dtype[np.floating]) -> None:
+    check_precision(dtype.name, "dense: weights")
+    if update.weights.ndim != 2:
+        raise InputError("dense: weights", f"got shape {update.weights.shape}", "expected (pre, post)")
+    (pre, post), samples = update.weights.shape, len(update.before)
+    shapes = {"weights": (pre, post), "before": (samples, pre), "after": (samples, post)}
+    for name, shape in shapes.items():
+        check_array(f"dense: {name}", getattr(update, name), shape, dtype)
 
 
 @cache
@@ -107,11 +106,13 @@ def _library(precision: Precision) -> ctypes.CDLL:
     text = f"""\
 #include "dense.hpp"
 
-extern "C" void hear(const Dense* orders, int many, int threads) {{ hear_all<{real}>(orders, many, threads); }}
-extern "C" void change(const Dense* orders, int many, int threads) {{ change_all<{real}>(orders, many, threads); }}
+extern "C" void propagate(const Dense* orders, int count, int threads) {{
+    propagate_all<{real}>(orders, count, threads);
+}}
+extern "C" void update(const Dense* orders, int count, int threads) {{ update_all<{real}>(orders, count, threads); }}
 """
-    library = compiled(text, "dense", precision)
-    for name in ("hear", "change"):
-        getattr(library, name).restype = None
-        getattr(library, name).argtypes = [ctypes.POINTER(_Dense), ctypes.c_int, ctypes.c_int]
+    functions = ("propagate", "update")
+    library = compile_library(text, "dense", functions, precision)
+    for function in functions:
+        getattr(library, function).argtypes = [ctypes.POINTER(_Dense), ctypes.c_int, ctypes.c_int]
     return library

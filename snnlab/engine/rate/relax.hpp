@@ -1,39 +1,39 @@
-// Layers of three-compartment rate cells that come to rest together: soma, basal and apical dendrite, heard in every step.
+// Relaxation of layers of three-compartment rate cells: soma, basal and apical dendrite.
 //
-// Groups of TOGETHER samples go through all steps by themselves, each on one thread; a sample's result depends neither
-// on the thread nor on the rest of the batch. In a step all cells hear what the others said at its beginning.
+// Each group of SAMPLES samples makes all steps in one thread; a sample's result depends neither on the thread nor on the
+// rest of the batch. In a step all cells receive the rates at its start.
 #pragma once
 #include <numeric>
 
 #include "dense.hpp"
 
 struct RelaxLayer {
-    const void* drive;    // real (samples, size)  basal potential that stays as it is; null where weights lead to it
+    const void* drive;    // real (samples, size)  constant basal potential; null with basal weights
     const void* basal;    // real (below, size)    weights from the layer below
     const void* lateral;  // real (size, size)     weights within the layer, or null
     const void* apical;   // real (above, size)    weights from the layer above; null at the output
-    void* u;              // real (samples, size)  somata, at the beginning and in the end
-    void* r;              // real (samples, size)  rates in the end
+    void* u;              // real (samples, size)  somata, initial and final
+    void* r;              // out real (samples, size)  rates
     void* q;              // real (samples)        multiplier before its rectification, or null
     double conductance;   // of the apical dendrite
-    double scale;         // of all in the apical potential that the cell and its own layer lead to
-    double gain;          // of what lateral weights lead to
-    double speed;         // of the multiplier, in a step
+    double scale;         // of the part of the apical potential that comes from the cell and its own layer
+    double gain;          // of lateral input
+    double speed;         // of the multiplier, per step
     int32_t size;
 };
 
 struct Relax {
     const RelaxLayer* layers;
     const void* target;  // real (samples, outputs)
-    const double* mu;    // (steps)  length of each
-    double leak, basal;  // conductances of all somata, and of their basal dendrites
-    double nudge;        // towards the target
-    double highest;      // rate
-    int32_t many, samples, steps;
+    const double* mu;    // (steps) length of each step
+    double leak, basal;  // conductances of all somata and basal dendrites
+    double nudge;        // strength of the force towards the target
+    double max_rate;
+    int32_t n_layers, samples, steps;
 };
 
-// Weights (pre, post) tile by tile of WIDE columns, each tile's rows one after another, zeros after the last column: so
-// that a product reads on and on, with its sums in registers from the first row to the last.
+// Weights (pre, post) by tiles of WIDE columns, the last padded with zeros: a product reads memory in order and holds its
+// sums in registers from the first row to the last.
 template <class real> struct Tiles {
     std::vector<real> values;  // (tiles, pre, WIDE)
 
@@ -48,54 +48,54 @@ template <class real> struct Tiles {
     }
 };
 
-// One tile of what TOGETHER samples hear of some rows; `heard` has `wide` numbers for each sample.
+// One tile of the product of SAMPLES samples with some rows of weights, into `result` with `wide` numbers per sample.
 template <class real>
-inline void hear_tile(
-    const real* tile, const real* packed, const std::vector<int>& rows, int samples, real* heard, int wide
+inline void multiply_tile(
+    const real* tile, const real* packed, const std::vector<int>& rows, int samples, real* result, int wide
 ) {
-    Pair<real> sums[TOGETHER] = {};
+    Pair<real> sums[SAMPLES] = {};
     for (const int row : rows) {
         Pair<real> weight;
         load<true, real>(weight, tile + long(row) * WIDE<real>, WIDE<real>);
-        const real* value = packed + long(row) * TOGETHER;
+        const real* value = packed + long(row) * SAMPLES;
 #pragma GCC unroll 10
-        for (int b = 0; b < TOGETHER; ++b) {
+        for (int b = 0; b < SAMPLES; ++b) {
             sums[b][0] += value[b] * weight[0];
             sums[b][1] += value[b] * weight[1];
         }
     }
-    for (int b = 0; b < samples; ++b) store<true, real>(heard + long(b) * wide, sums[b], WIDE<real>);
+    for (int b = 0; b < samples; ++b) store<true, real>(result + long(b) * wide, sums[b], WIDE<real>);
 }
 
-// What a layer hears through.
-template <class real> struct Wires {
+// The incoming weights of a layer.
+template <class real> struct LayerWeights {
     Tiles<real> basal, lateral, apical;
 
-    Wires(const RelaxLayer* layers, int k, int many)
+    LayerWeights(const RelaxLayer* layers, int k, int n_layers)
         : basal(layers[k].basal, k ? layers[k - 1].size : 0, layers[k].size),
           lateral(layers[k].lateral, layers[k].size, layers[k].size),
-          apical(layers[k].apical, k + 1 < many ? layers[k + 1].size : 0, layers[k].size) {}
+          apical(layers[k].apical, k + 1 < n_layers ? layers[k + 1].size : 0, layers[k].size) {}
 };
 
-// One layer of a group. `packed` has the rates as products read them, TOGETHER samples side by side.
-template <class real> struct Relaxing {
+// One layer of a group. `packed` holds its rates as products read them: (size, SAMPLES).
+template <class real> struct RelaxingLayer {
     const RelaxLayer& layer;
-    const Wires<real>& wires;
+    const LayerWeights<real>& weights;
     const int samples, wide;
-    const long at;  // of the group's first number in arrays (samples, size)
-    std::vector<real> u, r, from_below, from_beside, from_above, packed;
-    std::vector<int> rows;  // those that are not silent
-    real q[TOGETHER] = {}, s[TOGETHER] = {}, total[TOGETHER] = {};
+    const long at;  // index of the group's first number in arrays (samples, size)
+    std::vector<real> u, r, from_below, from_lateral, from_above, packed;
+    std::vector<int> rows;  // of cells with a rate above 0 in some sample
+    real q[SAMPLES] = {}, s[SAMPLES] = {}, total[SAMPLES] = {};
 
-    Relaxing(const RelaxLayer& layer, const Wires<real>& wires, int first, int samples)
-        : layer(layer), wires(wires), samples(samples), wide(Tiles<real>::width(layer.size)),
+    RelaxingLayer(const RelaxLayer& layer, const LayerWeights<real>& weights, int first, int samples)
+        : layer(layer), weights(weights), samples(samples), wide(Tiles<real>::width(layer.size)),
           at(long(first) * layer.size) {
         const long cells = long(samples) * layer.size;
         const real* begin = static_cast<const real*>(layer.u) + at;
         u.assign(begin, begin + cells);
         r.assign(cells, 0);
-        for (auto* each : {&from_below, &from_beside, &from_above}) each->assign(long(samples) * wide, 0);
-        packed.assign(long(layer.size) * TOGETHER, 0);
+        for (auto* each : {&from_below, &from_lateral, &from_above}) each->assign(long(samples) * wide, 0);
+        packed.assign(long(layer.size) * SAMPLES, 0);
         for (int b = 0; layer.drive && b < samples; ++b) {
             const real* drive = static_cast<const real*>(layer.drive) + at + long(b) * layer.size;
             std::copy_n(drive, layer.size, from_below.data() + long(b) * wide);
@@ -104,33 +104,33 @@ template <class real> struct Relaxing {
             for (int b = 0; b < samples; ++b) q[b] = static_cast<const real*>(layer.q)[first + b];
     }
 
-    // What cells say, of their somata.
-    void speak(real highest) {
+    // Rates from somata, and the rectified multipliers.
+    void update_rates(real max_rate) {
         const int size = layer.size;
         for (int b = 0; b < samples; ++b) {
             const real* somata = u.data() + long(b) * size;
-            real* said = r.data() + long(b) * size;
+            real* rates = r.data() + long(b) * size;
             for (int j = 0; j < size; ++j) {
-                const real rectified = somata[j] < 0 ? real(0) : somata[j];  // what is no number stays none
-                said[j] = rectified > highest ? highest : rectified;
+                const real rectified = somata[j] < 0 ? real(0) : somata[j];  // NaN stays NaN
+                rates[j] = rectified > max_rate ? max_rate : rectified;
             }
-            for (int j = 0; j < size; ++j) packed[j * TOGETHER + b] = said[j];
-            if (layer.q) total[b] = std::accumulate(said, said + size, real(0));
+            for (int j = 0; j < size; ++j) packed[j * SAMPLES + b] = rates[j];
+            if (layer.q) total[b] = std::accumulate(rates, rates + size, real(0));
             s[b] = q[b] > 0 ? q[b] : real(0);
         }
         rows.clear();
         for (int j = 0; j < size; ++j) {
             bool silent = true;
-            for (int b = 0; b < TOGETHER; ++b) silent &= packed[j * TOGETHER + b] == 0;
+            for (int b = 0; b < SAMPLES; ++b) silent &= packed[j * SAMPLES + b] == 0;
             if (!silent) rows.push_back(j);
         }
     }
 
-    // What dendrites have of a layer through full weights.
-    void hear(const Tiles<real>& weights, const Relaxing& said, std::vector<real>& heard) const {
+    // Dendritic potentials due to a layer through full weights.
+    void multiply(const Tiles<real>& weights, const RelaxingLayer& from, std::vector<real>& result) const {
         for (int column = 0; column < wide; column += WIDE<real>) {
-            const real* tile = weights.values.data() + long(column) * said.layer.size;
-            hear_tile(tile, said.packed.data(), said.rows, samples, heard.data() + column, wide);
+            const real* tile = weights.values.data() + long(column) * from.layer.size;
+            multiply_tile(tile, from.packed.data(), from.rows, samples, result.data() + column, wide);
         }
     }
 
@@ -140,60 +140,60 @@ template <class real> struct Relaxing {
         const int size = layer.size;
         for (int b = 0; b < samples; ++b) {
             const long first = long(b) * size;
-            const long heard = long(b) * wide;
-            const real *below = &from_below[heard], *beside = &from_beside[heard], *above = &from_above[heard];
-            const real *said = &r[first], *wanted = target + (nudge != 0 ? first : 0);
+            const long row = long(b) * wide;
+            const real *below = &from_below[row], *lateral = &from_lateral[row], *above = &from_above[row];
+            const real *rates = &r[first], *goal = target + (nudge != 0 ? first : 0);
             real* soma = &u[first];
-            const real held = s[b];
-            const auto move = [&](int j, real pull) {
-                const real apical = scale * (gain * beside[j] + leak * said[j] - held) + above[j] - pull;
+            const real multiplier = s[b];
+            const auto move = [&](int j, real force) {
+                const real apical = scale * (gain * lateral[j] + leak * rates[j] - multiplier) + above[j] - force;
                 const real drift = basal * (below[j] - soma[j]) + conductance * (apical - soma[j]) - leak * soma[j];
                 soma[j] += mu * drift;
             };
             if (nudge != 0)
-                for (int j = 0; j < size; ++j) move(j, nudge * (said[j] - wanted[j]));
+                for (int j = 0; j < size; ++j) move(j, nudge * (rates[j] - goal[j]));
             else
                 for (int j = 0; j < size; ++j) move(j, 0);
-            if (layer.q) q[b] += speed * (total[b] - 1 - q[b] + held);
+            if (layer.q) q[b] += speed * (total[b] - 1 - q[b] + multiplier);
         }
     }
 
-    void leave(int first) const {
+    void store_state(int first) const {
         std::copy(u.begin(), u.end(), static_cast<real*>(layer.u) + at);
         std::copy(r.begin(), r.end(), static_cast<real*>(layer.r) + at);
         if (layer.q) std::copy(q, q + samples, static_cast<real*>(layer.q) + first);
     }
 };
 
-template <class real> void relax_group(const Relax& all, const std::vector<Wires<real>>& wires, int group) {
-    const int first = group * TOGETHER, samples = std::min(TOGETHER, all.samples - first);
-    std::vector<Relaxing<real>> layers;
-    layers.reserve(all.many);
-    for (int k = 0; k < all.many; ++k) layers.emplace_back(all.layers[k], wires[k], first, samples);
-    for (auto& layer : layers) layer.speak(real(all.highest));
+template <class real> void relax_group(const Relax& all, const std::vector<LayerWeights<real>>& weights, int group) {
+    const int first = group * SAMPLES, samples = std::min(SAMPLES, all.samples - first);
+    std::vector<RelaxingLayer<real>> layers;
+    layers.reserve(all.n_layers);
+    for (int k = 0; k < all.n_layers; ++k) layers.emplace_back(all.layers[k], weights[k], first, samples);
+    for (auto& layer : layers) layer.update_rates(real(all.max_rate));
     const auto& output = layers.back();
     const real* target = static_cast<const real*>(all.target) + output.at;
     for (int step = 0; step < all.steps; ++step) {
-        for (int k = 0; k < all.many; ++k) {
+        for (int k = 0; k < all.n_layers; ++k) {
             auto& layer = layers[k];
-            if (!layer.layer.drive) layer.hear(wires[k].basal, layers[k - 1], layer.from_below);
-            if (layer.layer.lateral) layer.hear(wires[k].lateral, layer, layer.from_beside);
-            if (layer.layer.apical) layer.hear(wires[k].apical, layers[k + 1], layer.from_above);
+            if (!layer.layer.drive) layer.multiply(weights[k].basal, layers[k - 1], layer.from_below);
+            if (layer.layer.lateral) layer.multiply(weights[k].lateral, layer, layer.from_lateral);
+            if (layer.layer.apical) layer.multiply(weights[k].apical, layers[k + 1], layer.from_above);
         }
         for (auto& layer : layers) {
             layer.step(all, real(all.mu[step]), target, &layer == &output ? real(all.nudge) : real(0));
-            layer.speak(real(all.highest));
+            layer.update_rates(real(all.max_rate));
         }
     }
-    for (const auto& layer : layers) layer.leave(first);
+    for (const auto& layer : layers) layer.store_state(first);
 }
 
 template <class real> void relax_all(const Relax& all, int threads) {
-    const int groups = (all.samples + TOGETHER - 1) / TOGETHER;
-    std::vector<Wires<real>> wires;
-    wires.reserve(all.many);  // their numbers stay where they are
-    for (int k = 0; k < all.many; ++k) wires.emplace_back(all.layers, k, all.many);
+    const int groups = (all.samples + SAMPLES - 1) / SAMPLES;
+    std::vector<LayerWeights<real>> weights;
+    weights.reserve(all.n_layers);  // references to its elements must stay valid
+    for (int k = 0; k < all.n_layers; ++k) weights.emplace_back(all.layers, k, all.n_layers);
     ThreadPool::each(std::min(threads, groups), [&](int number) {
-        for (int group = number; group < groups; group += std::min(threads, groups)) relax_group<real>(all, wires, group);
+        for (int group = number; group < groups; group += std::min(threads, groups)) relax_group<real>(all, weights, group);
     });
 }

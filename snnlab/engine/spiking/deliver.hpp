@@ -1,4 +1,4 @@
-// How spikes cross a projection: what each kind of weights adds to the receptors of the neurons behind it.
+// Delivery of spikes through a projection: how each kind of weights increases the receptors of the target neurons.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -10,16 +10,16 @@
 
 enum Kind : int32_t { FULL, CONVOLUTION, SPARSE };
 
-// A projection onto the population: the spikes that cross it and the receptor they raise.
+// A projection onto the population: its spikes and the receptor that they increase.
 struct Input {
-    const int32_t* ids;      // spikes of the batch, see snnlab/data/spikes.py; null where the population hears itself
+    const int32_t* ids;      // spikes of the batch, see snnlab/data/spikes.py; null if the projection is recurrent
     const int64_t* offsets;  // (samples, steps + 1)
-    const void* weights;     // real: full (pre, neurons); convolution, see Kernels; sparse, the values stored
-    const int32_t* shape;    // convolution: see Kernels; sparse: where each row begins (pre + 1), and the targets
+    const void* weights;     // real: full (pre, neurons); convolution: see Kernels; sparse: the stored values
+    const int32_t* shape;    // convolution: Kernels; sparse: the start of each row (pre + 1), then the targets
     int32_t kind, pre, receptor, delay;
 };
 
-// The columns of one tile, side by side and aligned; neurons beyond the last get weights of zero.
+// The columns of one tile, contiguous and aligned; padding neurons have weights of zero.
 template <class real> struct Tile {
     std::unique_ptr<Vec<real>[]> rows;
     Tile(const Input& input, int first, int neurons)
@@ -34,8 +34,8 @@ template <class real> struct Tile {
     }
 };
 
-// Adds the weights of the spikes [id, end) to the first WIDTH receptors of a tile, in registers, one after another as
-// Brian2 does; a function of its own, because inlined into the loop over steps its pointers would be spilled.
+// Adds the weights of the spikes [id, end) to the first WIDTH receptors of a tile, in registers, in the order of Brian2.
+// Not inlined: in the loop over steps its pointers would be spilled.
 template <class real, int WIDTH>
 static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
     constexpr int N = WIDTH / LANES<real>;
@@ -52,15 +52,15 @@ static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* r
     for (int k = 0; k < N; ++k) to[k].of = sum[k].of;
 }
 
-// Kernels that all places of an image share. Neurons of an image are numbered by row, column and channel, so that what
-// a spike adds to one row of the image behind is one run of numbers, if the kernel's columns are stored last first.
-// Each such row of weights is followed by zeros, so that a run may be read in whole vectors.
+// Kernels of a convolution. Neurons of an image are numbered by row, column and channel, so that the weights of a spike
+// onto one row of the postsynaptic image are contiguous if the kernel's columns are stored in reverse order. Zeros follow
+// each row of weights, so that a run can be read in whole vectors.
 struct Kernels {
     int32_t image_columns, rows, columns, channels_in, channels_out, out_rows, out_columns, stride;
 
-    // Calls act(first, from, run) for each row of the image behind that a spike of neuron `id` reaches: the neurons
-    // [first, first + run), through the weights that begin at `from` in (channels in, rows, stride). A run goes on into
-    // the zeros, to a whole number of vectors, where the image's right edge does not cut it off.
+    // Calls act(first, from, run) for each row of the postsynaptic image that a spike of neuron `id` reaches: neurons
+    // [first, first + run), through the weights from index `from` on in (channels_in, rows, stride). A run is extended
+    // into the zeros to a whole number of vectors, except at the right edge of the image.
     template <class Act> void each_run(int32_t id, const Act& act) const {
         constexpr int WHOLE = 16;
         const int channel = id % channels_in, place = id / channels_in;
@@ -75,7 +75,7 @@ struct Kernels {
     }
 };
 
-// Calls act(target, from) for each synapse of neuron `id` behind sparse weights; `shape` as in Input.
+// Calls act(target, from) for each synapse of neuron `id` with sparse weights; `shape` as in Input.
 template <class Act> inline void each_synapse(const int32_t* shape, int32_t pre, int32_t id, const Act& act) {
     for (int32_t k = shape[id]; k < shape[id + 1]; ++k) act(shape[pre + 1 + k], k);
 }

@@ -1,4 +1,4 @@
-// Who fires when, a bit for each neuron and step: bit k of word (sample, tile, step) is neuron 64 * tile + k.
+// Spikes as one bit per neuron and step: bit k of word (sample, tile, step) is neuron 64 * tile + k.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -10,7 +10,7 @@
 #include "parallel.hpp"
 
 constexpr int TILE = 64;
-constexpr int NARROW = 16;  // of a tile with no more neurons, the rest is left out
+constexpr int NARROW = 16;  // a tile of at most so many neurons is computed without its padding
 
 inline int tiles_of(int neurons) { return (neurons + TILE - 1) / TILE; }
 
@@ -36,12 +36,12 @@ inline uint64_t pack(const int32_t* flags) {
 #endif
 }
 
-// Calls act(k) for every bit k that is set, in ascending order.
+// Calls act(k) for each bit k that is set, in ascending order.
 template <class Act> inline void each_bit(uint64_t word, const Act& act) {
     for (; word; word &= word - 1) act(__builtin_ctzll(word));
 }
 
-// Spikes in each step (samples, steps), from the words of the raster.
+// Adds up the spikes in each step (samples, steps).
 inline void count_steps(const uint64_t* raster, int samples, int tiles, int steps, int64_t* per_step, int threads) {
     parallel_for(samples, threads, [&](long sample) {
         for (int tile = 0; tile < tiles; ++tile) {
@@ -51,8 +51,8 @@ inline void count_steps(const uint64_t* raster, int samples, int tiles, int step
     });
 }
 
-// The neurons that fire, step after step, in ascending order, and how often each does (samples, neurons); `offsets`
-// (samples, steps + 1) says where a step begins.
+// The neurons that fire, by step and in ascending order, and the spikes of each (samples, neurons). `offsets`
+// (samples, steps + 1) holds the start of each step in `ids`.
 inline void list_spikes(const uint64_t* raster, int samples, int neurons, int steps, const int64_t* offsets,
                         int32_t* ids, int32_t* counts, int threads) {
     const int tiles = tiles_of(neurons);
@@ -61,12 +61,12 @@ inline void list_spikes(const uint64_t* raster, int samples, int neurons, int st
         std::vector<int32_t> found(end - begin + 1);
         int32_t* to = found.data();
         const uint64_t* words = raster + sample * tiles * steps;
-        // read below in long strides, which no processor foresees
+        // the loop below reads in long strides, which processors do not prefetch
         for (int64_t k = 0; k < int64_t(tiles) * steps; k += 8) __builtin_prefetch(words + k);
         for (int t = 0; t < steps; ++t)
             for (int tile = 0; tile < tiles; ++tile) {
                 const uint64_t word = words[int64_t(tile) * steps + t];
-                // none or one is what there is most often: written either way, and kept if there was one
+                // mostly zero or one neuron fires: its number is always written, and counted if there is one
                 *to = tile * TILE + __builtin_ctzll(word | 1ull << (TILE - 1));
                 to += word != 0;
                 each_bit(word & (word - 1), [&](int k) { *to++ = tile * TILE + k; });

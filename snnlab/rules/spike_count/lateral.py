@@ -29,13 +29,13 @@ def own_psp(projection: Projection, response: Response, transition: NDArray[np.f
     """
     code, fired = response.cell, response.spikes.dense()
     delay = delay_steps(projection, response.spikes.dt)
-    trace = _unreset(fired, transition, code.receptors[projection.receptor], code.watched, delay)
+    trace = _unreset(fired, transition, code.receptors[projection.receptor], code.membrane, delay)
     sample, neuron, step = np.nonzero(fired.transpose(0, 2, 1).copy())
     potential = trace[step, sample]
     first = np.flatnonzero(np.diff(sample * fired.shape[2] + neuron, prepend=-1))
     later = np.delete(np.arange(len(step)), first)
     reset = step[later - 1] + code.reset_steps  # the last step in which the membrane is held at its reset
-    decay = transition[code.watched, code.watched] ** (step[later] - reset)
+    decay = transition[code.membrane, code.membrane] ** (step[later] - reset)
     potential[later] -= decay[:, None] * trace[reset, sample[later]]
     psp = np.zeros((len(fired), fired.shape[2], fired.shape[2]))
     if len(first):
