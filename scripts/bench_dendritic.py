@@ -22,6 +22,7 @@ import numpy as np
 from snnlab.brian import simulate
 from snnlab.data.rates import RateInput
 from snnlab.engine import Precision, run_rates
+from snnlab.engine import threads as threads_of
 from snnlab.networks.circuit import Circuit
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.populations import BIAS, NUDGE
@@ -79,7 +80,8 @@ def in_snnlab(circuit: Circuit, samples: int, precision: Precision, threads: int
     best = np.inf
     for _ in range(options.rounds):
         begun = time.perf_counter()
-        run_rates(circuit, rates, steps, precision=precision, threads=threads)
+        with threads_of(threads):
+            run_rates(circuit, rates, steps, precision=precision)
         best = min(best, time.perf_counter() - begun)
     return best / (samples * steps)
 

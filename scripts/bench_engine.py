@@ -106,7 +106,7 @@ def learned(config):
 
 def on(config, threads):
     """The same config on so many threads."""
-    return replace(config, threads=threads, rule=replace(config.rule, threads=threads))
+    return replace(config, threads=threads)
 
 
 def bench_training(config, state, many):
@@ -128,7 +128,8 @@ def bench_forward(config, state, many):
     times, read = [], []
     for batch, _ in zip(config.batches(2), range(WARM_UP + many), strict=False):
         start = time.perf_counter()
-        found = engine.run(circuit, {circuit.sources[0].name: batch.inputs}, threads=config.threads)
+        with engine.threads(config.threads):
+            found = engine.run(circuit, {circuit.sources[0].name: batch.inputs})
         times.append(time.perf_counter() - start)
         spikes = {circuit.sources[0].name: batch.inputs} | {name: one.spikes for name, one in found.items()}
         read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in circuit.projections) / config.batch)
@@ -175,10 +176,12 @@ def breakdown(config, state, many):
 def bench_network(experiment, batch, batches, threads, folder):
     """All numbers of one network, on one thread and on `threads`."""
     config = EXPERIMENTS[experiment].with_options({"batch": batch}).config(seed=0, folder=folder, threads=threads)
-    state = learned(on(config, threads))
+    with engine.threads(threads):
+        state = learned(on(config, threads))
     rates = {}
     for many in sorted({1, threads}):
-        training = bench_training(on(config, many), state, batches)
+        with engine.threads(many):
+            training = bench_training(on(config, many), state, batches)
         forward, read = bench_forward(on(config, many), state, batches)
         rates[many] = {"training_samples_per_s": training, "forward_samples_per_s": forward}
         if read is not None:
@@ -189,8 +192,9 @@ def bench_network(experiment, batch, batches, threads, folder):
     result = {
         "threads": rates,
         "scaling": {name.split("_")[0]: all_[name] / one[name] / threads for name in names},
-        "one_thread_cpu_us_per_sample": breakdown(on(config, 1), state, batches),
     }
+    with engine.threads(1):
+        result["one_thread_cpu_us_per_sample"] = breakdown(on(config, 1), state, batches)
     return result, config, state
 
 

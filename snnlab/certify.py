@@ -121,7 +121,8 @@ def engine_spikes(
     circuit: Circuit, inputs: SpikeTrains, precision: Precision, threads: int | None
 ) -> dict[str, SpikeTrains]:
     """Population -> its spikes in the engine."""
-    responses = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=precision, threads=threads)
+    with engine.threads(threads):
+        responses = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=precision)
     return {name: response.spikes for name, response in responses.items()}
 
 

@@ -32,10 +32,12 @@ class Block:
 
     invariants  (name, expression) that are the same for all neurons, in double precision
     body        statements that run for every neuron
+    arithmetic  whether the body consists of sums, differences, products and quotients alone
     """
 
     invariants: list[tuple[str, str]]
     body: list[str]
+    arithmetic: bool = True
 
 
 def constants_of(model: BrianModel, dt: float, codes: Iterable[str]) -> dict[str, float]:
@@ -82,13 +84,16 @@ def cell_blocks(group: brian2.NeuronGroup, refractory: Collection[str], path: st
     return blocks
 
 
-def translate(code: str, variables: Mapping[str, Any], prefix: str, path: str, *, noise: bool = False) -> Block:
+def translate(
+    code: str, variables: Mapping[str, Any], prefix: str, path: str, *, noise: bool = False, softplus: bool = False
+) -> Block:
     """Abstract code in C++.
 
     variables  Brian2's variables of all names in the code
     prefix     of the names of invariants and intermediate results, which are numbered anew in every block
     path       of the card, for errors
     noise      whether the code may read white noise
+    softplus   whether to write log(1 + exp(x)) as the single function fn_softplus(x)
 
     Raises InputError for code that reads the time, the neuron's index, or noise without `noise`.
     """
@@ -97,7 +102,7 @@ def translate(code: str, variables: Mapping[str, Any], prefix: str, path: str, *
             hint = f"the engine runs cells that depend on neither time nor {'index' if noise else 'noise'}"
             raise InputError(f"{path}: equations", f"{name!r} is used", hint)
     scalar, vector = make_statements(code, variables, np.float64, optimise=True)
-    double, real = _Renderer(prefix, "double"), _Renderer(prefix, "real")
+    double, real = _Renderer(prefix, "double"), _Renderer(prefix, "real", softplus)
     body = []
     for statement in vector:
         declaration = "const real " if statement.op == ":=" else ""
@@ -105,13 +110,17 @@ def translate(code: str, variables: Mapping[str, Any], prefix: str, path: str, *
             declaration = "const bool "
         operator = "=" if statement.op == ":=" else statement.op
         body.append(f"{declaration}{real.name(statement.var)} {operator} {real.render_expr(statement.expr)};")
-    return Block([(double.name(line.var), double.render_expr(line.expr)) for line in scalar], body)
+    arithmetic = all(_is_arithmetic(ast.parse(statement.expr, mode="eval").body) for statement in vector)
+    return Block([(double.name(line.var), double.render_expr(line.expr)) for line in scalar], body, arithmetic)
 
 
 def translate_statements(group: brian2.NeuronGroup, code: str, prefix: str, path: str) -> Block:
-    """Additional statements over the variables of a group in C++. Raises InputError as `translate` does."""
+    """Additional statements over the variables of a group in C++, with fn_softplus.
+
+    Raises InputError as `translate` does.
+    """
     _, known, unknown = analyse_identifiers(code, group.variables, recursive=True)
-    return translate(code, group.resolve_all(known | unknown, run_namespace={}), prefix, path)
+    return translate(code, group.resolve_all(known | unknown, run_namespace={}), prefix, path, softplus=True)
 
 
 def _refractory_block(code: str, variables: Mapping[str, Any], prefix: str, *, active: bool, path: str) -> Block:
@@ -136,12 +145,21 @@ def _without(variables: Collection[str], code: str) -> str:
     return "\n".join(reversed(lines))
 
 
+def _is_arithmetic(node: ast.AST) -> bool:
+    match node:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
+            return _is_arithmetic(left) and _is_arithmetic(right)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            return _is_arithmetic(operand)
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Constant) and not isinstance(node.value, bool))
+
+
 class _Renderer(CPPNodeRenderer):
     """Brian2's C++ printer, with a prefix on every name and every number of the C++ type `number`."""
 
-    def __init__(self, block: str, number: str) -> None:
+    def __init__(self, block: str, number: str, softplus: bool = False) -> None:
         super().__init__(auto_vectorise=set())
-        self.block, self.number = block, number
+        self.block, self.number, self.softplus = block, number, softplus
 
     def render_Name(self, node: ast.Name) -> str:
         return self.name(node.id)
@@ -155,6 +173,18 @@ class _Renderer(CPPNodeRenderer):
     def render_Call(self, node: ast.Call) -> str:
         if getattr(node.func, "id", "") == "randn":
             return "gauss"
+        match node:
+            case ast.Call(
+                func=ast.Name(id="log"),
+                args=[
+                    ast.BinOp(
+                        left=ast.Constant(value=float(1.0)),
+                        op=ast.Add(),
+                        right=ast.Call(func=ast.Name(id="exp"), args=[argument]),
+                    )
+                ],
+            ) if self.softplus:
+                return f"fn_softplus({self.render_node(argument)})"
         call = super().render_Call(node)
         # an integer result would turn a quotient, a power or exp of it into integer arithmetic
         return f"{self.number}({call})" if getattr(node.func, "id", "") == "int" else call

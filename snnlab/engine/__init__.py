@@ -1,6 +1,7 @@
 """The batch engine: a circuit of cards over many stimuli at once, in C++ generated from the cards."""
 
 from snnlab.engine.blas import one_blas_thread
+from snnlab.engine.build import Precision
 from snnlab.engine.psp.error_propagation import backpropagate, error_products
 from snnlab.engine.psp.events import Events
 from snnlab.engine.psp.kernels import Kernel, Window

@@ -70,9 +70,7 @@ def check_precision(precision: str, field: str = "precision") -> None:
         raise InputError(field, f"got {precision!r}", one_of(str(precision), get_args(Precision)))
 
 
-def check_array(
-    field: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: np.dtype[np.floating]
-) -> None:
+def check_array(field: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> None:
     """Raises InputError for an array of another shape or type, or one that is not contiguous."""
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
         contiguous = "" if array.flags.c_contiguous else ", not contiguous"

@@ -1,6 +1,6 @@
-"""Cells that draw counts of Poisson's distribution: in Brian2 and in the engine, against the distribution itself.
+"""Cells that sample Poisson counts, in Brian2 and in the engine, against the distribution.
 
-Where chance decides, a test raises a false alarm about once in a million runs with other seeds.
+A statistical test raises a false alarm about once in a million runs with other seeds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import scipy.stats
+from errors_in_tests import raises_input_error
 
 from snnlab import cards, engine
 from snnlab.brian import simulate, simulate_batch
@@ -71,7 +72,7 @@ def correlation(a: np.ndarray, b: np.ndarray, mean: float) -> float:
 
 @pytest.mark.parametrize("machine", ["engine", "brian"])
 @pytest.mark.parametrize("mean", MEANS)
-def test_counts_are_distributed_as_poisson_said(machine, mean):
+def test_counts_follow_the_poisson_distribution(machine, mean):
     found = counts(machine, mean)
     assert found.shape == (SAMPLES, STEPS, NEURONS)
     assert np.array_equal(found, np.round(found))
@@ -83,7 +84,7 @@ def test_counts_are_distributed_as_poisson_said(machine, mean):
 
 
 @pytest.mark.parametrize("mean", MEANS)
-def test_counts_of_another_mean_or_of_a_normal_distribution_would_be_noticed(mean):
+def test_the_comparison_detects_another_mean_and_a_normal_distribution(mean):
     rng = np.random.default_rng(1)
     size = (SAMPLES, STEPS, NEURONS)
     assert fit(rng.poisson(mean, size), mean) > ALARM
@@ -93,7 +94,7 @@ def test_counts_of_another_mean_or_of_a_normal_distribution_would_be_noticed(mea
 
 @pytest.mark.parametrize("machine", ["engine", "brian"])
 @pytest.mark.parametrize("mean", MEANS)
-def test_neurons_steps_and_samples_draw_independently(machine, mean):
+def test_counts_are_independent_between_neurons_steps_and_samples(machine, mean):
     found = counts(machine, mean).astype(np.float64)
     pairs = [(found[1:], found[:-1]), (found[:, 1:], found[:, :-1]), (found[..., 1:], found[..., :-1])]
     pairs.append((found[:, 16:, :], found[:, :-16, :]))
@@ -102,7 +103,7 @@ def test_neurons_steps_and_samples_draw_independently(machine, mean):
 
 
 @pytest.mark.parametrize("mean", [1e-3, 9.99, 29.9, 30.1, 300.0, 3000.0, 1e6])
-def test_the_sampler_fits_on_either_side_of_where_it_changes_and_far_out(mean):
+def test_both_sampling_methods_follow_the_distribution(mean):
     rates = {"source": RateInput.constant(np.full((50, 100), 10.0))}
     found = run_rates(firing(mean, 100), rates, 40, record={"cells": ["n"]}, precision="float64", seed=2).traces[
         "cells"
@@ -110,7 +111,7 @@ def test_the_sampler_fits_on_either_side_of_where_it_changes_and_far_out(mean):
     assert fit(found, mean) > ALARM
 
 
-def test_other_seeds_draw_other_counts_and_the_same_seed_the_same():
+def test_counts_depend_on_the_seed_alone():
     rates = {"source": RateInput.constant(np.full((2, 10), 10.0))}
     a, b, c = (
         run_rates(firing(3.0, 10), rates, 30, record={"cells": ["n"]}, seed=seed).traces["cells"]["n"]
@@ -120,7 +121,7 @@ def test_other_seeds_draw_other_counts_and_the_same_seed_the_same():
     assert not np.array_equal(a, c)
 
 
-def test_a_mean_of_zero_draws_nothing():
+def test_a_mean_of_zero_gives_no_counts():
     rates = {"source": RateInput.constant(np.zeros((2, 10)))}
     circuit = firing(3.0, 10)
     found = run_rates(circuit, rates, 30, record={"cells": ["n"]}).traces["cells"]["n"]
@@ -128,18 +129,18 @@ def test_a_mean_of_zero_draws_nothing():
 
 
 @pytest.mark.parametrize("rate", [-1.0, 1e9])
-def test_a_mean_that_has_no_counts_stops_the_engine(rate):
-    with pytest.raises(InputError, match="no finite numbers"):
+def test_an_invalid_mean_raises_an_error_in_the_engine(rate):
+    with raises_input_error("states of", "not finite"):
         run_rates(firing(3.0, 4), {"source": RateInput.constant(np.full((1, 4), rate))}, 10)
 
 
-def test_a_mean_below_zero_stops_brian():
+def test_a_negative_mean_raises_an_error_in_brian():
     with pytest.raises(InputError):
         simulate(firing(3.0, 4), {"source": RateInput.constant(np.full((1, 4), -1.0))}, "1 ms", target="numpy")
 
 
 @pytest.mark.slow
-def test_brian_draws_so_in_a_program_too():
+def test_a_compiled_program_of_brian_samples_the_same_distribution():
     rates = {"source": RateInput.constant(np.full((1, 400), 10.0))}
     run = simulate(
         firing(5.0, 400), rates, "10 ms", record={"cells": ["n"]}, neurons={"cells": range(400)}, target="cpp"
@@ -147,11 +148,11 @@ def test_brian_draws_so_in_a_program_too():
     assert fit(run.trace("cells", "n").values, 5.0) > ALARM
 
 
-# What is heard, recorded and learnt from -----------------------------------------------------------------------------
+# Use of the counts ----------------------------------------------------------------------------------------------------
 
 
-def heard() -> tuple[Circuit, dict[str, RateInput]]:
-    """Cells that fire onto pyramidal cells by plastic connections."""
+def firing_circuit() -> tuple[Circuit, dict[str, RateInput]]:
+    """Poisson cells with plastic connections onto pyramidal cells."""
     rng = np.random.default_rng(4)
     before = Population("before", cards.cell("poisson_input"), 7, {"psi": "20 kHz"})
     after = Population("after", cards.cell("pyramidal_hidden_poisson"), 5)
@@ -170,9 +171,9 @@ RECORD = {"before": ["n", "s", "x"], "after": ["n", "I_B", "I_TD", "s", "r", "r_
 
 
 @pytest.mark.parametrize("machine", ["engine", "brian"])
-def test_the_count_that_is_recorded_is_the_one_that_is_heard_and_learnt_from_in_that_step(machine):
+def test_the_recorded_count_is_the_one_transmitted_and_learned_from_in_that_step(machine):
     """Sums, traces and weights follow from the recorded counts by hand, to the rounding of float64."""
-    circuit, rates = heard()
+    circuit, rates = firing_circuit()
     weights = np.array(circuit.projections[1].weights)
     if machine == "engine":
         run = run_rates(circuit, rates, 80, record=RECORD, precision="float64", seed=3)
@@ -196,8 +197,8 @@ def test_the_count_that_is_recorded_is_the_one_that_is_heard_and_learnt_from_in_
     assert np.abs(learnt - weights).max() > 1e-3
 
 
-def test_a_run_that_is_gone_on_with_draws_what_it_would_have_drawn():
-    circuit, rates = heard()
+def test_a_resumed_run_samples_the_same_counts():
+    circuit, rates = firing_circuit()
     whole = run_rates(circuit, rates, 60, seed=8)
     first = run_rates(circuit, rates, 25, seed=8)
     second = run_rates(circuit, rates, 35, seed=8, state=first.final_state)
@@ -206,7 +207,7 @@ def test_a_run_that_is_gone_on_with_draws_what_it_would_have_drawn():
     assert np.array_equal(whole.weights(circuit)[name], second.weights(circuit)[name])
 
 
-def test_the_number_of_threads_changes_nothing():
+def test_results_do_not_depend_on_the_number_of_threads():
     rng = np.random.default_rng(0)
     before = Population("before", cards.cell("poisson_input"), 150)
     after = Population("after", cards.cell("pyramidal_hidden_poisson"), 300)
@@ -218,12 +219,14 @@ def test_the_number_of_threads_changes_nothing():
     )
     circuit = Circuit((Source("source", 150), before, after), wiring, "0.1 ms")
     rates = {"source": RateInput.constant(rng.uniform(0, 1, (4, 150)))}
-    one, two = (run_rates(circuit, rates, 20, threads=threads, seed=5) for threads in (1, 2))
+    one = run_rates(circuit, rates, 20, seed=5)
+    with engine.threads(2):
+        two = run_rates(circuit, rates, 20, seed=5)
     assert np.array_equal(one.weights(circuit)["before->after.basal"], two.weights(circuit)["before->after.basal"])
     assert np.array_equal(one.final_state.cells["after"]["u"], two.final_state.cells["after"]["u"])
 
 
-# What is refused ------------------------------------------------------------------------------------------------------
+# Errors ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -236,19 +239,19 @@ def test_the_number_of_threads_changes_nothing():
         "n = exp(poisson(U)) : 1 (constant over dt)",
     ],
 )
-def test_a_draw_stands_alone_in_a_variable_that_is_constant_over_a_step(text):
+def test_a_poisson_count_must_be_the_whole_variable_and_constant_over_the_step(text):
     with pytest.raises(ExpressionError, match="line 1: .*samples a number"):
         parse_equations(text)
 
 
 @pytest.mark.parametrize("call", ["poisson(U, 2)", "poisson()", "poisson(x=U)"])
-def test_a_draw_has_one_mean(call):
+def test_a_poisson_count_has_one_mean(call):
     with pytest.raises(ExpressionError, match="1 argument"):
         parse_equations(f"n = {call} : 1 (constant over dt)")
 
 
 def card(tmp_path, name, *changes):
-    """One of the shelf's cards, changed."""
+    """A card of the model library, changed."""
     text = (cards.library_folder("models") / f"{name}.toml").read_text(encoding="utf-8")
     for old, new in changes:
         assert text.count(old) == 1
@@ -269,25 +272,25 @@ def card(tmp_path, name, *changes):
         ([("[parameters]", '[functions]\n"f(y)" = "poisson(y)"\n[parameters]')], "samples a number"),
     ],
 )
-def test_a_cell_that_draws_where_it_cannot_is_refused_with_its_field(tmp_path, changes, found):
+def test_a_poisson_count_in_an_invalid_place_is_refused(tmp_path, changes, found):
     path = card(tmp_path, "poisson_input", *changes)
     with pytest.raises(InputError, match=found) as refusal:
         cards.cell(path)
     assert str(path) in str(refusal.value)
 
 
-def test_only_cells_draw(tmp_path):
+def test_only_cells_sample(tmp_path):
     drawn = 'equations = """\nn = poisson(2) : 1 (constant over dt)\n'
     for name, read in (("spiking_bottom_up", cards.plasticity), ("exponential_current", cards.synapse)):
         with pytest.raises(InputError, match="only variables of a cell"):
             read(card(tmp_path, name, ('equations = """\n', drawn)))
 
 
-def test_the_engine_of_spikes_takes_no_cell_that_draws(tmp_path):
+def test_spiking_cells_in_the_engine_cannot_sample(tmp_path):
     path = card(tmp_path, "lif_exp", ('equations = """\n', 'equations = """\nn = poisson(2) : 1 (constant over dt)\n'))
     cell = cards.cell(path)
     layer = Population("cells", cell, 2)
     receptor = next(iter(cell.receptors))
     circuit = Circuit((Source("source", 1), layer), (Projection("source", "cells", receptor, np.ones((1, 2))),), "1 ms")
-    with pytest.raises(InputError, match="'n' is drawn"):
+    with raises_input_error(path, "'n'"):
         engine.run(circuit, {"source": SpikeTrains.from_events([], [], [], samples=1, steps=5, size=1, dt=1e-3)})

@@ -18,10 +18,10 @@ REACH = {"lif_normad": 2.7e-9, "adex": 0.63e-9}
 """Cells, and the constant current from which each of them fires."""
 
 
-def draw_circuit(rng, card, sizes, drive, **synapse):
+def random_circuit(rng, card, sizes, drive, **synapse):
     """Layers that fire, driven and held back by weights of both signs."""
-    heard = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma", synapse)}
-    layers = [Population(f"layer{k}", cards.cell(card), size, {}, heard) for k, size in enumerate(sizes[1:])]
+    receptors = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma", synapse)}
+    layers = [Population(f"layer{k}", cards.cell(card), size, {}, receptors) for k, size in enumerate(sizes[1:])]
     nodes = (Source("input", sizes[0]), *layers)
     weights = [
         rng.uniform(-0.6, 1, shape) * drive * REACH[card] / np.sqrt(shape[0])
@@ -44,9 +44,9 @@ def draw_circuit(rng, card, sizes, drive, **synapse):
     tau_1=st.floats(2e-3, 8e-3),
     tau_2=st.floats(0.5e-3, 1.9e-3),
 )
-def test_float64_engine_spikes_where_brian_spikes(card, seed, sizes, rate, drive, tau_1, tau_2):
+def test_in_float64_the_engine_fires_the_spikes_of_brian(card, seed, sizes, rate, drive, tau_1, tau_2):
     rng = np.random.default_rng(seed)
-    circuit = draw_circuit(rng, card, sizes, drive, tau_1=tau_1, tau_2=tau_2)
+    circuit = random_circuit(rng, card, sizes, drive, tau_1=tau_1, tau_2=tau_2)
     spikes = SpikeTrains.from_dense(rng.random((1, 300, sizes[0])) < rate, DT)
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
     for name, theirs in in_brian(circuit, spikes).items():
@@ -54,20 +54,20 @@ def test_float64_engine_spikes_where_brian_spikes(card, seed, sizes, rate, drive
 
 
 @pytest.mark.parametrize("card", REACH)
-def test_the_comparison_sees_many_spikes_and_a_time_constant_that_is_wrong_by_a_hundredth(card):
-    circuit = draw_circuit(np.random.default_rng(5), card, [60, 70, 20], 3.0)
+def test_the_comparison_has_many_spikes_and_detects_a_time_constant_wrong_by_a_hundredth(card):
+    circuit = random_circuit(np.random.default_rng(5), card, [60, 70, 20], 3.0)
     spikes = SpikeTrains.from_dense(np.random.default_rng(6).random((1, 600, 60)) < 0.02, DT)
     theirs = in_brian(circuit, spikes)
     assert all(len(one) > 50 for one in theirs.values())
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
     assert {name: one.spikes for name, one in ours.items()} == theirs
-    wrong = draw_circuit(np.random.default_rng(5), card, [60, 70, 20], 3.0, tau_2="1.2625 ms")
+    wrong = random_circuit(np.random.default_rng(5), card, [60, 70, 20], 3.0, tau_2="1.2625 ms")
     assert engine.run(wrong, {"input": spikes}, precision="float64")["layer0"].spikes != theirs["layer0"]
 
 
 @pytest.mark.parametrize("order", ["lif_exp lif_normad", "lif_normad lif_exp"])
-def test_a_cell_is_itself_whatever_other_cells_ran_before_it_in_the_process(order):
-    """The second variable of lif_exp rests while the neuron is refractory; that of lif_normad takes its input then."""
+def test_libraries_of_two_cells_in_one_process_do_not_mix(order):
+    """While refractory, the second variable of lif_exp is frozen, and that of lif_normad receives input."""
     program = """
 import sys
 import numpy as np
@@ -78,8 +78,8 @@ from snnlab import engine
 from snnlab.data import spikes
 every = spikes.SpikeTrains.from_dense(np.ones((1, 400, 1)), 1e-4)
 for card in sys.argv[1:]:
-    heard = {"synapse": circuit.Receptor(cards.synapse("double_exponential_current"), "soma")}
-    cell = circuit.Population("cell", cards.cell(card), 1, {}, heard if card == "lif_normad" else {})
+    receptors = {"synapse": circuit.Receptor(cards.synapse("double_exponential_current"), "soma")}
+    cell = circuit.Population("cell", cards.cell(card), 1, {}, receptors if card == "lif_normad" else {})
     net = feedforward(circuit.Source("eye", 1), [cell], "synapse", 1e-4)
     given = net.with_weights({"eye->cell.synapse": np.full((1, 1), 1e-9 if card == "lif_normad" else 10.0)})
     print(card, *engine.run(given, {"eye": every}, precision="float64")["cell"].counts.ravel())
@@ -93,11 +93,11 @@ for card in sys.argv[1:]:
     assert all(int(line.split()[1]) > 3 for line in alone)
 
 
-def test_inhibition_past_rest_leaves_nothing_to_climb_back_from():
-    """A cell that was clipped at rest answers as one that was never inhibited, once the inhibition is over."""
-    heard = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma")}
+def test_a_potential_clipped_at_rest_keeps_no_inhibition():
+    """After the inhibition has decayed, a cell that was clipped at rest fires as one that was never inhibited."""
+    receptors = {"synapse": Receptor(cards.synapse("double_exponential_current"), "soma")}
     circuit = Circuit(
-        (Source("input", 2), Population("cell", cards.cell("lif_normad"), 2, {}, heard)),
+        (Source("input", 2), Population("cell", cards.cell("lif_normad"), 2, {}, receptors)),
         (Projection("input", "cell", "synapse", np.array([[-80e-9, 0.0], [40e-9, 40e-9]])),),
         DT,
     )

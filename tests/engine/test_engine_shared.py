@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
+from errors_in_tests import raises_input_error
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
 from snnlab.brian import simulate_batch
 from snnlab.data.spikes import SpikeTrains
-from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights, sparse
 
@@ -78,7 +78,7 @@ def differing(circuit: Circuit, spikes: SpikeTrains) -> dict[str, int]:
     channels=st.tuples(st.integers(1, 3), st.integers(1, 18), st.integers(1, 5)),
 )
 @pytest.mark.slow
-def test_shared_and_recurrent_weights_spike_where_brian_spikes(
+def test_convolutions_and_recurrent_weights_give_the_spikes_of_brian(
     seed: int, card: str, image: tuple[int, int], channels: tuple[int, int, int]
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -86,8 +86,8 @@ def test_shared_and_recurrent_weights_spike_where_brian_spikes(
     assert set(differing(circuit, poisson(rng, 2, 50, image[0] * image[1] * channels[0])).values()) == {0}
 
 
-def test_a_typical_circuit_fires_in_every_layer_and_a_delay_more_is_seen() -> None:
-    """The controls of the test above: there is something to compare, and one wrong step does not go unnoticed."""
+def test_a_typical_circuit_fires_in_every_layer_and_a_longer_delay_is_detected() -> None:
+    """The controls of the test above: there are spikes to compare, and a wrong delay changes them."""
     rng = np.random.default_rng(5)
     circuit = vision(rng, "lif_exp_euler", (8, 8), (2, 6, 4))
     spikes = poisson(rng, 3, 80, 128)
@@ -100,7 +100,7 @@ def test_a_typical_circuit_fires_in_every_layer_and_a_delay_more_is_seen() -> No
         assert late[projections[k].post].spikes != found[projections[k].post].spikes
 
 
-def test_every_kind_of_weights_gives_what_its_synapses_one_by_one_give() -> None:
+def test_convolution_and_pooling_equal_their_sparse_synapses() -> None:
     rng = np.random.default_rng(2)
     for weights in (Convolution(draw(rng, (3, 3, 2, 20), 2), (6, 7)), Pooling((6, 7, 2), 3, 4.0)):
         spikes = poisson(rng, 4, 60, weights.shape[0])
@@ -122,16 +122,17 @@ def test_samples_do_not_depend_on_their_batch_or_on_threads(threads: int) -> Non
     rng = np.random.default_rng(3)
     circuit = vision(rng, "lif_exp", (7, 7), (1, 5, 3))
     spikes = poisson(rng, 5, 40, 49)
-    whole = engine.run(circuit, {"eye": spikes}, threads=threads)
+    with engine.threads(threads):
+        whole = engine.run(circuit, {"eye": spikes})
     for k in range(5):
-        alone = engine.run(circuit, {"eye": spikes.sample(k)}, threads=1)
+        alone = engine.run(circuit, {"eye": spikes.sample(k)})
         for name, response in whole.items():
             assert alone[name].spikes == response.spikes.sample(k)
             np.testing.assert_array_equal(alone[name].counts[0], response.counts[k])
             np.testing.assert_array_equal(alone[name].potential[0], response.potential[k])
 
 
-def test_counts_and_raster_say_what_the_spikes_say() -> None:
+def test_counts_and_raster_agree_with_the_spikes() -> None:
     rng = np.random.default_rng(4)
     circuit = vision(rng, "lif_exp", (7, 7), (1, 5, 3))
     for response in engine.run(circuit, {"eye": poisson(rng, 3, 40, 49)}).values():
@@ -143,7 +144,7 @@ def test_a_loop_through_two_populations_is_refused() -> None:
     nodes = (Source("eye", 2), layer("a", 3, 1.0), layer("b", 3, 1.0))
     ends = [("eye", "a", 2), ("a", "b", 3), ("b", "a", 3)]
     circuit = Circuit(nodes, tuple(Projection(a, b, "synapse", np.ones((n, 3))) for a, b, n in ends), DT)
-    with pytest.raises(InputError, match="a loop through a, b; the engine runs loops inside a population alone"):
+    with raises_input_error("circuit", "a, b"):
         engine.run(circuit, {"eye": poisson(np.random.default_rng(0), 1, 5, 2)})
 
 
@@ -151,15 +152,15 @@ def test_more_synapses_than_the_engine_can_count_are_refused(monkeypatch: pytest
     eye = (Source("eye", 3), layer("a", 3, 1.0))
     circuit = Circuit(eye, (Projection("eye", "a", "synapse", scipy.sparse.coo_array(np.eye(3))),), DT)
     spikes = {"eye": poisson(np.random.default_rng(0), 1, 5, 3)}
-    monkeypatch.setattr("snnlab.engine.spiking.run._MOST", 3)
+    monkeypatch.setattr("snnlab.engine.spiking.synapses._MAX_SYNAPSES", 3)
     engine.run(circuit, spikes)
-    monkeypatch.setattr("snnlab.engine.spiking.run._MOST", 2)
-    with pytest.raises(InputError, match="projection 'eye->a.synapse': 3 synapses; the engine takes up to 2"):
+    monkeypatch.setattr("snnlab.engine.spiking.synapses._MAX_SYNAPSES", 2)
+    with raises_input_error("eye->a.synapse", "3", "2"):
         engine.run(circuit, spikes)
 
 
-def test_a_tile_that_does_not_begin_at_rest_is_not_passed_over() -> None:
-    """Neuron 70 begins above its threshold and fires at once, though no spike ever arrives; at rest nobody does."""
+def test_a_tile_that_is_not_at_rest_initially_is_integrated() -> None:
+    """Neuron 70 starts above its threshold and fires at once, without input; at rest no neuron fires."""
     wired = Convolution(np.ones((2, 2, 1, 3)), (7, 7))
     rest = cards.cell("lif_normad").parameters["E_L"]
     assert rest == "-70 mV"
@@ -184,10 +185,10 @@ def test_a_tile_that_does_not_begin_at_rest_is_not_passed_over() -> None:
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 63, 64, 65, 80])
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_what_a_neuron_fires_does_not_depend_on_how_many_stand_beside_it(
+def test_spikes_do_not_depend_on_the_size_of_the_population(
     size: int, together: bool, precision: engine.Precision
 ) -> None:
-    """In populations by tile and in those that hear themselves, whose last tile may be a narrow one."""
+    """In populations run tile by tile and in recurrent ones, whose last tile may be narrow."""
     rng = np.random.default_rng(size)
     spikes, weights = poisson(rng, 3, 120, 20), draw(rng, (20, 100), 4)
 

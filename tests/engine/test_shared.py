@@ -1,23 +1,23 @@
-"""Products through shared weights against those through the same synapses one by one."""
+"""Products through convolutions and pooling against those through the same synapses as full weights."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import scipy.sparse
+from errors_in_tests import raises_input_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnlab import cards, engine
 from snnlab.data.spikes import SpikeTrains
-from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights, sparse
 
 DT = 1e-3
 
 
-def wire(weights: Weights, card: str = "lif_exp_euler", delay: float = 0.0, v_th: float = 3.0) -> Circuit:
+def one_projection(weights: Weights, card: str = "lif_exp_euler", delay: float = 0.0, v_th: float = 3.0) -> Circuit:
     nodes = (Source("eye", weights.shape[0]), Population("layer", cards.cell(card), weights.shape[1], {"v_th": v_th}))
     return Circuit(nodes, (Projection("eye", "layer", "synapse", weights, delay),), DT)
 
@@ -25,7 +25,7 @@ def wire(weights: Weights, card: str = "lif_exp_euler", delay: float = 0.0, v_th
 def both(
     circuit: Circuit, spikes: SpikeTrains, seed: int, **how: object
 ) -> tuple[engine.PSPProducts, engine.PSPProducts]:
-    """What flows back through a projection, and what does through its synapses one by one."""
+    """Products of a projection, and of the same synapses as full weights."""
     rng = np.random.default_rng(seed)
     post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
     scale, send = rng.normal(size=(2, spikes.samples, post.spikes.size))
@@ -55,35 +55,35 @@ def gathered(weights: Convolution, full: np.ndarray) -> np.ndarray:
     card=st.sampled_from(["lif_exp", "lif_exp_euler"]),
     delay=st.sampled_from([0.0, 1e-3, 4e-3]),
 )
-def test_a_kernel_learns_what_its_synapses_would_learn_together(
+def test_the_gradient_of_a_kernel_is_the_sum_over_its_synapses(
     seed: int, image: tuple[int, int], kernel: tuple[int, ...], card: str, delay: float
 ) -> None:
     rng = np.random.default_rng(seed)
     weights = Convolution(rng.uniform(-0.3, 1, kernel) * 3, image)
     spikes = SpikeTrains.from_dense(rng.random((3, 60, weights.shape[0])) < 0.2, dt=DT)
-    found, expected = both(wire(weights, card, delay), spikes, seed)
+    found, expected = both(one_projection(weights, card, delay), spikes, seed)
     np.testing.assert_allclose(found.gradient, gathered(weights, expected.gradient), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found.backward, expected.backward, rtol=1e-10, atol=1e-10)
 
 
-def test_there_is_something_to_learn_and_a_step_more_of_delay_is_seen() -> None:
+def test_the_comparison_has_a_gradient_and_detects_a_longer_delay() -> None:
     """The controls of the test above."""
     rng = np.random.default_rng(1)
     weights = Convolution(rng.uniform(-0.3, 1, (3, 3, 2, 5)) * 3, (8, 8))
     spikes = SpikeTrains.from_dense(rng.random((3, 60, 128)) < 0.2, dt=DT)
-    found, _ = both(wire(weights), spikes, 1)
-    late, _ = both(wire(weights, delay=DT), spikes, 1)
+    found, _ = both(one_projection(weights), spikes, 1)
+    late, _ = both(one_projection(weights, delay=DT), spikes, 1)
     assert found.gradient is not None
     assert late.gradient is not None
     assert np.abs(found.gradient).min() > 0.1
     assert np.abs(found.gradient - late.gradient).max() > 0.01 * np.abs(found.gradient).max()
 
 
-def test_pooling_sends_error_down_and_learns_nothing() -> None:
+def test_pooling_propagates_errors_back_and_has_no_gradient() -> None:
     rng = np.random.default_rng(2)
     weights = Pooling((7, 6, 3), 2, 1.5)
     spikes = SpikeTrains.from_dense(rng.random((3, 60, weights.shape[0])) < 0.3, dt=DT)
-    found, expected = both(wire(weights, v_th=1.0), spikes, 2)
+    found, expected = both(one_projection(weights, v_th=1.0), spikes, 2)
     assert found.gradient is None
     assert expected.backward is not None
     assert np.count_nonzero(expected.backward) > 100
@@ -91,17 +91,17 @@ def test_pooling_sends_error_down_and_learns_nothing() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_threads_change_no_bit_and_float32_is_near(precision: engine.Precision) -> None:
+def test_products_do_not_depend_on_threads_and_float32_is_close(precision: engine.Precision) -> None:
     rng = np.random.default_rng(3)
     weights = Convolution(rng.uniform(-0.3, 1, (3, 3, 2, 17)) * 3, (8, 8))
     spikes = SpikeTrains.from_dense(rng.random((11, 60, 128)) < 0.2, dt=DT)
-    circuit = wire(weights)
+    circuit = one_projection(weights)
     post = engine.run(circuit, {"eye": spikes}, precision="float64")["layer"]
     scale, send = rng.normal(size=(2, 11, weights.shape[1]))
-    found = [
-        engine.products(circuit.projections[0], spikes, post, scale, send, precision=precision, threads=threads)
-        for threads in (1, 2, 3)
-    ]
+    found = []
+    for threads in (1, 2, 3):
+        with engine.threads(threads):
+            found.append(engine.products(circuit.projections[0], spikes, post, scale, send, precision=precision))
     for other in found[1:]:
         np.testing.assert_array_equal(other.gradient, found[0].gradient)
         np.testing.assert_array_equal(other.backward, found[0].backward)
@@ -111,8 +111,8 @@ def test_threads_change_no_bit_and_float32_is_near(precision: engine.Precision) 
 
 
 def test_sparse_weights_are_refused() -> None:
-    circuit = wire(scipy.sparse.coo_array(np.ones((3, 4))))
+    circuit = one_projection(scipy.sparse.coo_array(np.ones((3, 4))))
     spikes = SpikeTrains.from_dense(np.ones((1, 5, 3), dtype=bool), dt=DT)
     post = engine.run(circuit, {"eye": spikes})["layer"]
-    with pytest.raises(InputError, match="sparse weights; needs a full array, a convolution or pooling"):
+    with raises_input_error("eye->layer.synapse", "sparse", "convolution"):
         engine.products(circuit.projections[0], spikes, post, np.ones((1, 4)))

@@ -84,7 +84,7 @@ def test_both_phases_are_those_of_brian2(name: str) -> None:
     network = replace(DEEP, **VARIANTS[name])
     circuit, weights = drawn(network, INPUTS, CLASSES)
     body, seen, wanted = relaxation.body(circuit, "a test"), some(2), np.eye(CLASSES)[[2, 0]]
-    below = relaxation.drive(body, weights, seen, 1)
+    below = relaxation.drive(body, weights, seen)
     ends, b = relaxation.settled(body, weights, below, 30), 1
     brian = circuit.with_weights(weights)
     free = in_brian(brian, seen[b], 30, 0.0, wanted[b], {})
@@ -136,7 +136,7 @@ def test_what_cells_come_to_makes_the_information_stationary() -> None:
     circuit, weights = drawn(network, INPUTS, CLASSES, 3)
     weights = {name: 0.5 * values for name, values in weights.items()}
     body, seen = relaxation.body(circuit, "a test"), some(5)
-    below = relaxation.drive(body, weights, seen, 1)
+    below = relaxation.drive(body, weights, seen)
     rest = relaxation.settled(body, weights, below, 20_000)
     inside = outside = 0
     for b in range(5):

@@ -113,7 +113,7 @@ def rehearsed(speeds: dict[str, float]) -> float:
     before = apical_left(circuit, running, unseen)
     for _ in range(6):
         seen = told(rng.uniform(-1, 1, (8, 40, 30)), 10)
-        running = run_rates(circuit, seen, 40 * 200, state=running, precision="float64", threads=1).final_state
+        running = run_rates(circuit, seen, 40 * 200, state=running, precision="float64").final_state
     return before / apical_left(circuit, running, unseen)
 
 
@@ -201,7 +201,7 @@ def regressed(speeds: dict[str, float], seed: int, batches: int = 1400) -> list[
         seen = rng.uniform(-1, 1, (10, 8))
         inputs = told(seen, 6, goal(seen))
         state = at_rest(running)
-        running = run_rates(circuit, inputs, 20, learn=learn, state=state, precision="float64", threads=1).final_state
+        running = run_rates(circuit, inputs, 20, learn=learn, state=state, precision="float64").final_state
     return found
 
 

@@ -157,7 +157,7 @@ def test_an_unrolled_circuit_does_what_the_engine_does() -> None:
     circuit = Circuit((Source("input", INPUTS), Population("cells", cell, CELLS)), wires, 1e-4)
     shown = RateInput(np.concatenate([seen, seen[:, -1:]], axis=1))  # one step more, before which the engine looks
     run = run_rates(circuit, {"input": shown}, STEPS + 1, learn=False, mean={"cells": ["u"]}, mean_from=STEPS,
-                    precision="float64", threads=1)  # fmt: skip
+                    precision="float64")  # fmt: skip
     graph = oracle.unrolled(STEPS, INPUTS, CELLS, LEAK, "tanh")
     last = graph.forward({"input": seen}, weights)[f"u{STEPS - 1}"]
     assert np.abs(last).max() > 0.1

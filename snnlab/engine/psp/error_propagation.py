@@ -94,7 +94,6 @@ def backpropagate(
     weights: NDArray[np.floating],
     pre: SpikeTrains,
     kernel: Kernel | Window,
-    *,
 ) -> NDArray[np.float64]:
     """Errors propagated back to the spikes of the layer below (spikes,), in the order of ``SpikeTrains.ids``.
 
@@ -124,7 +123,7 @@ def _common(
     check_events(events, pre, post_size, field)
     dt = to_seconds(pre.dt, f"{field}: dt")
     starts = np.searchsorted(events.sample, np.arange(pre.samples + 1))
-    columns = _Events(*map(address, (starts, events.step, events.neuron, events.value)))
+    columns = _Events(address(starts), address(events.step), address(events.neuron), address(events.value))
     columns.starts = starts
     decays = _Kernel(tuple(kernel.amplitudes), tuple(kernel.decay_rates * dt))
     return _Spikes(address(pre.ids), address(pre.offsets)), columns, decays

@@ -1,5 +1,4 @@
-// Counts of Poisson's distribution, exact but for the rounding of float64; each depends on nothing but its key and the
-// neuron.
+// Poisson counts, exact up to the rounding of float64; each depends only on its key and the neuron.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -7,12 +6,12 @@
 
 #include "smooth.hpp"
 
-constexpr double MOST_COUNTED = 0x1p20;  // the largest mean: float32 still holds every count that can come of it
+constexpr double MAX_MEAN = 0x1p20;  // float32 represents all counts of this mean
 
-// A number between 0 and 1, neither of them included.
+// A number above 0 and below 1.
 inline double uniform(uint64_t key, uint64_t n) { return (double(splitmix(key, n) >> 11) + 0.5) * 0x1p-53; }
 
-// log(k!), by the series of Stirling where it is right to the last digits
+// log(k!), by Stirling's series where that is accurate in float64
 inline double log_factorial(double k) {
     if (k < 16) {
         double product = 1;
@@ -24,13 +23,13 @@ inline double log_factorial(double k) {
     return (k + 0.5) * std::log(k) - k + 0.91893853320467274178 + rest;
 }
 
-// By inversion: the first count up to which the probabilities add up to a uniform number.
-inline double counted_up(double mean, uint64_t key) {
-    const double aim = uniform(key, 0);
+// By inversion: the first count whose cumulative probability reaches a uniform number.
+inline double by_inversion(double mean, uint64_t key) {
+    const double level = uniform(key, 0);
     double p = std::exp(-mean), sum = p;
     int k = 0;
-    // beyond the mean, what is below the rounding of the sum will never reach an aim that is
-    while (aim > sum && (k < mean || p > 0x1p-60)) {
+    // above the mean, terms below the rounding of the sum no longer change it
+    while (level > sum && (k < mean || p > 0x1p-60)) {
         ++k;
         p *= mean / k;
         sum += p;
@@ -40,7 +39,7 @@ inline double counted_up(double mean, uint64_t key) {
 
 // Algorithm PTRS of Hoermann, The transformed rejection method for generating Poisson random variables, Insurance:
 // Mathematics and Economics 12 (1993) 39-45, for means from 10 on.
-inline double rejected(double mean, uint64_t key) {
+inline double by_rejection(double mean, uint64_t key) {
     const double root = std::sqrt(mean), log_mean = std::log(mean);
     const double b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b;
     const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), v_r = 0.9277 - 3.6224 / (b - 2);
@@ -53,14 +52,14 @@ inline double rejected(double mean, uint64_t key) {
     }
 }
 
-// From means to counts, in place, for neurons from `first` on; no number where there is no such mean.
+// Replaces means by counts, for neurons from `first` on; NaN for a mean that is negative, too large or NaN.
 template <class real> inline void poisson(uint64_t key, int first, int count, real* numbers) {
     for (int n = 0; n < count; ++n) {
         const double mean = double(numbers[n]);
         const uint64_t own = splitmix(key, uint64_t(first + n));
-        if (!(mean >= 0 && mean <= MOST_COUNTED))
+        if (!(mean >= 0 && mean <= MAX_MEAN))
             numbers[n] = std::numeric_limits<real>::quiet_NaN();
         else
-            numbers[n] = real(mean < 30 ? counted_up(mean, own) : rejected(mean, own));
+            numbers[n] = real(mean < 30 ? by_inversion(mean, own) : by_rejection(mean, own));
     }
 }

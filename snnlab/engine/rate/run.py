@@ -1,16 +1,15 @@
-"""Running a circuit of cells that are heard in every step, over a batch, while its plastic connections learn.
+"""Run a circuit of rate cells on a batch of samples, with plastic connections that learn during the run.
 
-In a step from t to t + dt, for each sample of the batch in its own copy of the neurons: every input of every population
-becomes the sum of what is said now times the weights; plastic connections make their Euler step with the product of
-what their two cells say now, in the mean over the batch; all cells move.
+In a step from t to t + dt, each sample has its own copy of the neurons, and all share the synapses: every input becomes
+the sum of transmitted variables times weights; plastic connections make an Euler step with the product of factors of
+their two cells, averaged over the batch; all cells are integrated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,51 +17,52 @@ from numpy.typing import NDArray
 from snnlab.brian.quantities import to_seconds
 from snnlab.brian.stability import check_stable
 from snnlab.data.rates import RateInput
-from snnlab.engine.rate.plan import Plan, order_of
-from snnlab.engine.spiking.run import Precision
+from snnlab.engine.build import Precision, check_precision
+from snnlab.engine.rate.circuit_code import circuit_code
+from snnlab.engine.rate.plan import Plan, Schedule
 from snnlab.errors import InputError, one_of
-from snnlab.native import thread_count
-from snnlab.networks.circuit import Circuit, Population, Projection, Source
+from snnlab.networks.circuit import Circuit, Population, Source
 
-_NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
-_EVERY = 64  # steps from one look for numbers beyond all bounds to the next
-_THREADED = 3e5  # products of a step; below, threads would wait for one another longer than they work
-_Kept = tuple[dict[str, dict[str, NDArray[np.floating]]], dict[str, dict[str, NDArray[np.float64]]]]
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+_CHECK_INTERVAL = 64  # steps between checks for divergence
+_MIN_PARALLEL_WORK = 3e5  # products of a step; with fewer, threads would wait longer than they work
+
+Values = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
 class RunState:
-    """What a run can be gone on from.
+    """State from which a run can resume.
 
-    cells     population -> state variable -> float (samples, neurons); empty for cells as their cards begin
-    synapses  plastic projection -> state variable -> float (pre, post): its weights, and what it remembers
-    step      steps made so far; noise goes on from there
+    cells     population -> state variable -> float (samples, neurons); empty for the initial state of the cards
+    synapses  plastic projection -> state variable -> float (pre, post): its weights and other variables
+    step      steps made so far; random numbers continue from there
     """
 
-    cells: Mapping[str, Mapping[str, NDArray[np.floating]]]
-    synapses: Mapping[str, Mapping[str, NDArray[np.floating]]]
+    cells: Mapping[str, Mapping[str, Values]]
+    synapses: Mapping[str, Mapping[str, Values]]
     step: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class RateResponse:
-    """What a circuit did with a batch.
+    """Response of a circuit to a batch.
 
     final_state  RunState after the last step
-    traces   population -> variable -> float (samples, steps, neurons), at the beginning of each step with its inputs
-    means    population -> variable -> float64 (samples, neurons), of such traces over the steps that were asked for
+    traces       population -> variable -> float (samples, steps, neurons), at the start of each step, with its inputs
+    means        population -> variable -> float64 (samples, neurons), of such traces over the steps from `mean_from` on
     """
 
     final_state: RunState
-    traces: Mapping[str, Mapping[str, NDArray[np.floating]]]
+    traces: Mapping[str, Mapping[str, Values]]
     means: Mapping[str, Mapping[str, NDArray[np.float64]]]
 
-    def weights(self, circuit: Circuit) -> dict[str, NDArray[np.floating]]:
-        """The weights at the end, of every plastic projection (pre, post)."""
+    def weights(self, circuit: Circuit) -> dict[str, Values]:
+        """The final weights of each plastic projection (pre, post)."""
         return {
-            one.name: self.final_state.synapses[one.name][one.plasticity.card.weight]
-            for one in circuit.projections
-            if one.plasticity is not None
+            projection.name: self.final_state.synapses[projection.name][projection.plasticity.card.weight]
+            for projection in circuit.projections
+            if projection.plasticity is not None
         }
 
 
@@ -73,158 +73,151 @@ def run_rates(
     *,
     learn: bool | NDArray[np.bool_] = True,
     state: RunState | None = None,
-    record: Mapping[str, Sequence[str]] = _NOTHING,
-    mean: Mapping[str, Sequence[str]] = _NOTHING,
+    record: Mapping[str, Sequence[str]] = _NONE,
+    mean: Mapping[str, Sequence[str]] = _NONE,
     mean_from: int = 0,
     precision: Precision = "float32",
-    threads: int | None = None,
     seed: int = 0,
 ) -> RateResponse:
-    """A batch through a circuit of cells that are heard in every step, its weights shared by all samples.
+    """Response of a circuit of rate cells to a batch that shares the weights.
 
-    inputs     source -> Rates, of equally many samples, in stretches that divide the steps
-    learn      whether plastic connections learn, or in which steps (steps,); in others weights and what they remember
-               stand still
-    state      where to begin; None for the cards' start and the circuit's own weights
-    record     population -> variables whose traces are kept
-    mean       population -> variables of which only the mean over the steps from `mean_from` on is kept
+    inputs     rates of each source, of equally many samples, in segments that divide the steps
+    learn      whether plastic connections learn, for all steps or for each (steps,); while they do not, all their
+               variables are constant
+    state      initial state; None for that of the cards and the circuit's weights
+    record     population -> variables whose traces are recorded
+    mean       population -> variables whose means over the steps from `mean_from` on are recorded
     precision  of states, weights and sums
-    threads    None for as many as help; the result does not depend on it
-    seed       of the noise `xi` and of counts that are drawn; every sample, population, neuron and step has its own
+    seed       of the noise `xi` and of Poisson counts, independent for every sample, population, neuron and step
 
-    Raises InputError for cells that spike and projections that carry spikes, for inputs and states that do not fit, and
-    for weights and states that grow beyond all bounds, naming them and the step.
+    The result does not depend on the number of threads. Raises InputError for cells that spike and projections that
+    transmit spikes, for inputs and states that do not fit the circuit, and for weights or states that diverge, with the
+    projection or population and the step.
     """
-    if precision not in get_args(Precision):
-        raise InputError("precision", f"found {precision!r}", one_of(str(precision), get_args(Precision)))
-    if threads is not None and threads < 1:
-        raise InputError("threads", f"found {threads}", "needs at least 1, or None for all cores")
+    check_precision(precision)
     if steps < 1:
-        raise InputError("steps", f"found {steps}", "needs at least 1")
+        raise InputError("steps", f"got {steps}", "must be at least 1")
     if not 0 <= mean_from < steps:
-        raise InputError("mean_from", f"found {mean_from}", f"needs a step of the run, 0 to {steps - 1}")
+        raise InputError("mean_from", f"got {mean_from}", f"must be a step of the run, from 0 to {steps - 1}")
     _check_circuit(circuit)
     samples = _check_inputs(circuit, inputs, steps)
     dt = to_seconds(circuit.dt, "circuit: dt")
-    _check_asked(circuit, record, "record")
-    _check_asked(circuit, mean, "mean")
+    record, mean = _recorded(circuit, record, "record"), _recorded(circuit, mean, "mean")
     for population in circuit.populations:
         check_stable(population, dt)
-    order, learns = order_of(circuit, dt), _learning(learn, steps)
-    work = sum(pre.size * post.size for pre, post in _ends(circuit)) * samples
-    several = (threads or thread_count()) if work > _THREADED else 1
+    code = circuit_code(circuit, dt)
+    first = 0 if state is None else state.step
+    work = samples * sum(circuit[one.pre].size * circuit[one.post].size for one in circuit.projections)
+    schedule = Schedule(_learning(learn, steps), first, mean_from, seed, _CHECK_INTERVAL, work > _MIN_PARALLEL_WORK)
 
-    def run(every: int) -> tuple[Plan, _Kept, tuple[str, int] | None]:
-        plan = Plan(order, samples, precision)
-        plan.hear(inputs, steps)
-        _begin(plan, circuit, state, samples)
-        kept = plan.watch(record, mean, steps)
-        begun = 0 if state is None else state.step
-        return plan, kept, plan.run(steps, learns, mean_from, seed, begun, several, every)
+    def prepared() -> Plan:
+        plan = Plan(code, samples, precision)
+        plan.set_inputs(inputs, steps)
+        _set_state(plan, state, samples)
+        return plan
 
-    plan, (traces, sums), wild = run(_EVERY)
-    if wild is not None:
-        # once more, looking at every step: by now it is everywhere
-        raise _unbounded(*(run(1)[2] or wild), precision, learns.any())
-    final_state = RunState(plan.cells(), plan.synapses(), steps + (0 if state is None else state.step))
-    share = steps - mean_from
-    means = {name: {one: total / share for one, total in kept.items()} for name, kept in sums.items()}
-    return RateResponse(final_state, traces, means)
+    plan = prepared()
+    traces, sums = plan.record_traces(record, steps), plan.record_sums(mean)
+    diverged = plan.run(schedule)
+    if diverged is not None:
+        # by now everything may have diverged: run again and check every step
+        diverged = prepared().run(replace(schedule, check_interval=1)) or diverged
+        raise _divergence(*diverged, precision, bool(schedule.learns.any()))
+    means = {name: {one: total / (steps - mean_from) for one, total in kept.items()} for name, kept in sums.items()}
+    return RateResponse(RunState(plan.cells(), plan.synapses(), first + steps), traces, means)
 
 
-def _ends(circuit: Circuit) -> list[tuple[Source | Population, Source | Population]]:
-    return [(circuit[one.pre], circuit[one.post]) for one in circuit.projections]
+def _set_state(plan: Plan, state: RunState | None, samples: int) -> None:
+    for population, cell in plan.populations():
+        initial: Mapping[str, Values] = {
+            name: np.broadcast_to(cell.initial[k], (samples, population.size)) for k, name in enumerate(cell.states)
+        }
+        if state and state.cells:
+            initial = _checked(state.cells, population.name, initial)
+        plan.set_cells(population.name, initial)
+    for projection, states in plan.plastic():
+        synapses: Mapping[str, Values] = {name: np.zeros(projection.weights.shape) for name in states}
+        if projection.plasticity is not None:
+            synapses = {**synapses, projection.plasticity.card.weight: np.asarray(projection.weights)}
+        if state is not None:
+            synapses = _checked(state.synapses, projection.name, synapses)
+        plan.set_synapses(projection.name, synapses)
+
+
+def _divergence(field: str, step: int, precision: Precision, learned: bool) -> InputError:
+    bound = f"{np.sqrt(np.finfo(precision).max):.1e}"
+    hint = "decrease the learning rate or the time step" if learned else "decrease the time step"
+    return InputError(field, f"not finite or above {bound} from step {step} on", hint)
+
+
+# Checks -------------------------------------------------------------------------------------------------------------
 
 
 def _check_circuit(circuit: Circuit) -> None:
     for projection in circuit.projections:
         if not circuit.is_continuous(projection):
-            found = f"receptor {projection.receptor!r} of {projection.post!r} is raised by spikes"
-            right = "run_rates takes circuits that are heard in every step; run takes spikes, simulate both"
-            raise InputError(f"projection {projection.name!r}", found, right)
+            problem = f"receptor {projection.receptor!r} of {projection.post!r} receives spikes"
+            hint = "run_rates takes continuous projections; run takes spikes, and simulate takes both"
+            raise InputError(f"projection {projection.name!r}", problem, hint)
     if not circuit.populations:
-        raise InputError("circuit", "no population", "needs at least one")
+        raise InputError("circuit", "no population", "must have at least one")
 
 
 def _check_inputs(circuit: Circuit, inputs: Mapping[str, RateInput], steps: int) -> int:
-    """How many samples there are."""
-    for name, given in inputs.items():
-        source = circuit[name]
-        where = f"inputs of {name!r}"
+    """The number of samples."""
+    for name, rates in inputs.items():
+        source, field = circuit[name], f"inputs of {name!r}"
         if not isinstance(source, Source):
-            raise InputError("inputs", f"{name!r} is not a source", "rates can only be given to sources")
-        if not isinstance(given, RateInput):
-            raise InputError(where, f"found {type(given).__name__}", "needs Rates: sources are heard in every step")
-        if given.size != source.size:
-            raise InputError(where, f"{given.size} neurons", f"the source has {source.size}")
-        given.steps_per_segment(steps, where)
+            raise InputError("inputs", f"{name!r} is not a source", "only sources take rates")
+        if not isinstance(rates, RateInput):
+            raise InputError(field, f"got {type(rates).__name__}", "expected RateInput")
+        if rates.size != source.size:
+            raise InputError(field, f"got {rates.size} neurons", f"must be {source.size}, the size of the source")
+        rates.steps_per_segment(steps, field)
     for source in circuit.sources:
         if source.name not in inputs:
-            raise InputError("inputs", f"no rates for source {source.name!r}", "every source needs them")
-    samples = {given.samples for given in inputs.values()}
-    if len(samples) != 1:
-        found = f"samples differ: {sorted(samples)}" if samples else "no source"
-        raise InputError("inputs", found, "all sources need the same" if samples else "the batch comes from outside")
+            raise InputError("inputs", f"no rates for source {source.name!r}", "every source must have rates")
+    samples = {rates.samples for rates in inputs.values()}
+    if not samples:
+        raise InputError("inputs", "no source", "the number of samples is that of a source")
+    if len(samples) > 1:
+        raise InputError("inputs", f"samples differ: {sorted(samples)}", "must be equal for all sources")
     return samples.pop()
 
 
-def _check_asked(circuit: Circuit, asked: Mapping[str, Sequence[str]], where: str) -> None:
-    for name, variables in asked.items():
+def _recorded(circuit: Circuit, record: Mapping[str, Sequence[str]], field: str) -> dict[str, list[str]]:
+    """The variables of each population in a list."""
+    recorded = {name: [names] if isinstance(names, str) else list(names) for name, names in record.items()}
+    for name, variables in recorded.items():
         node = circuit[name]
         if not isinstance(node, Population):
-            raise InputError(where, f"{name!r} is a source", "its rates are given from outside")
+            raise InputError(field, f"{name!r} is a source", "must be a population")
         known = [equation.name for equation in node.cell.equations]
-        for variable in [variables] if isinstance(variables, str) else variables:
+        for variable in variables:
             if variable not in known:
-                raise InputError(f"{where} of {name!r}", f"no variable {variable!r}", one_of(variable, known))
+                raise InputError(f"{field} of {name!r}", f"no variable {variable!r}", one_of(variable, known))
+    return recorded
 
 
 def _learning(learn: bool | NDArray[np.bool_], steps: int) -> NDArray[np.uint8]:
-    given = np.asarray(learn)
-    if given.dtype != np.bool_ or given.shape not in ((), (steps,)):
-        found = f"{given.dtype} {given.shape}"
-        raise InputError("learn", found, f"needs True, False or one of these for each of {steps} steps")
-    return np.ascontiguousarray(np.broadcast_to(given, steps), dtype=np.uint8)
-
-
-def _begin(plan: Plan, circuit: Circuit, state: RunState | None, samples: int) -> None:
-    """Put what a run begins with into the plan."""
-    for population, code in plan.populations():
-        start = {name: np.broadcast_to(code.start[k], (samples, population.size)) for k, name in enumerate(code.states)}
-        given = _checked(state.cells, population.name, start, "state") if state and state.cells else start
-        plan.set_cells(population.name, given)
-    for projection, states in plan.plastic():
-        begin: dict[str, NDArray[np.floating]] = {name: np.zeros(projection.weights.shape) for name in states}
-        begin[_weight(projection)] = np.asarray(projection.weights)
-        given = begin if state is None else _checked(state.synapses, projection.name, begin, "state")
-        plan.set_synapses(projection.name, given)
-
-
-def _weight(projection: Projection) -> str:
-    return projection.plasticity.card.weight if projection.plasticity else ""
+    array = np.asarray(learn)
+    if array.dtype != np.bool_ or array.shape not in ((), (steps,)):
+        hint = f"must be True, False or an array of these of shape ({steps},)"
+        raise InputError("learn", f"got {array.dtype} {array.shape}", hint)
+    return np.ascontiguousarray(np.broadcast_to(array, steps), dtype=np.uint8)
 
 
 def _checked(
-    given: Mapping[str, Mapping[str, NDArray[np.floating]]],
-    name: str,
-    like: Mapping[str, NDArray[np.floating]],
-    where: str,
-) -> Mapping[str, NDArray[np.floating]]:
-    """What a RunState says of one population or projection, of the shapes in `like`."""
-    if name not in given:
-        raise InputError(where, f"nothing of {name!r}", "needs the RunState of the same circuit")
-    for variable, values in like.items():
-        found = given[name].get(variable)
-        if found is None or found.shape != values.shape:
-            what = "missing" if found is None else f"shape {found.shape}"
-            raise InputError(f"{where} of {name!r}: {variable}", what, f"needs {values.shape}")
-        if not np.isfinite(found).all():
-            raise InputError(
-                f"{where} of {name!r}: {variable}", "numbers that are not finite", "cannot be gone on from"
-            )
-    return given[name]
-
-
-def _unbounded(what: str, step: int, precision: Precision, learned: np.bool_) -> InputError:
-    found = f"no finite numbers, or beyond {np.sqrt(np.finfo(precision).max):.1e}, from step {step} on"
-    return InputError(what, found, "learn more slowly, or in shorter steps" if learned else "take shorter steps")
+    states: Mapping[str, Mapping[str, Values]], name: str, expected: Mapping[str, Values]
+) -> Mapping[str, Values]:
+    """The states of one population or projection in a RunState, of the shapes of the expected ones."""
+    if name not in states:
+        raise InputError("state", f"no states of {name!r}", "must be a RunState of the same circuit")
+    for variable, like in expected.items():
+        values, field = states[name].get(variable), f"state of {name!r}: {variable}"
+        if values is None or values.shape != like.shape:
+            problem = "missing" if values is None else f"got shape {values.shape}"
+            raise InputError(field, problem, f"must be of shape {like.shape}")
+        if not np.isfinite(values).all():
+            raise InputError(field, "numbers that are not finite", "must be finite")
+    return states[name]

@@ -1,5 +1,5 @@
-// exp, log and Gaussian noise that a compiler turns into vector instructions: plain arithmetic without a branch.
-// In float64 they are right to about one unit in the last place.
+// exp, log and Gaussian noise as arithmetic without branches, which compilers vectorise.
+// In float64 the error is about one unit in the last place.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -38,7 +38,7 @@ template <class real> inline real power_of_two(typename Bits<real>::whole k) {
     return as_bits<real>((k + Bits<real>::bias) << Bits<real>::digits);
 }
 
-// COUNT terms of a power series from term FROM on, by halves that do not wait for one another (Estrin's scheme)
+// COUNT terms of a power series from term FROM on, by independent halves (Estrin's scheme)
 template <int FROM, int COUNT, class real>
 inline real series(const double* terms, real x, real x2, real x4, real x8) {
     if constexpr (COUNT == 1) {
@@ -51,11 +51,11 @@ inline real series(const double* terms, real x, real x2, real x4, real x8) {
     }
 }
 
-// of exp(r), its two first ones left out
+// of exp(r), without the first two
 constexpr double EXP_TERMS[] = {1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,       1.0 / 5040,
                                 1.0 / 40320,  1.0 / 362880,  1.0 / 3628800,  1.0 / 39916800,  1.0 / 479001600,
                                 1.0 / 6227020800.0};
-// of log((1 + s)/(1 - s)) / s, its first one left out, over s^2
+// of log((1 + s)/(1 - s)) / s in s^2, without the first
 constexpr double LOG_TERMS[] = {2.0 / 3, 2.0 / 5, 2.0 / 7, 2.0 / 9, 2.0 / 11, 2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19,
                                 2.0 / 21};
 
@@ -63,7 +63,7 @@ constexpr double LOG_TERMS[] = {2.0 / 3, 2.0 / 5, 2.0 / 7, 2.0 / 9, 2.0 / 11, 2.
 template <class real> inline real smooth_exp(real given) {
     using B = Bits<real>;
     real x = given < B::lowest ? B::lowest : given;
-    x = x > B::highest ? B::highest : x;  // what is no number stays none
+    x = x > B::highest ? B::highest : x;  // NaN stays NaN
     const real shifted = x * real(1.4426950408889634074) + B::rounder;
     const real k = shifted - B::rounder;
     const real r = (x - k * B::ln2_high) - k * B::ln2_low;
@@ -71,7 +71,7 @@ template <class real> inline real smooth_exp(real given) {
     const real sum = series<0, B::terms>(EXP_TERMS, r, r2, r4, r4 * r4) * r2 + r + 1;
     using whole = typename B::whole;
     const whole n = as_bits<whole>(shifted) - as_bits<whole>(B::rounder);
-    const whole half = n >> 1;  // in two steps, for results beyond the normal numbers
+    const whole half = n >> 1;  // in two steps, for subnormal results
     return sum * power_of_two<real>(half) * power_of_two<real>(n - half);
 }
 
@@ -91,12 +91,12 @@ template <class real> inline real smooth_log(real given) {
     const real e = real(k - (tiny ? whole(B::lifted) : whole(0)));
     const real close = e * B::ln2_high - ((square - (s * (square + sum) + e * B::ln2_low)) - f);
     const real infinite = std::numeric_limits<real>::infinity();
-    const real wrong = given == 0 ? -infinite : std::numeric_limits<real>::quiet_NaN();
-    return given > 0 ? (given < infinite ? close : given) : wrong;
+    const real special = given == 0 ? -infinite : std::numeric_limits<real>::quiet_NaN();
+    return given > 0 ? (given < infinite ? close : given) : special;
 }
 
-// A polynomial in x, its lowest term first; one term waits for the next, but nothing is computed beside them.
-// Not a loop, which a compiler might leave one.
+// A polynomial in x, its lowest term first (Horner's scheme): the fewest operations. Recursive, because a compiler might
+// not unroll a loop.
 template <int FROM, class real, int COUNT> inline real polynomial(const double (&terms)[COUNT], real x) {
     if constexpr (FROM == COUNT - 1)
         return real(terms[FROM]);
@@ -104,8 +104,8 @@ template <int FROM, class real, int COUNT> inline real polynomial(const double (
         return polynomial<FROM + 1, real>(terms, x) * x + real(terms[FROM]);
 }
 
-// Both interpolate at the nodes of Chebyshev: (2^f - 1)/f for f from -1/2 to 1/2, log(1 + e)/e in e - 1/2 for e from 0
-// to 1, within 1.3e-8 and 3.5e-8 of their values for float, within 1e-16 for double.
+// Both interpolate at Chebyshev nodes: (2^f - 1)/f for f from -1/2 to 1/2, and log(1 + e)/e in e - 1/2 for e from 0 to 1.
+// The errors are below 1.3e-8 and 3.5e-8 for float, and below 1e-16 for double.
 template <class real> struct Softplus;
 template <> struct Softplus<float> {
     static constexpr double power[] = {0.69314718802622878, 0.24022650760568127,   0.055503571142190778,
@@ -139,9 +139,9 @@ template <class real> inline real smooth_softplus(real x) {
     const real k = shifted - B::rounder;
     const real f = t * real(1.4426950408889634074) - k;
     const real power = polynomial<0>(Softplus<real>::power, f) * f + 1;
-    // the last bits of what is shifted are those of k
+    // the last bits of `shifted` are those of k
     const real e = as_bits<real>(as_bits<whole>(power) + (as_bits<whole>(shifted) << B::digits));
-    const real positive = 0 > x ? 0 : x;  // what is no number stays none
+    const real positive = 0 > x ? 0 : x;  // NaN stays NaN
     return polynomial<0>(Softplus<real>::log, e - real(0.5)) * e + positive;
 }
 
@@ -152,8 +152,8 @@ inline double fn_log(double x) { return smooth_log(x); }
 inline float fn_softplus(float x) { return smooth_softplus(x); }
 inline double fn_softplus(double x) { return smooth_softplus(x); }
 
-// SplitMix64, Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014: number n of the
-// stream that begins at `key`.
+// SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014): number n of the stream
+// of `key`.
 inline uint64_t splitmix(uint64_t key, uint64_t n) {
     uint64_t z = key + (n + 1) * 0x9e3779b97f4a7c15ull;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -161,12 +161,12 @@ inline uint64_t splitmix(uint64_t key, uint64_t n) {
     return z ^ (z >> 31);
 }
 
-// Standard normal numbers for neurons from `first` on: each by the transform of Box and Muller (1958) from 64 bits of
-// its own, so that they depend on nothing but the key and the neuron. The same bits in float and in double.
+// Standard normal numbers for neurons from `first` on: the transform of Box and Muller (1958) of 64 bits per neuron, so
+// that each depends only on the key and the neuron. The same random bits in float and double.
 template <class real, int COUNT> inline void normal(uint64_t key, int first, real* __restrict out) {
     for (int n = 0; n < COUNT; ++n) {
         const uint64_t bits = splitmix(key, uint64_t(first + n));
-        // 31 bits each, which every vector unit turns into numbers
+        // 31 bits each, because every vector unit converts 32-bit integers
         const real radius = (real(int32_t(bits >> 33)) + real(0.5)) * real(0x1p-31);
         const real turn = std::fabs(real(int32_t(bits & 0x7fffffff)) * real(0x1p-31) - real(0.5));
         const real x = real(1.57079632679489661923) - real(6.28318530717958647692) * turn, z = x * x;

@@ -21,7 +21,7 @@ class Synapses(NamedTuple):
     """The arrays of a projection.
 
     kind     FULL, CONVOLUTION or SPARSE
-    weights  full (pre, post); the padded rows of a kernel (channels_in, rows, columns * channels_out + 16); or (synapses,)
+    weights  full (pre, post); padded kernels (channels_in, rows, columns * channels_out + 16); or sparse (synapses,)
     shape    int32: empty; the members of ``Kernels``; or the start of each row (pre + 1) and the targets (synapses)
     """
 
