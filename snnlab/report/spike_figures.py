@@ -51,7 +51,8 @@ def simulate_sample(config: TrainingConfig, rule: SpikingRule, state: State, sam
     chosen = config.test.take([sample])
     encoded = spike_inputs(config.encode(chosen, 0, TEST), "snnlab plot")
     inputs = {circuit.sources[0].name: encoded}
-    responses = engine.run(circuit, inputs, threads=config.threads)
+    with engine.threads(config.threads):
+        responses = engine.run(circuit, inputs)
     counts = {population.name: responses[population.name].counts[0] for population in circuit.populations}
     neurons = _neurons_to_plot(counts, int(chosen.labels[0]))
     recording = simulate(
