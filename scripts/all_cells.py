@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every cell that fires, under the current step of its card: membrane, spikes and compartments in one figure."""
+"""Plot the response of every spiking cell model to the example current of its card."""
 
 from snnlab.brian import Pulse, simulate
 from snnlab.cards import Cell, all_models
@@ -9,7 +9,7 @@ from snnlab.plots import figure, save, traces
 
 
 def run(cell):
-    """The cell under its example's current, with the potential of every compartment recorded."""
+    """Simulate a cell with the currents of its example, and record the potentials of all compartments."""
     currents = {f"cell.{name}": Pulse(value, start="10 ms") for name, value in cell.example["inject"].items()}
     potentials = [part.potential for part in cell.compartments.values()]
     return simulate(unconnected(cell), currents, cell.example["duration"], record={"cell": potentials})
@@ -19,7 +19,7 @@ def main():
     parser = script_parser(__doc__, "cells.png")
     options = parser.parse_args()
     cells = [card for card in all_models().values() if isinstance(card, Cell) and card.threshold]
-    picture, axes = figure((len(cells) + 1) // 2, 2, size=(11, 2.4 * ((len(cells) + 1) // 2)))
+    plot, axes = figure((len(cells) + 1) // 2, 2, size=(11, 2.4 * ((len(cells) + 1) // 2)))
     for cell, ax in zip(cells, axes.flat, strict=False):
         recording = run(cell)
         labels = {part.potential: part.name for part in cell.compartments.values()}
@@ -33,7 +33,7 @@ def main():
         print(f"{cell.id:16} {inject:40} {recording.rates('cell')[0]:7.1f} Hz")
     for ax in axes.flat[len(cells) :]:
         ax.remove()
-    print(save(picture, options.plot))
+    print(save(plot, options.plot))
 
 
 if __name__ == "__main__":

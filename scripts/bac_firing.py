@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A current into the soma makes one spike, one into the dendrite none, and the two together a burst.
+"""Backpropagation-activated calcium firing: coincident somatic and dendritic currents evoke a burst.
 
-Larkum, Zhu and Sakmann found this in layer 5 (Nature 398:338, 1999): a spike runs back into the dendrite and tips a
-current that is too weak by itself over the threshold of a calcium plateau, which makes the soma burst. The cell is Naud
-and Sprekeler's (2018), on a card. Without its calcium current the coincidence makes one spike.
+In pyramidal cells of layer 5 (Larkum, Zhu and Sakmann, Nature 398:338, 1999) a somatic current evokes one spike and a
+dendritic current none. Together they evoke a burst: the backpropagating spike lifts the dendrite over the threshold of
+a calcium plateau. The model is that of Naud and Sprekeler (2018). Without its calcium current there is one spike.
 """
 
 from snnlab import Circuit, Population, cell
@@ -17,7 +17,7 @@ POTENTIALS, CURRENTS = {"v_s": "soma", "v_d": "dendrite"}, {"I_s": "soma", "I_d"
 
 
 def run(soma, dendrite, **parameters):
-    """One cell for 200 ms, its potentials and what is injected: 5 ms into the soma and 30 ms into the dendrite."""
+    """Simulate one cell for 200 ms with currents of 5 ms into the soma and of 30 ms into the dendrite."""
     card = cell("l5_pyramidal")
     circuit = Circuit((Population("cell", card, 1, parameters=parameters),), (), card.dt)
     currents = {"cell.soma": Pulse(soma, "50 ms", "55 ms"), "cell.dendrite": Pulse(dendrite, "50 ms", "80 ms")}
@@ -27,7 +27,7 @@ def run(soma, dendrite, **parameters):
 def main():
     parser = script_parser(__doc__, "bac_firing.png")
     options = parser.parse_args()
-    picture, axes = figure(2, 3, size=(10.5, 5.2), heights=(2, 1), shared_time=True)
+    plot, axes = figure(2, 3, size=(10.5, 5.2), heights=(2, 1), shared_time=True)
     for (name, amplitudes), (top, bottom) in zip(PROTOCOLS.items(), axes.T, strict=True):
         recording = run(*amplitudes)
         traces(recording, top, "cell", list(POTENTIALS), labels=POTENTIALS).set_ylim(-95, 35)
@@ -38,7 +38,7 @@ def main():
         print(f"{name}: spikes at {recording.spikes['cell'].train(0) * 1e3} ms")
     without = run(*PROTOCOLS["both"], **NO_CALCIUM).spikes["cell"].train(0)
     print(f"both, no calcium: spikes at {without * 1e3} ms")
-    print(save(picture, options.plot))
+    print(save(plot, options.plot))
 
 
 if __name__ == "__main__":

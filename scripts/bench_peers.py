@@ -1,21 +1,20 @@
 #!/usr/bin/env python3
-"""Samples per second in training 784-800-10 on MNIST, 400 steps, batches of 64: snnlab beside Spyx, Norse and snnTorch.
+"""Compare the training speed of snnlab, Spyx, Norse and snnTorch: 784-800-10 on MNIST, 400 steps, batches of 64.
 
     python scripts/bench_peers.py --data DIR [--peers spyx norse snntorch] [--batches N] [--threads N] [--json]
 
-The peers come with the extra `bench`; a CPU build of PyTorch, installed before, spares a large download.
+The peers are installed by the extra `bench`; install a CPU build of PyTorch before to avoid a large download.
 
-The same for all: the layers, the steps, the batches, the input spikes (the encoder of hm2bp-mnist, seed 0), the time
-constant of the membrane, Adam, the cores. Each runs in a process of its own, in the form that its documentation shows
-and that is fast on a CPU: the input currents of all steps in one matrix product, then the LIF cells step by step.
+Equal for all: layers, steps, batches, input spikes (the encoder of hm2bp-mnist, seed 0), membrane time constant, Adam,
+and cores. Each library runs in its own process, in the documented form that is fast on a CPU: the input currents of all
+steps in one matrix product, then the LIF cells step by step.
 
-Not the same: the peers train by backpropagation through time in float32 with their own surrogate gradient, from the
-cross entropy of the output's spike counts; snnlab trains by HM2-BP, which sends errors back over spikes and not over
-steps. Both end with one Adam step for a batch. Cells differ in detail: Norse's has a synaptic current, as snnlab's has,
-the others' have none; resets are each library's own. Accuracy is not compared here, but a loss that does not fall would
-show. snnlab's time includes the drawing of the spikes; the peers get theirs ready-made and dense, which is not counted.
-Compilation and warm-up count for nobody. Medians of the batches; quote them from a quiet machine: where the cores are
-shared, the peers lose far more than their share to waiting for each other's threads.
+Different: the peers train by backpropagation through time in float32 with their own surrogate gradients on the cross
+entropy of the output spike counts; snnlab trains by HM2-BP, which propagates errors over spikes instead of steps. All
+take one Adam step for each batch. The cells of Norse and snnlab have a synaptic current, those of the others do not;
+resets are those of each library. Accuracy is not compared, but the losses are printed. The time of snnlab includes
+sampling the input spikes; the peers get dense arrays that are prepared before. Compilation and warm-up are excluded.
+The results are medians over batches. Measure on an idle machine: the peers slow down more than snnlab on shared cores.
 """
 
 import argparse
@@ -41,14 +40,14 @@ from snnlab.training.prefetching import prefetch
 BATCH, WARM_UP = 64, 2
 INPUTS, HIDDEN, CLASSES = 784, 800, 10
 TAU_M, TAU_S, DT = 64e-3, 8e-3, 1e-3
-KEPT = 1 - DT / TAU_M  # of the membrane's potential from one step to the next
-RATE = 2e-4
+DECAY = 1 - DT / TAU_M  # of the membrane potential in one step
+LEARNING_RATE = 2e-4
 PEERS = {"spyx": ("spyx", "jax"), "norse": ("norse", "torch"), "snntorch": ("snntorch", "torch")}
 INSTALL = 'pip install "snnlab-brian[bench]"'
 
 
 def spyx(threads):
-    """One jitted step of spyx.optimize; LIF cells under jax.lax.scan."""
+    """A compiled step of spyx.optimize, with LIF cells under jax.lax.scan."""
     import jax.numpy as jnp
     import optax
     from flax import nnx
@@ -59,15 +58,15 @@ def spyx(threads):
     class Network(nnx.Module):
         def __init__(self):
             self.into = nnx.Linear(INPUTS, HIDDEN, use_bias=False, rngs=rngs)
-            self.hidden = nn.LIF((HIDDEN,), beta=KEPT, rngs=rngs)
+            self.hidden = nn.LIF((HIDDEN,), beta=DECAY, rngs=rngs)
             self.out = nnx.Linear(HIDDEN, CLASSES, use_bias=False, rngs=rngs)
-            self.output = nn.LIF((CLASSES,), beta=KEPT, rngs=rngs)
+            self.output = nn.LIF((CLASSES,), beta=DECAY, rngs=rngs)
 
         def __call__(self, x):
             return nn.run(self.output, self.out(nn.run(self.hidden, self.into(x))[0]))[0]
 
     model = Network()
-    optimiser = nnx.Optimizer(model, optax.adam(RATE), wrt=nnx.Param)
+    optimiser = nnx.Optimizer(model, optax.adam(LEARNING_RATE), wrt=nnx.Param)
     loss = fn.integral_crossentropy(smoothing=0.0, time_axis=0)
     update = optimize.make_train_step(lambda net, x, y: loss(net(x), y))
     return lambda x, y: float(update(model, optimiser, jnp.asarray(x), jnp.asarray(y)))
@@ -76,13 +75,13 @@ def spyx(threads):
 def norse(threads):
     """LIF cells in a loop over steps.
 
-    Its modules for all steps at once index a tensor in every step, and each of these gets a gradient as large as the
-    whole: at 400 steps they train at 5 samples/s where these do at 80.
+    Norse's modules for sequences index a tensor in each step, and each index operation allocates a gradient of the
+    size of the whole tensor: at 400 steps they train 5 samples/s instead of 80.
     """
     import norse.torch as snn
     import torch
 
-    # a spike moves this cell's membrane by the weight times tau_s / tau_m in all, the others' by the weight
+    # a spike changes this cell's potential by weight * tau_s / tau_m in total, the others' by the weight
     cell = snn.LIFParameters(
         tau_mem_inv=torch.tensor(1 / TAU_M), tau_syn_inv=torch.tensor(1 / TAU_S), v_th=torch.tensor(TAU_S / TAU_M)
     )
@@ -111,7 +110,7 @@ def norse(threads):
 
 
 def snntorch(threads):
-    """Leaky neurons in the loop over steps that snnTorch's tutorials have; ce_count_loss."""
+    """Leaky neurons in a loop over steps with ce_count_loss, as in the tutorials of snnTorch."""
     import snntorch as snn
     import torch
     from snntorch import functional
@@ -120,9 +119,9 @@ def snntorch(threads):
         def __init__(self):
             super().__init__()
             self.into = torch.nn.Linear(INPUTS, HIDDEN, bias=False)
-            self.hidden = snn.Leaky(beta=KEPT)
+            self.hidden = snn.Leaky(beta=DECAY)
             self.out = torch.nn.Linear(HIDDEN, CLASSES, bias=False)
-            self.output = snn.Leaky(beta=KEPT)
+            self.output = snn.Leaky(beta=DECAY)
 
         def forward(self, x):
             return layer(self.output, self.out(layer(self.hidden, self.into(x))))
@@ -143,7 +142,7 @@ def torch_step(model, forward, loss_of, threads):
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
+    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
     def step(x, y):
         optimiser.zero_grad()
@@ -159,24 +158,24 @@ def mnist(options):
     experiment = EXPERIMENTS["hm2bp-mnist"].with_options({"batch": BATCH})
     try:
         return experiment.config(seed=0, folder=options.data, threads=options.threads)
-    except InputError as refusal:
-        raise SystemExit(f"bench_peers: {refusal}") from refusal
+    except InputError as error:
+        raise SystemExit(f"bench_peers: {error}") from error
 
 
-def alone(name, config, batches):
-    """Train one contender, warm-up first: seconds of each batch, and its loss."""
-    coming = config.batches(1)
+def measure(name, config, batches):
+    """Train one library: its speed after a warm-up, losses, memory and versions."""
+    batch_iterator = config.batches(1)
     if name == "snnlab":
-        coming = prefetch(coming)  # as `train` does
+        batch_iterator = prefetch(batch_iterator)  # as in `train`
         state = config.rule.init(config.circuit, np.random.default_rng(0))
-        work = [lambda: config.rule.step(config.circuit, state, next(coming))[1].loss] * (WARM_UP + batches)
+        work = [lambda: config.rule.step(config.circuit, state, next(batch_iterator))[1].loss] * (WARM_UP + batches)
     else:
         step = globals()[name](config.threads)
-        work = (dense(step, next(coming)) for _ in range(WARM_UP + batches))
+        work = (dense(step, next(batch_iterator)) for _ in range(WARM_UP + batches))
     times, losses = [], []
-    for one in work:
+    for train_batch in work:
         start = time.perf_counter()
-        losses.append(one())
+        losses.append(train_batch())
         times.append(time.perf_counter() - start)
     return {
         "samples_per_s": BATCH / statistics.median(times[WARM_UP:]),
@@ -189,14 +188,14 @@ def alone(name, config, batches):
 
 
 def dense(step, batch):
-    """A step on spikes (steps, samples, inputs), made before the clock starts."""
+    """A step on dense spikes (steps, samples, inputs), which are prepared before the measurement."""
     x = np.ascontiguousarray(batch.inputs.dense().transpose(1, 0, 2), dtype=np.float32)
     return lambda: step(x, batch.labels)
 
 
 def in_a_process(name, options):
-    """What `alone` finds in a fresh process, which shares neither memory nor threads with the others."""
-    command = [sys.executable, __file__, "--alone", name, "--batches", options.batches, "--threads", options.threads]
+    """The result of `measure` in a new process, which shares neither memory nor threads with the others."""
+    command = [sys.executable, __file__, "--only", name, "--batches", options.batches, "--threads", options.threads]
     command += ["--data", options.data] if options.data else []
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -215,33 +214,37 @@ def read_options(words):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder that holds MNIST (default: $SNNLAB_DATA)")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER", help=", ".join(PEERS))
-    parser.add_argument("--batches", type=int, default=10, help=f"that are timed, after {WARM_UP} that are not")
-    parser.add_argument("--threads", type=int, default=engine.cores(), help="cores that each may use")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--alone", choices=["snnlab", *PEERS], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--batches", type=int, default=10, help=f"number of batches, after {WARM_UP} of warm-up (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=engine.cores(), help="cores of each library (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--only", choices=["snnlab", *PEERS], help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.batches < 1 or not 1 <= options.threads <= engine.cores():
-        parser.error(f"needs --batches of at least 1, and --threads of 1 to {engine.cores()}")
+        parser.error(f"--batches must be at least 1, and --threads 1 to {engine.cores()}")
     return options
 
 
 def main(words=None):
     options = read_options(words)
-    if options.alone:
-        if hasattr(os, "sched_setaffinity"):  # JAX cannot be told how many threads to take
+    if options.only:
+        if hasattr(os, "sched_setaffinity"):  # JAX has no option for the number of threads
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-        print(json.dumps(alone(options.alone, mnist(options), options.batches)))
+        print(json.dumps(measure(options.only, mnist(options), options.batches)))
         return 0
-    there = [name for name in options.peers if all(find_spec(module) for module in PEERS[name])]
+    installed = [name for name in options.peers if all(find_spec(module) for module in PEERS[name])]
     for name in options.peers:
-        if name not in there:
+        if name not in installed:
             print(f"{name}: skipped, not installed: {INSTALL}", file=sys.stderr)
-    if not there:
+    if not installed:
         return 1
-    found = {name: in_a_process(name, options) for name in ("snnlab", *there)}
-    for name in there:
-        found[name]["snnlab_is_faster"] = found["snnlab"]["samples_per_s"] / found[name]["samples_per_s"]
-    report = {"machine": machine(options.threads), "python": platform.python_version(), "training": found}
+    results = {name: in_a_process(name, options) for name in ("snnlab", *installed)}
+    for name in installed:
+        results[name]["snnlab_is_faster"] = results["snnlab"]["samples_per_s"] / results[name]["samples_per_s"]
+    report = {"machine": machine(options.threads), "python": platform.python_version(), "training": results}
     print(json.dumps(report, indent=2) if options.json else table(report))
     return 0
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What `simulate` costs beside the same network written by hand in Brian2: 4,000 cells for one second, as C++.
+"""Time `simulate` and the same network written in Brian2: 4,000 cells for one second, compiled to C++.
 
-Both run the equations of models/lif.toml with conductances on the same synapses, compiled with the same flags by
-two jobs, and both hand back their spikes. A run of one step is what writing and compiling cost; the rest is the run.
-The two take turns; every number is the median of the rounds, and a ratio is that of snnlab to the network by hand.
+Both use the equations of models/lif.toml with the same conductance synapses, compile with the same flags in two jobs,
+and return their spikes. A simulation of one step measures code generation and compilation; the difference is the run
+time. Rounds alternate between both; all numbers are medians, and ratios are snnlab to the handwritten network.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from snnlab.native import PROGRAM_FLAGS
 
 SIZES = {"exc": 3200, "inh": 800}
 WEIGHTS = {"exc": 6e-9, "inh": 67e-9}  # siemens
-KICK = 0.3e-9  # amperes, for the first 50 ms
+STIMULUS = 0.3e-9  # amperes, for the first 50 ms
 STEPS = 10_000  # of 0.1 ms
 METHOD = cell("lif").method
 
 EQUATIONS = """
 dv/dt = (g_L*(E_L - v) + I)/C : volt (unless refractory)
-I = g_exc*(E_exc - v) + g_inh*(E_inh - v) + I_kick : amp
-I_kick = kick(t) : amp (constant over dt)
+I = g_exc*(E_exc - v) + g_inh*(E_inh - v) + I_stimulus : amp
+I_stimulus = stimulus(t) : amp (constant over dt)
 dg_exc/dt = -g_exc/tau_exc : siemens
 dg_inh/dt = -g_inh/tau_inh : siemens
 """
@@ -51,22 +51,23 @@ def circuit() -> Circuit:
     start = {name: {"v": rng.uniform(-60e-3, -50e-3, size)} for name, size in SIZES.items()}
     cells = [Population(name, cell("lif"), SIZES[name], receptors=receptors, initial=start[name]) for name in SIZES]
     pairs = [(pre, post) for pre in SIZES for post in SIZES]
-    wires = [(pre, post, random_connections(SIZES[pre], SIZES[post], 0.02, WEIGHTS[pre], rng)) for pre, post in pairs]
-    return Circuit(tuple(cells), tuple(Projection(pre, post, pre, weights) for pre, post, weights in wires), "0.1 ms")
+    weights = [random_connections(SIZES[pre], SIZES[post], 0.02, WEIGHTS[pre], rng) for pre, post in pairs]
+    projections = [Projection(pre, post, pre, values) for (pre, post), values in zip(pairs, weights, strict=True)]
+    return Circuit(tuple(cells), tuple(projections), "0.1 ms")
 
 
 def with_snnlab(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
-    kick = {f"{name}.soma": Pulse(KICK, 0, "50 ms") for name in SIZES}
-    return dict(simulate(network, kick, steps * 1e-4, target="cpp").spikes)
+    stimulus = {f"{name}.soma": Pulse(STIMULUS, 0, "50 ms") for name in SIZES}
+    return dict(simulate(network, stimulus, steps * 1e-4, target="cpp").spikes)
 
 
-def by_hand(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
+def handwritten(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
     with tempfile.TemporaryDirectory() as folder:
         brian2.set_device("cpp_standalone", build_on_run=False)
         brian2.prefs.codegen.cpp.extra_compile_args_gcc = PROGRAM_FLAGS
         brian2.prefs.devices.cpp_standalone.extra_make_args_unix = ["-j2"]
         brian2.defaultclock.dt = 0.1 * ms
-        kick = brian2.TimedArray(np.where(np.arange(STEPS) < 500, KICK, 0) * brian2.amp, dt=0.1 * ms)
+        stimulus = brian2.TimedArray(np.where(np.arange(STEPS) < 500, STIMULUS, 0) * brian2.amp, dt=0.1 * ms)
         groups = {}
         for name, size in SIZES.items():
             groups[name] = brian2.NeuronGroup(
@@ -76,18 +77,21 @@ def by_hand(network: Circuit, steps: int) -> dict[str, SpikeTrains]:
                 reset="v = v_reset",
                 refractory="t_ref",
                 method=METHOD,
-                namespace={**CONSTANTS, "kick": kick},
+                namespace={**CONSTANTS, "stimulus": stimulus},
             )
             groups[name].v = network[name].initial["v"] * brian2.volt
         synapses = []
-        for wire in network.projections:
-            made = brian2.Synapses(
-                groups[wire.pre], groups[wire.post], "w : siemens", on_pre=f"g_{wire.receptor}_post += w"
+        for projection in network.projections:
+            group = brian2.Synapses(
+                groups[projection.pre],
+                groups[projection.post],
+                "w : siemens",
+                on_pre=f"g_{projection.receptor}_post += w",
             )
-            source, target = wire.weights.coords
-            made.connect(i=source, j=target)
-            made.w = wire.weights.data * brian2.siemens
-            synapses.append(made)
+            source, target = projection.weights.coords
+            group.connect(i=source, j=target)
+            group.w = projection.weights.data * brian2.siemens
+            synapses.append(group)
         monitors = {name: brian2.SpikeMonitor(group) for name, group in groups.items()}
         net = brian2.Network(*groups.values(), *synapses, *monitors.values())
         net.run(steps * 1e-4 * second, namespace={})
@@ -104,34 +108,34 @@ def _spikes(monitor: brian2.SpikeMonitor, steps: int, size: int) -> SpikeTrains:
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Seconds of both in turn, for the whole second and for a single step."""
-    network, runs, found = circuit(), {"snnlab": with_snnlab, "by hand": by_hand}, {}
-    clocks = {"wall": time.perf_counter, "cpu": lambda: sum(os.times()[:4])}  # with what the compiler used
-    taken = {(clock, name, steps): [] for clock in clocks for name in runs for steps in (1, STEPS)}
+    """Median seconds of both, in total, for code generation and compilation, and for the run."""
+    network, runs, spikes_of = circuit(), {"snnlab": with_snnlab, "handwritten": handwritten}, {}
+    clocks = {"wall": time.perf_counter, "cpu": lambda: sum(os.times()[:4])}  # including the compiler
+    seconds = {(clock, name, steps): [] for clock in clocks for name in runs for steps in (1, STEPS)}
     for k in range(rounds):
         for name in list(runs)[:: 1 if k % 2 else -1]:
             for steps in (1, STEPS):
-                began = {clock: read() for clock, read in clocks.items()}
-                found[name] = runs[name](network, steps)
+                start = {clock: read() for clock, read in clocks.items()}
+                spikes_of[name] = runs[name](network, steps)
                 for clock, read in clocks.items():
-                    taken[clock, name, steps].append(read() - began[clock])
+                    seconds[clock, name, steps].append(read() - start[clock])
     result: dict[str, Any] = {"brian2": brian2.__version__, "cores": os.cpu_count(), "rounds": rounds}
     for clock in clocks:
         for name in runs:
-            whole, build = taken[clock, name, STEPS], taken[clock, name, 1]
-            parts = {"total": whole, "build": build, "run": np.subtract(whole, build)}
+            total, build = seconds[clock, name, STEPS], seconds[clock, name, 1]
+            parts = {"total": total, "build": build, "run": np.subtract(total, build)}
             result[f"{name}, {clock} s"] = {part: float(np.median(values)) for part, values in parts.items()}
-        ratios = np.divide(taken[clock, "snnlab", STEPS], taken[clock, "by hand", STEPS])
+        ratios = np.divide(seconds[clock, "snnlab", STEPS], seconds[clock, "handwritten", STEPS])
         result[f"ratio, {clock}"] = float(np.median(ratios))
         result[f"ratios, {clock}"] = [round(float(ratio), 3) for ratio in ratios]
-    result["same spikes"] = found["snnlab"] == found["by hand"]
-    result["spikes"] = {name: len(spikes) for name, spikes in found["snnlab"].items()}
+    result["same spikes"] = spikes_of["snnlab"] == spikes_of["handwritten"]
+    result["spikes"] = {name: len(spikes) for name, spikes in spikes_of["snnlab"].items()}
     return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     options = parser.parse_args()
     result = measure(options.rounds)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A pyramidal cell fires bursts; an interneuron that inhibits its dendrite silences it, and the bursts come back after.
+"""An interneuron silences a bursting pyramidal cell by inhibiting its dendrite.
 
-The pyramidal cell is Pinsky and Rinzel's (1994), the interneuron Wang and Buzsaki's (1996), both on cards.
+The pyramidal cell is the model of Pinsky and Rinzel (1994), the interneuron that of Wang and Buzsaki (1996).
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ INHIBITED = (0.15, 0.3)  # seconds
 
 
 def circuit():
-    """One interneuron on one dendrite, through GABA_A receptors that peak at 0.5 mS/cm**2."""
+    """One interneuron that inhibits the dendrite through GABA_A receptors with a peak conductance of 0.5 mS/cm**2."""
     inhibition = {"inhibition": Receptor(synapse("gaba_a_density"), "dendrite", {"E_syn": "-75 mV"})}
     pyramidal = Population("pyramidal", cell("pinsky_rinzel"), 1, receptors=inhibition)
     interneuron = Population("interneuron", cell("wang_buzsaki"), 1)
@@ -27,16 +27,16 @@ def main():
     parser = script_parser(__doc__, "inhibition.png")
     options = parser.parse_args()
     drive = {"pyramidal.soma": Pulse("1.5 uA/cm**2"), "interneuron.soma": Pulse("2 uA/cm**2", *INHIBITED)}
-    watch = {"pyramidal": ["v_s", "v_d"], "interneuron": ["v"]}
-    recording = simulate(circuit(), drive, "450 ms", record=watch)
-    picture, axes = figure(2, 1, shared_time=True)
+    variables = {"pyramidal": ["v_s", "v_d"], "interneuron": ["v"]}
+    recording = simulate(circuit(), drive, "450 ms", record=variables)
+    plot, axes = figure(2, 1, shared_time=True)
     names = {"v_s": "soma", "v_d": "dendrite"}
     traces(recording, axes[0, 0], "pyramidal", list(names), labels=names).set_title("pyramidal cell", loc="left")
     traces(recording, axes[1, 0], "interneuron", "v", labels={"v": "soma"}).set_title("interneuron", loc="left")
     times = recording.spikes["pyramidal"].train(0)
     during = np.count_nonzero((times > INHIBITED[0] + 0.02) & (times < INHIBITED[1]))
-    print(f"pyramidal cell: {len(times)} spikes; from 20 ms into the inhibition until it stops: {during}")
-    print(save(picture, options.plot))
+    print(f"pyramidal cell: {len(times)} spikes; from 20 ms after the onset of inhibition to its end: {during}")
+    print(save(plot, options.plot))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The comparison with other libraries: what is missing is said, ratios are ratios, and every peer really learns."""
+"""The comparison with other libraries: missing ones are skipped, ratios are correct, and each library learns."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SPEEDS = {"snnlab": 3000.0, "spyx": 60.0, "norse": 40.0, "snntorch": 30.0}
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The script as a module, in which no process is started: its contenders have the speeds above."""
+    """The script as a module that starts no process: the libraries have the speeds above."""
     module = script_module("bench_peers")
-    monkeypatch.setattr(module, "in_a_process", told)
+    monkeypatch.setattr(module, "in_a_process", result)
     return module
 
 
-def told(name: str, options: Any) -> dict[str, Any]:
+def result(name: str, options: Any) -> dict[str, Any]:
     return {
         "samples_per_s": SPEEDS[name],
         "first_loss": 2.3,
@@ -42,35 +42,35 @@ def only(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *installed: str) -
     monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace() if name in installed else None)
 
 
-def test_without_any_peer_it_says_how_to_install_them_and_fails(
+def test_without_peers_the_script_fails_and_says_how_to_install_them(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     only(monkeypatch, script)
     assert script.main([]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    lines = said.err.splitlines()
+    output = capsys.readouterr()
+    assert output.out == ""
+    lines = output.err.splitlines()
     assert [line.split(":")[0] for line in lines] == PEERS
     assert all('pip install "snnlab-brian[bench]"' in line for line in lines)
 
 
-def test_a_peer_that_is_missing_is_skipped_and_the_others_are_compared(
+def test_missing_peers_are_skipped(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    only(monkeypatch, script, "norse", "torch", "spyx")  # and no jax, without which there is no spyx
+    only(monkeypatch, script, "norse", "torch", "spyx")  # no jax, which spyx needs
     assert script.main(["--json"]) == 0
-    said = capsys.readouterr()
-    assert {line.split(":")[0] for line in said.err.splitlines()} == {"spyx", "snntorch"}
-    assert set(json.loads(said.out)["training"]) == {"snnlab", "norse"}
+    output = capsys.readouterr()
+    assert {line.split(":")[0] for line in output.err.splitlines()} == {"spyx", "snntorch"}
+    assert set(json.loads(output.out)["training"]) == {"snnlab", "norse"}
 
 
-def test_a_ratio_says_how_many_times_faster_snnlab_is(
+def test_the_ratio_is_that_of_the_speeds(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     only(monkeypatch, script, "norse", "torch", "spyx", "jax", "snntorch")
     assert script.main(["--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["training"]
-    assert {name: row.get("snnlab_is_faster") for name, row in found.items()} == {
+    results = json.loads(capsys.readouterr().out)["training"]
+    assert {name: row.get("snnlab_is_faster") for name, row in results.items()} == {
         "snnlab": None, "spyx": 50.0, "norse": 75.0, "snntorch": 100.0,
     }  # fmt: skip
     assert script.main(["--peers", "spyx"]) == 0
@@ -79,14 +79,14 @@ def test_a_ratio_says_how_many_times_faster_snnlab_is(
 
 
 @pytest.mark.parametrize("words", [["--peers", "nengo"], ["--batches", "0"], ["--threads", "0"], ["--threads", "4096"]])
-def test_what_cannot_be_compared_is_refused(words: list[str], script: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_are_errors(words: list[str], script: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         script.main(words)
     assert end.value.code == 2
     assert "error:" in capsys.readouterr().err
 
 
-def test_the_extra_that_it_names_has_every_peer() -> None:
+def test_the_extra_has_every_peer() -> None:
     project = tomllib.loads((SCRIPT.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = " ".join(project["optional-dependencies"]["bench"])
     assert project["name"] == "snnlab-brian"
@@ -96,14 +96,14 @@ def test_the_extra_that_it_names_has_every_peer() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_learns_a_batch_by_heart(peer: str, script: Any) -> None:
-    """A tenth of the inputs fires for each class; knowing nothing costs ln 10, the same batch seen again costs less."""
+def test_a_peer_can_overfit_a_batch(peer: str, script: Any) -> None:
+    """A tenth of the inputs fires for each class; the loss falls below ln 10, that of a uniform prediction."""
     for name in script.PEERS[peer]:
         pytest.importorskip(name)
     labels = np.arange(20) % 10
     part = np.arange(784) % 10 == labels[:, None, None]
-    drawn = np.random.default_rng(0).random((20, 100, 784)) < np.where(part, 0.25, 0.0)
-    batch = Batch(SpikeTrains.from_dense(drawn, 1e-3), labels)
+    dense = np.random.default_rng(0).random((20, 100, 784)) < np.where(part, 0.25, 0.0)
+    batch = Batch(SpikeTrains.from_dense(dense, 1e-3), labels)
     step = script.dense(getattr(script, peer)(1), batch)
     losses = [step() for _ in range(20)]
     assert losses[-1] < min(0.9 * np.log(10), losses[0])

@@ -1,4 +1,4 @@
-"""The simulation scripts run, draw, and show what their papers show."""
+"""The simulation scripts run, plot, and reproduce the results of their papers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "
            "corinfomax"]  # fmt: skip
 
 
-def said_by(script: str, folder: Path, *words: str) -> str:
-    """What a script prints; it must have drawn a picture."""
-    picture = folder / "picture.png"
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--plot", str(picture), *words]
+def output_of(script: str, folder: Path, *words: str) -> str:
+    """What a script prints; it must write a figure."""
+    figure = folder / "figure.png"
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--plot", str(figure), *words]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, cwd=folder, env={"PYTHONPATH": str(ROOT), **environment()}
     )
     assert done.returncode == 0, done.stderr
-    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert str(picture) in done.stdout
+    assert figure.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert str(figure) in done.stdout
     return done.stdout
 
 
@@ -43,28 +43,28 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_has_fewer_than_fifty_lines_and_says_what_it_does(script: str) -> None:
+def test_a_script_has_fewer_than_50_lines_and_a_docstring(script: str) -> None:
     text = (ROOT / "scripts" / f"{script}.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 50
     assert re.match(r'#!/usr/bin/env python3\n"""[A-Z0-9]', text)
 
 
 @pytest.mark.slow
-def test_every_cell_fires_under_the_current_of_its_card(tmp_path: Path) -> None:
-    rates = {line.split()[0]: float(line.split()[-2]) for line in said_by("all_cells", tmp_path).splitlines()[:-1]}
+def test_every_spiking_cell_spikes_in_the_example_of_its_card(tmp_path: Path) -> None:
+    rates = {line.split()[0]: float(line.split()[-2]) for line in output_of("all_cells", tmp_path).splitlines()[:-1]}
     cells = {name: card for name, card in cards.all_models().items() if isinstance(card, cards.Cell)}
     assert sorted(rates) == sorted(name for name, card in cells.items() if card.threshold)
     assert all(rate > 5 for rate in rates.values())
-    # 150 pA from 10 ms to 200 ms: the first spike after 20 ms ln 3, the others 5 ms of rest and 20 ms ln 3 apart
-    climb = 20e-3 * math.log(15 / (15 - 10))
-    assert rates["lif"] == (1 + math.floor((0.19 - climb) / (climb + 5e-3))) / 0.2
+    # 150 pA from 10 ms to 200 ms: the first spike after 20 ms ln 3, then one every 20 ms ln 3 + 5 ms
+    rise = 20e-3 * math.log(15 / (15 - 10))
+    assert rates["lif"] == (1 + math.floor((0.19 - rise) / (rise + 5e-3))) / 0.2
 
 
 @pytest.mark.slow
-def test_four_thousand_cells_keep_firing_irregularly(tmp_path: Path) -> None:
-    """With CVs above 1, as the paper has it; ANNarchy's own notebook of this benchmark prints a rate of 20.5 Hz."""
+def test_the_vogels_abbott_network_fires_irregularly(tmp_path: Path) -> None:
+    """CVs are above 1, as in the paper; the ANNarchy notebook of this benchmark reports 20.5 Hz."""
     found = dict(
-        re.findall(r"(exc|inh): ([\d.]+ Hz, CV of interspike intervals [\d.]+)", said_by("vogels_abbott", tmp_path))
+        re.findall(r"(exc|inh): ([\d.]+ Hz, CV of interspike intervals [\d.]+)", output_of("vogels_abbott", tmp_path))
     )
     assert set(found) == {"exc", "inh"}
     for text in found.values():
@@ -74,41 +74,43 @@ def test_four_thousand_cells_keep_firing_irregularly(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_inhibition_the_same_network_fires_like_clockwork() -> None:
+def test_without_inhibition_the_network_fires_regularly() -> None:
     script: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "vogels_abbott.py"))
     rng = np.random.default_rng(0)
     network = script["network"](rng)
-    silenced = {one.name: one.weights * 0 for one in network.projections if one.pre == "inh"}
+    silenced = {
+        projection.name: projection.weights * 0 for projection in network.projections if projection.pre == "inh"
+    }
     assert len(silenced) == 2
-    kick = SpikeTrains.from_dense(rng.random((1, 500, script["SIZES"]["kick"])) < 0.01, 1e-4)
-    recording = simulate(network.with_weights(silenced), {"kick": kick}, "0.1 s")
+    stimulus = SpikeTrains.from_dense(rng.random((1, 500, script["SIZES"]["stimulus"])) < 0.01, 1e-4)
+    recording = simulate(network.with_weights(silenced), {"stimulus": stimulus}, "0.1 s")
     assert np.nanmean(irregularity(recording.spikes["exc"])) < 0.3
     assert recording.rates("exc").mean() > 100
 
 
 @pytest.mark.slow
-def test_inhibition_of_the_dendrite_silences_the_bursts(tmp_path: Path) -> None:
-    said = said_by("dendritic_inhibition", tmp_path)
-    found = re.search(r"(\d+) spikes; from 20 ms into the inhibition until it stops: (\d+)", said)
-    assert found, said
+def test_dendritic_inhibition_silences_the_bursts(tmp_path: Path) -> None:
+    output = output_of("dendritic_inhibition", tmp_path)
+    found = re.search(r"(\d+) spikes; from 20 ms after the onset of inhibition to its end: (\d+)", output)
+    assert found, output
     assert int(found[1]) > 5
     assert int(found[2]) == 0
 
 
 @pytest.mark.slow
-def test_only_soma_and_dendrite_together_make_a_burst_and_only_with_calcium(tmp_path: Path) -> None:
-    """BAC firing: one spike, none, a burst of two to four (Larkum, Zhu, Sakmann 1999)."""
-    said = said_by("bac_firing", tmp_path)
-    found = {name: len(times.split()) for name, times in re.findall(r"(.+): spikes at \[(.*)\] ms", said)}
+def test_only_coincident_currents_evoke_a_burst_and_only_with_calcium(tmp_path: Path) -> None:
+    """One spike, none, and a burst of two to four (Larkum, Zhu, Sakmann 1999)."""
+    output = output_of("bac_firing", tmp_path)
+    found = {name: len(times.split()) for name, times in re.findall(r"(.+): spikes at \[(.*)\] ms", output)}
     assert (found["soma alone"], found["dendrite alone"], found["both, no calcium"]) == (1, 0, 1)
     assert 2 <= found["both"] <= 4
 
 
 @pytest.mark.slow
-def test_one_digit_is_seen_by_every_encoder_in_its_own_way(tmp_path: Path) -> None:
-    """Counts that follow from the image alone: one spike for each pixel above 1 %, and the sum of all intensities."""
-    said = said_by("encoders", tmp_path, "--dataset", "digits").splitlines()[:-1]
-    found = {line[:24].strip(): [int(word) for word in re.findall(r"\d+", line[24:])] for line in said}
+def test_every_encoder_has_the_expected_number_of_spikes(tmp_path: Path) -> None:
+    """The counts follow from the image: one spike for each pixel above 1 %, or the sum of all intensities."""
+    output = output_of("encoders", tmp_path, "--dataset", "digits").splitlines()[:-1]
+    found = {line[:24].strip(): [int(word) for word in re.findall(r"\d+", line[24:])] for line in output}
     values = datasets.load("digits", "test").values[0] / 16
     assert [neurons for neurons, _ in found.values()] == [64] * 6 + [64 * 6, 2 * 8]
     assert found["latency"][1] == np.count_nonzero(values)
@@ -120,16 +122,18 @@ def test_one_digit_is_seen_by_every_encoder_in_its_own_way(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_every_rule_of_spike_times_has_a_line(tmp_path: Path) -> None:
-    """The single layer with NormAD solves its problem well within 100 epochs; in a single epoch nobody solves any."""
-    said = said_by("spike_times", tmp_path, "--seeds", "1", "--epochs", "100")
-    found = dict(re.findall(r"^\| (\w.*?) \| (\d of 1) \|", said, re.MULTILINE))
+def test_every_spike_time_rule_has_a_line(tmp_path: Path) -> None:
+    """A single layer solves its problem with NormAD within 100 epochs; no rule solves any in one epoch."""
+    output = output_of("spike_times", tmp_path, "--seeds", "1", "--epochs", "100")
+    found = dict(re.findall(r"^\| (\w.*?) \| (\d of 1) \|", output, re.MULTILINE))
     assert {"NormAD", "ReSuMe", "SPAN"} <= found.keys() and found["NormAD"] == "1 of 1"
-    assert set(re.findall(r"\d of 1", said_by("spike_times", tmp_path, "--seeds", "1", "--epochs", "1"))) == {"0 of 1"}
+    assert set(re.findall(r"\d of 1", output_of("spike_times", tmp_path, "--seeds", "1", "--epochs", "1"))) == {
+        "0 of 1"
+    }
 
 
-def test_an_epoch_of_normad_is_the_same_in_brian() -> None:
-    """The script ends with an error unless both change the weights alike."""
+def test_an_epoch_of_normad_equals_that_in_brian2() -> None:
+    """The script exits with an error if the weight changes differ."""
     command = [
         sys.executable,
         str(ROOT / "scripts" / "bench_normad.py"),
@@ -147,33 +151,33 @@ def test_an_epoch_of_normad_is_the_same_in_brian() -> None:
 
 
 @pytest.mark.slow
-def test_a_microcircuit_in_brian2_learns_its_association(tmp_path: Path) -> None:
-    """As the paper's figure 1 has it: what the output says without its teacher comes to what the teacher wanted."""
-    errors = re.findall(r"mean error of a rate ([\d.]+)", said_by("microcircuit", tmp_path))
+def test_a_microcircuit_in_brian2_learns_an_association(tmp_path: Path) -> None:
+    """As in figure 1 of the paper, the output without teacher approaches the target."""
+    errors = re.findall(r"mean error of a rate ([\d.]+)", output_of("microcircuit", tmp_path))
     before, after = map(float, errors)
     assert after < 0.02 < 0.1 < before
 
 
 @pytest.mark.slow
-def test_bars_need_spikes(tmp_path: Path) -> None:
+def test_accuracy_on_bars_increases_with_the_number_of_spikes(tmp_path: Path) -> None:
     words = ("--seeds", "1", "--epochs", "150", "--scales", "0.1", "100")
-    few, many = map(float, re.findall(r": ([\d.]+) \+-", said_by("rate_scale", tmp_path, *words)))
+    few, many = map(float, re.findall(r": ([\d.]+) \+-", output_of("rate_scale", tmp_path, *words)))
     assert few < 60 < 95 <= many
 
 
 @pytest.mark.slow
-def test_corinfomax_learns_with_and_without_parts_of_itself(tmp_path: Path) -> None:
-    """Three lines, each far above the chance of 10 %, with forward weights that have turned to backward ones."""
-    said = said_by("corinfomax", tmp_path, "--dataset", "digits", "--epochs", "4", "--every", "50")
-    found = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", said, re.MULTILINE)
+def test_corinfomax_learns_with_and_without_some_of_its_parts(tmp_path: Path) -> None:
+    """All variants are far above the chance level of 10 %, and forward weights align with backward weights."""
+    output = output_of("corinfomax", tmp_path, "--dataset", "digits", "--epochs", "4", "--every", "50")
+    found = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", output, re.MULTILINE)
     assert [name for name, *_ in found] == ["full rule", "no lateral weights", "backward weights frozen"]
     assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in found)
 
 
 @pytest.mark.slow
-def test_two_streams_that_fire_follow_the_law_of_alignment(tmp_path: Path) -> None:
-    """In the drawn run, shortened: 4 s, so that a half of what is not aligned is left."""
-    said = said_by("self_assembly", tmp_path, "--seconds", "4")
-    departure = re.search(r"largest departure from the law: (\S+) of", said)
+def test_spiking_two_stream_networks_follow_the_law_of_alignment(tmp_path: Path) -> None:
+    """In the run of the figure, shortened to 4 s, in which the misalignment halves."""
+    output = output_of("self_assembly", tmp_path, "--seconds", "4")
+    departure = re.search(r"largest departure from the law: (\S+) of", output)
     assert departure and float(departure[1]) < 1e-10
     assert len((ROOT / "scripts" / "self_assembly.py").read_text(encoding="utf-8").splitlines()) < 60
