@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from result_rows import row_of
 
-from snnlab.benchmark.records import Row
+from snnlab.benchmark.records import Row, read
 from snnlab.benchmark.tables import HEAD, duration, lines, markdown, table
 
 
@@ -100,3 +101,9 @@ def test_markdown_shows_images_and_links_pdf_files(figure: str, link: str) -> No
 )
 def test_durations_have_suitable_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "credit.jsonl"])
+def test_published_rows_have_the_current_options(name: str) -> None:
+    for line in lines(read(Path(__file__).resolve().parents[2] / "docs" / name)):
+        assert "with " not in line.differences and "without " not in line.differences
