@@ -10,18 +10,18 @@ import pytest
 from snnlab import cli
 
 
-def snnlab(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+def snnlab(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["snnlab", *map(str, words)])
+        patch.setattr(sys, "argv", ["snnlab", *map(str, arguments)])
         code = cli.main()
     return code, *capsys.readouterr()
 
 
-def error_line(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+def error_line(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The line on stderr of a command that must fail with exit code 2 and print nothing else."""
-    code, out, err = snnlab(capsys, *words)
+    code, out, err = snnlab(capsys, *arguments)
     assert (code, out) == (2, ""), f"exit code {code}, {out!r}, {err!r}"
     assert err.endswith("\n") and err.count("\n") == 1, f"not one line: {err!r}"
     assert "Traceback" not in err

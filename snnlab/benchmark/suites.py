@@ -37,7 +37,7 @@ class Suite:
 
         Raises InputError if rows of an entry differ in their number of epochs.
         """
-        found = {}
+        rows_by_label = {}
         for entry in self.entries:
             options = plain(EXPERIMENTS[entry.experiment].with_options({**entry.changes, **changes}).options())
             matching = [row for row in rows if row.experiment == entry.experiment and row.options == options]
@@ -45,8 +45,8 @@ class Suite:
                 problem = f"{entry.label} with the same options after {' and '.join(map(str, sorted(epochs)))} epochs"
                 raise InputError("rows", problem, "no benchmark wrote both: delete the wrong one")
             if matching:
-                found[entry.label] = matching
-        return found
+                rows_by_label[entry.label] = matching
+        return rows_by_label
 
 
 _SHARED = {"epochs": "10", "network.hidden": "500"}

@@ -37,8 +37,8 @@ def event_frames(events: NDArray[np.void], ax: Axes, *, shape: tuple[int, ...], 
         np.add.at(counts, (events["p"].astype(int), events["y"], number, events["x"]), 1)
     full = np.percentile(counts[counts > 0], _SATURATED) if counts.any() else 1.0
     strength = np.clip(counts / full, 0, 1).reshape(2, rows, -1)[:, :, :-_GAP, None]
-    picture = 1 - sum(strength[sign] * (1 - np.array(to_rgb(color))) for sign, color in enumerate((BLUE, VERMILLION)))
-    ax.imshow(np.clip(picture, 0, 1), interpolation="nearest")
+    image = 1 - sum(strength[sign] * (1 - np.array(to_rgb(color))) for sign, color in enumerate((BLUE, VERMILLION)))
+    ax.imshow(np.clip(image, 0, 1), interpolation="nearest")
     for gap in range(1, frames):
         ax.axvspan(gap * (columns + _GAP) - _GAP - 0.5, gap * (columns + _GAP) - 0.5, color="0.85", linewidth=0)
     middles = np.arange(frames) * (columns + _GAP) + (columns - 1) / 2

@@ -77,13 +77,13 @@ def solved_curve(solved: Mapping[str, Sequence[int | None]], ax: Axes, *, epochs
 
     Raises InputError for a rule without problems, and for an epoch after the last.
     """
-    for (name, found), dashes in zip(solved.items(), cycle(_DASHES)):  # noqa: B905 - cycle is endless
-        if not found:
+    for (name, epochs_of), dashes in zip(solved.items(), cycle(_DASHES)):  # noqa: B905 - cycle is endless
+        if not epochs_of:
             raise InputError(f"solved: {name}", "no problems", "must have an epoch or None for each problem")
-        known = sorted(epoch for epoch in found if epoch is not None)
+        known = sorted(epoch for epoch in epochs_of if epoch is not None)
         if known and not 1 <= known[0] <= known[-1] <= epochs:
             raise InputError(f"solved: {name}", f"got epochs {known[0]}..{known[-1]}", f"must be 1..{epochs}")
-        shares = 100 * np.arange(len(known) + 1) / len(found)
+        shares = 100 * np.arange(len(known) + 1) / len(epochs_of)
         ax.step([1, *known, epochs], [*shares, shares[-1]], where="post", linestyle=dashes, label=name, clip_on=False)
     ax.set(xlabel="epoch", ylabel="problems solved (%)", xscale="log", xlim=(1, max(2, epochs)), ylim=(0, 100))
     ax.xaxis.set_major_formatter("{x:.0f}")

@@ -29,8 +29,8 @@ def test_rows_are_read_as_written(file: Path) -> None:
     rows = [replace(ROW, seed=seed) for seed in range(3)]
     assert read(write_rows(file, *rows)) == rows
     assert [json.loads(line)["seed"] for line in file.read_text(encoding="utf-8").splitlines()] == [0, 1, 2]
-    with appending(file) as (found, _):
-        assert found == rows
+    with appending(file) as (present, _):
+        assert present == rows
 
 
 def test_a_row_without_angles_is_read(file: Path) -> None:
@@ -93,9 +93,9 @@ def test_angles_must_have_one_value_for_each_epoch(file: Path) -> None:
 def test_duplicate_rows_are_read_once(file: Path) -> None:
     file.write_text(ROW.line() + replace(ROW, wall_s=1.0).line(), encoding="utf-8")
     assert read(file) == [ROW]
-    other = replace(ROW, samples={"train": 800, "test": 80})
-    file.write_text(ROW.line() + other.line(), encoding="utf-8")
-    assert read(file) == [ROW, other]
+    fewer_samples = replace(ROW, samples={"train": 800, "test": 80})
+    file.write_text(ROW.line() + fewer_samples.line(), encoding="utf-8")
+    assert read(file) == [ROW, fewer_samples]
 
 
 def test_rows_of_one_training_with_different_accuracies_are_an_error(file: Path) -> None:

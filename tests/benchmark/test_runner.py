@@ -47,8 +47,8 @@ def learned(row: Row) -> tuple[Any, ...]:
     return row.key, row.test_curve, row.train_curve, row.cost, row.network, row.epochs
 
 
-def accuracies(study: Run) -> list[float]:
-    lines = (study.directory.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+def accuracies(finished: Run) -> list[float]:
+    lines = (finished.directory.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["test_accuracy"] for line in lines]
 
 
@@ -58,9 +58,9 @@ def test_a_row_agrees_with_the_run_and_its_evaluation(file: Path, finished: Run)
     assert row.seed == 1 and row.epochs == 2 and row.network == "64-24-10"
     assert row.test_curve == accuracies(finished)
     assert row.test_accuracy == row.test_curve[-1]
-    found = evaluate(finished.config, finished.restore()[0])
-    assert row.test_accuracy == found.accuracy
-    assert row.cost["effective_acs"] == found.cost.effective_acs and row.cost["spikes"] == found.cost.spikes
+    evaluation = evaluate(finished.config, finished.restore()[0])
+    assert row.test_accuracy == evaluation.accuracy
+    assert row.cost["effective_acs"] == evaluation.cost.effective_acs and row.cost["spikes"] == evaluation.cost.spikes
     assert row.changes.keys() == OPTIONS.keys()
     assert row.cards == EXPERIMENTS["hm2bp-digits"].digests()
     assert row.wall_s > 0 and row.versions["numpy"] and row.machine["cores"] == os.cpu_count()
@@ -113,17 +113,17 @@ def test_an_incomplete_row_is_written_again_from_the_finished_run(file: Path) ->
 def test_a_killed_benchmark_continues_to_the_same_rows(jobs: int, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     run(whole, 2, LONG)
-    words = [*COMMAND, "--set=epochs=12", "--seeds=2", f"--out={cut}", f"--jobs={jobs}", "--threads=1"]
+    command = [*COMMAND, "--set=epochs=12", "--seeds=2", f"--out={cut}", f"--jobs={jobs}", "--threads=1"]
     # of seed 0: with two jobs, seed 1 may be ahead
     for stop in ("seed 0: epoch 3/12", "seed 0: epoch 7/12"):
-        with subprocess.Popen(words, **CHILD, cwd=tmp_path) as child:
+        with subprocess.Popen(command, **CHILD, cwd=tmp_path) as child:
             assert child.stderr is not None
             for line in child.stderr:
                 if stop in line:
                     break
             child.send_signal(signal.SIGKILL)
             child.communicate(timeout=60)
-    done = subprocess.run(words, **CHILD, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, **CHILD, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "seed 0: 0 of 12 epochs done" not in done.stderr, "the training started again"
     assert sorted(map(learned, read(cut))) == sorted(map(learned, read(whole)))
@@ -132,18 +132,18 @@ def test_a_killed_benchmark_continues_to_the_same_rows(jobs: int, tmp_path: Path
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_signal_ends_a_benchmark_with_one_line(jobs: int, number: int, code: int, tmp_path: Path) -> None:
-    words = [*COMMAND, "--set=epochs=5000", "--seeds=2", "--out=b.jsonl", f"--jobs={jobs}", "--threads=1"]
-    with subprocess.Popen(words, **CHILD, cwd=tmp_path, start_new_session=True) as child:
+    command = [*COMMAND, "--set=epochs=5000", "--seeds=2", "--out=b.jsonl", f"--jobs={jobs}", "--threads=1"]
+    with subprocess.Popen(command, **CHILD, cwd=tmp_path, start_new_session=True) as child:
         assert child.stderr is not None
         for line in child.stderr:
             if "epoch 2/" in line:
                 break
         os.killpg(child.pid, number) if number == signal.SIGINT else child.send_signal(number)
-        out, said = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (code, "")
-    last = said.splitlines()[-1]
+    last = err.splitlines()[-1]
     assert last.startswith("stopped; resume with: snnlab bench --experiments hm2bp-digits")
-    assert all("epoch" in line for line in said.splitlines()[:-1])
+    assert all("epoch" in line for line in err.splitlines()[:-1])
     for _ in range(50):
         if not _processes(child.pid):
             break
@@ -174,8 +174,8 @@ def test_a_failed_training_does_not_stop_the_others(file: Path) -> None:
 
 
 def test_plans_are_ordered_by_seed() -> None:
-    made = plans(["hm2bp-digits", "hm2bp-mnist"], 2, {"epochs": "1"})
-    assert [(plan.experiment, plan.seed) for plan in made] == [
+    planned = plans(["hm2bp-digits", "hm2bp-mnist"], 2, {"epochs": "1"})
+    assert [(plan.experiment, plan.seed) for plan in planned] == [
         ("hm2bp-digits", 0), ("hm2bp-mnist", 0), ("hm2bp-digits", 1), ("hm2bp-mnist", 1),
     ]  # fmt: skip
     with raises_input_error("--set rule.magic"):

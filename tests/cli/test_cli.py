@@ -50,8 +50,8 @@ def test_every_example_runs(commands: list[str], tmp_path: Path, capsys: Caught)
     examples = re.findall(r"^  snnlab (.*?)(?:  .*)?$", text, re.MULTILINE)
     assert len(examples) >= len(commands)
     for example in examples:
-        words, _, file = example.partition(" > ")
-        code, out, err = snnlab(capsys, *shlex.split(words))
+        arguments, _, file = example.partition(" > ")
+        code, out, err = snnlab(capsys, *shlex.split(arguments))
         assert code == 0, f"{example}\n{out}{err}"
         if file:
             (tmp_path / file).write_text(out, encoding="utf-8")
@@ -70,7 +70,7 @@ def test_listing_the_models_imports_no_large_package() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("arguments", "text"),
     [
         (["modles"], "No such command 'modles'"),
         (["train"], "Missing argument 'EXPERIMENT'"),
@@ -80,8 +80,8 @@ def test_listing_the_models_imports_no_large_package() -> None:
         (["models", "lif", "adex"], "unexpected extra argument"),
     ],
 )
-def test_invalid_usage_is_one_line(words: list[str], text: str, capsys: Caught) -> None:
-    assert re.search(text, error_line(capsys, *words))
+def test_invalid_usage_is_one_line(arguments: list[str], text: str, capsys: Caught) -> None:
+    assert re.search(text, error_line(capsys, *arguments))
 
 
 def test_without_a_command_the_help_is_printed_and_the_exit_code_is_2(capsys: Caught) -> None:
@@ -109,9 +109,9 @@ def test_interrupts_and_system_errors_are_one_line(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("words", ["models", "models adex"])
-def test_an_unwritable_output_is_one_line(words: str) -> None:
-    command = [sys.executable, "-m", "snnlab", *words.split()]
+@pytest.mark.parametrize("arguments", ["models", "models adex"])
+def test_an_unwritable_output_is_one_line(arguments: str) -> None:
+    command = [sys.executable, "-m", "snnlab", *arguments.split()]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             command, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False

@@ -75,21 +75,21 @@ def test_a_table_is_printed_and_written_without_training(tmp_path: Path, capsys:
     )
     before = (tmp_path / "b.jsonl").read_bytes()
     (tmp_path / "docs" / "figures").mkdir(parents=True)
-    words = ["bench", "--table", "--out", "b.jsonl"]
-    code, out, err = snnlab(capsys, *words, "--markdown", "docs/results.md", "--plot", "docs/figures/results.png")
+    arguments = ["bench", "--table", "--out", "b.jsonl"]
+    code, out, err = snnlab(capsys, *arguments, "--markdown", "docs/results.md", "--plot", "docs/figures/results.png")
     assert (code, err) == (0, "")
     assert "98.50 +- 0.71 %" in out and "98.84 %" in out and "each the best of 200 epochs on test" in out
     page = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
     assert "98.50 ± 0.71 %" in page and "](figures/results.png)" in page
     assert (tmp_path / "docs" / "figures" / "results.png").read_bytes().startswith(PNG)
-    _, out, _ = snnlab(capsys, *words, "--experiments", "hm2bp-digits")
+    _, out, _ = snnlab(capsys, *arguments, "--experiments", "hm2bp-digits")
     assert "hm2bp-digits" in out and "hm2bp-mnist" not in out
     assert {path.name for path in tmp_path.iterdir()} == {"b.jsonl", "docs"}
     assert (tmp_path / "b.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["hm2bp-digits"],
         ["hm2bp-digits", "hm2bp-digits"],
@@ -97,16 +97,16 @@ def test_a_table_is_printed_and_written_without_training(tmp_path: Path, capsys:
         ["hm2bp-digits", "--experiments", "hm2bp-digits"],
     ],
 )
-def test_an_experiment_can_be_an_argument_or_an_option(words: list[str], tmp_path: Path, capsys: Caught) -> None:
+def test_an_experiment_can_be_an_argument_or_an_option(arguments: list[str], tmp_path: Path, capsys: Caught) -> None:
     rows = [row_of(name) for name in ("hm2bp-digits", "hm2bp-mnist", "hm2bp-mnist-conv")]
     write_rows(tmp_path / "b.jsonl", *rows)
-    code, out, err = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
+    code, out, err = snnlab(capsys, "bench", *arguments, "--table", "--out", "b.jsonl")
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == ["experiment", "hm2bp-digits"]
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["hm2bp-digits", "hm2bp-mnist"],
         ["hm2bp-mnist,hm2bp-digits"],
@@ -114,34 +114,34 @@ def test_an_experiment_can_be_an_argument_or_an_option(words: list[str], tmp_pat
         ["hm2bp-mnist", "--experiments", "hm2bp-digits"],
     ],
 )
-def test_several_experiments_can_be_arguments_and_options(words: list[str], tmp_path: Path, capsys: Caught) -> None:
+def test_several_experiments_can_be_arguments_and_options(arguments: list[str], tmp_path: Path, capsys: Caught) -> None:
     rows = [row_of(name) for name in ("hm2bp-digits", "hm2bp-mnist", "hm2bp-mnist-conv")]
     write_rows(tmp_path / "b.jsonl", *rows)
-    _, out, _ = snnlab(capsys, "bench", *words, "--table", "--out", "b.jsonl")
+    _, out, _ = snnlab(capsys, "bench", *arguments, "--table", "--out", "b.jsonl")
     assert [line.split()[0] for line in out.splitlines()[1:3]] == ["hm2bp-digits", "hm2bp-mnist"]
     assert "hm2bp-mnist-conv" not in out
 
 
 def test_markdown_links_a_pdf_figure(tmp_path: Path, capsys: Caught) -> None:
     write_rows(tmp_path / "b.jsonl", row_of("hm2bp-mnist", 0.98, 0))
-    words = ["bench", "--table", "--out", "b.jsonl", "--markdown", "results.md"]
+    arguments = ["bench", "--table", "--out", "b.jsonl", "--markdown", "results.md"]
     for figure, link in (("results.pdf", "\n["), ("results.png", "\n![")):
-        assert snnlab(capsys, *words, "--plot", figure)[0] == 0
+        assert snnlab(capsys, *arguments, "--plot", figure)[0] == 0
         page = (tmp_path / "results.md").read_text(encoding="utf-8")
         assert f"{link}Test accuracy of each seed, their mean, and the paper's accuracy]({figure})\n" in page
     assert (tmp_path / "results.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_missing_data_does_not_stop_the_other_experiments(tmp_path: Path, capsys: Caught) -> None:
-    words = ["--experiments", "hm2bp-mnist,hm2bp-digits", "--set", "epochs=1", "--seeds", 1, "--data", tmp_path]
-    code, out, err = snnlab(capsys, "bench", *words)
+    arguments = ["--experiments", "hm2bp-mnist,hm2bp-digits", "--set", "epochs=1", "--seeds", 1, "--data", tmp_path]
+    code, out, err = snnlab(capsys, "bench", *arguments)
     assert code == 2
     assert re.search(r"^hm2bp-mnist seed 0: mnist", err, re.MULTILINE)
     assert "hm2bp-digits, epochs=1" in out
 
 
 @pytest.mark.parametrize(
-    ("words", "field", "values"),
+    ("arguments", "field", "values"),
     [
         (["--seeds", "0"], "--seeds", [0, 1]),
         (["--seeds", "-3"], "--seeds", [-3, 1]),
@@ -166,16 +166,16 @@ def test_missing_data_does_not_stop_the_other_experiments(tmp_path: Path, capsys
     ],
 )
 def test_invalid_options_are_one_error_line_before_anything_is_written(
-    words: list[str], field: str, values: list[object], tmp_path: Path, capsys: Caught
+    arguments: list[str], field: str, values: list[object], tmp_path: Path, capsys: Caught
 ) -> None:
-    assert_error(error_line(capsys, "bench", *words), field, *values)
+    assert_error(error_line(capsys, "bench", *arguments), field, *values)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_with_other_contents_is_an_error(tmp_path: Path, capsys: Caught) -> None:
     (tmp_path / "thesis.txt").write_text("eight years\n", encoding="utf-8")
-    for words in (["--table"], WORDS):
-        assert_error(error_line(capsys, "bench", *words, "--out", "thesis.txt"), "thesis.txt: line 1")
+    for arguments in (["--table"], WORDS):
+        assert_error(error_line(capsys, "bench", *arguments, "--out", "thesis.txt"), "thesis.txt: line 1")
 
 
 @pytest.fixture
@@ -200,8 +200,8 @@ def small_suite(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
 
 @pytest.mark.usefixtures("small_suite")
 def test_a_suite_trains_and_plots_its_entries(tmp_path: Path, capsys: Caught) -> None:
-    words = ["--suite", "small", "--seeds", 2, "--threads", 1, "--out", "s.jsonl"]
-    code, out, _ = snnlab(capsys, "bench", *words)
+    arguments = ["--suite", "small", "--seeds", 2, "--threads", 1, "--out", "s.jsonl"]
+    code, out, _ = snnlab(capsys, "bench", *arguments)
     assert code == 0 and "figure: s.png" in out and (tmp_path / "s.png").read_bytes().startswith(PNG)
     rows = read(tmp_path / "s.jsonl")
     assert sorted((row.experiment, row.epochs, row.seed) for row in rows) == [

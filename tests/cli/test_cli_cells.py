@@ -79,7 +79,7 @@ def test_the_default_currents_are_those_of_the_example(capsys: Caught) -> None:
     assert given == out
 
 
-def recorded(capsys: Caught, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+def recorded(capsys: Caught, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     """The recording of a simulate command."""
     recordings = []
     simulate = brian.simulate
@@ -89,22 +89,22 @@ def recorded(capsys: Caught, monkeypatch: pytest.MonkeyPatch, *words: str) -> An
         return recordings[-1]
 
     monkeypatch.setattr(brian, "simulate", store)
-    code, _, err = snnlab(capsys, "simulate", *words)
+    code, _, err = snnlab(capsys, "simulate", *arguments)
     assert code == 0, err
     return recordings[0]
 
 
 def test_currents_into_one_place_add_up(capsys: Caught, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["--inject", "soma=0.1*nA", "--inject", "soma=-30*pA@20*ms:", "--inject", "soma=5 pA@10 ms:30 ms"]
-    found = recorded(capsys, monkeypatch, "lif", "--for", "40*ms", "--dt", "0.1*ms", *words)
-    current = found.trace("cell", "I_injected")
+    arguments = ["--inject", "soma=0.1*nA", "--inject", "soma=-30*pA@20*ms:", "--inject", "soma=5 pA@10 ms:30 ms"]
+    recording = recorded(capsys, monkeypatch, "lif", "--for", "40*ms", "--dt", "0.1*ms", *arguments)
+    current = recording.trace("cell", "I_injected")
     expected = np.repeat([100e-12, 105e-12, 75e-12, 70e-12], 100)
     assert current.values[:, 0] == pytest.approx(expected, rel=1e-12)
-    assert found.dt == pytest.approx(1e-4)
+    assert recording.dt == pytest.approx(1e-4)
 
 
 def test_each_compartment_has_its_own_current(capsys: Caught, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [
+    arguments = [
         "--inject",
         "dendrite=1*uA/cm**2",
         "--inject",
@@ -114,11 +114,11 @@ def test_each_compartment_has_its_own_current(capsys: Caught, monkeypatch: pytes
         "--record",
         "Ca",
     ]
-    found = recorded(capsys, monkeypatch, "pinsky_rinzel", *words)
+    recording = recorded(capsys, monkeypatch, "pinsky_rinzel", *arguments)
     # 1 uA/cm2 is 0.01 A/m2
-    assert np.unique(found.trace("cell", "I_d_injected").values) == pytest.approx([0.01])
-    assert np.unique(found.trace("cell", "I_s_injected").values) == pytest.approx([0, 0.02])
-    assert {"v_s", "v_d", "Ca"} <= found.traces["cell"].keys()
+    assert np.unique(recording.trace("cell", "I_d_injected").values) == pytest.approx([0.01])
+    assert np.unique(recording.trace("cell", "I_s_injected").values) == pytest.approx([0, 0.02])
+    assert {"v_s", "v_d", "Ca"} <= recording.traces["cell"].keys()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
@@ -129,7 +129,7 @@ def test_the_figure_is_written_in_the_given_format(suffix: str, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("words", "label", "height"),
+    ("arguments", "label", "height"),
     [
         (["pinsky_rinzel"], "current (µA/cm²)", 0.75),  # as in the card's example
         (["pinsky_rinzel", "--inject", "dendrite=2*nA/mm**2"], "current (nA/mm²)", 2.0),
@@ -139,11 +139,11 @@ def test_the_figure_is_written_in_the_given_format(suffix: str, tmp_path: Path, 
     ],
 )
 def test_the_current_is_plotted_in_the_given_unit(
-    words: list[str], label: str, height: float, monkeypatch: pytest.MonkeyPatch, capsys: Caught
+    arguments: list[str], label: str, height: float, monkeypatch: pytest.MonkeyPatch, capsys: Caught
 ) -> None:
     figures: list[Any] = []
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure) or path)
-    code, _, err = snnlab(capsys, "simulate", *words, "--for", "5*ms", "--plot", "cell.png")
+    code, _, err = snnlab(capsys, "simulate", *arguments, "--for", "5*ms", "--plot", "cell.png")
     assert code == 0, err
     below = figures[0].axes[-1]
     assert below.get_ylabel() == label
@@ -160,7 +160,7 @@ def test_the_same_seed_gives_the_same_noise(tmp_path: Path, capsys: Caught) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "field", "values"),
+    ("arguments", "field", "values"),
     [
         (["nolif"], "models", ["nolif", "lif"]),
         (["ampa"], "models/ampa.toml", ["ampa", "synapse"]),
@@ -188,8 +188,10 @@ def test_the_same_seed_gives_the_same_noise(tmp_path: Path, capsys: Caught) -> N
         (["lif", "--plot", "no/such/folder/cell.png"], "no/such/folder/cell.png", ["No such file"]),
     ],
 )
-def test_invalid_options_are_one_error_line(words: list[str], field: str, values: list[str], capsys: Caught) -> None:
-    assert_error(error_line(capsys, "simulate", *words), field, *values)
+def test_invalid_options_are_one_error_line(
+    arguments: list[str], field: str, values: list[str], capsys: Caught
+) -> None:
+    assert_error(error_line(capsys, "simulate", *arguments), field, *values)
 
 
 def test_an_unwritable_figure_is_an_error_before_the_simulation(

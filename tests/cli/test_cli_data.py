@@ -30,8 +30,8 @@ from snnlab.report import dataset_figures
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def snnlab(*words: str | Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("sys.argv", ["snnlab", *map(str, words)])
+def snnlab(*arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.argv", ["snnlab", *map(str, arguments)])
     return cli.main()
 
 
@@ -74,9 +74,9 @@ def test_fetch_prints_new_files_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archived = ArchivedRecordings(tmp_path)
-    words = ("data", "fetch", archived.card, "--data", archived.data)
-    assert snnlab(*words, monkeypatch=monkeypatch) == 0
-    assert snnlab(*words, monkeypatch=monkeypatch) == 0
+    arguments = ("data", "fetch", archived.card, "--data", archived.data)
+    assert snnlab(*arguments, monkeypatch=monkeypatch) == 0
+    assert snnlab(*arguments, monkeypatch=monkeypatch) == 0
     archived.server.close()
     *new, last = capsys.readouterr().out.splitlines()
     assert sorted(new) == sorted(str(archived.data / "toy" / name) for name in RECORDINGS)
@@ -134,12 +134,14 @@ def test_images_are_not_cached(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert out[1::2] == ["  encoded during training, nothing to cache"] * 2
 
 
-@pytest.mark.parametrize("words", [["--sample", "-1"], ["--sample", "360"], ["--part", "tets"], ["--plot", "x.gif"]])
+@pytest.mark.parametrize(
+    "arguments", [["--sample", "-1"], ["--sample", "360"], ["--part", "tets"], ["--plot", "x.gif"]]
+)
 def test_invalid_options_of_show_are_one_error_line(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plot = ["--plot", str(tmp_path / "x.png")]
-    assert snnlab("data", "show", "digits", *plot, *words, monkeypatch=monkeypatch) == 2
+    assert snnlab("data", "show", "digits", *plot, *arguments, monkeypatch=monkeypatch) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -230,17 +232,17 @@ def test_pack_caches_recordings_and_counts_spikes(
     chosen = replace(EXPERIMENTS["hm2bp-digits"], dataset="nmnist", encoder=Sensor(steps=10, dt=1e-3))
     monkeypatch.setitem(EXPERIMENTS, "mine", chosen)
     monkeypatch.setenv("SNNLAB_CACHE", str(tmp_path / "cache"))
-    words = ("data", "pack", "mine", "--data", tmp_path)
-    assert snnlab(*words, monkeypatch=monkeypatch) == 0
+    arguments = ("data", "pack", "mine", "--data", tmp_path)
+    assert snnlab(*arguments, monkeypatch=monkeypatch) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[:2] == ["nmnist train: 2 recordings", "  4 spikes in 10 steps of 1 ms"]
     assert out[3:5] == ["nmnist test: 1 recording", "  2 spikes in 10 steps of 1 ms"]
     cached = sorted((tmp_path / "cache").rglob("*.spikes"))
     # 4,096 bytes of header, then ids, counts and offsets, each aligned to 64 bytes
     assert out[2::3] == [f"  written, 4.2 kB: {path}" for path in cached[::-1]] and len(cached) == 2
-    assert snnlab(*words, monkeypatch=monkeypatch) == 0
+    assert snnlab(*arguments, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.splitlines() == [line.replace("written", "already cached") for line in out]
-    assert snnlab(*words, "--set", "encoder.steps=20", monkeypatch=monkeypatch) == 0
+    assert snnlab(*arguments, "--set", "encoder.steps=20", monkeypatch=monkeypatch) == 0
     assert len(sorted((tmp_path / "cache").rglob("*.spikes"))) == 4
 
 
@@ -290,11 +292,11 @@ def test_an_option_that_does_not_fit_the_data_is_an_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In pack and in train."""
-    made = Sensors(tmp_path)
-    made.some(2), made.some(2, "Test")
+    sensors = Sensors(tmp_path)
+    sensors.some(2), sensors.some(2, "Test")
     monkeypatch.setitem(EXPERIMENTS, "mine", replace(EXPERIMENTS[experiment], dataset=dataset, tested_on=""))
-    for words in (["data", "pack", "mine"], ["train", "mine", "--out", tmp_path / "run"]):
-        assert snnlab(*words, "--data", tmp_path, "--set", change, monkeypatch=monkeypatch) == 2
+    for arguments in (["data", "pack", "mine"], ["train", "mine", "--out", tmp_path / "run"]):
+        assert snnlab(*arguments, "--data", tmp_path, "--set", change, monkeypatch=monkeypatch) == 2
         assert_error(capsys.readouterr().err, field, value)
 
 

@@ -46,8 +46,8 @@ def test_the_default_is_a_passive_membrane_with_a_current_into_the_soma(capsys: 
 
 
 def test_currents_and_recordings_are_at_points_of_the_file(capsys: Caught) -> None:
-    words = ["--inject", "3=0.1*nA@0.5*ms:1*ms", "--inject", "soma=50 pA", "--record", "2", "--plot", "cell.png"]
-    code, out, err = snnlab(capsys, "simulate", *SHORT, *words)
+    arguments = ["--inject", "3=0.1*nA@0.5*ms:1*ms", "--inject", "soma=50 pA", "--record", "2", "--plot", "cell.png"]
+    code, out, err = snnlab(capsys, "simulate", *SHORT, *arguments)
     assert code == 0, err
     assert {"into 3", "into soma", "soma potential", "point 2 (110 um) potential", "point 3 (310 um) potential"} < set(
         printed_fields(out)
@@ -56,10 +56,10 @@ def test_currents_and_recordings_are_at_points_of_the_file(capsys: Caught) -> No
 
 
 def test_a_card_gives_the_membrane_its_currents(capsys: Caught) -> None:
-    words = ["hodgkin_huxley", *SHORT[:2], "--for", "5*ms", "--inject", "soma=0.6*nA"]
-    assert printed_fields(snnlab(capsys, "simulate", *words)[1])["spikes at the soma"] == "1"
+    arguments = ["hodgkin_huxley", *SHORT[:2], "--for", "5*ms", "--inject", "soma=0.6*nA"]
+    assert printed_fields(snnlab(capsys, "simulate", *arguments)[1])["spikes at the soma"] == "1"
     # without sodium there is no spike
-    without = [*words, "--set", "g_Na=0*mS/cm**2"]
+    without = [*arguments, "--set", "g_Na=0*mS/cm**2"]
     assert printed_fields(snnlab(capsys, "simulate", *without)[1])["spikes at the soma"] == "0"
 
 
@@ -72,15 +72,15 @@ def test_a_parameter_is_set_on_a_cell_without_a_morphology(capsys: Caught) -> No
 
 
 def test_resistivity_and_compartment_length_can_be_set(capsys: Caught) -> None:
-    words = ["--morphology", "cell.swc", "--dt", "1 ms", "--for", "100 ms", "--inject", "soma=0.1 nA"]
+    arguments = ["--morphology", "cell.swc", "--dt", "1 ms", "--for", "100 ms", "--inject", "soma=0.1 nA"]
     near, far = (
-        printed_fields(snnlab(capsys, "simulate", *words, "--resistivity", ohm, "--compartment", "5 um")[1])
+        printed_fields(snnlab(capsys, "simulate", *arguments, "--resistivity", ohm, "--compartment", "5 um")[1])
         for ohm in ("10 ohm*cm", "1500 ohm*cm")
     )
     assert "61 compartments" in near["morphology"]
     drop = [
-        float(told["soma potential"].split()[2]) - float(told["point 3 (310 um) potential"].split()[2])
-        for told in (near, far)
+        float(fields["soma potential"].split()[2]) - float(fields["point 3 (310 um) potential"].split()[2])
+        for fields in (near, far)
     ]
     assert drop[1] > 10 * drop[0] > 0
 
@@ -101,7 +101,7 @@ def test_an_invalid_file_is_one_error_line(text: str, field: str, value: str, ce
 
 
 @pytest.mark.parametrize(
-    ("words", "field", "values"),
+    ("arguments", "field", "values"),
     [
         (["--morphology", "none.swc"], "none.swc", []),
         ([*SHORT, "--record", "7"], "--record 7", ["cell.swc", "1 to 3"]),
@@ -120,8 +120,10 @@ def test_an_invalid_file_is_one_error_line(text: str, field: str, value: str, ce
         ([], "CARD", ["--morphology"]),
     ],
 )
-def test_invalid_options_are_one_error_line(words: list[str], field: str, values: list[str], capsys: Caught) -> None:
-    assert_error(error_line(capsys, "simulate", *words), field, *values)
+def test_invalid_options_are_one_error_line(
+    arguments: list[str], field: str, values: list[str], capsys: Caught
+) -> None:
+    assert_error(error_line(capsys, "simulate", *arguments), field, *values)
 
 
 def test_a_morphology_is_plotted_along_its_two_longest_axes() -> None:

@@ -16,8 +16,8 @@ SHARING = sorted(
 )
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120, cwd=ROOT)
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT)
 
 
 def test_an_input_error_is_one_line_and_other_errors_have_a_traceback() -> None:
@@ -53,7 +53,7 @@ def test_every_script_checks_the_figure_and_has_help(script: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("script", "words", "code", "start"),
+    ("script", "arguments", "code", "start"),
     [
         ("corinfomax", ["--dataset", "nope"], 1, "corinfomax: datasets: "),
         ("corinfomax", ["--every", "0"], 2, "corinfomax.py: error: argument --every: "),
@@ -61,7 +61,7 @@ def test_every_script_checks_the_figure_and_has_help(script: str) -> None:
         ("self_assembly", ["--seconds", "0"], 2, "self_assembly.py: error: argument --seconds: "),
     ],
 )
-def test_invalid_values_are_one_line(script: str, words: list[str], code: int, start: str) -> None:
-    done = run(str(ROOT / "scripts" / f"{script}.py"), *words)
+def test_invalid_values_are_one_line(script: str, arguments: list[str], code: int, start: str) -> None:
+    done = run(str(ROOT / "scripts" / f"{script}.py"), *arguments)
     assert done.returncode == code and done.stderr.splitlines()[-1].startswith(start), done.stderr
     assert "Traceback" not in done.stderr

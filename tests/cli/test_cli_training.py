@@ -62,8 +62,8 @@ def test_the_list_has_all_experiments(capsys: Caught) -> None:
 def test_every_option_is_explained(capsys: Caught) -> None:
     _, out, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv")
     lines = out.splitlines()
-    written = re.search(r"^ +margin  +(.+)$", HM2BP.__doc__ or "", re.MULTILINE)
-    assert written and lines[lines.index("rule.margin                   5") + 1] == f"    {written[1]}"
+    explained = re.search(r"^ +margin  +(.+)$", HM2BP.__doc__ or "", re.MULTILINE)
+    assert explained and lines[lines.index("rule.margin                   5") + 1] == f"    {explained[1]}"
     begin = lines.index("Options, changed by --set NAME=VALUE:") + 2
     names, texts = lines[begin::2], lines[begin + 1 :: 2]
     assert [line.split()[0] for line in names] == list(EXPERIMENTS["hm2bp-mnist-conv"].options())
@@ -89,8 +89,8 @@ def test_cached_spikes_are_counted_as_samples_of_their_dataset(
     tmp_path: Path, capsys: Caught, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # kernels stay compiled
-    made = ["--set", "encoder=features", "--set", "encoder.steps=30", "--epochs", 1]
-    code, out, _ = snnlab(capsys, "train", "hm2bp-digits", *made, "--out", "run")
+    options = ["--set", "encoder=features", "--set", "encoder.steps=30", "--epochs", 1]
+    code, out, _ = snnlab(capsys, "train", "hm2bp-digits", *options, "--out", "run")
     assert code == 0 and "hm2bp-digits, seed 0: 1437 training samples, 1 epoch" in out
 
 
@@ -139,17 +139,17 @@ def test_incomplete_recordings_are_counted(tmp_path: Path, monkeypatch: pytest.M
     recordings.some(30)
     recordings.some(10, "Test")
     smaller = ["network.hidden=6", "encoder.pool=4", "encoder.steps=60", "encoder.dt=6e-3"]
-    words = ["train", "hm2bp-nmnist", "--data", recordings.data, "--epochs", 2, "--out", tmp_path / "run"]
-    code, out, _ = snnlab(capsys, *words, *(f"--set={option}" for option in smaller))
+    arguments = ["train", "hm2bp-nmnist", "--data", recordings.data, "--epochs", 2, "--out", tmp_path / "run"]
+    code, out, _ = snnlab(capsys, *arguments, *(f"--set={option}" for option in smaller))
     assert code == 0
     assert out.startswith("hm2bp-nmnist, seed 0: 30 of 60000 training samples, 10 of 10000 test samples, 2 epochs\n")
 
 
 def test_a_run_can_be_resumed_with_more_epochs(tmp_path: Path, capsys: Caught) -> None:
-    words = [word for word in WORDS if "epochs" not in word]
-    assert snnlab(capsys, "train", *words, "--epochs", 1, "--out", "a")[0] == 0
+    arguments = [word for word in WORDS if "epochs" not in word]
+    assert snnlab(capsys, "train", *arguments, "--epochs", 1, "--out", "a")[0] == 0
     assert snnlab(capsys, "train", "hm2bp-digits", "--out", "a", "--resume", "--epochs", 2)[0] == 0
-    assert snnlab(capsys, "train", *words, "--epochs", 2, "--out", "b")[0] == 0
+    assert snnlab(capsys, "train", *arguments, "--epochs", 2, "--out", "b")[0] == 0
     assert same_bits(tmp_path / "a", tmp_path / "b")
     line = error_line(capsys, "train", "hm2bp-digits", "--out", "a", "--resume", "--epochs", 1)
     assert_error(line, "--epochs", 1, 2)
@@ -183,8 +183,8 @@ def test_evaluate_agrees_with_the_summary(tmp_path: Path, capsys: Caught) -> Non
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_training_with_one_line_and_it_can_be_resumed(number: int, code: int, tmp_path: Path) -> None:
-    words = [*COMMAND, "train", *WORDS[:-1], "--out", "run"]
-    with subprocess.Popen([*words, "--epochs", "5000"], **CHILD, cwd=tmp_path) as child:
+    arguments = [*COMMAND, "train", *WORDS[:-1], "--out", "run"]
+    with subprocess.Popen([*arguments, "--epochs", "5000"], **CHILD, cwd=tmp_path) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "hm2bp-digits, seed 0: 1437 training samples, 5,000 epochs\n"
         assert [child.stdout.readline()[:12] for _ in range(3)][-1] == "epoch    3/5"
@@ -194,8 +194,8 @@ def test_a_signal_ends_training_with_one_line_and_it_can_be_resumed(number: int,
     assert err.startswith("stopped; ") and err.endswith(": snnlab train hm2bp-digits --out run --resume\n")
     assert err.count("\n") == 1
     done = note(tmp_path / "run")["progress"]["epoch"] - 1
-    more = [*words, "--resume", "--epochs", str(done + 1)]
-    after = subprocess.run(more, **CHILD, cwd=tmp_path, timeout=60)
+    resumed = [*arguments, "--resume", "--epochs", str(done + 1)]
+    after = subprocess.run(resumed, **CHILD, cwd=tmp_path, timeout=60)
     assert after.returncode == 0, after.stderr
     start = f"hm2bp-digits, seed 0: 1437 training samples, {done + 1} epochs, resuming after {done} epochs\n"
     assert after.stdout.startswith(f"{start}epoch {done + 1}/{done + 1}  ")
@@ -252,7 +252,7 @@ def test_a_run_with_convolution_or_pooling_first_is_plotted(
 
 
 @pytest.mark.parametrize(
-    ("words", "field", "values"),
+    ("arguments", "field", "values"),
     [
         (["hm2bp-digit"], "EXPERIMENT", ["'hm2bp-digit'", "'hm2bp-digits'"]),
         (["hm2bp-digits", "--epochs", "0"], "--epochs", [0, 1]),
@@ -272,9 +272,9 @@ def test_a_run_with_convolution_or_pooling_first_is_plotted(
     ],
 )
 def test_invalid_options_of_train_are_one_error_line(
-    words: list[str], field: str, values: list[object], tmp_path: Path, capsys: Caught
+    arguments: list[str], field: str, values: list[object], tmp_path: Path, capsys: Caught
 ) -> None:
-    assert_error(error_line(capsys, "train", *words), field, *values)
+    assert_error(error_line(capsys, "train", *arguments), field, *values)
     assert not list(tmp_path.iterdir()), "something was written"
 
 
@@ -288,8 +288,8 @@ def test_diverging_weights_stop_training_and_keep_the_last_good_checkpoint(tmp_p
     code, _, err = snnlab(capsys, "train", *WORDS, "--set", "rule.learning_rate=1e38", "--out", "run")
     assert code == 2 and err.count("\n") == 1
     assert err.startswith("run: ") and "epoch 1" in err and "00001-0000000.npz" in err
-    with np.load(tmp_path / "run" / "checkpoints" / "00001-0000000.npz", allow_pickle=False) as kept:
-        assert all(np.isfinite(kept[name]).all() for name in kept.files)
+    with np.load(tmp_path / "run" / "checkpoints" / "00001-0000000.npz", allow_pickle=False) as archive:
+        assert all(np.isfinite(archive[name]).all() for name in archive.files)
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: Caught) -> None:

@@ -28,7 +28,7 @@ def ax() -> Iterator[Axes]:
     figure.draw_without_rendering()
 
 
-def words(ax: Axes) -> list[str]:
+def texts(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
@@ -56,7 +56,7 @@ def test_a_raster_marks_exactly_the_spikes_of_its_sample(raster: np.ndarray, mar
     ax = plots.figure()[1][0, 0]
     assert plots.raster(SpikeTrains.from_dense(raster, 1e-3), ax, sample=len(raster) - 1, marker=marker) is ax
     assert marks(ax) == {(float(step), float(neuron)) for step, neuron in np.argwhere(raster[-1])}
-    assert words(ax) == ([] if raster[-1].any() else ["no spikes"])
+    assert texts(ax) == ([] if raster[-1].any() else ["no spikes"])
 
 
 def test_selected_neurons_are_in_the_given_order_with_their_numbers(ax: Axes) -> None:
@@ -89,7 +89,7 @@ def test_time_is_in_ms_for_short_runs_and_in_s_for_long_ones(ax: Axes, steps: in
 
 def test_a_raster_without_neurons_has_a_notice(ax: Axes) -> None:
     plots.raster(SpikeTrains.from_dense(np.ones((1, 5, 3)), 1e-3), ax, neurons=[])
-    assert words(ax) == ["no neurons"]
+    assert texts(ax) == ["no neurons"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_target_spikes_are_circles_at_the_height_of_the_marks(ax: Axes) -> None:
 
 def test_a_silent_neuron_has_a_notice(ax: Axes) -> None:
     plots.traces(recording(fired=()), ax, "cell", "v", neuron=1)
-    assert words(ax) == ["no spikes"]
+    assert texts(ax) == ["no spikes"]
     assert len(ax.lines) == 1
 
 
@@ -167,7 +167,7 @@ def test_marks_are_omitted_on_request_or_without_recorded_spikes(ax: Axes) -> No
     plots.traces(recording(), ax, "cell", "I", neuron=1, labels={"I": "injected current"}, spikes=False)
     whole = recording()
     plots.traces(Recording({}, whole.traces, whole.duration, DT), ax, "cell", "I", neuron=1)
-    assert (len(ax.lines), words(ax)) == (2, [])
+    assert (len(ax.lines), texts(ax)) == (2, [])
 
 
 def test_a_current_gets_a_suitable_prefix(ax: Axes) -> None:
@@ -202,7 +202,7 @@ def test_a_dimensionless_variable_has_no_unit(ax: Axes) -> None:
 def test_a_trace_without_values_has_a_notice(ax: Axes, values: np.ndarray, text: str) -> None:
     empty = Recording({}, {"cell": {"v": Trace(values, np.array([0]), "V", DT)}}, len(values) * DT, DT)
     plots.traces(empty, ax, "cell", "v")
-    assert words(ax) == [text]
+    assert texts(ax) == [text]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_each_value_is_counted_once_and_missing_ones_are_reported(values: np.nda
     missing = len(values) - len(finite)
     assert (f"\n{missing} of {len(values)} neurons have none" in ax.get_xlabel()) == bool(missing)
     if not len(finite):
-        assert words(ax) == ["no values"]
+        assert texts(ax) == ["no values"]
         return
     heights, edges = bars(ax)
     assert heights.sum() == len(finite)
@@ -299,7 +299,7 @@ def test_irregularity_is_compared_with_a_poisson_process(ax: Axes) -> None:
 @pytest.mark.parametrize("values", [[], [np.nan, np.nan]])
 def test_a_histogram_without_values_has_a_notice(ax: Axes, values: list[float]) -> None:
     plots.cv_histogram(values, ax)
-    assert words(ax) == ["no values"]
+    assert texts(ax) == ["no values"]
 
 
 def test_the_population_rate_is_in_hertz_over_milliseconds(ax: Axes) -> None:
@@ -314,4 +314,4 @@ def test_the_population_rate_is_in_hertz_over_milliseconds(ax: Axes) -> None:
 
 def test_the_rate_of_a_silent_population_has_a_notice(ax: Axes) -> None:
     plots.population_rate(SpikeTrains.from_dense(np.zeros((1, 10, 3)), 1e-3), ax)
-    assert words(ax) == ["no spikes"]
+    assert texts(ax) == ["no spikes"]

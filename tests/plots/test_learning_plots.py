@@ -22,7 +22,7 @@ def ax() -> Iterator[Axes]:
     figure.draw_without_rendering()
 
 
-def words(ax: Axes) -> list[str]:
+def texts(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
@@ -88,7 +88,7 @@ def test_a_missing_accuracy_leaves_a_gap(ax: Axes) -> None:
 
 def test_a_learning_curve_without_epochs_has_a_notice(ax: Axes) -> None:
     plots.learning_curve([], ax)
-    assert words(ax) == ["no epochs"]
+    assert texts(ax) == ["no epochs"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_each_tile_holds_the_weights_of_its_neuron(ax: Axes) -> None:
         top, left = band + (3 + band) * (place // 2), 5 * (place % 2)
         np.testing.assert_array_equal(image[top : top + 3, left : left + 4].ravel(), weights[:, neuron])
     assert np.isfinite(image).sum() == 12 * 5  # gaps and the empty tile are NaN
-    assert words(ax) == ["6", "0", "2", "5", "1"]
+    assert texts(ax) == ["6", "0", "2", "5", "1"]
 
 
 @pytest.mark.parametrize(("shape", "columns"), [((3, 4), 5), ((28, 28), 5), ((34, 68), 4)])
@@ -144,13 +144,13 @@ def test_numbers_overlap_neither_weights_nor_one_another(shape: tuple[int, int],
 
 def test_small_tiles_have_no_numbers() -> None:
     _, axes = plots.figure(1, 2, size=(8, 4))
-    assert words(plots.weight_images(np.ones((784, 25)), axes[0, 0], columns=2)) == []
+    assert texts(plots.weight_images(np.ones((784, 25)), axes[0, 0], columns=2)) == []
 
 
 def test_many_tiles_in_a_row_have_no_numbers(ax: Axes) -> None:
     plots.weight_images(np.ones((6, 26)), ax, shape=(2, 3), columns=13)
     image = np.ma.filled(ax.images[0].get_array().astype(float), np.nan)  # type: ignore[union-attr]
-    assert (image.shape, words(ax)) == ((2 * 2 + 1, 13 * 3 + 12), [])
+    assert (image.shape, texts(ax)) == ((2 * 2 + 1, 13 * 3 + 12), [])
 
 
 def test_a_weight_matrix_has_neurons_as_columns_and_channels_as_rows(ax: Axes) -> None:
@@ -211,7 +211,7 @@ def test_the_caption_names_the_neurons(ax: Axes, size: int, options: dict[str, A
 
 def test_weights_without_neurons_have_a_notice(ax: Axes) -> None:
     plots.weight_images(np.zeros((784, 0)), ax)
-    assert words(ax) == ["no neurons"]
+    assert texts(ax) == ["no neurons"]
 
 
 @pytest.mark.parametrize(
@@ -257,13 +257,13 @@ def test_correct_predictions_and_errors_have_their_own_scales(ax: Axes) -> None:
 
 def test_counts_that_do_not_fit_are_omitted(ax: Axes) -> None:
     plots.confusion(np.full((80, 80), 1000), ax, classes=range(80))
-    assert words(ax) == []
+    assert texts(ax) == []
 
 
 @pytest.mark.parametrize("classes", [1, 3])
 def test_a_confusion_matrix_without_samples_has_a_notice(ax: Axes, classes: int) -> None:
     plots.confusion(np.zeros((classes, classes), dtype=int), ax, classes=range(classes))
-    assert words(ax) == ["no samples"]
+    assert texts(ax) == ["no samples"]
 
 
 @pytest.mark.parametrize(

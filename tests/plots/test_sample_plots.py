@@ -31,10 +31,10 @@ def test_a_pixel_is_coloured_in_a_window_if_and_only_if_it_had_an_event(
 ) -> None:
     _, axes = plots.figure()
     ax = plots.event_frames(events(*lines), axes[0, 0], shape=SHAPE, frames=frames)
-    picture = np.asarray(ax.get_images()[0].get_array())
+    image = np.asarray(ax.get_images()[0].get_array())
     end = max((time for *_, time in lines), default=0) + 1
     expected = {(y, (t * frames // end) * (5 + 2) + x) for x, y, _, t in lines}
-    coloured = {(int(y), int(x)) for y, x in np.argwhere((picture < 1).any(axis=2))}
+    coloured = {(int(y), int(x)) for y, x in np.argwhere((image < 1).any(axis=2))}
     assert coloured == expected
     assert len(ax.get_xticklabels()) == frames
 
@@ -42,10 +42,10 @@ def test_a_pixel_is_coloured_in_a_window_if_and_only_if_it_had_an_event(
 def test_on_is_red_and_off_is_blue() -> None:
     _, axes = plots.figure()
     ax = plots.event_frames(events((0, 0, True, 0), (1, 0, False, 0)), axes[0, 0], shape=SHAPE, frames=1)
-    picture = np.asarray(ax.get_images()[0].get_array())
-    assert np.allclose(picture[0, 0], to_rgb(VERMILLION))
-    assert np.allclose(picture[0, 1], to_rgb(BLUE))
-    assert np.allclose(picture[1:], 1)
+    image = np.asarray(ax.get_images()[0].get_array())
+    assert np.allclose(image[0, 0], to_rgb(VERMILLION))
+    assert np.allclose(image[0, 1], to_rgb(BLUE))
+    assert np.allclose(image[1:], 1)
 
 
 @settings(max_examples=30)

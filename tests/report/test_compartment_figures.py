@@ -25,36 +25,36 @@ ROWS = ["output: soma", "hidden: soma", "hidden: basal dendrite", "hidden: apica
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     short = EXPERIMENTS["dendritic-bars"].with_options({"epochs": 3})
-    study = Run.create(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
-    for _ in train(study.config, study.directory):
+    run = Run.create(tmp_path_factory.mktemp("bars") / "run", short, seed=1, threads=1)
+    for _ in train(run.config, run.directory):
         pass
-    return study
+    return run
 
 
 @pytest.fixture(scope="module")
-def runs(study: Run) -> tuple[Recording, Recording]:
+def recordings(run: Run) -> tuple[Recording, Recording]:
     """The sample before and after training, as recorded by the rule."""
-    chosen = study.config.test.take([SAMPLE])
-    inputs = study.config.encode(chosen, 0, TEST)
+    chosen = run.config.test.take([SAMPLE])
+    inputs = run.config.encode(chosen, 0, TEST)
 
     def of(state: State) -> Recording:
-        return rule(study).recording(study.config.circuit, state, inputs, chosen.labels)
+        return rule(run).recording(run.config.circuit, state, inputs, chosen.labels)
 
-    return of(initial_state(study.config)), of(study.restore()[0])
+    return of(initial_state(run.config)), of(run.restore()[0])
 
 
 @pytest.fixture(scope="module")
-def plotted(study: Run) -> Iterator[tuple[Figure, str]]:
-    figure, caption = compartments_figure(study.config, rule(study), study.restore()[0], SAMPLE)
+def plotted(run: Run) -> Iterator[tuple[Figure, str]]:
+    figure, caption = compartments_figure(run.config, rule(run), run.restore()[0], SAMPLE)
     yield figure, caption
     figure.draw_without_rendering()
 
 
-def rule(study: Run) -> RecordableRule:
-    assert isinstance(study.config.rule, RecordableRule)
-    return study.config.rule
+def rule(run: Run) -> RecordableRule:
+    assert isinstance(run.config.rule, RecordableRule)
+    return run.config.rule
 
 
 def grid(figure: Figure) -> list[list[Axes]]:
@@ -68,7 +68,7 @@ def solid(ax: Axes) -> list[Any]:
 
 
 def test_columns_are_recordings_and_rows_are_compartments(
-    plotted: tuple[Figure, str], runs: tuple[Recording, Recording]
+    plotted: tuple[Figure, str], recordings: tuple[Recording, Recording]
 ) -> None:
     figure, _ = plotted
     rows = grid(figure)
@@ -76,28 +76,30 @@ def test_columns_are_recordings_and_rows_are_compartments(
     assert [ax.get_title(loc="left") for ax in rows[0]] == ["before training", "after training"]
     places = [("output", "u"), ("hidden1", "u"), ("hidden1", "v_B"), ("hidden1", "v_A")]
     for (population, variable), row in zip(places, rows, strict=True):
-        for recording, ax in zip(runs, row, strict=True):
+        for recording, ax in zip(recordings, row, strict=True):
             trace = recording.trace(population, variable)
             for line in solid(ax):
                 neuron = int(line.get_label().removeprefix("neuron "))
                 np.testing.assert_array_equal(line.get_ydata(), trace.values[:, neuron])
-    assert not np.array_equal(runs[0].trace("hidden1", "v_A").values, runs[1].trace("hidden1", "v_A").values)
+    assert not np.array_equal(
+        recordings[0].trace("hidden1", "v_A").values, recordings[1].trace("hidden1", "v_A").values
+    )
 
 
 def test_the_hidden_neurons_are_those_with_the_largest_apical_potentials(
-    plotted: tuple[Figure, str], runs: tuple[Recording, Recording]
+    plotted: tuple[Figure, str], recordings: tuple[Recording, Recording]
 ) -> None:
     rows = grid(plotted[0])
     shown = {tuple(line.get_label() for line in solid(ax)) for row in rows[1:] for ax in row}
     assert len(shown) == 1
     chosen = [int(name.removeprefix("neuron ")) for name in shown.pop()]
-    reach = np.abs(runs[0].trace("hidden1", "v_A").values).max(axis=0)
+    reach = np.abs(recordings[0].trace("hidden1", "v_A").values).max(axis=0)
     assert len(chosen) == 4 and reach[chosen].min() >= np.delete(reach, chosen).max()
 
 
-def test_the_targets_of_the_outputs_are_dashed(plotted: tuple[Figure, str], study: Run) -> None:
+def test_the_targets_of_the_outputs_are_dashed(plotted: tuple[Figure, str], run: Run) -> None:
     """The targets are the potentials of the rates 0.8 and 0.1, ln 4 and -ln 9."""
-    label = int(study.config.test.labels[SAMPLE])
+    label = int(run.config.test.labels[SAMPLE])
     for ax in grid(plotted[0])[0]:
         dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
         assert len(solid(ax)) == len(dashed) == 3
@@ -109,10 +111,10 @@ def test_the_targets_of_the_outputs_are_dashed(plotted: tuple[Figure, str], stud
 
 
 def test_both_columns_share_their_limits_and_shade_the_second_half(
-    plotted: tuple[Figure, str], runs: tuple[Recording, Recording]
+    plotted: tuple[Figure, str], recordings: tuple[Recording, Recording]
 ) -> None:
     figure, caption = plotted
-    half, whole = 1e3 * runs[0].duration / 2, 1e3 * runs[0].duration
+    half, whole = 1e3 * recordings[0].duration / 2, 1e3 * recordings[0].duration
     for row in grid(figure):
         assert row[0].get_ylim() == row[1].get_ylim()
         for ax in row:
@@ -124,10 +126,10 @@ def test_both_columns_share_their_limits_and_shade_the_second_half(
     assert caption.startswith(f": test sample {SAMPLE};")
 
 
-def test_the_figures_of_a_run_include_it_with_a_title(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_figures_of_a_run_include_it_with_a_title(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: dict[str, Any] = {}
     monkeypatch.setattr(plots, "save", lambda figure, path: figures.setdefault(path.name, figure) and path)
-    paths = run_figures.plot_run(study, sample=SAMPLE)
+    paths = run_figures.plot_run(run, sample=SAMPLE)
     assert [path.name for path in paths] == ["learning.png", "confusion.png", "weights.png", "compartments.png"]
     title = " ".join(figures["compartments.png"].get_suptitle().split())
     assert title.startswith(f"dendritic-bars, seed 1: test sample {SAMPLE};")

@@ -52,16 +52,16 @@ def test_the_cost_of_a_prediction_equals_a_count_by_hand(name: str, tmp_path: Pa
     """One forward pass: each rate other than 0 and 1 is a multiply-accumulate for each weight."""
     run = begun(tmp_path / "run", experiment=experiment(name))
     state, _ = next(iter([(report.state, report) for report in train(run.config, run.directory)]))
-    found = evaluate(run.config, state).cost
+    cost = evaluate(run.config, state).cost
     config = run.config
     pixels = config.encode(config.test, 0, TEST).values[:, 0]
     ones, graded = int((pixels == 1).sum()), int(((pixels != 0) & (pixels != 1)).sum())
     samples = len(config.test)
-    assert found.effective_macs == pytest.approx((graded * 20) / samples + 20 * 15 + 15 * 10)
-    assert found.effective_acs == pytest.approx((ones * 20) / samples + 20 + 15 + 10)
-    assert found.dense == found.parameters == 64 * 20 + 20 * 15 + 15 * 10 + 20 + 15 + 10
-    assert set(found.spikes) == {"hidden1", "hidden2", "output"}
-    assert not any(found.spikes.values()) and found.input_spikes == 0 and found.activation_sparsity == 0
+    assert cost.effective_macs == pytest.approx((graded * 20) / samples + 20 * 15 + 15 * 10)
+    assert cost.effective_acs == pytest.approx((ones * 20) / samples + 20 + 15 + 10)
+    assert cost.dense == cost.parameters == 64 * 20 + 20 * 15 + 15 * 10 + 20 + 15 + 10
+    assert set(cost.spikes) == {"hidden1", "hidden2", "output"}
+    assert not any(cost.spikes.values()) and cost.input_spikes == 0 and cost.activation_sparsity == 0
 
 
 def test_relaxation_costs_its_final_rates_in_each_step_and_its_input_once(
@@ -86,16 +86,16 @@ def test_relaxation_costs_its_final_rates_in_each_step_and_its_input_once(
             v + 0.05 * (-0.5 * v + (r @ w["hidden1->output.basal"] - v) / 0.15 + above - v),
         )
     r, s = np.clip(u, 0, 1), np.clip(v, 0, 1)
-    synapses = ((seen, 20, 1), (r, 20 + 10, 30), (s, 20 + 10, 30))  # of each cell, and how often they are operations
-    found = evaluate(config, state).cost
-    for is_counted, cost in (
-        (lambda x: x == 1, found.effective_acs),
-        (lambda x: (x != 0) & (x != 1), found.effective_macs),
+    synapses = ((seen, 20, 1), (r, 20 + 10, 30), (s, 20 + 10, 30))  # rates, synapses of each cell, steps
+    cost = evaluate(config, state).cost
+    for is_counted, counted in (
+        (lambda x: x == 1, cost.effective_acs),
+        (lambda x: (x != 0) & (x != 1), cost.effective_macs),
     ):
         expected = sum(int(is_counted(x).sum()) * out * times for x, out, times in synapses) / len(seen)
-        assert cost == pytest.approx(expected, rel=1e-3)  # float32 may see a rate at its bound a step earlier
-    assert 0.9 < operations / len(seen) / (found.effective_acs + found.effective_macs) <= 1
-    assert found.dense == 64 * 20 + 30 * (20 * 20 + 2 * 20 * 10 + 10 * 10)
+        assert counted == pytest.approx(expected, rel=1e-3)  # float32 may see a rate at its bound a step earlier
+    assert 0.9 < operations / len(seen) / (cost.effective_acs + cost.effective_macs) <= 1
+    assert cost.dense == 64 * 20 + 30 * (20 * 20 + 2 * 20 * 10 + 10 * 10)
 
 
 def test_commands_on_a_run_of_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ COUNTS = arrays(np.int32, st.integers(1, 40), elements=st.integers(0, 9))
 
 @given(st.lists(COUNTS, min_size=1, max_size=7), st.data())
 def test_plotted_neurons_include_the_most_active_and_that_of_the_class(layers: list[Any], data: st.DataObject) -> None:
-    counts = {f"layer{k}": one for k, one in enumerate(layers)}
+    counts = {f"layer{k}": of_layer for k, of_layer in enumerate(layers)}
     label = data.draw(st.integers(0, len(layers[-1]) - 1))
     chosen = spike_figures._neurons_to_plot(counts, label)
     assert list(chosen) == list(counts)

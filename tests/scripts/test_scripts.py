@@ -25,10 +25,10 @@ SCRIPTS = ["all_cells", "vogels_abbott", "dendritic_inhibition", "bac_firing", "
            "corinfomax"]  # fmt: skip
 
 
-def output_of(script: str, folder: Path, *words: str) -> str:
+def output_of(script: str, folder: Path, *arguments: str) -> str:
     """What a script prints; it must write a figure."""
     figure = folder / "figure.png"
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--plot", str(figure), *words]
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--plot", str(figure), *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, cwd=folder, env={"PYTHONPATH": str(ROOT), **environment()}
     )
@@ -63,11 +63,11 @@ def test_every_spiking_cell_spikes_in_the_example_of_its_card(tmp_path: Path) ->
 @pytest.mark.slow
 def test_the_vogels_abbott_network_fires_irregularly(tmp_path: Path) -> None:
     """CVs are above 1, as in the paper; the ANNarchy notebook of this benchmark reports 20.5 Hz."""
-    found = dict(
+    results = dict(
         re.findall(r"(exc|inh): ([\d.]+ Hz, CV of interspike intervals [\d.]+)", output_of("vogels_abbott", tmp_path))
     )
-    assert set(found) == {"exc", "inh"}
-    for text in found.values():
+    assert set(results) == {"exc", "inh"}
+    for text in results.values():
         rate, variation = (float(number) for number in re.findall(r"[\d.]+", text))
         assert rate == pytest.approx(20.5, rel=0.25)
         assert 1.0 < variation < 2.0
@@ -91,42 +91,42 @@ def test_without_inhibition_the_network_fires_regularly() -> None:
 @pytest.mark.slow
 def test_dendritic_inhibition_silences_the_bursts(tmp_path: Path) -> None:
     output = output_of("dendritic_inhibition", tmp_path)
-    found = re.search(r"(\d+) spikes; from 20 ms after the onset of inhibition to its end: (\d+)", output)
-    assert found, output
-    assert int(found[1]) > 5
-    assert int(found[2]) == 0
+    results = re.search(r"(\d+) spikes; from 20 ms after the onset of inhibition to its end: (\d+)", output)
+    assert results, output
+    assert int(results[1]) > 5
+    assert int(results[2]) == 0
 
 
 @pytest.mark.slow
 def test_only_coincident_currents_evoke_a_burst_and_only_with_calcium(tmp_path: Path) -> None:
     """One spike, none, and a burst of two to four (Larkum, Zhu, Sakmann 1999)."""
     output = output_of("bac_firing", tmp_path)
-    found = {name: len(times.split()) for name, times in re.findall(r"(.+): spikes at \[(.*)\] ms", output)}
-    assert (found["soma alone"], found["dendrite alone"], found["both, no calcium"]) == (1, 0, 1)
-    assert 2 <= found["both"] <= 4
+    results = {name: len(times.split()) for name, times in re.findall(r"(.+): spikes at \[(.*)\] ms", output)}
+    assert (results["soma alone"], results["dendrite alone"], results["both, no calcium"]) == (1, 0, 1)
+    assert 2 <= results["both"] <= 4
 
 
 @pytest.mark.slow
 def test_every_encoder_has_the_expected_number_of_spikes(tmp_path: Path) -> None:
     """The counts follow from the image: one spike for each pixel above 1 %, or the sum of all intensities."""
     output = output_of("encoders", tmp_path, "--dataset", "digits").splitlines()[:-1]
-    found = {line[:24].strip(): [int(word) for word in re.findall(r"\d+", line[24:])] for line in output}
+    results = {line[:24].strip(): [int(word) for word in re.findall(r"\d+", line[24:])] for line in output}
     values = datasets.load("digits", "test").values[0] / 16
-    assert [neurons for neurons, _ in found.values()] == [64] * 6 + [64 * 6, 2 * 8]
-    assert found["latency"][1] == np.count_nonzero(values)
-    assert found["latency, form=log"][1] < np.count_nonzero(values)
+    assert [neurons for neurons, _ in results.values()] == [64] * 6 + [64 * 6, 2 * 8]
+    assert results["latency"][1] == np.count_nonzero(values)
+    assert results["latency, form=log"][1] < np.count_nonzero(values)
     expected = 399 * values / 5.5
-    assert abs(found["regular"][1] - expected.sum()) <= np.count_nonzero(values)
-    assert found["regular, phase=same"][1] == pytest.approx(np.floor(expected).sum(), abs=3)
-    assert abs(found["poisson"][1] - expected.sum()) < 5 * math.sqrt((expected * (1 - values / 5.5)).sum())
+    assert abs(results["regular"][1] - expected.sum()) <= np.count_nonzero(values)
+    assert results["regular, phase=same"][1] == pytest.approx(np.floor(expected).sum(), abs=3)
+    assert abs(results["poisson"][1] - expected.sum()) < 5 * math.sqrt((expected * (1 - values / 5.5)).sum())
 
 
 @pytest.mark.slow
 def test_every_spike_time_rule_has_a_line(tmp_path: Path) -> None:
     """A single layer solves its problem with NormAD within 100 epochs; no rule solves any in one epoch."""
     output = output_of("spike_times", tmp_path, "--seeds", "1", "--epochs", "100")
-    found = dict(re.findall(r"^\| (\w.*?) \| (\d of 1) \|", output, re.MULTILINE))
-    assert {"NormAD", "ReSuMe", "SPAN"} <= found.keys() and found["NormAD"] == "1 of 1"
+    results = dict(re.findall(r"^\| (\w.*?) \| (\d of 1) \|", output, re.MULTILINE))
+    assert {"NormAD", "ReSuMe", "SPAN"} <= results.keys() and results["NormAD"] == "1 of 1"
     assert set(re.findall(r"\d of 1", output_of("spike_times", tmp_path, "--seeds", "1", "--epochs", "1"))) == {
         "0 of 1"
     }
@@ -160,18 +160,18 @@ def test_a_microcircuit_in_brian2_learns_an_association(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_accuracy_on_bars_increases_with_the_number_of_spikes(tmp_path: Path) -> None:
-    words = ("--seeds", "1", "--epochs", "150", "--scales", "0.1", "100")
-    few, many = map(float, re.findall(r": ([\d.]+) \+-", output_of("rate_scale", tmp_path, *words)))
-    assert few < 60 < 95 <= many
+    arguments = ("--seeds", "1", "--epochs", "150", "--scales", "0.1", "100")
+    low, high = map(float, re.findall(r": ([\d.]+) \+-", output_of("rate_scale", tmp_path, *arguments)))
+    assert low < 60 < 95 <= high
 
 
 @pytest.mark.slow
 def test_corinfomax_learns_with_and_without_some_of_its_parts(tmp_path: Path) -> None:
     """All variants are far above the chance level of 10 %, and forward weights align with backward weights."""
     output = output_of("corinfomax", tmp_path, "--dataset", "digits", "--epochs", "4", "--every", "50")
-    found = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", output, re.MULTILINE)
-    assert [name for name, *_ in found] == ["full rule", "no lateral weights", "backward weights frozen"]
-    assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in found)
+    results = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", output, re.MULTILINE)
+    assert [name for name, *_ in results] == ["full rule", "no lateral weights", "backward weights frozen"]
+    assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in results)
 
 
 @pytest.mark.slow
