@@ -1,4 +1,4 @@
-"""Numbers that describe spike trains: intervals between spikes, irregularity, rate over time."""
+"""Statistics of spike trains: interspike intervals, their coefficient of variation, and firing rate over time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from snnlab.errors import InputError
 
 
 def intervals(spikes: SpikeTrains) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Every interval between neighbouring spikes of a neuron, and whose it is.
+    """All interspike intervals: lengths in seconds and neurons, (intervals,) each.
 
-    Seconds (intervals,) and neuron (intervals,), ordered by neuron, then sample, then time. No interval reaches from
-    one sample into the next.
+    Sorted by neuron, sample and time. Intervals do not extend from one sample to the next.
     """
     steps, neuron = _gaps(spikes)
     return steps * spikes.dt, neuron
 
 
 def irregularity(spikes: SpikeTrains) -> NDArray[np.float64]:
-    """Coefficient of variation of each neuron's interspike intervals: 0 for a clock, 1 for a Poisson process.
+    """Coefficient of variation of the interspike intervals of each neuron (neurons,) (Softky and Koch 1993).
 
-    Float64 (neurons,): standard deviation over mean, both over all intervals of the neuron (Softky and Koch 1993).
-    NaN for a neuron with fewer than two intervals, that is fewer than three spikes in a single sample.
+    The standard deviation divided by the mean of all intervals of the neuron: 0 for a regular train, 1 for a Poisson
+    process, NaN for a neuron with fewer than two intervals.
     """
-    length, neuron = _gaps(spikes)  # whole numbers, so that a clock has exactly 0
+    length, neuron = _gaps(spikes)  # integers, so that a regular train has exactly 0
     number = np.bincount(neuron, minlength=spikes.size)
     enough = number >= 2
     per_neuron = np.maximum(number, 1)
@@ -37,24 +36,23 @@ def irregularity(spikes: SpikeTrains) -> NDArray[np.float64]:
 
 
 def binned_rate(spikes: SpikeTrains, *, bin: float, sample: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean rate of the neurons over the time of one sample.
+    """Mean firing rate of the neurons over the time of one sample.
 
-    Hertz (bins,), and the edges of the bins in seconds (bins + 1,). The last bin is shorter where `bin` does not
-    divide the duration; its rate is that of its own length.
-    Raises InputError where `bin` is not a whole number of time steps.
+    In hertz (bins,), with the edges of the bins in seconds (bins + 1,). If `bin` does not divide the duration, the last
+    bin is shorter, and its rate refers to its length. Raises InputError if `bin` is not a multiple of the time step.
     """
     width = round(bin / spikes.dt)
     if width < 1 or abs(width - bin / spikes.dt) > 1e-6 * width:
-        raise InputError("binned_rate", f"bin {bin:g} s", f"needs a multiple of the time step, {spikes.dt:g} s")
+        raise InputError("binned_rate", f"bin of {bin:g} s", f"must be a multiple of the time step, {spikes.dt:g} s")
     edges = np.append(np.arange(0, spikes.steps, width), spikes.steps)
-    fired = np.diff(spikes.sample(sample).offsets[0, edges])
-    return fired / (spikes.size * np.diff(edges) * spikes.dt), edges * spikes.dt
+    counts = np.diff(spikes.sample(sample).offsets[0, edges])
+    return counts / (spikes.size * np.diff(edges) * spikes.dt), edges * spikes.dt
 
 
 def _gaps(spikes: SpikeTrains) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Intervals in time steps, whole numbers, and whose they are."""
+    """Interspike intervals in time steps, and their neurons."""
     sample, step, ids = spikes.events()
-    # events come in order of sample and step, so a stable sort by neuron keeps each train in order
+    # events are sorted by sample and step, so a stable sort by neuron keeps each train sorted
     order = np.argsort(ids, kind="stable")
     sample, step, ids = sample[order], step[order], ids[order]
     neighbours = (ids[1:] == ids[:-1]) & (sample[1:] == sample[:-1])

@@ -175,7 +175,7 @@ def test_an_option_changes_itself_alone() -> None:
         ("network.hidden", "5C0", "--set network.hidden: found '5C0'"),
         ("network.hidden", "P", "--set network.hidden: found 'P'"),
         ("network.inhibition", "-1", "--set network.inhibition: found -1.0; needs a weight, at least 0"),
-        ("network.v_th", "1,-1", "--set network.v_th: .* thresholds above 0"),
+        ("network.v_th", "1,-1", "--set network.v_th: .* above 0"),
         ("encoder.steps", "0", "--set encoder.steps: found 0"),
         ("encoder.max_rate", "2", "--set encoder.max_rate: found 2.0; needs a probability"),
         ("encoder.dt", "1 ms", "--set encoder.dt: found '1 ms'; needs a number"),
