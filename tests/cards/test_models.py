@@ -1,4 +1,4 @@
-"""What holds for every card on the models shelf."""
+"""All model cards of the library: units, references, parameters, and simulations of their examples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 
 from snnlab import cards
 from snnlab.brian import simulate
@@ -16,24 +17,23 @@ from snnlab.brian.quantities import to_seconds, to_si
 from snnlab.cards import Cell, Plasticity, Synapse
 from snnlab.data.recording import Recording
 from snnlab.data.spikes import SpikeTrains
-from snnlab.errors import InputError
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Receptor, Source
 
-SHELF = cards.all_models()
-CELLS = [name for name, card in SHELF.items() if isinstance(card, Cell) and card.threshold]
-RATE_CELLS = [name for name, card in SHELF.items() if isinstance(card, Cell) and card.rate]
-PLASTICITIES = [name for name, card in SHELF.items() if isinstance(card, Plasticity)]
-SYNAPSES = [name for name, card in SHELF.items() if isinstance(card, Synapse)]
+LIBRARY = cards.all_models()
+CELLS = [name for name, card in LIBRARY.items() if isinstance(card, Cell) and card.threshold]
+RATE_CELLS = [name for name, card in LIBRARY.items() if isinstance(card, Cell) and card.rate]
+PLASTICITIES = [name for name, card in LIBRARY.items() if isinstance(card, Plasticity)]
+SYNAPSES = [name for name, card in LIBRARY.items() if isinstance(card, Synapse)]
 
 STEPPED = {"lif_exp", "lif_exp_euler"}
-"""Cells of a paper that defines them in steps of 1 ms: a shorter step is another model."""
+"""Cells that their paper defines in steps of 1 ms: a shorter step is another model."""
 
 SLOW = {"nmda", "gaba_b"}
-"""Synapses whose currents take tenths of a second to end; reference/test_synapses_slow.py waits for that."""
+"""Synapses whose currents last for tenths of a second; reference/test_synapses_slow.py simulates those."""
 
 
 def example(name: str, dt: Number | None = None) -> Recording:
-    """Two cells of a card, every state variable recorded: 0 under the card's example, 1 without a current."""
+    """All state variables of two cells: neuron 0 with the current of the card's example, neuron 1 without."""
     card = cards.cell(name)
     dt = to_seconds(card.dt if dt is None else dt, "dt")
     duration = to_seconds(card.example["duration"], "duration")
@@ -52,7 +52,7 @@ def examples() -> dict[str, Recording]:
     return {name: example(name) for name in CELLS}
 
 
-def test_shelf_holds_the_cells_and_synapses_that_are_promised():
+def test_the_library_holds_the_documented_cells_and_synapses():
     assert {"lif", "lif_exp", "lif_exp_euler", "adex", "izhikevich", "hodgkin_huxley"} <= set(CELLS)
     assert {"wang_buzsaki", "pinsky_rinzel", "lif_normad"} <= set(CELLS)
     assert {"l5_pyramidal", "pv_basket", "sst_martinotti"} <= set(CELLS)
@@ -60,8 +60,8 @@ def test_shelf_holds_the_cells_and_synapses_that_are_promised():
     assert "double_exponential_current" in SYNAPSES
 
 
-def test_every_cell_says_how_it_is_heard_and_every_card_is_of_one_kind():
-    assert len(CELLS) + len(RATE_CELLS) + len(SYNAPSES) + len(PLASTICITIES) == len(SHELF)
+def test_every_cell_is_either_spiking_or_continuous():
+    assert len(CELLS) + len(RATE_CELLS) + len(SYNAPSES) + len(PLASTICITIES) == len(LIBRARY)
     microcircuit = ("pyramidal_hidden", "pyramidal_output", "interneuron")
     assert {f"{name}{kind}" for name in microcircuit for kind in ("", "_latent", "_poisson")} <= set(RATE_CELLS)
     assert {f"corinfomax_{name}" for name in ("hidden", "output", "multiplier")} <= set(RATE_CELLS)
@@ -71,29 +71,29 @@ def test_every_cell_says_how_it_is_heard_and_every_card_is_of_one_kind():
     )
 
 
-@pytest.mark.parametrize("name", SHELF)
-def test_units_of_every_card_fit(name):
-    check_card(SHELF[name])
+@pytest.mark.parametrize("name", LIBRARY)
+def test_the_units_of_every_card_are_consistent(name):
+    check_card(LIBRARY[name])
 
 
-@pytest.mark.parametrize("name", SHELF)
-def test_a_wrong_unit_on_any_card_is_refused(name):
-    card = SHELF[name]
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_parameter_with_a_wrong_unit_raises_an_error(name):
+    card = LIBRARY[name]
     wrong = next(iter(card.parameters))
-    with pytest.raises(InputError, match=re.escape(card.path)):
+    with raises_input_error(card.path):
         check_card(replace(card, parameters=card.parameters | {wrong: "3 mole"}))
 
 
-@pytest.mark.parametrize("name", SHELF)
-def test_every_card_cites_a_year_and_a_place_where_it_can_be_found(name):
-    reference = SHELF[name].reference
+@pytest.mark.parametrize("name", LIBRARY)
+def test_every_card_cites_a_year_and_a_doi_or_arxiv_number(name):
+    reference = LIBRARY[name].reference
     assert re.search(r"\b(18|19|20)\d\d\b", reference)
     assert re.search(r"doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,}", reference)
 
 
-@pytest.mark.parametrize("name", SHELF)
-def test_every_parameter_of_a_card_is_read(name):
-    card = SHELF[name]
+@pytest.mark.parametrize("name", LIBRARY)
+def test_every_parameter_of_a_card_is_used(name):
+    card = LIBRARY[name]
     texts = [equation.expression for equation in card.equations if equation.expression]
     if isinstance(card, Cell):
         texts += [card.threshold, card.refractory, *card.start.values()]
@@ -102,7 +102,7 @@ def test_every_parameter_of_a_card_is_read(name):
     assert set(card.parameters) <= read
 
 
-def test_every_rate_cell_and_plasticity_is_named_in_their_reference_test():
+def test_every_continuous_cell_and_plasticity_has_a_reference_test():
     folder = Path(__file__).parents[1] / "reference"
     starts = ("dendritic", "rate", "corinfomax")
     files = (path for start in starts for path in folder.glob(f"test_{start}*.py"))
@@ -111,21 +111,21 @@ def test_every_rate_cell_and_plasticity_is_named_in_their_reference_test():
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_every_cell_has_a_reference_test(name):
+def test_every_spiking_cell_has_a_reference_test(name):
     folder = Path(__file__).parents[1] / "reference"
     files = [path.stem.removeprefix("test_") for path in folder.glob("test_*.py")]
     assert any(name == stem or (name in STEPPED and stem == "lif_exp") for stem in files)
 
 
 @pytest.mark.parametrize("name", CELLS + RATE_CELLS)
-def test_every_cell_has_an_example_that_drives_it(name):
+def test_every_cell_has_an_example_with_a_current(name):
     card = cards.cell(name)
     assert card.compartments
     assert card.example["inject"]
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_example_runs_for_its_duration_fires_and_stays_finite(examples, name):
+def test_an_example_fires_and_stays_finite(examples, name):
     recording, card = examples[name], cards.cell(name)
     steps = round(recording.duration / recording.dt)
     assert recording.duration == pytest.approx(to_seconds(card.example["duration"], "duration"))
@@ -137,7 +137,7 @@ def test_example_runs_for_its_duration_fires_and_stays_finite(examples, name):
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_potentials_stay_where_cells_live_and_gates_are_fractions(examples, name):
+def test_potentials_are_physiological_and_gates_are_fractions(examples, name):
     card = cards.cell(name)
     for part in card.compartments.values():
         trace = examples[name].trace("cell", part.potential)
@@ -150,14 +150,14 @@ def test_potentials_stay_where_cells_live_and_gates_are_fractions(examples, name
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cell_without_its_example_current_fires_less(examples, name):
+def test_a_cell_without_its_example_current_fires_less(examples, name):
     driven, alone = examples[name].spikes["cell"].counts()[0]
     assert alone < driven
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(CELLS) - STEPPED))
-def test_half_the_step_moves_no_spike_of_the_example_by_a_tenth_of_a_millisecond(examples, name):
+def test_half_the_time_step_moves_no_spike_by_more_than_a_tenth_of_a_millisecond(examples, name):
     whole = examples[name].spikes["cell"].train(0)
     half = example(name, dt=examples[name].dt / 2).spikes["cell"].train(0)
     assert len(half) == len(whole)
@@ -165,7 +165,7 @@ def test_half_the_step_moves_no_spike_of_the_example_by_a_tenth_of_a_millisecond
 
 
 def receptors(card: Cell) -> dict[str, Receptor]:
-    """Every synapse of the shelf at every compartment whose current has its unit."""
+    """Every synapse of the library at every compartment with a current of its unit."""
     fits = {}
     for name in SYNAPSES:
         synapse = cards.synapse(name)
@@ -178,20 +178,20 @@ def receptors(card: Cell) -> dict[str, Receptor]:
     return fits
 
 
-def test_every_synapse_fits_a_cell_and_cells_driven_by_amperes_take_synapses():
+def test_synapses_and_cells_have_matching_units():
     fits = {name: receptors(cards.cell(name)) for name in CELLS}
     assert {receptor.synapse.id for found in fits.values() for receptor in found.values()} == set(SYNAPSES)
     assert {name for name, found in fits.items() if found} == set(CELLS) - STEPPED - {"izhikevich", "stream_lif"}
 
 
 @pytest.mark.parametrize("name", [name for name in CELLS if receptors(cards.cell(name))])
-def test_every_synapse_on_a_cell_answers_a_spike_and_goes_back_to_zero(name):
+def test_every_synapse_on_a_cell_responds_to_a_spike_and_decays(name):
     card = cards.cell(name)
     population = Population("cell", card, 1, receptors=receptors(card))
     weight = 1e-12 if "amp" in {part.unit for part in card.compartments.values()} else 1e-3
     wires = tuple(Projection("input", "cell", receptor, np.array([[weight]])) for receptor in population.receptors)
     spike = SpikeTrains.from_events([0], [20], [0], samples=1, steps=1000, size=1, dt=0.05e-3)
-    currents = [f"{one.synapse.current}_{receptor}" for receptor, one in population.receptors.items()]
+    currents = [f"{receptor.synapse.current}_{name}" for name, receptor in population.receptors.items()]
     circuit = Circuit((Source("input", 1), population), wires, "0.05 ms")
     run = simulate(circuit, {"input": spike}, spike.duration, record={"cell": currents}, target="numpy")
     for variable in currents:
