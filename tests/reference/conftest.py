@@ -1,4 +1,4 @@
-"""How the reference tests let one card fire: alone, or many copies side by side under constant currents."""
+"""Simulation of unconnected cells in Brian2, and integration of their equations by scipy, for comparison."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from snnlab.brian.quantities import to_seconds
 from snnlab.data.recording import Recording
 from snnlab.networks.circuit import Circuit, Number, Population
 
-Alone = Callable[..., Recording]
-Crossings = Callable[..., NDArray[np.float64]]
+SimulateCells = Callable[..., Recording]
+Integrate = Callable[..., NDArray[np.float64]]
 
 
-def _alone(
+def _simulate_cells(
     name: str,
     currents: Mapping[str, Sequence[float]],
     duration: float,
@@ -29,7 +29,7 @@ def _alone(
     start: Mapping[str, float | NDArray[np.float64]] | None = None,
     record: Sequence[str] | None = None,
 ) -> Recording:
-    """Copies of a cell, as many as each compartment has currents (SI), for `duration` seconds; all are recorded."""
+    """Simulate copies of a cell for `duration` seconds, each with its own constant currents in SI units."""
     card = cards.cell(name)
     dt = card.dt if dt is None else dt
     steps = round(duration / to_seconds(dt, "dt"))
@@ -45,16 +45,16 @@ def _alone(
     )
 
 
-def _crossings(
+def _integrate(
     slopes: Callable[..., Sequence[float]],
     start: Sequence[float],
     duration: float,
     threshold: float,
     reset: Callable[[NDArray[np.float64]], Sequence[float]] | None = None,
 ) -> NDArray[np.float64]:
-    """When the first variable of y' = slopes(t, y) rises through `threshold`, by scipy at a tolerance of 1e-9.
+    """Times at which the first variable of y' = slopes(t, y) rises through `threshold`, with a tolerance of 1e-9.
 
-    reset  y after a crossing, from y at it; None lets the variables run on by themselves
+    reset  function from y at a crossing to y after it; None for no reset
     """
 
     def rises(t: float, y: NDArray[np.float64]) -> float:
@@ -72,10 +72,10 @@ def _crossings(
 
 
 @pytest.fixture(scope="session")
-def alone() -> Alone:
-    return _alone
+def simulate_cells() -> SimulateCells:
+    return _simulate_cells
 
 
 @pytest.fixture(scope="session")
-def crossings() -> Crossings:
-    return _crossings
+def integrate() -> Integrate:
+    return _integrate

@@ -1,4 +1,4 @@
-"""Cells of Bozkurt, Pehlevan and Erdogan (NeurIPS 2023, arXiv:2306.04810), against their equations solved.
+"""Cells of Bozkurt, Pehlevan and Erdogan (NeurIPS 2023, arXiv:2306.04810), compared with exact solutions.
 
 epsilon = 0.15 and a leak of 0.5 are the published ones.
 """
@@ -20,7 +20,7 @@ EPSILON, LEAK = 0.15, 0.5
 
 
 def run(name: str, steps: int, *, sparse: bool = False, start: float = 0.0, **inputs: float) -> brian2.NeuronGroup:
-    """One cell after some steps of 0.05 tau under inputs that stay as they are."""
+    """One cell after some steps of 0.05 tau with constant inputs."""
     brian2.set_device("runtime")
     brian2.prefs.codegen.target = "numpy"
     cell = cards.cell(name, {} if name == MULTIPLIER else {"phi(x)": RATES[sparse]})
@@ -32,35 +32,35 @@ def run(name: str, steps: int, *, sparse: bool = False, start: float = 0.0, **in
     return group
 
 
-def test_a_hidden_cell_comes_to_the_mean_of_what_below_and_above_predict():
-    """Between its bounds leak and its own rate take each other away, and what is left are two predictions."""
+def test_a_hidden_cell_converges_to_the_mean_of_its_two_predictions():
+    """Between its bounds the leak and its own rate cancel, and the two predictions remain."""
     cell = run(HIDDEN, 400, v_B=0.7, v_T=0.4)
     assert cell.u_[0] == pytest.approx(0.55, rel=1e-12)
     assert cell.r_[0] == pytest.approx(0.55, rel=1e-12)
 
 
-def test_those_beside_it_push_it_on_by_twice_gamma_and_the_multiplier_back():
+def test_lateral_input_is_weighted_by_2_gamma_and_the_multiplier_is_subtracted():
     """The stationarity 2 gamma v_L - s - (r - v_B)/epsilon - (r - v_T)/epsilon = 0."""
     cell = run(HIDDEN, 400, v_B=0.7, v_T=0.4, v_L=3000.0, s=0.2)
     assert cell.r_[0] == pytest.approx(0.55 + (2e-5 * 3000 - 0.2) * EPSILON / 2, rel=1e-12)
 
 
 @pytest.mark.parametrize(("predicted", "sparse", "rate"), [(-0.5, False, 0), (1.5, False, 1), (-0.5, True, 0)])
-def test_beyond_its_bounds_the_rate_stays_there_and_the_soma_leaks(predicted, sparse, rate):
+def test_the_rate_is_clipped_at_its_bounds_and_the_soma_leaks(predicted, sparse, rate):
     """u (g + 2/epsilon) = g r + 2 v/epsilon."""
     cell = run(HIDDEN, 400, sparse=sparse, v_B=predicted, v_T=predicted)
     assert cell.r_[0] == rate
     assert cell.u_[0] == pytest.approx((LEAK * rate + 2 * predicted / EPSILON) / (LEAK + 2 / EPSILON), rel=1e-12)
 
 
-def test_a_rate_that_may_be_sparse_has_no_highest():
+def test_a_sparse_rate_has_no_upper_bound():
     assert run(HIDDEN, 400, sparse=True, v_B=1.5, v_T=2.5).r_[0] == pytest.approx(2.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", [HIDDEN, OUTPUT])
 @pytest.mark.parametrize(("slowed", "factor"), [(0.0, 1.0), (0.25, 1.25)])
-def test_it_moves_as_fast_as_its_conductances_say(name, slowed, factor):
-    """Below 0, 1 - mu (g + 2/epsilon) of it stays in every step of mu = 0.05; of an output g + 1/epsilon + 1."""
+def test_the_time_constant_is_that_of_the_conductances(name, slowed, factor):
+    """Below 0, each step of mu = 0.05 multiplies u by 1 - mu (g + 2/epsilon); of an output, by 1 - mu (g + 1/epsilon + 1)."""
     conductance = LEAK + (2 / EPSILON if name == HIDDEN else 1 / EPSILON + 1)
     for steps in (1, 5, 20):
         left = run(name, steps, start=-1.0, slowed=slowed).u_[0]
@@ -68,13 +68,13 @@ def test_it_moves_as_fast_as_its_conductances_say(name, slowed, factor):
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, -1.0])
-def test_an_output_is_pulled_to_its_target_or_away_from_it(beta):
-    """gamma v_L - (r - v_B)/epsilon - r + beta (y - r) = 0: the leak of 1 beside it is that of its apical dendrite."""
+def test_beta_nudges_an_output_towards_its_target_or_away(beta):
+    """gamma v_L - (r - v_B)/epsilon - r + beta (y - r) = 0: the leak of 1 is that of its apical dendrite."""
     cell = run(OUTPUT, 1000, v_B=0.6, y=0.9, beta=beta, v_L=1000.0)
     assert cell.r_[0] == pytest.approx((0.6 / EPSILON + 0.9 * beta + 0.01) / (1 / EPSILON + 1 + beta), rel=1e-12)
 
 
-def test_a_multiplier_grows_while_rates_sum_to_more_than_1_and_forgets_below():
+def test_a_multiplier_grows_while_the_rates_sum_to_more_than_1_and_decays_below():
     """In steps of 0.01 tau: by (total - 1)/100 each while it is above 0, and towards total - 1 from below."""
     assert run(MULTIPLIER, 20, start=0.3, total=1.5).s_[0] == pytest.approx(0.3 + 20 * 0.5 / 100, rel=1e-12)
     cell = run(MULTIPLIER, 20, start=0.0, total=0.4)

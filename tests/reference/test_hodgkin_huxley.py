@@ -1,4 +1,4 @@
-"""The squid axon against the rate functions of 1952 and its known bifurcations.
+"""The squid axon compared with the rate functions of 1952 and its known bifurcations.
 
 Everything here is written in the paper's convention: V in mV from rest, depolarisation negative, 6.3 degrees Celsius
 (Hodgkin and Huxley, J. Physiol. 117:500, 1952, equations 12, 13, 20, 21, 23, 24, 26 and table 3).
@@ -57,19 +57,19 @@ def growth(current):
     return np.linalg.eigvals(np.array(columns).T).real.max()
 
 
-def membrane(alone, currents, duration, **options):
-    return alone("hodgkin_huxley", {"membrane": np.array(currents) * DENSITY}, duration * 1e-3, **options)
+def membrane(simulate_cells, currents, duration, **options):
+    return simulate_cells("hodgkin_huxley", {"membrane": np.array(currents) * DENSITY}, duration * 1e-3, **options)
 
 
 def at_rest(currents, push=0.0):
-    """The card's state variables at their fixed points, the membrane pushed by some mV."""
+    """The card's state variables at their fixed points, with the potential shifted by `push` mV."""
     up = np.array([rest(current) for current in currents])
     n, m, h = gates(-up)
     return {"v": (up + push - 65) * 1e-3, "n": n, "m": m, "h": h}
 
 
-def test_cell_rests_with_the_published_gates(alone):
-    recording = membrane(alone, [0.0], 50, record=["v", "m", "h", "n"])
+def test_resting_gates_are_those_of_the_paper(simulate_cells):
+    recording = membrane(simulate_cells, [0.0], 50, record=["v", "m", "h", "n"])
     for name, value in {"m": 0.0529, "h": 0.5961, "n": 0.3177}.items():
         trace = recording.trace("cell", name).values
         assert trace[0, 0] == pytest.approx(value, abs=5e-5)
@@ -77,27 +77,27 @@ def test_cell_rests_with_the_published_gates(alone):
     np.testing.assert_allclose(recording.trace("cell", "v").values, -65e-3, atol=1e-5)
 
 
-def test_spikes_where_the_equations_of_1952_spike(alone, crossings):
-    found = membrane(alone, [10.0], 100).spikes["cell"].train(0) * 1e3
-    exact = crossings(slopes(10.0), [0.0, *gates(1e-9)], 100, 45.0)
-    assert len(found) == len(exact) == 7
-    np.testing.assert_allclose(found, exact, atol=0.05)
+def test_spike_times_agree_with_the_equations_of_1952(simulate_cells, integrate):
+    simulated = membrane(simulate_cells, [10.0], 100).spikes["cell"].train(0) * 1e3
+    exact = integrate(slopes(10.0), [0.0, *gates(1e-9)], 100, 45.0)
+    assert len(simulated) == len(exact) == 7
+    np.testing.assert_allclose(simulated, exact, atol=0.05)
 
 
-def test_another_temperature_spikes_elsewhere(alone, crossings):
+def test_spike_times_differ_at_another_temperature(simulate_cells, integrate):
     # 1 degree is a factor 3^0.1 of every rate
     def warmer(t, y):
         dv, *opening = slopes(10.0)(t, y)
         return [dv, *(3**0.1 * rate for rate in opening)]
 
-    found = membrane(alone, [10.0], 100).spikes["cell"].train(0) * 1e3
-    exact = crossings(warmer, [0.0, *gates(1e-9)], 100, 45.0)
-    assert len(exact) != len(found) or np.abs(exact - found).max() > 1
+    simulated = membrane(simulate_cells, [10.0], 100).spikes["cell"].train(0) * 1e3
+    exact = integrate(warmer, [0.0, *gates(1e-9)], 100, 45.0)
+    assert len(exact) != len(simulated) or np.abs(exact - simulated).max() > 1
 
 
-def test_spike_rises_by_more_than_100_millivolt_and_stays_below_sodium(alone):
+def test_spike_amplitude_is_above_100_millivolt_and_below_the_sodium_potential(simulate_cells):
     # the paper's figure 12 shows action potentials of about 100 mV (from memory); sodium, at 115 mV, bounds them
-    recording = membrane(alone, [10.0], 20)
+    recording = membrane(simulate_cells, [10.0], 20)
     height = recording.trace("cell", "v").values.max() + 65e-3
     assert 100e-3 < height < 115e-3
     # and undershoots towards potassium's, at -77 mV
@@ -109,16 +109,16 @@ def test_rest_is_stable_up_to_9_78_and_again_from_154_5():
     assert brentq(growth, 140, 170) == pytest.approx(154.5, abs=0.5)
 
 
-def test_cell_leaves_its_rest_above_the_hopf_current_and_not_below(alone):
+def test_rest_is_unstable_only_above_the_hopf_current(simulate_cells):
     currents = [9.3, 10.3]
     start = at_rest(currents, push=0.1)
-    below, above = membrane(alone, currents, 400, start=start, dt="0.05 ms").spikes["cell"].counts()[0]
+    below, above = membrane(simulate_cells, currents, 400, start=start, dt="0.05 ms").spikes["cell"].counts()[0]
     assert below == 0
     assert above > 3
 
 
-def test_a_step_sets_off_sustained_firing_from_6_26(alone):
-    spikes = membrane(alone, [6.1, 6.2, 6.32, 6.5], 400, dt="0.05 ms").spikes["cell"]
+def test_a_current_step_elicits_sustained_firing_from_6_26(simulate_cells):
+    spikes = membrane(simulate_cells, [6.1, 6.2, 6.32, 6.5], 400, dt="0.05 ms").spikes["cell"]
     last = [spikes.train(k)[-1] for k in range(4)]
     assert max(last[:2]) < 0.1
     assert min(last[2:]) > 0.37
@@ -126,15 +126,15 @@ def test_a_step_sets_off_sustained_firing_from_6_26(alone):
     assert 45 < 1 / np.diff(spikes.train(2))[-1] < 65
 
 
-def test_rest_and_firing_coexist_between_the_two_currents(alone):
+def test_rest_and_firing_coexist_between_the_two_currents(simulate_cells):
     start = {name: np.append(values, at_rest([0.0])[name]) for name, values in at_rest([8.0]).items()}
-    still, stepped = membrane(alone, [8.0, 8.0], 200, start=start).spikes["cell"].counts()[0]
+    still, stepped = membrane(simulate_cells, [8.0, 8.0], 200, start=start).spikes["cell"].counts()[0]
     assert still == 0
     assert stepped > 8
 
 
-def test_every_spike_is_counted_once(alone):
-    recording = membrane(alone, [10.0], 100)
+def test_each_spike_is_detected_once(simulate_cells):
+    recording = membrane(simulate_cells, [10.0], 100)
     v = recording.trace("cell", "v").values[:, 0]
     peaks = (v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:]) & (v[1:-1] > 0)
     assert recording.spikes["cell"].counts()[0, 0] == np.count_nonzero(peaks)

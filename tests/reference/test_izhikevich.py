@@ -1,4 +1,4 @@
-"""The Izhikevich cell against its algebra and its published firing patterns.
+"""The Izhikevich cell compared with its algebra and its published firing patterns.
 
 Izhikevich, IEEE Trans. Neural Networks 14:1569, 2003: v' = 0.04 v^2 + 5 v + 140 - u + I, u' = a (b v - u), and at 30 mV
 v <- c, u <- u + d; a = 0.02, b = 0.2 with (c, d) = (-65, 8) regular spiking, (-55, 4) intrinsically bursting, (-50, 2)
@@ -27,18 +27,18 @@ def hopf_current():
     return -(0.04 * v**2 + (5 - B) * v + 140)
 
 
-def fire(alone, currents, duration, **options):
-    return alone("izhikevich", {"soma": np.array(currents) * MV}, duration * MS, **options)
+def fire(simulate_cells, currents, duration, **options):
+    return simulate_cells("izhikevich", {"soma": np.array(currents) * MV}, duration * MS, **options)
 
 
-def test_cell_rests_at_minus_70_millivolt(alone):
+def test_resting_potential_is_minus_70_millivolt(simulate_cells):
     np.testing.assert_allclose(rests(0.0), [-70, -50])
-    recording = fire(alone, [0.0], 200, record=["v", "u"])
+    recording = fire(simulate_cells, [0.0], 200, record=["v", "u"])
     np.testing.assert_allclose(recording.trace("cell", "v").values, -70 * MV, atol=1e-12)
     np.testing.assert_allclose(recording.trace("cell", "u").values, B * -70 * MV, atol=1e-12)
 
 
-def test_two_fixed_points_meet_at_4_and_the_lower_one_is_lost_before_by_a_hopf_bifurcation():
+def test_fixed_points_merge_at_4_after_a_hopf_bifurcation_of_the_lower_one():
     # discriminant 4.8^2 - 0.16 (140 + I) = 0 at I = 4; the trace vanishes at v = -62.25, I = 3.7975
     assert rests(4.0) == pytest.approx([-60, -60], abs=1e-3)
     assert hopf_current() == pytest.approx(3.7975)
@@ -47,19 +47,19 @@ def test_two_fixed_points_meet_at_4_and_the_lower_one_is_lost_before_by_a_hopf_b
         assert (np.linalg.eigvals(jacobian(v)).real.max() > 0) == grows
 
 
-def test_cell_at_rest_fires_above_the_hopf_current_and_not_below(alone):
+def test_cell_fires_from_rest_only_above_the_hopf_current(simulate_cells):
     # the last one lies between the two bifurcations and past it both
     currents = np.array([hopf_current() - 0.05, hopf_current() + 0.05, 4.1])
     v = np.array([rests(current)[0].real for current in currents])
     start = {"v": (v + 0.05) * MV, "u": B * v * MV}
-    below, between, beyond = fire(alone, currents, 2000, start=start, dt="0.1 ms").spikes["cell"].counts()[0]
+    below, between, beyond = fire(simulate_cells, currents, 2000, start=start, dt="0.1 ms").spikes["cell"].counts()[0]
     assert below == 0
     assert between > 0
     assert beyond > 0
 
 
-def test_spike_resets_the_membrane_to_c_and_raises_u_by_d(alone):
-    recording = fire(alone, [10.0], 300, record=["v", "u"])
+def test_spike_resets_the_potential_to_c_and_raises_u_by_d(simulate_cells):
+    recording = fire(simulate_cells, [10.0], 300, record=["v", "u"])
     v, u = (recording.trace("cell", name).values[:, 0] for name in "vu")
     steps = np.rint(recording.spikes["cell"].train(0) / recording.dt).astype(int)
     np.testing.assert_allclose(v[steps + 1], C * MV, atol=1e-15)
@@ -67,42 +67,46 @@ def test_spike_resets_the_membrane_to_c_and_raises_u_by_d(alone):
     np.testing.assert_allclose(u[steps + 1] - u[steps], D * MV, atol=0.03 * MV)
 
 
-def test_spikes_where_an_independent_integration_spikes(alone, crossings):
+def test_spike_times_agree_with_scipy(simulate_cells, integrate):
     def slopes(t, y):
         v, u = y
         return 0.04 * v**2 + 5 * v + 140 - u + 10, A * (B * v - u)
 
-    exact = crossings(slopes, [-70, -14], 300, 30, reset=lambda y: (C, y[1] + D))
-    found = fire(alone, [10.0], 300, dt="0.01 ms").spikes["cell"].train(0) / MS
-    assert len(found) == len(exact)
-    np.testing.assert_allclose(found, exact, atol=0.1)
+    exact = integrate(slopes, [-70, -14], 300, 30, reset=lambda y: (C, y[1] + D))
+    simulated = fire(simulate_cells, [10.0], 300, dt="0.01 ms").spikes["cell"].train(0) / MS
+    assert len(simulated) == len(exact)
+    np.testing.assert_allclose(simulated, exact, atol=0.1)
 
 
-def pattern(alone, **parameters):
-    given = {
+def pattern(simulate_cells, **parameters):
+    values = {
         name: {"a": f"{value} kHz", "c": f"{value} mV", "d": f"{value} mV"}[name] for name, value in parameters.items()
     }
-    return np.diff(fire(alone, [10.0], 500, parameters=given).spikes["cell"].train(0)) / MS
+    return np.diff(fire(simulate_cells, [10.0], 500, parameters=values).spikes["cell"].train(0)) / MS
 
 
-def test_regular_spiking_cell_adapts(alone):
-    between = pattern(alone)
+def test_regular_spiking_cell_adapts(simulate_cells):
+    between = pattern(simulate_cells)
     # the paper: a first short interval, then a longer one that stays
     assert between[0] < 0.5 * between[-1]
     np.testing.assert_allclose(between[2:], between[-1], rtol=0.02)
 
 
-def test_fast_spiking_cell_fires_faster_and_hardly_adapts(alone):
-    regular, fast = pattern(alone), pattern(alone, a=0.1, d=2)
+def test_fast_spiking_cell_fires_faster_and_hardly_adapts(simulate_cells):
+    regular, fast = pattern(simulate_cells), pattern(simulate_cells, a=0.1, d=2)
     assert len(fast) > 2 * len(regular)
     np.testing.assert_allclose(fast[3:], fast[-1], atol=0.15)
 
 
-def test_chattering_cell_bursts_again_and_again_and_an_intrinsically_bursting_one_only_at_first(alone):
-    chattering, bursting, regular = pattern(alone, c=-50, d=2), pattern(alone, c=-55, d=4), pattern(alone)
+def test_chattering_cell_bursts_repeatedly_and_an_intrinsically_bursting_one_only_at_first(simulate_cells):
+    chattering, bursting, regular = (
+        pattern(simulate_cells, c=-50, d=2),
+        pattern(simulate_cells, c=-55, d=4),
+        pattern(simulate_cells),
+    )
 
     def bursts(between):
-        """Silences between groups of spikes less than 10 ms apart."""
+        """Intervals between groups of spikes less than 10 ms apart."""
         return np.count_nonzero((between[1:] > 20) & (between[:-1] < 10))
 
     assert bursts(chattering) >= 4

@@ -1,4 +1,4 @@
-"""The layer-5 pyramidal cell with an active dendrite against an independent integration and against slices.
+"""The layer-5 pyramidal cell with an active dendrite compared with an integration by scipy and with slice recordings.
 
 The equations below are those of Naud and Sprekeler, PNAS 115:E6329, 2018, in mV, ms, pA and pF. What a layer-5 cell
 does: Larkum, Zhu and Sakmann, Nature 398:338, 1999 (a somatic spike within several milliseconds of a dendritic input
@@ -35,29 +35,33 @@ def slopes(somatic, dendritic):
 
 
 @pytest.mark.parametrize("somatic, dendritic, spikes", [(800, 0, 3), (0, 700, 2), (500, 300, 5)])
-def test_spikes_where_an_independent_integration_spikes(alone, crossings, somatic, dendritic, spikes):
-    found = alone("l5_pyramidal", {"soma": [somatic * PA], "dendrite": [dendritic * PA]}, 0.15).spikes["cell"].train(0)
+def test_spike_times_agree_with_scipy(simulate_cells, integrate, somatic, dendritic, spikes):
+    simulated = (
+        simulate_cells("l5_pyramidal", {"soma": [somatic * PA], "dendrite": [dendritic * PA]}, 0.15)
+        .spikes["cell"]
+        .train(0)
+    )
 
     def reset(y):
         return -70, y[1], y[2] - 200, y[3], 0
 
-    exact = crossings(slopes(somatic, dendritic), [-70, -70, 0, 0, 1000], 150, -50, reset)
-    assert len(found) == len(exact) >= spikes
-    np.testing.assert_allclose(found * 1e3, exact, atol=0.3)
+    exact = integrate(slopes(somatic, dendritic), [-70, -70, 0, 0, 1000], 150, -50, reset)
+    assert len(simulated) == len(exact) >= spikes
+    np.testing.assert_allclose(simulated * 1e3, exact, atol=0.3)
 
 
 def pulses(duration, copies):
     """Currents (steps, cells) in SI units; each cell gets a list of (amplitude in pA, start in ms, stop in ms)."""
     dt = 0.025
     currents = np.zeros((round(duration / dt), len(copies)))
-    for column, given in zip(currents.T, copies, strict=True):
-        for amplitude, start, stop in given:
+    for column, pulses in zip(currents.T, copies, strict=True):
+        for amplitude, start, stop in pulses:
             column[round(start / dt) : round(stop / dt)] = amplitude * PA
     return currents
 
 
 def run(somatic, dendritic, duration=150, **parameters):
-    """A Recording of as many cells as there are lists of pulses."""
+    """A Recording of one cell for each list of pulses."""
     cell = Population("cell", cards.cell("l5_pyramidal"), len(somatic), parameters=parameters)
     inputs = {"cell.soma": pulses(duration, somatic), "cell.dendrite": pulses(duration, dendritic)}
     circuit = Circuit((cell,), (), "0.025 ms")
@@ -66,14 +70,14 @@ def run(somatic, dendritic, duration=150, **parameters):
 
 
 def plateaus(recording):
-    """For how many milliseconds each dendrite is above -38 mV, where half of its calcium current flows."""
+    """Milliseconds during which each dendrite is above -38 mV, where half of its calcium current flows."""
     return np.count_nonzero(recording.trace("cell", "v_d").values > -38e-3, axis=0) * recording.dt * 1e3
 
 
 SOMA, DENDRITE = [(2000, 50, 55)], [(400, 50, 80)]
 
 
-def test_coincidence_makes_a_burst_that_neither_input_makes():
+def test_only_coincident_inputs_evoke_a_burst():
     recording = run([SOMA, [], SOMA], [[], DENDRITE, DENDRITE])
     soma, dendrite, both = recording.spikes["cell"].counts()[0]
     assert (soma, dendrite) == (1, 0)
@@ -82,7 +86,7 @@ def test_coincidence_makes_a_burst_that_neither_input_makes():
     assert np.diff(recording.spikes["cell"].train(2)).max() < 16e-3
 
 
-def test_burst_rides_on_a_calcium_plateau_that_a_lone_spike_does_not_make():
+def test_burst_has_a_calcium_plateau_and_a_single_spike_has_none():
     recording = run([SOMA, [], SOMA], [[], DENDRITE, DENDRITE])
     soma, dendrite, both = plateaus(recording)
     assert soma == dendrite == 0
@@ -93,14 +97,14 @@ def test_burst_rides_on_a_calcium_plateau_that_a_lone_spike_does_not_make():
     assert 0.5e-3 < trace.times[trace.values[:, 0].argmax()] - spike < 3e-3
 
 
-def test_without_calcium_the_coincidence_makes_one_spike():
+def test_without_calcium_coincident_inputs_evoke_one_spike():
     recording = run([SOMA], [DENDRITE], **NO_CALCIUM)
     assert recording.spikes["cell"].counts().tolist() == [[1]]
     assert plateaus(recording).max() < 10
 
 
 @pytest.mark.slow
-def test_spike_lowers_the_dendritic_threshold():
+def test_a_somatic_spike_lowers_the_dendritic_threshold():
     amplitudes = np.arange(0, 1000, 50)
     dendritic = [[(amplitude, 50, 60)] for amplitude in amplitudes]
     needed = [
@@ -109,34 +113,34 @@ def test_spike_lowers_the_dendritic_threshold():
     assert 0 < needed[1] < 0.6 * needed[0]
 
 
-def test_inputs_further_apart_than_several_milliseconds_make_no_burst():
+def test_inputs_several_milliseconds_apart_evoke_no_burst():
     apart = [-30, -20, 0, 5, 20, 30]
     recording = run([[(2000, 100, 105)]] * len(apart), [[(400, 100 + lag, 110 + lag)] for lag in apart])
     assert (recording.spikes["cell"].counts()[0] >= 2).tolist() == [False, False, True, True, False, False]
 
 
 def trains(frequencies, **parameters):
-    """Five somatic spikes at each frequency, by brief and strong pulses, and the plateaus that they make."""
+    """Five somatic spikes at each frequency, by brief and strong pulses, and the plateaus that they evoke."""
     somatic = [[(8000, 50 + 1e3 / hertz * n, 52 + 1e3 / hertz * n) for n in range(5)] for hertz in frequencies]
     recording = run(somatic, [[]] * len(frequencies), 200, **parameters)
     assert recording.spikes["cell"].counts().min() >= 5
     return plateaus(recording)
 
 
-def test_five_spikes_above_a_critical_frequency_make_a_plateau():
+def test_five_spikes_above_a_critical_frequency_evoke_a_plateau():
     frequencies = np.arange(40, 210, 10)
-    made = trains(frequencies) > 20
-    assert not made[0]
-    assert np.count_nonzero(np.diff(made)) == 1
-    assert 60 < frequencies[made.argmax()] <= 200
+    has_plateau = trains(frequencies) > 20
+    assert not has_plateau[0]
+    assert np.count_nonzero(np.diff(has_plateau)) == 1
+    assert 60 < frequencies[has_plateau.argmax()] <= 200
 
 
-def test_critical_frequency_is_reached_within_20_hertz():
+def test_the_plateau_appears_within_20_hertz_of_the_critical_frequency():
     frequencies = np.arange(60, 130, 5)
     lasting = trains(frequencies)
     weakest, strong = frequencies[lasting < 5].max(), frequencies[lasting > 20].min()
     assert 0 < strong - weakest <= 20
 
 
-def test_no_frequency_makes_a_plateau_without_calcium():
+def test_without_calcium_no_frequency_evokes_a_plateau():
     assert trains(np.arange(40, 210, 10), **NO_CALCIUM).max() < 15

@@ -1,4 +1,4 @@
-"""The cell of HM2-BP against its impulse response and against its authors' order of steps.
+"""The cell of HM2-BP compared with its impulse response and with its authors' discrete steps.
 
 Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866. tau_m = 64, tau_s = 8, in steps of 1 ms.
 """
@@ -89,12 +89,12 @@ def draw(seed, steps=400, inputs=30, outputs=12):
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), v_th=st.sampled_from([5.0, 8.0, 20.0]), t_ref=st.integers(0, 4))
-def test_euler_card_walks_the_published_steps(seed, v_th, t_ref):
+def test_euler_card_follows_the_published_steps(seed, v_th, t_ref):
     weights, dense = draw(seed)
     fired, potential = published_steps(weights, dense, v_th, t_ref)
     # Brian2 counts the step of the spike too
-    found, traced = predict("lif_exp_euler", weights, dense, v_th=str(v_th), t_ref=f"{t_ref + 1} ms")
-    assert np.array_equal(found, fired)
+    simulated, traced = predict("lif_exp_euler", weights, dense, v_th=str(v_th), t_ref=f"{t_ref + 1} ms")
+    assert np.array_equal(simulated, fired)
     np.testing.assert_allclose(traced, potential, atol=1e-10)
 
 
@@ -106,7 +106,7 @@ def test_euler_card_has_the_published_threshold_and_refractory_period():
 
 
 @pytest.mark.parametrize("name, t_ref", [("lif_exp", "3 ms"), ("lif_exp_euler", "2 ms"), ("lif_exp_euler", "4 ms")])
-def test_other_integration_or_refractory_period_spikes_elsewhere(name, t_ref):
+def test_another_method_or_refractory_period_gives_other_spikes(name, t_ref):
     weights, dense = draw(1)
     fired, _ = published_steps(weights, dense, v_th=20.0, t_ref=2)
     assert not np.array_equal(predict(name, weights, dense, t_ref=t_ref)[0], fired)

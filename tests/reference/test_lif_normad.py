@@ -1,4 +1,4 @@
-"""The cell of NormAD against closed forms, against an independent integration, and its step against its order.
+"""The cell of NormAD compared with closed forms, with an integration by scipy, and its convergence with its order.
 
 Constants of Anwani and Rajendran, IJCNN 2015: tau = C/g_L = 10 ms, R = 1/g_L = 33.3 Mohm, threshold 90 mV above rest,
 so that the rheobase is 2.7 nA; synaptic current w (exp(-t/5 ms) - exp(-t/1.25 ms)).
@@ -28,26 +28,26 @@ def exact_interval(current, t_ref=T_REF):
     return t_ref + TAU * np.log(R * current / (R * current - RISE))
 
 
-def test_rheobase_is_2700_pA(alone):
-    spikes = alone("lif_normad", {"soma": [2.6999e-9, 2.7001e-9]}, 0.5).spikes["cell"]
+def test_rheobase_is_2700_pA(simulate_cells):
+    spikes = simulate_cells("lif_normad", {"soma": [2.6999e-9, 2.7001e-9]}, 0.5).spikes["cell"]
     assert spikes.counts()[0].tolist()[0] == 0
     # above it the first spike comes after tau ln(27001) = 102 ms
     assert spikes.train(1)[0] == pytest.approx(TAU * np.log(27001), rel=1e-3)
 
 
-def test_rate_follows_the_analytic_curve_to_one_step(alone):
+def test_firing_rate_is_the_closed_form_within_one_step(simulate_cells):
     currents = [2.8e-9, 3.2e-9, 5e-9, 20e-9]
-    found = alone("lif_normad", {"soma": currents}, 0.5).spikes["cell"]
+    simulated = simulate_cells("lif_normad", {"soma": currents}, 0.5).spikes["cell"]
     for k, current in enumerate(currents):
-        between = np.diff(found.train(k))
+        between = np.diff(simulated.train(k))
         assert len(between) >= 10
         # the membrane moves again in the step that the refractory period ends in, and fires in the step it crosses in
         np.testing.assert_allclose(between, exact_interval(current), atol=1.1 * DT)
         assert np.all(np.abs(between - exact_interval(current, t_ref=0.0)) > T_REF - 2 * DT)
 
 
-def test_membrane_holds_at_rest_for_three_milliseconds_after_a_spike(alone):
-    recording = alone("lif_normad", {"soma": [10e-9]}, 0.05)
+def test_potential_stays_at_rest_for_three_milliseconds_after_a_spike(simulate_cells):
+    recording = simulate_cells("lif_normad", {"soma": [10e-9]}, 0.05)
     trace, spike = recording.trace("cell", "v").values[:, 0], recording.spikes["cell"].train(0)[0]
     first, held = round(spike / DT) + 1, round(T_REF / DT)
     assert np.all(trace[first : first + held] == E_L)
@@ -55,7 +55,7 @@ def test_membrane_holds_at_rest_for_three_milliseconds_after_a_spike(alone):
 
 
 def membrane(weights, dt, method="", duration=0.04):
-    """Potential of one cell, recorded in every step, that a spike reaches at each of ARRIVALS."""
+    """Potential of one cell in every step, with a spike at each of ARRIVALS."""
     synapse = {"r": Receptor(cards.synapse("double_exponential_current"), "soma")}
     # out of reach of its threshold
     cell = Population("cell", cards.cell("lif_normad"), 1, {"v_th": "1 V"}, synapse, method=method)
@@ -82,7 +82,7 @@ def current(t, weights):
 
 def integrated(times):
     """The same potential by scipy, from one arrival to the next, for the excitation alone."""
-    found = np.full(len(times), E_L)
+    simulated = np.full(len(times), E_L)
     v = E_L
     for begin, end in zip(ARRIVALS, [*ARRIVALS[1:], times[-1] + DT], strict=True):
         inside = (times >= begin - 1e-9) & (times < end - 1e-9)
@@ -95,21 +95,21 @@ def integrated(times):
             atol=1e-15,
             dense_output=True,
         )
-        found[inside], v = run.sol(times[inside])[0], run.y[0, -1]
-    return found
+        simulated[inside], v = run.sol(times[inside])[0], run.y[0, -1]
+    return simulated
 
 
 def error(dt, method=""):
-    found = membrane(EXCITATION, dt, method)
-    return np.abs(found - integrated(np.arange(len(found)) * dt)).max()
+    simulated = membrane(EXCITATION, dt, method)
+    return np.abs(simulated - integrated(np.arange(len(simulated)) * dt)).max()
 
 
-def test_membrane_is_where_an_independent_integration_has_it():
+def test_potential_agrees_with_scipy():
     assert membrane(EXCITATION, DT).max() > E_L + 0.03
     assert error(DT) < 0.05e-3
 
 
-def test_half_the_step_makes_a_quarter_of_the_error_and_brians_heun_only_half():
+def test_the_error_is_of_second_order_and_of_brians_heun_of_first_order():
     errors = [error(dt) for dt in (DT, DT / 2, DT / 4)]
     assert [errors[0] / errors[1], errors[1] / errors[2]] == pytest.approx([4, 4], rel=0.1)
     # what the card says of the method that Brian2 calls heun
@@ -131,22 +131,22 @@ def stepped(weights, clipped):
     return np.array(read)
 
 
-def test_inhibition_takes_the_membrane_to_rest_and_no_further():
-    found = membrane(MIXED, DT)
-    assert found.min() == E_L and found.max() > E_L + 0.02
+def test_inhibition_does_not_lower_the_potential_below_rest():
+    simulated = membrane(MIXED, DT)
+    assert simulated.min() == E_L and simulated.max() > E_L + 0.02
     # without the clip the same input would take it far below
     assert stepped(MIXED, clipped=False).min() < E_L - 0.02
     exact = stepped(MIXED, clipped=True)
     # above only in the last steps of a fall, by less than half of what the membrane falls in one
     fastest = -np.diff(exact).min()
     assert 1e-3 < fastest < 4e-3
-    np.testing.assert_allclose(found, exact, rtol=0, atol=fastest / 2)
-    assert np.mean(np.abs(found - exact) > 0.1e-3) < 0.05
-    assert np.abs(found - stepped(MIXED, clipped=False)).max() > 0.02
+    np.testing.assert_allclose(simulated, exact, rtol=0, atol=fastest / 2)
+    assert np.mean(np.abs(simulated - exact) > 0.1e-3) < 0.05
+    assert np.abs(simulated - stepped(MIXED, clipped=False)).max() > 0.02
 
 
-def test_the_way_left_to_rest_is_halved_in_each_step_where_inhibition_is_strong(alone):
-    run = alone("lif_normad", {"soma": [-1e-6]}, 1e-3, start={"v": np.array([E_L + 10e-3])})
+def test_strong_inhibition_halves_the_distance_to_rest_in_each_step(simulate_cells):
+    run = simulate_cells("lif_normad", {"soma": [-1e-6]}, 1e-3, start={"v": np.array([E_L + 10e-3])})
     left = run.trace("cell", "v").values[:, 0] - E_L
     np.testing.assert_allclose(left[:8], 10e-3 * 0.5 ** np.arange(8), rtol=1e-9)
     assert left[7] < 0.01 * left[0]

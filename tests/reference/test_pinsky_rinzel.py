@@ -1,4 +1,4 @@
-"""The two-compartment pyramidal cell against its published behaviour and an independent integration.
+"""The two-compartment pyramidal cell compared with its published behaviour and an integration by scipy.
 
 Pinsky and Rinzel, J. Comput. Neurosci. 1:39, 1994, with the erratum 2:275, 1995. At g_c = 2.1 mS/cm2 a somatic current
 of 0.75 uA/cm2 makes bursts at less than 8 Hz, and 2.5 uA/cm2 single spikes at a higher rate; bursts are gone at g_c = 0
@@ -52,18 +52,18 @@ START = [-4.6, -4.5, 0.999, 0.001, 0.009, 0.007, 0.01, 0.2]
 
 # at 2.5 uA/cm2 the first 600 ms are irregular and soon amplify any difference: compared while they have not yet
 @pytest.mark.parametrize("somatic, dendritic, until", [(0.75, 0.0, 150), (2.5, 0.0, 100), (0.0, 1.0, 150)])
-def test_spikes_where_an_independent_integration_spikes(alone, crossings, somatic, dendritic, until):
+def test_spike_times_agree_with_scipy(simulate_cells, integrate, somatic, dendritic, until):
     currents = {"soma": [somatic * DENSITY], "dendrite": [dendritic * DENSITY]}
-    found = alone("pinsky_rinzel", currents, until * 1e-3).spikes["cell"].train(0) * 1e3
-    exact = crossings(slopes(somatic, dendritic), START, until, 40)
-    assert len(found) == len(exact) >= 4
-    np.testing.assert_allclose(found, exact, atol=0.1)
+    simulated = simulate_cells("pinsky_rinzel", currents, until * 1e-3).spikes["cell"].train(0) * 1e3
+    exact = integrate(slopes(somatic, dendritic), START, until, 40)
+    assert len(simulated) == len(exact) >= 4
+    np.testing.assert_allclose(simulated, exact, atol=0.1)
 
 
-def test_a_current_into_the_other_compartment_spikes_elsewhere(alone, crossings):
-    found = alone("pinsky_rinzel", {"soma": [0.75 * DENSITY]}, 0.15).spikes["cell"].train(0) * 1e3
-    exact = crossings(slopes(0.0, 0.75), START, 150, 40)
-    assert len(exact) != len(found) or np.abs(exact - found).max() > 1
+def test_a_current_into_the_other_compartment_gives_other_spikes(simulate_cells, integrate):
+    simulated = simulate_cells("pinsky_rinzel", {"soma": [0.75 * DENSITY]}, 0.15).spikes["cell"].train(0) * 1e3
+    exact = integrate(slopes(0.0, 0.75), START, 150, 40)
+    assert len(exact) != len(simulated) or np.abs(exact - simulated).max() > 1
 
 
 # The long runs: all of them in one compiled program ------------------------------------------------------------------
@@ -86,7 +86,7 @@ def long():
 
 
 def events(recording, name):
-    """Groups of somatic spikes less than 15 ms apart, after the 150 ms in which the start is forgotten."""
+    """Groups of somatic spikes less than 15 ms apart, after the initial 150 ms."""
     times = recording.spikes[name].train(0)
     groups = np.split(times, np.flatnonzero(np.diff(times) > 15e-3) + 1)
     return [group for group in groups if group[0] > 0.15]
@@ -98,12 +98,12 @@ def around(recording, name, variable, event):
 
 
 def has_calcium_spike(recording, name, event):
-    """The dendrite stays above -30 mV for longer than 5 ms: no echo of a somatic spike lasts that long."""
+    """The dendrite stays above -30 mV for longer than 5 ms: longer than a back-propagated spike."""
     return np.count_nonzero(around(recording, name, "v_d", event) > -30e-3) * recording.dt > 5e-3
 
 
 @pytest.mark.slow
-def test_weak_somatic_current_makes_bursts_at_a_low_rate(long):
+def test_weak_somatic_current_evokes_bursts_at_a_low_rate(long):
     bursts = events(long, "weak")
     assert len(bursts) >= 2
     assert all(len(burst) >= 2 for burst in bursts)
@@ -113,7 +113,7 @@ def test_weak_somatic_current_makes_bursts_at_a_low_rate(long):
 
 
 @pytest.mark.slow
-def test_a_burst_is_a_calcium_spike_that_a_sodium_spike_set_off(long):
+def test_a_burst_is_a_calcium_spike_after_a_sodium_spike(long):
     for burst in events(long, "weak"):
         soma, dendrite = (around(long, "weak", name, burst) for name in ("v_s", "v_d"))
         # the somatic spike comes first and runs back into the dendrite, whose own spike is later and much longer
@@ -126,7 +126,7 @@ def test_a_burst_is_a_calcium_spike_that_a_sodium_spike_set_off(long):
 
 
 @pytest.mark.slow
-def test_strong_somatic_current_makes_single_spikes_at_a_higher_rate(long):
+def test_strong_somatic_current_evokes_single_spikes_at_a_higher_rate(long):
     late = [event for event in events(long, "strong") if event[0] > 0.7]
     assert all(len(event) == 1 for event in late)
     rates = 1 / np.diff([event[0] for event in late])
@@ -138,12 +138,12 @@ def test_strong_somatic_current_makes_single_spikes_at_a_higher_rate(long):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["apart", "tight"])
-def test_no_bursts_without_two_compartments_that_talk(long, name):
-    found = events(long, name)
-    assert len(found) >= 2
-    assert all(len(event) == 1 for event in found)
+def test_without_coupled_compartments_there_are_no_bursts(long, name):
+    simulated = events(long, name)
+    assert len(simulated) >= 2
+    assert all(len(event) == 1 for event in simulated)
 
 
 @pytest.mark.slow
-def test_a_soma_on_its_own_never_depolarises_the_dendrite(long):
+def test_an_uncoupled_soma_does_not_depolarise_the_dendrite(long):
     assert long.trace("apart", "v_d").values.max() < -50e-3

@@ -1,4 +1,4 @@
-"""Leaky cells of a rate (Hopfield, PNAS 81:3088, 1984), alone and in two streams, against their equations solved."""
+"""Leaky rate cells (Hopfield, PNAS 81:3088, 1984) and cells of two-stream networks, compared with exact solutions."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ WRITTEN = {
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weight", [-0.9, 1.3])
-def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, weight: float) -> None:
-    """Euler's steps of 0.1 ms take 1/100 of what is left; the rate follows at once."""
+def test_a_potential_converges_to_its_input_with_its_time_constant(name: str, weight: float) -> None:
+    """Each step of 0.1 ms of Euler's method removes 1/100 of the distance; the rate follows immediately."""
     cell = Population("cell", cards.cell("rate_unit", {"phi(x)": ACTIVATIONS[name].expression}), 1)
     wire = Projection("eye", "cell", "basal", np.array([[weight]]))
     circuit = Circuit((Source("eye", 1), cell), (wire,), "0.1 ms")
@@ -41,42 +41,45 @@ def test_a_potential_comes_to_what_arrives_with_its_time_constant(name: str, wei
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weight", [-0.9, 1.3])
-def test_the_error_of_an_ascending_cell_is_what_arrives_times_the_slope_of_its_rate(name: str, weight: float) -> None:
-    """The slope is a central difference; the output's error is what is wanted less what is said, while it is taught."""
+def test_the_error_of_an_ascending_cell_is_its_input_times_the_derivative_of_its_rate(name: str, weight: float) -> None:
+    """The derivative is a central difference; the output's error is target minus rate while it is taught."""
     known = ACTIVATIONS[name]
     card = cards.cell("stream_ascending", {"phi(x)": known.expression, "slope(x)": known.derivative_expression})
     cell = Population("cell", card, 1, initial={"u": weight})
     arriving = {"basal": ("eye", weight), "teaching": ("eye", 0.7), "target": ("eye", 0.4), "nudge": ("teacher", 1.0)}
-    wires = [Projection(pre, "cell", receptor, np.array([[one]])) for receptor, (pre, one) in arriving.items()]
-    circuit = Circuit((Source("eye", 1), Source("teacher", 1), cell), tuple(wires), "0.1 ms")
+    projections = [Projection(pre, "cell", receptor, np.array([[one]])) for receptor, (pre, one) in arriving.items()]
+    circuit = Circuit((Source("eye", 1), Source("teacher", 1), cell), tuple(projections), "0.1 ms")
     step = 1e-6
     slope = (WRITTEN[name](weight + step) - WRITTEN[name](weight - step)) / (2 * step)
     for nudge in (0.0, 1.0):
-        told = {"eye": RateInput.constant(np.ones((1, 1))), "teacher": RateInput.constant(np.array([[nudge]]))}
-        run = simulate(circuit, told, "250 ms", record={"cell": ["delta"]}, target="numpy")
+        inputs = {"eye": RateInput.constant(np.ones((1, 1))), "teacher": RateInput.constant(np.array([[nudge]]))}
+        run = simulate(circuit, inputs, "250 ms", record={"cell": ["delta"]}, target="numpy")
         error = 0.7 + nudge * (0.4 - WRITTEN[name](weight))
         assert run.trace("cell", "delta").values[-1, 0] == pytest.approx(slope * error, rel=1e-7, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", PLASTIC)
-def test_a_synapse_of_two_streams_comes_to_the_product_over_gamma(name: str) -> None:
-    """dw/dt = eta (pre post - gamma w), solved by Euler's steps; here pre is 0.8, and post 0.5 from the start."""
+def test_a_two_stream_synapse_converges_to_the_product_over_gamma(name: str) -> None:
+    """dw/dt = eta (pre post - gamma w), by Euler's method, with pre = 0.8 and post = 0.5."""
     card, drives = PLASTIC[name]
     plastic = Plastic(cards.plasticity(name), {"eta": 40.0, "gamma": 0.25})
-    # what is learned onto says delta, or hears v, whatever it learns
-    said = {"stream_ascending": "delta", "stream_descending": "v"}[card]
-    after = Population("after", cards.cell(card), 1, initial={"delta": 0.5} if said == "delta" else {})
-    wires = [Projection("before", "after", "basal" if said == "delta" else "apical", np.array([[0.3]]),
-                        plasticity=plastic, variable="r" if said == "delta" else "delta")]  # fmt: skip
-    cell = "stream_descending" if said == "v" else "stream_ascending"
-    start = {"delta": 0.8} if said == "v" else {"u": 0.8}
+    # the variable that plasticity reads of the postsynaptic cell
+    read = {"stream_ascending": "delta", "stream_descending": "v"}[card]
+    after = Population("after", cards.cell(card), 1, initial={"delta": 0.5} if read == "delta" else {})
+    projections = [Projection("before", "after", "basal" if read == "delta" else "apical", np.array([[0.3]]),
+                        plasticity=plastic, variable="r" if read == "delta" else "delta")]  # fmt: skip
+    cell = "stream_descending" if read == "v" else "stream_ascending"
+    start = {"delta": 0.8} if read == "v" else {"u": 0.8}
     before = Population("before", cards.cell(cell), 1, {"tau": "1000 second"}, initial=start)
     after = Population("after", after.cell, 1, {"tau": "1000 second"}, initial=after.initial)
     nodes = (Source("eye", 1), before, after)
-    if said == "v":
-        wires.append(Projection("eye", "after", drives, np.array([[0.5]])))
+    if read == "v":
+        projections.append(Projection("eye", "after", drives, np.array([[0.5]])))
     run = simulate(
-        Circuit(nodes, tuple(wires), "1 ms"), {"eye": RateInput.constant(np.ones((1, 1)))}, "200 ms", target="numpy"
+        Circuit(nodes, tuple(projections), "1 ms"),
+        {"eye": RateInput.constant(np.ones((1, 1)))},
+        "200 ms",
+        target="numpy",
     )
     expected = 0.8 * 0.5 / 0.25 + (0.3 - 0.8 * 0.5 / 0.25) * (1 - 40 * 0.25e-3) ** 200
-    assert run.weights[wires[0].name][0, 0] == pytest.approx(expected, rel=1e-3)
+    assert run.weights[projections[0].name][0, 0] == pytest.approx(expected, rel=1e-3)

@@ -1,4 +1,4 @@
-"""NMDA and GABA_B against their formulas and their published courses.
+"""NMDA and GABA_B compared with their formulas and their published time courses.
 
 The magnesium block 1/(1 + [Mg]/3.57 mM exp(-0.062 v/mV)) of Jahr and Stevens, J. Neurosci. 10:3178, 1990, with a rise
 of 2 ms and a decay of 100 ms (Wang, J. Neurosci. 19:9587, 1999). The cascade of Destexhe and others: r' = 0.09 T (1 -
@@ -20,7 +20,7 @@ DT = 0.1e-3
 
 
 def clamped(synapse, weight, potentials, arrivals=(0,), steps=400, watch=("I_syn_r",), **parameters):
-    """A Recording of cells that a capacitance of one farad holds at `potentials`, and that all hear the same spikes."""
+    """A Recording of cells that are clamped to `potentials` by a capacitance of 1 F, with the same spikes for all."""
     receptor = Receptor(cards.synapse(synapse), "soma", parameters)
     still = {"C": "1 farad", "v_th": 1.0}
     cell = Population("cell", cards.cell("lif"), len(potentials), still, {"r": receptor}, {"v": np.array(potentials)})
@@ -34,8 +34,8 @@ def clamped(synapse, weight, potentials, arrivals=(0,), steps=400, watch=("I_syn
     )
 
 
-def currents(*given, **options):
-    return clamped(*given, **options).trace("cell", "I_syn_r").values
+def currents(*arguments, **options):
+    return clamped(*arguments, **options).trace("cell", "I_syn_r").values
 
 
 # NMDA -----------------------------------------------------------------------------------------------------------------
@@ -45,8 +45,8 @@ MILLIVOLTS = np.arange(-90, 61, 1.0)
 
 def peaks(**parameters):
     """The largest current at each potential, inward positive, in units of the weight times a millivolt."""
-    made = currents("nmda", 1e-9, MILLIVOLTS * 1e-3, **parameters)
-    return made[np.abs(made[:, 0]).argmax()] / 1e-12
+    peak_currents = currents("nmda", 1e-9, MILLIVOLTS * 1e-3, **parameters)
+    return peak_currents[np.abs(peak_currents[:, 0]).argmax()] / 1e-12
 
 
 def test_nmda_current_is_largest_between_minus_30_and_minus_20_millivolt():
@@ -54,10 +54,10 @@ def test_nmda_current_is_largest_between_minus_30_and_minus_20_millivolt():
     q, k = 1 / 3.57, 0.062
     exact = brentq(lambda v: 1 + q * np.exp(-k * v) * (1 + k * v), -60, -17)
     assert -30 < exact < -20
-    found = peaks()
-    assert MILLIVOLTS[found.argmax()] == pytest.approx(exact, abs=1)
+    simulated = peaks()
+    assert MILLIVOLTS[simulated.argmax()] == pytest.approx(exact, abs=1)
     # so between there and -70 mV the slope is negative: depolarised cells get more current, not less
-    assert np.all(np.diff(found[(MILLIVOLTS >= -70) & (exact > MILLIVOLTS)]) > 0)
+    assert np.all(np.diff(simulated[(MILLIVOLTS >= -70) & (exact > MILLIVOLTS)]) > 0)
 
 
 def test_without_magnesium_the_current_is_ohmic():
@@ -72,13 +72,13 @@ def test_magnesium_blocks_22_times_more_at_minus_70_than_at_plus_40_millivolt():
 
 
 def test_nmda_conductance_rises_to_its_weight_and_decays():
-    found = clamped("nmda", 1e-9, [0.0], steps=4000, watch=["g_r"]).trace("cell", "g_r").values[1:, 0]
-    t = np.arange(len(found)) * DT
+    simulated = clamped("nmda", 1e-9, [0.0], steps=4000, watch=["g_r"]).trace("cell", "g_r").values[1:, 0]
+    t = np.arange(len(simulated)) * DT
     peak_time = np.log(50) * 200e-3 / 98
     shape = np.exp(-t / 100e-3) - np.exp(-t / 2e-3)
     peak = np.exp(-peak_time / 100e-3) - np.exp(-peak_time / 2e-3)
-    np.testing.assert_allclose(found, 1e-9 * shape / peak, atol=1e-5 * 1e-9)
-    assert found.max() == pytest.approx(1e-9, rel=1e-3)
+    np.testing.assert_allclose(simulated, 1e-9 * shape / peak, atol=1e-5 * 1e-9)
+    assert simulated.max() == pytest.approx(1e-9, rel=1e-3)
 
 
 # GABA_B ---------------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def gaba_b(arrivals=(0,), weight=0.5, potential=-65e-3, steps=6000):
 
 
 def cascade(arrivals, weight, steps):
-    """The fraction of open channels by scipy, and with a kick of T at each arrival."""
+    """The fraction of open channels by scipy, with a jump of T at each arrival."""
     state, open_, edges = np.zeros(3), [np.zeros(1)], [*(np.array(arrivals) * DT * 1e3), steps * DT * 1e3]
     for begin, end in zip(edges, edges[1:], strict=False):
         state[0] += weight
@@ -107,10 +107,10 @@ def cascade(arrivals, weight, steps):
 
 
 @pytest.mark.parametrize("arrivals", [[0], BURST])
-def test_gaba_b_follows_an_independent_integration_of_its_cascade(arrivals):
-    found = gaba_b(arrivals)
+def test_gaba_b_agrees_with_scipy(arrivals):
+    simulated = gaba_b(arrivals)
     exact = 40e-9 * cascade(arrivals, 0.5, 6000)[:-1] * (-95e-3 + 65e-3)
-    np.testing.assert_allclose(found[1:], exact[: len(found) - 1], atol=2e-3 * np.abs(exact).max())
+    np.testing.assert_allclose(simulated[1:], exact[: len(simulated) - 1], atol=2e-3 * np.abs(exact).max())
 
 
 @pytest.mark.parametrize("arrivals", [[0], BURST])
@@ -119,13 +119,13 @@ def test_gaba_b_peaks_100_to_200_milliseconds_after_the_spike(arrivals):
 
 
 def test_gaba_b_reverses_at_minus_95_millivolt():
-    made = currents("gaba_b", 0.5, [-105e-3, -95e-3, -85e-3], arrivals=BURST, steps=2000)[-1]
-    assert made[0] > 0 > made[2]
-    assert made[0] == pytest.approx(-made[2])
-    assert abs(made[1]) < 1e-6 * made[0]
+    reversal = currents("gaba_b", 0.5, [-105e-3, -95e-3, -85e-3], arrivals=BURST, steps=2000)[-1]
+    assert reversal[0] > 0 > reversal[2]
+    assert reversal[0] == pytest.approx(-reversal[2])
+    assert abs(reversal[1]) < 1e-6 * reversal[0]
 
 
-def test_burst_opens_far_more_gaba_b_channels_than_its_spikes_would_one_by_one_and_gaba_a_not():
+def test_bursts_are_supralinear_for_gaba_b_and_not_for_gaba_a():
     single, burst = (np.abs(gaba_b(arrivals)).max() for arrivals in ([0], BURST))
     assert burst > 50 * len(BURST) * single
     fast = [
@@ -134,6 +134,6 @@ def test_burst_opens_far_more_gaba_b_channels_than_its_spikes_would_one_by_one_a
     assert fast[1] <= len(BURST) * fast[0]
 
 
-def test_gaba_b_ends():
+def test_gaba_b_current_decays_to_0():
     lasting = np.abs(gaba_b(BURST, steps=15000))
     assert lasting[-1] < 1e-2 * lasting.max()

@@ -1,6 +1,6 @@
-"""The fast-spiking interneuron against its paper and an independent integration.
+"""The fast-spiking interneuron compared with its paper and an integration by scipy.
 
-Wang and Buzsaki, J. Neurosci. 16:6402, 1996. Its abstract asks that the afterhyperpolarisation stay above the GABA_A
+Wang and Buzsaki, J. Neurosci. 16:6402, 1996. Its abstract requires the afterhyperpolarisation to stay above the GABA_A
 reversal potential (-75 mV in the model) and its figure 3 makes it deeper by slower gates: phi = 5, 3.33, 2 at currents
 of 1, 1.2, 1.4 uA/cm2 (the values of the model's deposit 26997 in ModelDB). Its figure 1 has a rheobase of about 0.2
 uA/cm2 and rates of up to 400 Hz; those two are quoted from memory, so the rheobase is derived here and the rate is
@@ -15,7 +15,7 @@ DENSITY = 1e-2  # uA/cm2 in SI
 
 
 def opening(v):
-    """Steady sodium activation, and alpha and beta of h and n, per ms; v in mV."""
+    """Steady-state sodium activation, and alpha and beta of h and n, per ms; v in mV."""
     alpha_m = -0.1 * (v + 35) / (np.exp(-0.1 * (v + 35)) - 1)
     alpha_n = -0.01 * (v + 34) / (np.exp(-0.1 * (v + 34)) - 1)
     return (
@@ -47,42 +47,42 @@ def slopes(current, phi=5.0):
 
 
 def saddle_node():
-    """The largest current that can hold the cell still: the hump of its steady current."""
+    """The largest current with a fixed point: the maximum of the steady-state current."""
     hump = minimize_scalar(lambda v: -ionic(v, *steady(v)), bounds=(-65, -50), method="bounded")
     return -hump.fun
 
 
-def fire(alone, currents, duration, **options):
-    return alone("wang_buzsaki", {"soma": np.array(currents) * DENSITY}, duration * 1e-3, **options)
+def fire(simulate_cells, currents, duration, **options):
+    return simulate_cells("wang_buzsaki", {"soma": np.array(currents) * DENSITY}, duration * 1e-3, **options)
 
 
 def rate(spikes, k):
     return 1 / np.diff(spikes.train(k))[-1]
 
 
-def test_spikes_where_an_independent_integration_spikes(alone, crossings):
-    found = fire(alone, [2.0], 100).spikes["cell"].train(0) * 1e3
-    exact = crossings(slopes(2.0), [-64, *steady(-64)], 100, -20)
-    assert len(found) == len(exact) == 10
-    np.testing.assert_allclose(found, exact, atol=0.05)
+def test_spike_times_agree_with_scipy(simulate_cells, integrate):
+    simulated = fire(simulate_cells, [2.0], 100).spikes["cell"].train(0) * 1e3
+    exact = integrate(slopes(2.0), [-64, *steady(-64)], 100, -20)
+    assert len(simulated) == len(exact) == 10
+    np.testing.assert_allclose(simulated, exact, atol=0.05)
 
 
-def test_gates_without_the_factor_phi_spike_elsewhere(alone, crossings):
-    found = fire(alone, [2.0], 100).spikes["cell"].train(0) * 1e3
-    exact = crossings(slopes(2.0, phi=1.0), [-64, *steady(-64)], 100, -20)
-    assert len(exact) != len(found) or np.abs(exact - found).max() > 1
+def test_spike_times_differ_without_the_factor_phi(simulate_cells, integrate):
+    simulated = fire(simulate_cells, [2.0], 100).spikes["cell"].train(0) * 1e3
+    exact = integrate(slopes(2.0, phi=1.0), [-64, *steady(-64)], 100, -20)
+    assert len(exact) != len(simulated) or np.abs(exact - simulated).max() > 1
 
 
-def test_rheobase_is_the_saddle_node_near_0_2(alone):
+def test_rheobase_is_the_saddle_node_near_0_2(simulate_cells):
     assert 0.1 < saddle_node() < 0.2
-    spikes = fire(alone, [saddle_node() - 0.003, saddle_node() + 0.01], 600, dt="0.05 ms").spikes["cell"]
+    spikes = fire(simulate_cells, [saddle_node() - 0.003, saddle_node() + 0.01], 600, dt="0.05 ms").spikes["cell"]
     assert spikes.counts()[0, 0] == 0
     assert spikes.counts()[0, 1] >= 2
 
 
-def test_firing_starts_at_low_rates_and_reaches_400_hertz(alone):
+def test_firing_starts_at_low_rates_and_reaches_400_hertz(simulate_cells):
     currents = [saddle_node() + 0.01, 0.5, 1, 2, 5, 10, 20]
-    spikes = fire(alone, currents, 500, dt="0.05 ms").spikes["cell"]
+    spikes = fire(simulate_cells, currents, 500, dt="0.05 ms").spikes["cell"]
     rates = np.array([rate(spikes, k) for k in range(len(currents))])
     # class 1 excitability: unlike the squid's axon, arbitrarily slow
     assert rates[0] < 8
@@ -93,18 +93,18 @@ def test_firing_starts_at_low_rates_and_reaches_400_hertz(alone):
     assert np.all(np.diff(gains) < 0)
 
 
-def test_afterhyperpolarisation_stays_above_gaba_a_and_slower_gates_deepen_it(alone):
+def test_afterhyperpolarisation_is_above_gaba_a_and_deeper_with_slower_gates(simulate_cells):
     depth = []
     for phi, current in ((5, 1.0), (3.33, 1.2), (2, 1.4)):
-        trace = fire(alone, [current], 150, parameters={"phi": str(phi)}).trace("cell", "v")
+        trace = fire(simulate_cells, [current], 150, parameters={"phi": str(phi)}).trace("cell", "v")
         depth.append(trace.values[trace.times > 0.05].min() * 1e3)
     # about -15 mV from a threshold of about -55 mV, says the paper; the GABA_A reversal potential is at -75 mV
     assert -72 < depth[0] < -64
     assert depth[0] > depth[1] > -75 > depth[2]
 
 
-def test_every_spike_is_counted_once(alone):
-    recording = fire(alone, [10.0], 100)
+def test_each_spike_is_detected_once(simulate_cells):
+    recording = fire(simulate_cells, [10.0], 100)
     v = recording.trace("cell", "v").values[:, 0]
     peaks = (v[1:-1] > v[:-2]) & (v[1:-1] >= v[2:]) & (v[1:-1] > 0)
     assert recording.spikes["cell"].counts()[0, 0] == np.count_nonzero(peaks) > 20
