@@ -183,7 +183,8 @@ def _source_inputs(
 
 def _is_continuous(circuit: Circuit, source: Source, inputs: Mapping[str, Input]) -> bool:
     """True if the projections of a source are continuous; without projections, if its input is."""
-    kinds = {circuit.is_continuous(one): one.name for one in circuit.projections if one.pre == source.name}
+    outgoing = [projection for projection in circuit.projections if projection.pre == source.name]
+    kinds = {circuit.is_continuous(projection): projection.name for projection in outgoing}
     if len(kinds) > 1:
         problem = f"{kinds[True]!r} transmits rates and {kinds[False]!r} spikes"
         raise InputError(f"source {source.name!r}", problem, "use two sources, of RateInput and of SpikeTrains")

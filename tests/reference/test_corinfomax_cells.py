@@ -60,7 +60,7 @@ def test_a_sparse_rate_has_no_upper_bound():
 @pytest.mark.parametrize("name", [HIDDEN, OUTPUT])
 @pytest.mark.parametrize(("slowed", "factor"), [(0.0, 1.0), (0.25, 1.25)])
 def test_the_time_constant_is_that_of_the_conductances(name, slowed, factor):
-    """Below 0, each step of mu = 0.05 multiplies u by 1 - mu (g + 2/epsilon); of an output, by 1 - mu (g + 1/epsilon + 1)."""
+    """Below 0 each step multiplies u by 1 - mu G: mu = 0.05, G = g + 2/epsilon, of an output g + 1/epsilon + 1."""
     conductance = LEAK + (2 / EPSILON if name == HIDDEN else 1 / EPSILON + 1)
     for steps in (1, 5, 20):
         left = run(name, steps, start=-1.0, slowed=slowed).u_[0]

@@ -54,8 +54,8 @@ def pulses(duration, copies):
     """Currents (steps, cells) in SI units; each cell gets a list of (amplitude in pA, start in ms, stop in ms)."""
     dt = 0.025
     currents = np.zeros((round(duration / dt), len(copies)))
-    for column, pulses in zip(currents.T, copies, strict=True):
-        for amplitude, start, stop in pulses:
+    for column, cell_pulses in zip(currents.T, copies, strict=True):
+        for amplitude, start, stop in cell_pulses:
             column[round(start / dt) : round(stop / dt)] = amplitude * PA
     return currents
 

@@ -83,7 +83,8 @@ def _check_card(cell: Cell) -> None:
 
 def _membrane_current(cell: Cell, model: BrianModel) -> tuple[str, str]:
     """The inward current density of dv/dt = (current density)/C, and the name of the capacitance C."""
-    equation = next((one for one in cell.equations if one.name == "v" and one.differential), None)
+    derivatives = {equation.name: equation for equation in cell.equations if equation.differential}
+    equation = derivatives.get("v")
     tree = equation.tree if equation is not None and not equation.flags else None
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div) and isinstance(tree.right, ast.Name):
         capacitance = model.namespace.get(tree.right.id)

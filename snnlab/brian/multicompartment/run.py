@@ -77,17 +77,8 @@ def simulate_morphology(
     is not finite at the end.
     """
     check_seed(seed)
-    simulation = _plan(
-        morphology,
-        inject,
-        duration,
-        cell=cell,
-        parameters=parameters,
-        record=record,
-        resistivity=resistivity,
-        max_compartment_length=max_compartment_length,
-        dt=cell.dt if dt is None else dt,
-    )
+    dt = cell.dt if dt is None else dt
+    simulation = _plan(morphology, inject, duration, cell, parameters, record, resistivity, max_compartment_length, dt)
     if choose_target(target, _estimated_numpy_seconds(simulation)) == "cpp":
         with compiled(seed, progress) as run:
             neuron = _build(simulation)
@@ -137,7 +128,6 @@ def _plan(
     morphology: Morphology,
     inject: Mapping[str, Input],
     duration: Number,
-    *,
     cell: Cell,
     parameters: Mapping[str, Number],
     record: Sequence[str | int],
