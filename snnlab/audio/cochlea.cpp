@@ -1,5 +1,4 @@
-// Two models of the ear, all channels of a step side by side. What is computed is defined in lyon.py and gammatone.py;
-// this file computes it fast.
+// Cochlea models, as defined in lyon.py and gammatone.py, with channels in parallel.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -12,11 +11,11 @@ namespace {
 
 using i64 = std::int64_t;
 
-constexpr double kGone = 1e-200;  // a state below it is silence; numbers much smaller are computed very slowly
-constexpr i64 kSweep = 64;        // samples between two looks for such states
-constexpr double kLoudest = 0.9;  // what a gain control takes away at most
+constexpr double kTiny = 1e-200;    // smaller states are set to 0, because subnormal parameters are slow
+constexpr i64 kFlushInterval = 64;  // samples between flushes of tiny states
+constexpr double kMaxControl = 0.9; // largest reduction by a gain control
 
-// Memory that begins where a vector register's share of it does.
+// An allocator of aligned memory for vector instructions.
 template <class T>
 struct Aligned {
     using value_type = T;
@@ -29,12 +28,12 @@ struct Aligned {
 
 using Row = std::vector<double, Aligned<double>>;
 
-void sweep(double* state, i64 size) {
-    for (i64 k = 0; k < size; ++k) state[k] = std::fabs(state[k]) < kGone ? 0.0 : state[k];
+void flush(double* state, i64 size) {
+    for (i64 k = 0; k < size; ++k) state[k] = std::fabs(state[k]) < kTiny ? 0.0 : state[k];
 }
 
-// A cascade of second-order sections. The sections work side by side, each on the sample that the one before it has
-// just left: in round d section i is at sample d - i. The rows of the last rounds are kept until all are through.
+// A cascade of second-order sections. They run in parallel, each on the sample that the previous section has just
+// finished: in round d, section i processes sample d - i. Rows of the last rounds are stored until all are finished.
 class Cascade {
 public:
     Cascade(const double* sections, i64 size)
@@ -43,11 +42,11 @@ public:
         ring_.assign(std::size_t(rows_ * (size + 1)), 0.0);
     }
 
-    // Round d takes the sample for round d + 1, and gives the outputs of all sections for sample d - size + 1.
+    // Round d receives the sample of round d + 1, and returns the outputs of all sections for sample d - size + 1.
     void round(i64 d, double sample, double* __restrict out) {
         step(row(d - 1), row(d) + 1);
         row(d)[0] = sample;
-        if (d % kSweep == 0) sweep(first_.data(), size_), sweep(second_.data(), size_);
+        if (d % kFlushInterval == 0) flush(first_.data(), size_), flush(second_.data(), size_);
         const i64 n = d - size_ + 1;
         if (n < 0) return;
         for (i64 i = 0; i < size_; ++i) out[i] = row(n + i)[i + 1];
@@ -72,13 +71,13 @@ private:
     Row first_, second_, ring_;
 };
 
-// Half-wave rectification, then four stages of automatic gain control: in each, a channel is turned down by what it and
-// its neighbours were of late.
+// Half-wave rectification, then four stages of automatic gain control: each attenuates a channel by its recent output
+// and that of its neighbours.
 class Control {
 public:
-    // `numbers` holds target and epsilon of each stage.
-    Control(const double* numbers, i64 size)
-        : numbers_(numbers), size_(size), stride_((size + 2 * kHalo + kHalo - 1) / kHalo * kHalo),
+    // `parameters`: target and epsilon of each stage.
+    Control(const double* parameters, i64 size)
+        : parameters_(parameters), size_(size), stride_((size + 2 * kHalo + kHalo - 1) / kHalo * kHalo),
           state_(std::size_t(kStages * stride_)), next_(std::size_t(kStages * stride_)) {}
 
     void step(double* __restrict x) {
@@ -86,38 +85,38 @@ public:
 #pragma GCC ivdep
         for (i64 i = 0; i < size_; ++i) {
             const double wave = x[i] > 0.0 ? x[i] : 0.0;
-            x[i] = d.turned_down(c.turned_down(b.turned_down(a.turned_down(wave, i), i), i), i);
+            x[i] = d.attenuated(c.attenuated(b.attenuated(a.attenuated(wave, i), i), i), i);
         }
-        // set now, not when they are read: a vector that was just written in part must be waited for
+        // not when they are read, because reading a vector just after a partial write stalls
         for (double* t : {a.next, b.next, c.next, d.next}) t[-1] = t[0], t[size_] = t[size_ - 1];
         std::swap(state_, next_);
     }
 
-    void rest() { sweep(state_.data(), kStages * stride_); }
+    void flush_states() { flush(state_.data(), kStages * stride_); }
 
 private:
-    static constexpr i64 kStages = 4, kHalo = 8;  // cells before the first channel, of which the last is read
+    static constexpr i64 kStages = 4, kHalo = 8;  // padding before the first channel; only the last is read
 
     struct Stage {
-        double drive, spread;
+        double drive, coupling;
         const double* state;
         double* next;
 
-        double turned_down(double x, i64 i) const {
+        double attenuated(double x, i64 i) const {
             x *= 1.0 - state[i];
-            const double moved = x * drive + spread * (state[i - 1] + state[i] + state[i + 1]);
-            next[i] = moved > kLoudest ? kLoudest : moved;
+            const double updated = x * drive + coupling * (state[i - 1] + state[i] + state[i + 1]);
+            next[i] = updated > kMaxControl ? kMaxControl : updated;
             return x;
         }
     };
 
     Stage stage(i64 k) {
-        const double target = numbers_[2 * k], epsilon = numbers_[2 * k + 1];
+        const double target = parameters_[2 * k], epsilon = parameters_[2 * k + 1];
         const i64 begin = k * stride_ + kHalo;
         return {epsilon / target, (1.0 - epsilon) / 3.0, state_.data() + begin, next_.data() + begin};
     }
 
-    const double* numbers_;
+    const double* parameters_;
     i64 size_, stride_;
     Row state_, next_;
 };
@@ -126,8 +125,7 @@ void rectify(Row& x) {
     for (double& value : x) value = std::max(value, 0.0);
 }
 
-// The low-pass before decimation, and what it let through at the end of each frame; a frame of one sample is kept as it
-// is.
+// The low-pass filter before decimation, sampled at the end of each frame; frames of one sample are not filtered.
 class Frames {
 public:
     Frames(const double* filter, i64 decimation, i64 size, i64 skipped, double* out)
@@ -141,12 +139,12 @@ public:
             first[i] = second[i] - b1_ * y[i];
             second[i] = gain_ * x[i] - b2_ * y[i];
         }
-        if (n % kSweep == 0) sweep(first, size_), sweep(second, size_);
+        if (n % kFlushInterval == 0) flush(first, size_), flush(second, size_);
         if (++count_ < decimation_) return;
         count_ = 0;
-        const double* const kept = decimation_ > 1 ? y : x;
-        // rounding leaves what fades away a hair below 0
-        out_ = std::transform(kept + skipped_, kept + size_, out_, [](double value) { return std::max(value, 0.0); });
+        const double* const frame = decimation_ > 1 ? y : x;
+        // rounding may leave a decaying signal slightly negative
+        out_ = std::transform(frame + skipped_, frame + size_, out_, [](double value) { return std::max(value, 0.0); });
     }
 
 private:
@@ -156,13 +154,13 @@ private:
     Row y_, first_, second_;
 };
 
-// Neighbours subtracted, the higher channel less the lower, and what is left of it above 0.
+// Each channel minus the next lower one, rectified.
 void subtract_neighbours(const double* __restrict x, double* __restrict sharp, i64 size) {
     sharp[0] = x[0];
     for (i64 i = 1; i < size; ++i) sharp[i] = std::max(x[i - 1] - x[i], 0.0);
 }
 
-// Four complex poles in a row for each channel; their states as (stage, real or imaginary, channel).
+// Four complex poles in series per channel; states are (stage, real or imaginary part, channel).
 class Gammatones {
 public:
     Gammatones(const double* poles, i64 size) : poles_(poles), size_(size), state_(std::size_t(8 * size)) {}
@@ -183,7 +181,7 @@ public:
         }
     }
 
-    void rest() { sweep(state_.data(), 8 * size_); }
+    void flush_states() { flush(state_.data(), 8 * size_); }
 
 private:
     const double* poles_;  // (3, size): real part, imaginary part, gain
@@ -195,12 +193,12 @@ private:
 
 extern "C" {
 
-// Both give 0, and 1 where memory ran out; `out` is (frames, channels).
-int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* sections, i64 size, const double* numbers,
-                i64 controlled, i64 difference, const double* filter, double* out) try {
+// Both return 0, or 1 if out of memory; `out` is (frames, channels).
+int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* sections, i64 size,
+                const double* parameters, i64 controlled, i64 difference, const double* filter, double* out) try {
     Cascade cascade(sections, size);
-    Control control(numbers, size);
-    Frames kept(filter, decimation, size, 2, out);
+    Control control(parameters, size);
+    Frames output(filter, decimation, size, 2, out);
     Row x(std::size_t(size), 0.0), sharp(std::size_t(size), 0.0);
     const i64 samples = frames * decimation;
     for (i64 d = -1; d < samples + size - 1; ++d) {
@@ -209,9 +207,9 @@ int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* s
         if (n < 0) continue;
         if (n % decimation == 0) x[0] = x[1] = 0.0;
         controlled ? control.step(x.data()) : rectify(x);
-        if (n % kSweep == 0) control.rest();
+        if (n % kFlushInterval == 0) control.flush_states();
         if (difference) subtract_neighbours(x.data(), sharp.data(), size);
-        kept.step(n, difference ? sharp.data() : x.data());
+        output.step(n, difference ? sharp.data() : x.data());
     }
     return 0;
 } catch (const std::bad_alloc&) {
@@ -221,12 +219,12 @@ int snnlab_lyon(const double* sound, i64 frames, i64 decimation, const double* s
 int snnlab_gammatone(const double* sound, i64 frames, i64 decimation, const double* poles, i64 size,
                      const double* filter, double* out) try {
     Gammatones bank(poles, size);
-    Frames kept(filter, decimation, size, 0, out);
+    Frames output(filter, decimation, size, 0, out);
     Row envelope(std::size_t(size), 0.0);
     for (i64 n = 0; n < frames * decimation; ++n) {
         bank.step(sound[n], envelope.data());
-        if (n % kSweep == 0) bank.rest();
-        kept.step(n, envelope.data());
+        if (n % kFlushInterval == 0) bank.flush_states();
+        output.step(n, envelope.data());
     }
     return 0;
 } catch (const std::bad_alloc&) {

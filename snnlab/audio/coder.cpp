@@ -1,5 +1,4 @@
-// Cochleagrams into spikes, all channels of a step side by side. What is computed is defined in bsa.py and levels.py;
-// this file computes it fast.
+// Spike codes of cochleagrams, as defined in bsa.py and levels.py, with channels in parallel.
 #include <cstdint>
 #include <cstring>
 
@@ -8,9 +7,9 @@ namespace {
 using u8 = std::uint8_t;
 using i64 = std::int64_t;
 
-constexpr i64 kLanes = SNNLAB_LANES;  // channels that are coded side by side, as coder.py fills up rows
+constexpr i64 kLanes = SNNLAB_LANES;  // channels in parallel; coder.py pads rows to a multiple
 
-// Spelt out as vectors: compilers unroll loops over so few channels before they see that they could be one instruction.
+// Explicit vectors, because compilers unroll loops over so few channels instead of vectorising them.
 typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
 typedef i64 Mask __attribute__((vector_size(kLanes * sizeof(i64))));
 
@@ -22,8 +21,8 @@ inline Lanes load(const double* at) {
 
 inline Lanes absolute(Lanes value) { return value < 0 ? -value : value; }
 
-// Which of some channels have a spike at the beginning of these steps: where taking the kernel away makes what is left
-// smaller by more than the threshold.
+// Channels with a spike at the start of these steps: where subtracting the kernel reduces the residual by more than the
+// threshold.
 Mask compare(const double* at, i64 width, const double* kernel, i64 taps, double threshold) {
     Lanes with = {}, without = {};
     for (i64 j = 0; j < taps; ++j) {
@@ -34,7 +33,7 @@ Mask compare(const double* at, i64 width, const double* kernel, i64 taps, double
     return with < without - threshold;
 }
 
-void take_away(double* at, i64 width, const double* kernel, i64 taps, Mask fires) {
+void subtract(double* at, i64 width, const double* kernel, i64 taps, Mask fires) {
     for (i64 j = 0; j < taps; ++j) {
         const Lanes value = load(at + j * width), less = fires ? value - kernel[j] : value;
         std::memcpy(at + j * width, &less, sizeof less);
@@ -45,7 +44,7 @@ void take_away(double* at, i64 width, const double* kernel, i64 taps, Mask fires
 
 extern "C" {
 
-// `signal` (steps + taps, width) is what is left of it on return; `raster` is (steps, width).
+// `signal` (steps + taps, width) is the residual on return; `raster` is (steps, width).
 void snnlab_bsa(double* signal, i64 steps, i64 width, const double* kernel, i64 taps, double threshold, u8* raster) {
     for (i64 first = 0; first < width; first += kLanes)
         for (i64 step = 0; step < steps; ++step) {
@@ -56,20 +55,20 @@ void snnlab_bsa(double* signal, i64 steps, i64 width, const double* kernel, i64 
                 raster[step * width + first + lane] = fires[lane] != 0;
                 any |= fires[lane];
             }
-            if (any) take_away(at, width, kernel, taps, fires);
+            if (any) subtract(at, width, kernel, taps, fires);
         }
 }
 
-// `reached` (channels) counts levels, and begins at 0; `raster` is (frames * hold, 2 * channels), ON before OFF.
-void snnlab_levels(const double* frames, i64 count, i64 channels, i64 hold, double level, double* __restrict reached,
-                   u8* __restrict raster) {
-    for (i64 step = 0; step < count * hold; ++step) {
-        const double* const value = frames + step / hold * channels;
+// `reference` (channels) is in levels, initially 0; `raster` is (frames * steps_per_frame, 2 * channels), ON first.
+void snnlab_levels(const double* frames, i64 count, i64 channels, i64 steps_per_frame, double level,
+                   double* __restrict reference, u8* __restrict raster) {
+    for (i64 step = 0; step < count * steps_per_frame; ++step) {
+        const double* const value = frames + step / steps_per_frame * channels;
         u8 *on = raster + step * 2 * channels, *off = on + channels;
         for (i64 i = 0; i < channels; ++i) {
-            on[i] = value[i] >= (reached[i] + 1) * level;
-            off[i] = value[i] <= (reached[i] - 1) * level;
-            reached[i] += double(on[i]) - double(off[i]);
+            on[i] = value[i] >= (reference[i] + 1) * level;
+            off[i] = value[i] <= (reference[i] - 1) * level;
+            reference[i] += double(on[i]) - double(off[i]);
         }
     }
 }

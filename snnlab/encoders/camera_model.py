@@ -20,6 +20,7 @@ from scipy.special import ndtr
 from snnlab.data.samples import EVENT, Images
 from snnlab.encoders.encoder import WORD
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.native import array, kernel, thread_count
 
 PUBLISHED = ((0.0, 3.5, 7.0, 0.0), (0.0, 7.0, 0.0, 0.0))
@@ -66,59 +67,57 @@ class Camera:
     leading edge of a digit makes OFF events and the trailing edge ON events, as for a dark digit on a bright
     background, and no refractory period above 0.1 ms is visible.
 
-    x_path, y_path      position of the image at multiples of `path_interval`, in pixels to the right and down. Between
-                        them a monotone cubic (Fritsch, Carlson, SIAM J. Numer. Anal. 17, 1980); constant after the
-                        last. `PUBLISHED` at 0.1 s is the planned saccade path, the default is the measured motor path
-    path_interval       seconds between positions
-    timing_jitter       standard deviation, in seconds, of the delay of a recording; a normal value is sampled for every
-                        0.1 s and interpolated linearly
-    position_jitter     standard deviation, in pixels, of the position offset of a recording in each direction; 0.05
-                        within the 800 recordings, but the first recordings of the part "test" lie 0.76 pixels higher
-    shape               rows and columns of the sensor
-    origin              position of the image's corner on the sensor at path position 0, 0, in pixels right and down
-    scale               sensor pixels per image pixel
-    blur                standard deviation of the lens's Gaussian blur, in pixels
-    peak_luminance      luminance of the largest value; below 1 for dark digits
-    gamma               exponent from values to luminance
-    on_threshold        change of the natural logarithm that causes an ON event
-    off_threshold       change of the natural logarithm that causes an OFF event
-    threshold_mismatch  relative standard deviation of thresholds between pixels, the same in all recordings with one
-                        `sensor_seed`
-    threshold_jitter    relative standard deviation of a threshold from event to event
-    refractory          seconds after an event during which a pixel emits none; 0 for no refractory period
-    time_constant       time constant of the photoreceptor, in seconds; 0 for none
-    noise_rate          noise events per second and pixel
-    noise_on_fraction   fraction of noise events that are ON: nearly all in this kind of sensor, because charge leaks
-                        (Nozaki, Delbruck, IEEE TED 64, 2017)
-    sensor_seed         seed of the threshold mismatch
-    duration            seconds of a recording
-    dt                  seconds per step; voltages change linearly within a step
-
     Raises InputError for values out of range.
     """
 
-    x_path: tuple[float, ...] = _MEASURED[0]
-    y_path: tuple[float, ...] = _MEASURED[1]
-    path_interval: float = 0.01
-    timing_jitter: float = 2e-3
-    position_jitter: float = 0.05
-    shape: tuple[int, ...] = (34, 34)
-    origin: tuple[float, ...] = (0.34, 1.23)
-    scale: float = 0.99
-    blur: float = 0.63
-    peak_luminance: float = 0.26
-    gamma: float = 1.05
-    on_threshold: float = 0.175
-    off_threshold: float = 0.17
-    threshold_mismatch: float = 0.05
-    threshold_jitter: float = 0.05
-    refractory: float = 50e-6
-    time_constant: float = 1e-3
-    noise_rate: float = 0.38
-    noise_on_fraction: float = 0.97
-    duration: float = 0.308
-    dt: float = 0.5e-3
-    sensor_seed: int = 0
+    x_path: tuple[float, ...] = option(
+        _MEASURED[0],
+        "pixels to the right of the image at multiples of `path_interval`. Between them a monotone cubic (Fritsch, "
+        "Carlson, SIAM J. Numer. Anal. 17, 1980); constant after the last. The default is the measured motor path; "
+        "`PUBLISHED` at 0.1 s is the planned saccade path",
+    )
+    y_path: tuple[float, ...] = option(_MEASURED[1], "pixels down, likewise")
+    path_interval: float = option(0.01, "seconds between positions")
+    timing_jitter: float = option(
+        2e-3,
+        "standard deviation, in seconds, of the delay of a recording; a normal value is sampled for every 0.1 s and "
+        "interpolated linearly",
+    )
+    position_jitter: float = option(
+        0.05,
+        "standard deviation, in pixels, of the position offset of a recording in each direction; 0.05 within the 800 "
+        'recordings, but the first recordings of the part "test" lie 0.76 pixels higher',
+    )
+    shape: tuple[int, ...] = option((34, 34), "rows and columns of the sensor")
+    origin: tuple[float, ...] = option(
+        (0.34, 1.23),
+        "position of the image's corner on the sensor at path position 0, 0, in pixels right and down",
+    )
+    scale: float = option(0.99, "sensor pixels per image pixel")
+    blur: float = option(0.63, "standard deviation of the lens's Gaussian blur, in pixels")
+    peak_luminance: float = option(0.26, "luminance of the largest value; below 1 for dark digits")
+    gamma: float = option(1.05, "exponent from values to luminance")
+    on_threshold: float = option(0.175, "change of the natural logarithm that causes an ON event")
+    off_threshold: float = option(0.17, "change of the natural logarithm that causes an OFF event")
+    threshold_mismatch: float = option(
+        0.05,
+        "relative standard deviation of thresholds between pixels, the same in all recordings with one `sensor_seed`",
+    )
+    threshold_jitter: float = option(0.05, "relative standard deviation of a threshold from event to event")
+    refractory: float = option(
+        50e-6,
+        "seconds after an event during which a pixel emits none; 0 for no refractory period",
+    )
+    time_constant: float = option(1e-3, "time constant of the photoreceptor, in seconds; 0 for none")
+    noise_rate: float = option(0.38, "noise events per second and pixel")
+    noise_on_fraction: float = option(
+        0.97,
+        "fraction of noise events that are ON: nearly all in this kind of sensor, because charge leaks (Nozaki, "
+        "Delbruck, IEEE TED 64, 2017)",
+    )
+    duration: float = option(0.308, "seconds of a recording")
+    dt: float = option(0.5e-3, "seconds per step; voltages change linearly within a step")
+    sensor_seed: int = option(0, "seed of the threshold mismatch")
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():

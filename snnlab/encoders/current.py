@@ -16,6 +16,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images, check_quantities
 from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError, one_of
+from snnlab.fields import option
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,6 @@ class Current(ImageEncoder):
     A pixel of intensity x, 0 to 1, injects the constant current ``low + x * (high - low)`` into its cell, which starts
     every sample in the initial state of its card. The spikes of the cells are the input of the network.
 
-    steps        time steps of a sample
-    dt           seconds per step. The cell uses the dt of its card if that is smaller, or the next that divides `dt`
-    cell         id or path of the cell's card
-    compartment  compartment that receives the current
-    low, high    currents of a black pixel and of one of full intensity, as text: "2.7 nA"; without a unit, in the
-                 compartment's unit. `low` may be larger, so that dark pixels fire most. The defaults are the rheobase
-                 of the cell, so that black is silent, and the current at which it fires about as often as the brightest
-                 pixel of Poisson
-
     Pixels of the same value fire alike, so one cell per value is simulated in Brian2, once per process. Several spikes
     of a cell in one step count as one.
 
@@ -42,12 +34,22 @@ class Current(ImageEncoder):
 
     name = "current"
 
-    steps: int = 400
-    dt: float = 1e-3
-    cell: str = "lif_exp"
-    compartment: str = "soma"
-    low: str = "2.5"
-    high: str = "60"
+    steps: int = option(400, "time steps of a sample")
+    dt: float = option(
+        1e-3,
+        "seconds per step. The cell uses the dt of its card if that is smaller, or the next that divides `dt`",
+    )
+    cell: str = option("lif_exp", "id or path of the cell's card")
+    compartment: str = option("soma", "compartment that receives the current")
+    low: str = option(
+        "2.5",
+        'current of a black pixel, as text: "2.7 nA"; without a unit, in the compartment\'s unit. It may be larger '
+        "than `high`. The default is the rheobase of the cell, so that black is silent",
+    )
+    high: str = option(
+        "60",
+        "current of a pixel of full intensity, as text. At the default, it fires about as often as in Poisson",
+    )
 
     def __post_init__(self) -> None:
         check_grid("Current", self.steps, self.dt)

@@ -14,6 +14,7 @@ from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images
 from snnlab.errors import InputError
+from snnlab.fields import option
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,19 @@ class Delta(ImageEncoder):
     each column a signal that starts at 0. Each channel has an ON and an OFF neuron; the shape of the spikes is
     (2, channels...), ON first. See `snnlab.audio.levels.Levels`.
 
-    steps          time steps of a sample: later rows are cut off, and silence follows the last row
-    dt             seconds per step
-    level          change of the signal per spike, 1e-9 to 1000; full intensity is 1
-    steps_per_row  steps for which each row is held. A neuron fires at most once per step, so the largest change
-                   that is encoded before the next row starts is ``steps_per_row * level``
-
     Raises InputError for values out of range.
     """
 
     name = "delta"
 
-    steps: int = 400
-    dt: float = 1e-3
-    level: float = 0.1
-    steps_per_row: int = 14
+    steps: int = option(400, "time steps of a sample: later rows are cut off, and silence follows the last row")
+    dt: float = option(1e-3, "seconds per step")
+    level: float = option(0.1, "change of the signal per spike, 1e-9 to 1000; full intensity is 1")
+    steps_per_row: int = option(
+        14,
+        "steps for which each row is held. A neuron fires at most once per step, so the largest change that is "
+        "encoded before the next row starts is `steps_per_row * level`",
+    )
 
     def __post_init__(self) -> None:
         check_grid("Delta", self.steps, self.dt, max_steps=MAX_STEPS)

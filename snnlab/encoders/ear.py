@@ -25,6 +25,7 @@ from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.datasets import kind_of
 from snnlab.encoders.encoder import CachedEncoder, unsuitable
 from snnlab.errors import InputError, one_of
+from snnlab.fields import option
 
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]
@@ -34,41 +35,42 @@ _Code = Literal["bsa", "levels"]
 class Ear(CachedEncoder):
     """A cochlea model and a spike code; the defaults are those of HM2-BP for TI46 (Jin, Zhang, Li, NeurIPS 2018).
 
-    steps            time steps of a sample. Silence follows shorter sounds; longer sounds are cut off with a warning
-    dt               seconds per step for the network. A frame covers ``decimation / sample_rate`` seconds of sound and
-                     lasts `steps_per_frame` steps: with 1 ms per step, sound plays 1.6 times as fast as recorded, and
-                     a time constant of 64 ms spans 64 steps, as in the authors' code
-    model            "lyon" or "gammatone", see snnlab/audio/
-    sample_rate      samples per second that the cochlea model expects
-    resample         whether to convert sounds of another sample rate; otherwise they raise an error
-    decimation       samples per frame
-    channels         of a gammatone filter bank, 1 to 10000; Lyon's model has a number of channels that depends on the
-                     sample rate, 78 at 12.5 kHz and 64 at 8 kHz
-    code             "bsa" (one neuron per channel) or "levels" (two neurons per channel)
-    steps_per_frame  time steps for which each frame is held
-    gain             of BSA: factor on the cochleagram, 1e-6 to 1e9; 2000 suits Lyon's model, about 15 a gammatone
-                     filter bank
-    threshold        of BSA: by how much a spike must reduce the error
-    level            of "levels": change of the signal per spike, 1e-9 to 1000; 2e-5 suits Lyon's model, about 0.02 a
-                     gammatone filter bank
-
     Raises InputError for values out of range, also those of the model and code that are not selected.
     """
 
     name = "ear"
 
-    steps: int = 700
-    dt: float = 1e-3
-    model: _Model = "lyon"
-    sample_rate: int = 12500
-    resample: bool = False
-    decimation: int = 200
-    channels: int = 64
-    code: _Code = "bsa"
-    steps_per_frame: int = 10
-    gain: float = 2000.0
-    threshold: float = 0.6
-    level: float = 2e-5
+    steps: int = option(
+        700,
+        "time steps of a sample. Silence follows shorter sounds; longer sounds are cut off with a warning",
+    )
+    dt: float = option(
+        1e-3,
+        "seconds per step for the network. A frame covers `decimation / sample_rate` seconds of sound and lasts "
+        "`steps_per_frame` steps: with 1 ms per step, sound plays 1.6 times as fast as recorded, and a time constant "
+        "of 64 ms spans 64 steps, as in the authors' code",
+    )
+    model: _Model = option("lyon", '"lyon" or "gammatone", see snnlab/audio/')
+    sample_rate: int = option(12500, "samples per second that the cochlea model expects")
+    resample: bool = option(False, "whether to convert sounds of another sample rate; otherwise they raise an error")
+    decimation: int = option(200, "samples per frame")
+    channels: int = option(
+        64,
+        "of a gammatone filter bank, 1 to 10000; Lyon's model has a number of channels that depends on the sample "
+        "rate, 78 at 12.5 kHz and 64 at 8 kHz",
+    )
+    code: _Code = option("bsa", '"bsa" (one neuron per channel) or "levels" (two neurons per channel)')
+    steps_per_frame: int = option(10, "time steps for which each frame is held")
+    gain: float = option(
+        2000.0,
+        "of BSA: factor on the cochleagram, 1e-6 to 1e9; 2000 suits Lyon's model, about 15 a gammatone filter bank",
+    )
+    threshold: float = option(0.6, "of BSA: by how much a spike must reduce the error")
+    level: float = option(
+        2e-5,
+        'of "levels": change of the signal per spike, 1e-9 to 1000; 2e-5 suits Lyon\'s model, about 0.02 a gammatone '
+        "filter bank",
+    )
 
     def __post_init__(self) -> None:
         for name, known in (("model", get_args(_Model)), ("code", get_args(_Code))):

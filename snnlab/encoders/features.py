@@ -18,6 +18,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.current import Current
 from snnlab.encoders.encoder import TRAIN, CachedEncoder, check_grid, check_images, check_quantities, check_random
 from snnlab.errors import InputError, one_of
+from snnlab.fields import option
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution
 
@@ -44,32 +45,28 @@ class Features(CachedEncoder):
     weight * 2.5 on the kernel's stroke, and with weight * -1.5 elsewhere; the spikes of the features are the code. The
     shape is (rows - 2, columns - 2, 12).
 
-    steps        time steps of a sample
-    dt           seconds per step of the pixels, the features and the code
-    cell         id or path of the card of all cells
-    synapse      id or path of the card of the synapses
-    compartment  compartment of the cell that receives currents
-    low, high    currents of a black pixel and of one of full intensity, as text: "2.7 nA"
-    weight       of the synapses, as text: "5 nA"
-    precision    of the features in the engine: "float64", with the same spikes as Brian2, or "float32", twice as fast
-    cached       whether to encode a dataset once and cache its spikes. Otherwise images are encoded whenever they are
-                 shown, as augmentation requires
-
     Raises InputError for values out of range, and in `prepare` for names that are not on the cards.
     """
 
     name = "features"
 
-    steps: int = 1000
-    dt: float = 1e-4
-    cell: str = "lif_normad"
-    synapse: str = "double_exponential_current"
-    compartment: str = "soma"
-    low: str = "2.7 nA"
-    high: str = "28.506 nA"
-    weight: str = "5 nA"
-    precision: Precision = "float64"
-    cached: bool = True
+    steps: int = option(1000, "time steps of a sample")
+    dt: float = option(1e-4, "seconds per step of the pixels, the features and the code")
+    cell: str = option("lif_normad", "id or path of the card of all cells")
+    synapse: str = option("double_exponential_current", "id or path of the card of the synapses")
+    compartment: str = option("soma", "compartment of the cell that receives currents")
+    low: str = option("2.7 nA", "current of a black pixel, as text")
+    high: str = option("28.506 nA", "current of a pixel of full intensity, as text")
+    weight: str = option("5 nA", "weight of the synapses, as text")
+    precision: Precision = option(
+        "float64",
+        'precision of the engine: "float64", with the same spikes as Brian2, or "float32", twice as fast',
+    )
+    cached: bool = option(
+        True,
+        "whether to encode a dataset once and cache its spikes. Otherwise images are encoded whenever they are "
+        "shown, as augmentation requires",
+    )
 
     def __post_init__(self) -> None:
         check_grid("Features", self.steps, self.dt)

@@ -12,24 +12,21 @@ from snnlab.data.rates import RateInput
 from snnlab.data.samples import Images
 from snnlab.encoders.encoder import ImageEncoder, check_grid
 from snnlab.errors import InputError
+from snnlab.fields import option
 
 
 @dataclass(frozen=True)
 class Intensity(ImageEncoder):
     """Constant rates in proportion to intensity, for circuits with continuous (rate-based) input.
 
-    low   rate of a black pixel
-    high  rate of a pixel of full intensity
-    dt    seconds per step of the circuit
-
     Raises InputError for values out of range.
     """
 
     name = "intensity"
 
-    low: float = 0.0
-    high: float = 1.0
-    dt: float = 1e-4
+    low: float = option(0.0, "rate of a black pixel")
+    high: float = option(1.0, "rate of a pixel of full intensity")
+    dt: float = option(1e-4, "seconds per step of the circuit")
 
     def __post_init__(self) -> None:
         check_grid("Intensity", 1, self.dt)

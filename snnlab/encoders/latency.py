@@ -14,6 +14,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid
 from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError, one_of
+from snnlab.fields import option
 
 Form = Literal["linear", "log"]
 
@@ -22,24 +23,24 @@ Form = Literal["linear", "log"]
 class Latency(ImageEncoder):
     """Time-to-first-spike code (in the retina: Gollisch and Meister, Science 319:1108, 2008): one spike a pixel.
 
-    steps      time steps of a sample
-    dt         seconds per step
-    form       "linear": intensity x, 0 to 1, fires in the step nearest to ``(1 - x) * (steps - 1)``. "log": x charges a
-               leaky integrator, which reaches `threshold` at ``tau * ln(x / (x - threshold))`` and fires in that step;
-               later than the last step, it does not fire
-    threshold  intensities up to it do not fire; black pixels never fire. "log" requires 1e-6 or more
-    tau        time constant of "log", 1e-9 to 1000 seconds
-
     Raises InputError for values out of range.
     """
 
     name = "latency"
 
-    steps: int = 400
-    dt: float = 1e-3
-    form: Form = "linear"
-    threshold: float = 0.01
-    tau: float = 0.1
+    steps: int = option(400, "time steps of a sample")
+    dt: float = option(1e-3, "seconds per step")
+    form: Form = option(
+        "linear",
+        '"linear": intensity x, 0 to 1, fires in the step nearest to `(1 - x) * (steps - 1)`. "log": x charges a '
+        "leaky integrator, which reaches `threshold` at `tau * ln(x / (x - threshold))` and fires in that step; "
+        "later than the last step, it does not fire",
+    )
+    threshold: float = option(
+        0.01,
+        'intensities up to it do not fire; black pixels never fire. "log" requires 1e-6 or more',
+    )
+    tau: float = option(0.1, 'time constant of "log", 1e-9 to 1000 seconds')
 
     def __post_init__(self) -> None:
         check_grid("Latency", self.steps, self.dt)

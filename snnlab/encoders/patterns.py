@@ -13,6 +13,7 @@ from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images
 from snnlab.errors import InputError
+from snnlab.fields import option
 
 _STREAM = 0x7061747465726E73  # separates these random numbers from those of others with the same seed
 _MAX_NEURONS = 10_000
@@ -22,12 +23,6 @@ _MAX_NEURONS = 10_000
 class Patterns(ImageEncoder):
     """Each feature is a group of neurons, and each of its values a frozen pattern of Poisson spike trains.
 
-    steps        time steps of a sample; none fires in the first
-    dt           seconds per step
-    neurons      neurons per feature; the last axis of the shape
-    firing_rate  spikes per second of each neuron
-    bias         1 for one more feature that is the same in every sample, 0 for none
-
     Patterns depend on the seed, the feature and the value only: they are the same in all epochs, in training and test.
 
     Raises InputError for values out of range.
@@ -35,11 +30,11 @@ class Patterns(ImageEncoder):
 
     name = "patterns"
 
-    steps: int = 5000
-    dt: float = 1e-4
-    neurons: int = 100
-    firing_rate: float = 10.0
-    bias: int = 0
+    steps: int = option(5000, "time steps of a sample; none fires in the first")
+    dt: float = option(1e-4, "seconds per step")
+    neurons: int = option(100, "neurons per feature; the last axis of the shape")
+    firing_rate: float = option(10.0, "spikes per second of each neuron")
+    bias: int = option(0, "1 for one more feature that is the same in every sample, 0 for none")
 
     def __post_init__(self) -> None:
         check_grid("Patterns", self.steps, self.dt)

@@ -1,5 +1,4 @@
-// Grey levels into spikes: a draw for every bright pixel and step, each from its own place in a stream of random
-// numbers. What is drawn is defined in poisson.py; this file draws it fast.
+// Poisson spikes of images, as defined in poisson.py: one counter-based random number per pixel and step.
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -18,21 +17,21 @@ using u64 = std::uint64_t;
 using i32 = std::int32_t;
 using i64 = std::int64_t;
 
-constexpr int kLanes = 32;        // pixels that are drawn side by side
-constexpr int kSteps = 8;         // steps that one Philox block serves: 4 words of two halves
-constexpr u32 kLower = 1u << 31;  // set in the block numbers of the lower halves
-constexpr int kSlack = 8;         // spikes that append() writes without asking whether there are as many
+constexpr int kLanes = 32;        // pixels processed in parallel
+constexpr int kSteps = 8;         // steps per Philox block: 4 words of two halves
+constexpr u32 kLower = 1u << 31;  // set in the block number of the lower halves
+constexpr int kSlack = 8;         // spikes that append() writes at once, some beyond the end
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pack() takes the first byte for the lowest");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pack() requires the lowest byte first");
 
 struct Stream {
     u32 seed, stream, epoch;
 };
 
-// Pixels of one sample that can fire, in ascending order; the last group is filled up with pixels that cannot.
+// Pixels of a sample that can fire, in ascending order; the last group is padded with pixels that cannot.
 struct alignas(64) Group {
     u32 pixels[kLanes], upper[kLanes], lower[kLanes];  // the two halves of each threshold
-    u32 fires[kSteps];                                 // one bit for each pixel
+    u32 fires[kSteps];                                 // one bit per pixel
 };
 
 struct alignas(64) Words {
@@ -40,7 +39,7 @@ struct alignas(64) Words {
 };
 
 // Philox4x32-10: Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011.
-// Kept apart and free of anything but plain words, or compilers do not find the vector instructions.
+// A separate function on plain words, which compilers can vectorise.
 __attribute__((noinline)) void philox(Words& __restrict words, const u32* __restrict pixels, u32 number, u32 sample,
                                       Stream stream) {
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -56,7 +55,7 @@ __attribute__((noinline)) void philox(Words& __restrict words, const u32* __rest
     }
 }
 
-// 32 bytes of 0 or 1 into the bits of one word, eight at a time by a product that moves byte k to bit 56 + k.
+// Packs 32 bytes of 0 or 1 into bits, eight at a time: the product moves byte k to bit 56 + k.
 inline u32 pack(const u8* hits) {
     u32 bits = 0;
     for (int part = 0; part < kLanes / 8; ++part) {
@@ -67,7 +66,7 @@ inline u32 pack(const u8* hits) {
     return bits;
 }
 
-// Compare upper halves: who fires, and in `ties` who is still undecided, because the upper halves are equal.
+// Compares upper halves; returns whether any pixel is undecided because its upper halves are equal.
 __attribute__((noinline)) bool compare(const Words& __restrict words, const u32* __restrict upper,
                                        u32* __restrict fires) {
     u32 ties = 0;
@@ -89,8 +88,8 @@ inline u32 half(const Words& words, int step, int lane) {
     return (words.at[step / 2][lane] >> (step % 2 * 16)) & 0xFFFFu;
 }
 
-// Who fires in steps kSteps * number and following. Once in 65,536 draws the lower half of the random number decides,
-// and only then is it drawn.
+// Spikes of steps kSteps * number and following. The lower half of a random number decides once in 65,536 draws, and is
+// generated only then.
 void draw(Group& group, u32 number, u32 sample, const Stream& stream) {
     Words above;
     philox(above, group.pixels, number, sample, stream);
@@ -117,7 +116,7 @@ void gather(std::vector<Group>& groups, const u8* values, i64 features, const u6
     }
 }
 
-// Write the pixels of one step, eight at a time: what is written beyond the last is overwritten by the next group.
+// Writes the pixels of one step, eight at a time; those beyond the last are overwritten by the next group.
 i32* append(const std::vector<Group>& groups, int step, i32* out) {
     for (const Group& group : groups) {
         u32 bits = group.fires[step];
@@ -139,7 +138,7 @@ struct Batch {
     i64 samples, features, steps;
     const u64* thresholds;
     Stream stream;
-    i64* offsets;  // (samples, steps + 1), counted from each sample's own start until all samples are there
+    i64* offsets;  // (samples, steps + 1), relative to the start of each sample until join() is called
     std::vector<std::vector<i32>> ids;
     std::atomic<i64> next{0};
     std::atomic<bool> full{false};
@@ -171,7 +170,7 @@ struct Batch {
         }
     }
 
-    void join_up() {
+    void join() {
         i64 start = 0;
         for (i64 sample = 0; sample < samples; ++sample) {
             for (i64 step = 0; step <= steps; ++step) offsets[sample * (steps + 1) + step] += start;
@@ -184,7 +183,7 @@ struct Batch {
 
 extern "C" {
 
-// Draw all samples; the offsets are complete on return. Null where memory ran out.
+// Encodes all samples and completes the offsets. Null if out of memory.
 void* snnlab_draw(const u8* values, const i64* indices, i64 samples, i64 features, const u64* thresholds, u32 seed,
                   u32 stream, u32 epoch, i64 steps, i64* offsets, i64 threads) try {
     auto batch = std::unique_ptr<Batch>(
@@ -192,23 +191,23 @@ void* snnlab_draw(const u8* values, const i64* indices, i64 samples, i64 feature
     batch->ids.resize(std::size_t(samples));
     on_threads(std::min(threads, samples), [&] { batch->work(); });
     if (batch->full) return nullptr;
-    batch->join_up();
+    batch->join();
     return batch.release();
 } catch (const std::bad_alloc&) {
     return nullptr;
 }
 
-// Copy the spikes of all samples, one after another, to `ids`.
-void snnlab_collect(void* drawn, i32* ids) {
-    for (const std::vector<i32>& one : static_cast<Batch*>(drawn)->ids) {
-        if (!one.empty()) std::memcpy(ids, one.data(), one.size() * sizeof(i32));
-        ids += one.size();
+// Copies the spikes of all samples to `ids`.
+void snnlab_collect(void* batch, i32* ids) {
+    for (const std::vector<i32>& sample : static_cast<Batch*>(batch)->ids) {
+        if (!sample.empty()) std::memcpy(ids, sample.data(), sample.size() * sizeof(i32));
+        ids += sample.size();
     }
 }
 
-void snnlab_release(void* drawn) { delete static_cast<Batch*>(drawn); }
+void snnlab_release(void* batch) { delete static_cast<Batch*>(batch); }
 
-// The block of one counter and key, in place, to be held against known answers.
+// The block of a counter and key, in place, for tests with known answers.
 void snnlab_philox(u32* counter, u32 key0, u32 key1) {
     u32 pixels[kLanes] = {counter[1]};
     Words words;

@@ -12,17 +12,13 @@ from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, scaled_rates
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.native import array, kernel, thread_count
 
 
 @dataclass(frozen=True)
 class Poisson(ImageEncoder):
     """Rate code of HM2-BP (Jin, Zhang, Li, NeurIPS 2018): in each step, a pixel fires with a probability.
-
-    steps                time steps of a sample; none fires in the first, as in the authors' code
-    dt                   seconds per step
-    max_rate             probability per step of a pixel of full intensity; others are in proportion
-    resample_each_epoch  whether spikes are sampled again in every epoch, or are the same in all
 
     Pixel `i` of sample `n` fires in step `t` > 0 if a random 32-bit number is below ``round(2^32 * max_rate * value /
     peak)``, so a probability is exact to within 2^-33. The upper 16 bits of the number are half-word ``t % 8`` of the
@@ -35,10 +31,10 @@ class Poisson(ImageEncoder):
 
     name = "poisson"
 
-    steps: int = 400
-    dt: float = 1e-3
-    max_rate: float = 1 / 5.5
-    resample_each_epoch: bool = True
+    steps: int = option(400, "time steps of a sample; none fires in the first, as in the authors' code")
+    dt: float = option(1e-3, "seconds per step")
+    max_rate: float = option(1 / 5.5, "probability per step of a pixel of full intensity; others are in proportion")
+    resample_each_epoch: bool = option(True, "whether spikes are sampled again in every epoch, or are the same in all")
 
     def __post_init__(self) -> None:
         check_grid("Poisson", self.steps, self.dt)

@@ -15,18 +15,12 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images
 from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError
+from snnlab.fields import option
 
 
 @dataclass(frozen=True)
 class Population(ImageEncoder):
     """Gaussian receptive fields (Bohte, Kok, La Poutre, Neurocomputing 48:17, 2002): several neurons per pixel.
-
-    steps      time steps of a sample
-    dt         seconds per step
-    fields     neurons per pixel, at least 3; the last axis of the shape
-    beta       inverse width of the fields, 0.001 to 1000; the authors tried 1 to 2 and used 1.5
-    threshold  excitation below which a field does not fire; in the paper, neurons do not fire in the last tenth of the
-               time
 
     With m fields over intensities from 0 to 1, field k = 0, 1, ... has its centre at ``(2 k - 1) / (2 (m - 2))``, so
     that the first and the last are outside, and standard deviation ``1 / (beta (m - 2))``. A field with excitation a, 0
@@ -37,11 +31,14 @@ class Population(ImageEncoder):
 
     name = "population"
 
-    steps: int = 400
-    dt: float = 1e-3
-    fields: int = 6
-    beta: float = 1.5
-    threshold: float = 0.1
+    steps: int = option(400, "time steps of a sample")
+    dt: float = option(1e-3, "seconds per step")
+    fields: int = option(6, "neurons per pixel, at least 3; the last axis of the shape")
+    beta: float = option(1.5, "inverse width of the fields, 0.001 to 1000; the authors tried 1 to 2 and used 1.5")
+    threshold: float = option(
+        0.1,
+        "excitation below which a field does not fire; in the paper, neurons do not fire in the last tenth of the time",
+    )
 
     def __post_init__(self) -> None:
         check_grid("Population", self.steps, self.dt)

@@ -13,6 +13,7 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, scaled_rates
 from snnlab.encoders.spike_table import regular_spikes
 from snnlab.errors import InputError, one_of
+from snnlab.fields import option
 
 Phase = Literal["random", "same"]
 _STREAM = 0x726567  # separates these random numbers from those of others with the same seed
@@ -21,13 +22,6 @@ _STREAM = 0x726567  # separates these random numbers from those of others with t
 @dataclass(frozen=True)
 class Regular(ImageEncoder):
     """Rate code with evenly spaced spikes, at a rate in proportion to intensity.
-
-    steps                time steps of a sample; none fires in the first, as in Poisson
-    dt                   seconds per step
-    max_rate             spikes per step of a pixel of full intensity, up to 1
-    phase                "random": the first spike of a pixel is uniformly distributed within its interval; "same": it
-                         is after one interval
-    resample_each_epoch  whether random phases are sampled again in every epoch, or are the same in all
 
     Intervals are 1 / rate steps, to within 2^-32 spikes per step, rounded on the grid to the integer below or above.
     The phase of pixel `i` of sample `n` is the upper half of word `i` that Philox4x64-10 (Salmon et al., SC 2011; as
@@ -38,11 +32,18 @@ class Regular(ImageEncoder):
 
     name = "regular"
 
-    steps: int = 400
-    dt: float = 1e-3
-    max_rate: float = 1 / 5.5
-    phase: Phase = "random"
-    resample_each_epoch: bool = True
+    steps: int = option(400, "time steps of a sample; none fires in the first, as in Poisson")
+    dt: float = option(1e-3, "seconds per step")
+    max_rate: float = option(1 / 5.5, "spikes per step of a pixel of full intensity, up to 1")
+    phase: Phase = option(
+        "random",
+        '"random": the first spike of a pixel is uniformly distributed within its interval; "same": it is after one '
+        "interval",
+    )
+    resample_each_epoch: bool = option(
+        True,
+        "whether random phases are sampled again in every epoch, or are the same in all",
+    )
 
     def __post_init__(self) -> None:
         check_grid("Regular", self.steps, self.dt)

@@ -18,6 +18,7 @@ from snnlab.datasets import kind_of, read_events
 from snnlab.datasets.formats import nmnist
 from snnlab.encoders.encoder import CachedEncoder, unsuitable
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.native import array, kernel
 
 _PATH = np.array([[0, 0, 0], [105_000, 3.5, 7], [210_000, 7, 0], [315_000, 0, 0]])
@@ -26,7 +27,7 @@ saccades of 105 ms along a triangle at constant speed."""
 
 _CENTRING = (4, 2)
 """Pixels to the right and down that centre a stabilised digit of N-MNIST: with them, its events best match the image of
-MNIST (tests/encoders/test_encoder_sensor.py)."""
+MNIST (tests/encoders/test_sensor.py)."""
 
 _MAX = (1 << 15) - 1
 
@@ -35,16 +36,6 @@ _MAX = (1 << 15) - 1
 class Sensor(CachedEncoder):
     """Spikes of an event camera as in HM2-BP (Jin, Zhang, Li, NeurIPS 2018): a neuron per pixel and polarity.
 
-    steps       time steps of a sample; none fires in the first, and events after the last are dropped
-    dt          seconds per step, in whole microseconds. An event at `t` is a spike in step ``ceil(t / dt) + 1``
-    stabilise   whether to undo the saccades of N-MNIST: events move back along the published path, in whole pixels, and
-                towards the centre of the sensor
-    centre      whether to then shift each recording, in whole pixels, so that the mean position of its events is
-                nearest to the centre. Not in HM2-BP, but digits of N-MNIST are 0.8 pixels higher in the test part
-    polarities  whether ON and OFF are two neurons of each pixel, 2 * pixel + 1 and 2 * pixel, or one
-    pool        side of the squares of pixels that are merged, at most that of the sensor; squares at the right and
-                lower edges may be smaller
-
     Several events of a neuron in one step are one spike. Events that are moved outside the sensor are dropped.
 
     Raises InputError for values out of range.
@@ -52,12 +43,30 @@ class Sensor(CachedEncoder):
 
     name = "sensor"
 
-    steps: int = 540
-    dt: float = 600e-6
-    stabilise: bool = True
-    centre: bool = False
-    polarities: bool = True
-    pool: int = 1
+    steps: int = option(540, "time steps of a sample; none fires in the first, and events after the last are dropped")
+    dt: float = option(
+        600e-6,
+        "seconds per step, in whole microseconds. An event at `t` is a spike in step `ceil(t / dt) + 1`",
+    )
+    stabilise: bool = option(
+        True,
+        "whether to undo the saccades of N-MNIST: events move back along the published path, in whole pixels, and "
+        "towards the centre of the sensor",
+    )
+    centre: bool = option(
+        False,
+        "whether to then shift each recording, in whole pixels, so that the mean position of its events is nearest "
+        "to the centre. Not in HM2-BP, but digits of N-MNIST are 0.8 pixels higher in the test part",
+    )
+    polarities: bool = option(
+        True,
+        "whether ON and OFF are two neurons of each pixel, 2 * pixel + 1 and 2 * pixel, or one",
+    )
+    pool: int = option(
+        1,
+        "side of the squares of pixels that are merged, at most that of the sensor; squares at the right and lower "
+        "edges may be smaller",
+    )
 
     def __post_init__(self) -> None:
         for name in ("steps", "pool"):

@@ -13,13 +13,12 @@ from snnlab.encoders.camera_model import Camera
 from snnlab.encoders.encoder import TEST, TRAIN, WORD, CachedEncoder
 from snnlab.encoders.sensor import Sensor
 from snnlab.errors import InputError
+from snnlab.fields import option
 
 
 @dataclass(frozen=True)
 class SimulatedCamera(CachedEncoder):
     """A simulated event camera records images; a `Sensor` encodes its events, and those of recordings.
-
-    seed  seed of the camera; images of the part "test" have their own random stream
 
     An image is recorded once: its events are the same in all epochs, as for a recording.
 
@@ -30,7 +29,7 @@ class SimulatedCamera(CachedEncoder):
 
     camera: Camera = field(default_factory=Camera)
     sensor: Sensor = field(default_factory=Sensor)
-    seed: int = 0
+    seed: int = option(0, 'seed of the camera; images of the part "test" have their own random stream')
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < WORD:
