@@ -129,9 +129,9 @@ def bench_forward(config, state, many):
     for batch, _ in zip(config.batches(2), range(WARM_UP + many), strict=False):
         start = time.perf_counter()
         with engine.threads(config.threads):
-            found = engine.run(circuit, {circuit.sources[0].name: batch.inputs})
+            found = engine.run(circuit, {circuit.input.name: batch.inputs})
         times.append(time.perf_counter() - start)
-        spikes = {circuit.sources[0].name: batch.inputs} | {name: one.spikes for name, one in found.items()}
+        spikes = {circuit.input.name: batch.inputs} | {name: one.spikes for name, one in found.items()}
         read.append(sum(len(spikes[one.pre]) * one.weights.shape[1] * 4 for one in circuit.projections) / config.batch)
     full = all(isinstance(one.weights, np.ndarray) for one in circuit.projections)
     return config.batch / statistics.median(times[WARM_UP:]), statistics.mean(read) if full else None

@@ -83,7 +83,7 @@ def certify(
     """
     rule = config.rule
     if not isinstance(rule, SpikingRule):
-        problem = f"the rule predicts from the rates of {config.circuit.nodes[-1].name!r}"
+        problem = f"the rule predicts from the rates of {config.circuit.output.name!r}"
         raise InputError("certify", problem, "must be a rule that predicts from spikes, which are compared")
     if not 1 <= samples <= len(config.test):
         raise InputError("--samples", f"got {samples}", f"must be between 1 and {len(config.test)}, the test samples")
@@ -100,7 +100,7 @@ def certify(
         for name in brian:
             brian[name] += compare_spikes(double[name], reference[name])
             float32[name] += compare_spikes(single[name], double[name])
-        output = circuit.nodes[-1].name
+        output = circuit.output.name
         changed += int(np.count_nonzero(rule.classify(state, single[output]) != rule.classify(state, double[output])))
     return Certificate(samples, brian, float32, changed)
 
@@ -122,14 +122,14 @@ def engine_spikes(
 ) -> dict[str, SpikeTrains]:
     """Population -> its spikes in the engine."""
     with engine.threads(threads):
-        responses = engine.run(circuit, {circuit.sources[0].name: inputs}, precision=precision)
+        responses = engine.run(circuit, {circuit.input.name: inputs}, precision=precision)
     return {name: response.spikes for name, response in responses.items()}
 
 
 def brian_spikes(circuit: Circuit, inputs: SpikeTrains, progress: Callable[[], object]) -> dict[str, SpikeTrains]:
     """Population -> its spikes in Brian2."""
     recordings = []
-    for recording in simulate_batch(circuit, {circuit.sources[0].name: inputs}, inputs.duration):
+    for recording in simulate_batch(circuit, {circuit.input.name: inputs}, inputs.duration):
         recordings.append(recording)
         progress()
     names = [population.name for population in circuit.populations]

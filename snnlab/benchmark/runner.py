@@ -193,7 +193,7 @@ def measure(
 def _row(plan: Plan, run: Run, progress: Progress, cost: dict[str, Any], threads: int) -> Row:
     experiment, config, rows = run.experiment, run.config, progress.rows
     options, defaults = plain(experiment.options()), plain(EXPERIMENTS[experiment.name].options())
-    layers = [config.circuit.sources[0].size, *experiment.network.hidden, config.circuit.nodes[-1].size]
+    layers = [config.circuit.input.size, *experiment.network.hidden, config.circuit.output.size]
     machine = environment()
     return Row(
         experiment=experiment.name,

@@ -72,8 +72,8 @@ def check_per_layer(field: str, values: tuple[object, ...], layers: int) -> None
 
 def card_digests(circuit: Circuit) -> dict[str, str]:
     """Path -> digest of the cards of cells and plasticity in a circuit."""
-    found: Iterable[cards.Card] = (
+    used: Iterable[cards.Card] = (
         *(population.cell for population in circuit.populations),
         *(projection.plasticity.card for projection in circuit.projections if projection.plasticity),
     )
-    return {card.path: card.digest for card in found}
+    return {card.path: card.digest for card in used}

@@ -120,14 +120,14 @@ class Circuit:
         """
         first = next(iter(self.populations_of("afferent")), None) or self.input
         below: list[Source | Population] = [first, *self.layers]
-        found = []
+        path = []
         for pre, post in zip(below, self.layers, strict=False):
             projections = self.between(pre.name, post.name)
             if len(projections) != 1:
                 problem = f"{len(projections)} projections from {pre.name!r} to {post.name!r}"
                 raise InputError("circuit", problem, "must be one between consecutive layers")
-            found.append(projections[0])
-        return tuple(found)
+            path.append(projections[0])
+        return tuple(path)
 
     # Its projections
 

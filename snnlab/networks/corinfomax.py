@@ -122,9 +122,9 @@ class CorInfoMaxNetwork:
 
     def _between_layers(self, first: Source, layers: list[Population]) -> list[Projection]:
         below: list[Source | Population] = [first, *layers]
-        found = [all_to_all(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
-        found += [all_to_all(above, layer, "apical") for layer, above in zip(layers, layers[1:], strict=False)]
-        found += [all_to_all(layer, layer, "lateral") for layer in layers if self.lateral]
-        found.append(Projection(TARGET, OUTPUT, "target", np.eye(layers[-1].size)))
-        found.append(nudging(layers[-1]))
-        return found
+        projections = [all_to_all(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+        projections += [all_to_all(above, layer, "apical") for layer, above in zip(layers, layers[1:], strict=False)]
+        projections += [all_to_all(layer, layer, "lateral") for layer in layers if self.lateral]
+        projections.append(Projection(TARGET, OUTPUT, "target", np.eye(layers[-1].size)))
+        projections.append(nudging(layers[-1]))
+        return projections

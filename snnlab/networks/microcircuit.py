@@ -139,19 +139,19 @@ class Microcircuit:
         potential = "U" if self.latent else "u"
         named = {node.name: node for node in inputs}
         below: list[Source | Population] = [named.get(AFFERENT, named[INPUT]), *layers]
-        found = [self._plastic(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
+        projections = [self._plastic(pre, post, "basal") for pre, post in zip(below, layers, strict=False)]
         for layer, interneuron, above in zip(layers, interneurons, layers[1:], strict=False):
-            found += [
+            projections += [
                 self._plastic(layer, interneuron, "dendrite"),
                 self._plastic(interneuron, layer, "inhibition"),
                 self._plastic(above, layer, "apical"),
                 one_to_one(above, interneuron, "target", potential),
             ]
-        found += [one_to_one(named[TARGET], layers[-1], "target"), nudging(layers[-1])]
+        projections += [one_to_one(named[TARGET], layers[-1], "target"), nudging(layers[-1])]
         if self.bias:
-            found += [self._plastic(named[BIAS], layer, "basal") for layer in layers]
-            found += [self._plastic(named[BIAS], interneuron, "dendrite") for interneuron in interneurons]
-        return found
+            projections += [self._plastic(named[BIAS], layer, "basal") for layer in layers]
+            projections += [self._plastic(named[BIAS], interneuron, "dendrite") for interneuron in interneurons]
+        return projections
 
     def _plastic(self, pre: Source | Population, post: Population, receptor: str) -> Projection:
         spiking = self.spikes_per_ms and isinstance(pre, Population)

@@ -50,7 +50,7 @@ def simulate_sample(config: TrainingConfig, rule: SpikingRule, state: State, sam
     circuit = config.circuit.with_weights(state.weights)
     chosen = config.test.take([sample])
     encoded = spike_inputs(config.encode(chosen, 0, TEST), "snnlab plot")
-    inputs = {circuit.sources[0].name: encoded}
+    inputs = {circuit.input.name: encoded}
     with engine.threads(config.threads):
         responses = engine.run(circuit, inputs)
     counts = {population.name: responses[population.name].counts[0] for population in circuit.populations}
@@ -67,7 +67,7 @@ def simulate_sample(config: TrainingConfig, rule: SpikingRule, state: State, sam
     caption = f": test sample {sample}, class {classes[chosen.labels[0]]}, predicted {classes[predicted]}"
     targets = None
     if isinstance(rule, SpikeTimeRule):
-        targets = rule.target_trains(state, chosen.labels, recording.spikes[circuit.nodes[-1].name])
+        targets = rule.target_trains(state, chosen.labels, recording.spikes[circuit.output.name])
     return SampleActivity(recording, targets, caption)
 
 
@@ -97,7 +97,7 @@ def raster_figure(config: TrainingConfig, activity: SampleActivity) -> tuple[Any
 def potentials_figure(config: TrainingConfig, activity: SampleActivity) -> tuple[Any, str]:
     """Potentials of the neurons that were recorded, the output layer first, and a caption."""
     circuit, recording, targets = config.circuit, activity.recording, activity.targets
-    output = circuit.nodes[-1]
+    output = circuit.output
     panels = [
         (population, neuron)
         for population in reversed(circuit.populations)

@@ -37,7 +37,7 @@ class Evaluation:
 def evaluate(config: TrainingConfig, state: State) -> Evaluation:
     """Predict the test set, encoded with the config's seed."""
     start = time.monotonic()
-    classes, number, source = len(config.test.classes), len(config.test), config.circuit.sources[0].name
+    classes, number, source = len(config.test.classes), len(config.test), config.circuit.input.name
     confusion = np.zeros((classes, classes), dtype=np.int64)
     counter = ActivityCounter(config.circuit)
     chunks = (config.test.take(slice(first, first + _CHUNK)) for first in range(0, number, _CHUNK))
