@@ -104,9 +104,9 @@ def test_excitation_depolarises_and_inhibition_hyperpolarises(place):
 
 @pytest.mark.parametrize("synapse, reversal", [("ampa", 0.0), ("gaba_a", -70e-3), ("exponential_conductance", 0.0)])
 def test_no_current_flows_at_the_reversal_potential(synapse, reversal):
-    # a leak that holds the cell there, and a threshold out of reach
-    still = {"E_L": reversal, "v_th": 1.0}
-    recording = predict(synapse, 5e-9, parameters=still, start={"v": reversal})
+    # the leak keeps the potential there, and the threshold is not reached
+    parameters = {"E_L": reversal, "v_th": 1.0}
+    recording = predict(synapse, 5e-9, parameters=parameters, initial={"v": reversal})
     np.testing.assert_allclose(recording.trace("cell", "v").values, reversal, atol=1e-15)
-    moved = predict(synapse, 5e-9, parameters=still | {"E_L": reversal - 5e-3}, start={"v": reversal - 5e-3})
+    moved = predict(synapse, 5e-9, parameters=parameters | {"E_L": reversal - 5e-3}, initial={"v": reversal - 5e-3})
     assert moved.trace("cell", "v").values.max() > reversal - 5e-3 + 1e-4
