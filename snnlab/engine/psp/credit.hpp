@@ -76,7 +76,8 @@ class ProductsOfChunk {
 
 public:
     ProductsOfChunk(const ErrorProducts& products, int chunk)
-        : p(products), total(p.totals + int64_t(chunk) * p.pre_size * p.post_size), fires(p.pre_size), slot(p.pre_size) {}
+        : p(products), total(p.totals + int64_t(chunk) * p.pre_size * p.post_size), fires(p.pre_size),
+          slot(p.pre_size) {}
 
     void sample(int b) {
         const int64_t begin = p.events.begin[b], end = p.events.begin[b + 1];
@@ -172,7 +173,8 @@ private:
                 if (p.norms[e] > limit && p.events.value[e] != 0)
                     sorted.push_back({p.events.neuron[e], int32_t(i - from),
                                     p.normalised ? p.events.value[e] / p.norms[e] : p.events.value[e]});
-        std::stable_sort(sorted.begin(), sorted.end(), [](const Term& a, const Term& b) { return a.neuron < b.neuron; });
+        std::stable_sort(sorted.begin(), sorted.end(),
+                         [](const Term& a, const Term& b) { return a.neuron < b.neuron; });
         constexpr int VECTORS = 4;  // contiguous in memory
         for (int w = 0; w < wides; w += VECTORS) {
             const int count = std::min(VECTORS, wides - w);

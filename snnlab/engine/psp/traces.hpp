@@ -2,8 +2,8 @@
 //
 // With M[j, t] the trace that input j alone leaves on the membrane, each output spike f of neuron i adds
 // M[j, t_f] - rho^(t_f - c_f) M[j, c_f] to e_ij: two rows of M. A layer fires less than its input, and few of its
-// neurons fire at all, so M is computed for a group of inputs at a time and read at the output spikes. The cost is a few
-// operations per step for each group, and two rows of additions per output spike.
+// neurons fire at all, so M is computed for a group of inputs at a time and read at the output spikes. The cost is a
+// few operations per step for each group, and two rows of additions per output spike.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -114,8 +114,8 @@ struct Arrivals {
     explicit Arrivals(const Products& p)
         : order(p.pre), place(p.pre), groups((p.pre + GROUP - 1) / GROUP), steps(p.steps),
           words(new uint64_t[size_t(p.samples) * groups * steps]), active(new uint64_t[size_t(p.samples) * groups]) {
-        // Groups are of similar activity, so that groups of rarely active inputs are silent in whole samples and skipped.
-        // Every eighth spike is enough to sort the inputs.
+        // Groups are of similar activity, so that groups of rarely active inputs are silent in whole samples and
+        // skipped. Every eighth spike is enough to sort the inputs.
         std::vector<int32_t> count(p.pre);
         const int64_t last = p.before.offsets[int64_t(p.samples) * (p.steps + 1) - 1];
         for (int64_t k = 0; k < last; k += 8) ++count[p.before.ids[k]];

@@ -23,8 +23,8 @@ constexpr int SAMPLES = 10;  // of a group
 template <class real> constexpr int WIDE = 2 * LANES<real>;
 constexpr size_t BLOCK = 16;  // rows
 
-// Presynaptic rates of groups of SAMPLES samples, the last group padded with zeros. Rows in which all rates of a group are
-// zero are skipped.
+// Presynaptic rates of groups of SAMPLES samples, the last group padded with zeros. Rows in which all rates of a group
+// are zero are skipped.
 template <class real> struct Groups {
     std::vector<real> values;  // (groups, rows, SAMPLES)
     std::vector<std::vector<int>> rows;
@@ -117,8 +117,8 @@ inline void update(const Dense& p, const real* values, const int* rows, int n_ro
     }
 }
 
-// Calls `propagate` or `update` for all weights of all orders, by blocks of rows, so that weights are read in the order of
-// memory. Each thread has its own columns; `cut` is for an incomplete last tile.
+// Calls `propagate` or `update` for all weights of all orders, by blocks of rows, so that weights are read in the order
+// of memory. Each thread has its own columns; `cut` is for an incomplete last tile.
 template <class real> using Part = void (*)(const Dense&, const real*, const int*, int, int, int, int);
 
 template <class real>

@@ -2,8 +2,8 @@
 //
 // Neurons are in tiles of LANES. One task is one step of one tile for the whole batch. In one pass over its synapses it
 // updates them with the factors of the previous step and sums the inputs of this step. Then it integrates its cells and
-// computes their outputs for the next step. Tasks of a step read nothing that another of them writes, so that results do
-// not depend on their order or on the threads.
+// computes their outputs for the next step. Tasks of a step read nothing that another of them writes, so that results
+// do not depend on their order or on the threads.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -48,7 +48,8 @@ struct Recorder {
 };
 
 struct Population {
-    void *state, *in, *out, *post;  // (tiles, samples, states | inputs | outputs, LANES), post (tiles, posts, samples, LANES)
+    void *state, *in, *out;  // (tiles, samples, states | inputs | outputs, LANES)
+    void* post;              // (tiles, posts, samples, LANES)
     const double* parameters;
     const Projection* incoming;
     const int32_t* channels;  // of its outputs, then of its presynaptic factors
@@ -103,7 +104,8 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
         real* out = at.block(at.population.out, Cell::outputs);
         const real* state = at.block(at.population.state, Cell::states);
         if constexpr (Cell::samples > 0)
-            for (int s = 0; s < at.samples; ++s) sample(at, state + s * Cell::states * L, out + s * Cell::outputs * L, s, t);
+            for (int s = 0; s < at.samples; ++s)
+                sample(at, state + s * Cell::states * L, out + s * Cell::outputs * L, s, t);
         cell.output(state, out, at.samples);
         publish(at, out, 0, Cell::outputs, 0, at.samples, t);
     }
@@ -171,7 +173,8 @@ template <class Cell, class real> struct CellsOf final : Cells<real> {
                     std::copy(values, values + at.lanes(), to);
                 }
                 if (recorder.sum && t >= at.run.mean_from)
-                    for (int n = 0; n < at.lanes(); ++n) recorder.sum[s * neurons + at.first() + n] += double(values[n]);
+                    for (int n = 0; n < at.lanes(); ++n)
+                        recorder.sum[s * neurons + at.first() + n] += double(values[n]);
             }
         }
     }
@@ -184,8 +187,8 @@ template <class real> struct Parts {
     std::vector<std::unique_ptr<Synapses<real>>> synapses;  // null for sparse projections
 };
 
-// The weights of a tile's synapses by lane if each of its neurons receives at most one synapse, from the same lane of one
-// presynaptic tile, as in one-to-one projections. Otherwise `block` is -1.
+// The weights of a tile's synapses by lane if each of its neurons receives at most one synapse, from the same lane of
+// one presynaptic tile, as in one-to-one projections. Otherwise `block` is -1.
 template <class real> struct OneToOne {
     alignas(64) real weights[LANES<real>] = {};
     int64_t block = -1;
@@ -261,13 +264,13 @@ template <class real> void receive(const Tile<real>& at, const Parts<real>& part
         const Rates<real> pre = learns ? rates_of<real>(run, from.pre_channel, t - 1) : Rates<real>{};
         const real* factor = learns ? post + int64_t(from.post_factor) * at.samples * L : nullptr;
         const Sums<real> sums{sum, inputs * L, first};
-        parts.synapses[k]->receive(from.rows, synapses_of(at, from, parts.synapses[k]->states), rates, pre, factor, sums,
-                                   learns);
+        real* synapses = synapses_of(at, from, parts.synapses[k]->states);
+        parts.synapses[k]->receive(from.rows, synapses, rates, pre, factor, sums, learns);
     }
 }
 
-// Whether all numbers are below the square root of the maximum, so that the first variable to diverge is detected before
-// products of it overflow.
+// Whether all numbers are below the square root of the maximum, so that the first variable to diverge is detected
+// before products of it overflow.
 template <class real> bool bounded(const real* values, int64_t rows, int lanes) {
     const real bound = std::sqrt(std::numeric_limits<real>::max());
     int outside = 0;
@@ -306,9 +309,10 @@ template <class real> void check(const Tile<real>& at, const Parts<real>& parts,
 
 // The whole run ----------------------------------------------------------------------------------------------------
 
-// All tasks of all steps on several threads; a step starts when all tasks of the step before are done. Each thread first
-// takes the tasks that it had before, then those of others; fewer threads than requested suffice.
-template <class Task> void in_steps(int64_t steps, long tasks, long threads, const Diverged& diverged, const Task& task) {
+// All tasks of all steps on several threads; a step starts when all tasks of the step before are done. Each thread
+// first takes the tasks that it had before, then those of others; fewer threads than requested suffice.
+template <class Task>
+void in_steps(int64_t steps, long tasks, long threads, const Diverged& diverged, const Task& task) {
     if (threads == 1) {
         for (int64_t t = 0; t < steps && diverged.step.load(std::memory_order_relaxed) >= t; ++t)
             for (long k = 0; k < tasks; ++k) task(t, k);

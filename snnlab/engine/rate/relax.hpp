@@ -1,7 +1,7 @@
 // Relaxation of layers of three-compartment rate cells: soma, basal and apical dendrite.
 //
-// Each group of SAMPLES samples makes all steps in one thread; a sample's result depends neither on the thread nor on the
-// rest of the batch. In a step all cells receive the rates at its start.
+// Each group of SAMPLES samples makes all steps in one thread; a sample's result depends neither on the thread nor on
+// the rest of the batch. In a step all cells receive the rates at its start.
 #pragma once
 #include <numeric>
 
@@ -32,8 +32,8 @@ struct Relax {
     int32_t n_layers, samples, steps;
 };
 
-// Weights (pre, post) by tiles of WIDE columns, the last padded with zeros: a product reads memory in order and holds its
-// sums in registers from the first row to the last.
+// Weights (pre, post) by tiles of WIDE columns, the last padded with zeros: a product reads memory in order and holds
+// its sums in registers from the first row to the last.
 template <class real> struct Tiles {
     std::vector<real> values;  // (tiles, pre, WIDE)
 
@@ -194,6 +194,7 @@ template <class real> void relax_all(const Relax& all, int threads) {
     weights.reserve(all.n_layers);  // references to its elements must stay valid
     for (int k = 0; k < all.n_layers; ++k) weights.emplace_back(all.layers, k, all.n_layers);
     ThreadPool::each(std::min(threads, groups), [&](int number) {
-        for (int group = number; group < groups; group += std::min(threads, groups)) relax_group<real>(all, weights, group);
+        for (int group = number; group < groups; group += std::min(threads, groups))
+            relax_group<real>(all, weights, group);
     });
 }

@@ -95,8 +95,8 @@ template <class real> inline real smooth_log(real given) {
     return given > 0 ? (given < infinite ? close : given) : special;
 }
 
-// A polynomial in x, its lowest term first (Horner's scheme): the fewest operations. Recursive, because a compiler might
-// not unroll a loop.
+// A polynomial in x, its lowest term first (Horner's scheme): the fewest operations. Recursive, because a compiler
+// might not unroll a loop.
 template <int FROM, class real, int COUNT> inline real polynomial(const double (&terms)[COUNT], real x) {
     if constexpr (FROM == COUNT - 1)
         return real(terms[FROM]);
@@ -104,8 +104,8 @@ template <int FROM, class real, int COUNT> inline real polynomial(const double (
         return polynomial<FROM + 1, real>(terms, x) * x + real(terms[FROM]);
 }
 
-// Both interpolate at Chebyshev nodes: (2^f - 1)/f for f from -1/2 to 1/2, and log(1 + e)/e in e - 1/2 for e from 0 to 1.
-// The errors are below 1.3e-8 and 3.5e-8 for float, and below 1e-16 for double.
+// Both interpolate at Chebyshev nodes: (2^f - 1)/f for f from -1/2 to 1/2, and log(1 + e)/e in e - 1/2 for e from 0 to
+// 1. The errors are below 1.3e-8 and 3.5e-8 for float, and below 1e-16 for double.
 template <class real> struct Softplus;
 template <> struct Softplus<float> {
     static constexpr double power[] = {0.69314718802622878, 0.24022650760568127,   0.055503571142190778,
@@ -152,8 +152,8 @@ inline double fn_log(double x) { return smooth_log(x); }
 inline float fn_softplus(float x) { return smooth_softplus(x); }
 inline double fn_softplus(double x) { return smooth_softplus(x); }
 
-// SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014): number n of the stream
-// of `key`.
+// SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014): number n of the
+// stream of `key`.
 inline uint64_t splitmix(uint64_t key, uint64_t n) {
     uint64_t z = key + (n + 1) * 0x9e3779b97f4a7c15ull;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -34,10 +34,12 @@ template <class real> struct Tile {
     }
 };
 
-// Adds the weights of the spikes [id, end) to the first WIDTH receptors of a tile, in registers, in the order of Brian2.
-// Not inlined: in the loop over steps its pointers would be spilled.
+// Adds the weights of the spikes [id, end) to the first WIDTH receptors of a tile, in registers, in the order of
+// Brian2. Not inlined: in the loop over steps its pointers would be spilled.
 template <class real, int WIDTH>
-static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end) {
+static __attribute__((noinline)) void deliver(
+    real* receptor, const Vec<real>* rows, const int32_t* id, const int32_t* end
+) {
     constexpr int N = WIDTH / LANES<real>;
     Vec<real>* to = reinterpret_cast<Vec<real>*>(receptor);
     Vec<real> sum[N];
@@ -53,8 +55,8 @@ static __attribute__((noinline)) void deliver(real* receptor, const Vec<real>* r
 }
 
 // Kernels of a convolution. Neurons of an image are numbered by row, column and channel, so that the weights of a spike
-// onto one row of the postsynaptic image are contiguous if the kernel's columns are stored in reverse order. Zeros follow
-// each row of weights, so that a run can be read in whole vectors.
+// onto one row of the postsynaptic image are contiguous if the kernel's columns are stored in reverse order. Zeros
+// follow each row of weights, so that a run can be read in whole vectors.
 struct Kernels {
     int32_t image_columns, rows, columns, channels_in, channels_out, out_rows, out_columns, stride;
 

@@ -4,8 +4,8 @@
 // its weights fit into the second-level cache and one machine word holds its spikes. A population whose projections all
 // have full weights and come from other populations runs tile by tile. One with recurrent projections, or with weights
 // that are shared across tiles, runs all tiles jointly. A single tile fits into the first-level cache and runs without
-// branches, because the spikes of its neurons cannot be predicted; many joint tiles are faster if they touch less memory.
-// The cell is a template parameter, generated from its card.
+// branches, because the spikes of its neurons cannot be predicted; many joint tiles are faster if they touch less
+// memory. The cell is a template parameter, generated from its card.
 #pragma once
 #include <cstdint>
 #include <cstring>
