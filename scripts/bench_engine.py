@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How fast the engine trains and runs 784-800-10 and 15C5-P2-40C5-P2-300-10 for 400 steps, on spikes of MNIST.
+"""Measure the speed of the engine: 784-800-10 and 15C5-P2-40C5-P2-300-10 for 400 steps, on spikes of MNIST.
 
     python scripts/bench_engine.py --data DIR [--threads N] [--json]
 
-On one thread and on all, at the activity of a network that has learned from a hundred batches: training as `snnlab
-train` does it (encoding, forward, backward, optimiser), the forward pass alone, and where the time of one thread goes.
-In the same run: what the machine can do (bandwidth of its caches, a float32 matrix product), and the same forward pass
-in Brian2. Medians of several repeats; quote them from a quiet machine.
+With one thread and with all, after training on a hundred batches: training as in `snnlab train` (encoding, forward,
+backward, optimiser), the forward pass alone, and the time of each part with one thread. For comparison: the bandwidth
+of the caches, a float32 matrix product, and the same forward pass in Brian2. Results are medians; measure on an idle
+machine.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from snnlab.brian.model import build_model
 from snnlab.experiments import EXPERIMENTS
 from snnlab.training.prefetching import prefetch
 
-# what is measured: an experiment, samples in a batch, batches
+# network -> experiment, samples per batch, batches
 NETWORKS = {"784-800-10": ("hm2bp-mnist", 64, 40), "15C5-P2-40C5-P2-300-10": ("hm2bp-mnist-conv", 32, 10)}
 LEARNED, WARM_UP = 100, 3
 BANDWIDTH = """
@@ -40,7 +40,7 @@ BANDWIDTH = """
 #include <chrono>
 #include <thread>
 #include <vector>
-// Bytes per second at which `threads` cores each read `bytes` of their own over and over, as rows of weights are read.
+// Bytes per second at which `threads` cores each read their own `bytes` repeatedly, as rows of weights are read.
 extern "C" double bandwidth(long bytes, int threads, double seconds);
 typedef float vec __attribute__((vector_size(64)));
 double bandwidth(long bytes, int threads, double seconds) {
@@ -76,7 +76,7 @@ double bandwidth(long bytes, int threads, double seconds) {
 
 
 def calibrate(threads):
-    """Gigabytes per second from each cache level, and gigaflops of a matrix product."""
+    """Bandwidth of each cache level in GB/s, and speed of a matrix product in GFLOP/s."""
     library = native.library(BANDWIDTH, name="bandwidth")
     library.bandwidth.restype = ctypes.c_double
     library.bandwidth.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_double]
@@ -97,22 +97,22 @@ def timed(work):
 
 
 def learned(config):
-    """The network after some batches: at first nearly all neurons fire, later a quarter of them."""
+    """The network after some batches: initially nearly all neurons fire, later a quarter of them."""
     state = config.rule.init(config.circuit, np.random.default_rng(0))
     for batch, _ in zip(config.batches(1), range(LEARNED), strict=False):
         state, _ = config.rule.step(config.circuit, state, batch)
     return state
 
 
-def on(config, threads):
-    """The same config on so many threads."""
+def with_threads(config, threads):
+    """The same configuration with this number of threads."""
     return replace(config, threads=threads)
 
 
 def bench_training(config, state, many):
     """Samples per second of encoding, forward, backward and optimiser together.
 
-    On several threads batches are made ahead, as in training; on one thread all is done by that thread.
+    With several threads, batches are encoded ahead, as in training.
     """
     state, batches = copy.deepcopy(state), config.batches(2)
     batches = batches if config.threads == 1 else prefetch(batches)
@@ -122,8 +122,7 @@ def bench_training(config, state, many):
 
 
 def bench_forward(config, state, many):
-    """Samples per second through the network alone; and the bytes of full weights that a sample reads, None where
-    there are others."""
+    """Samples per second of the forward pass, and the bytes of weights read per sample; None unless all are full."""
     circuit = config.circuit.with_weights(state.weights)
     times, read = [], []
     for batch, _ in zip(config.batches(2), range(WARM_UP + many), strict=False):
@@ -138,7 +137,7 @@ def bench_forward(config, state, many):
 
 
 def breakdown(config, state, many):
-    """Microseconds of processor time per sample on one thread: the parts of training, which together are all of it."""
+    """Microseconds of processor time per sample with one thread, for each part of training."""
     spent = defaultdict(list)
 
     def watched(function, name):
@@ -174,15 +173,15 @@ def breakdown(config, state, many):
 
 
 def bench_network(experiment, batch, batches, threads, folder):
-    """All numbers of one network, on one thread and on `threads`."""
+    """All results of one network, with one thread and with `threads`."""
     config = EXPERIMENTS[experiment].with_options({"batch": batch}).config(seed=0, folder=folder, threads=threads)
     with engine.threads(threads):
-        state = learned(on(config, threads))
+        state = learned(with_threads(config, threads))
     rates = {}
     for many in sorted({1, threads}):
         with engine.threads(many):
-            training = bench_training(on(config, many), state, batches)
-        forward, read = bench_forward(on(config, many), state, batches)
+            training = bench_training(with_threads(config, many), state, batches)
+        forward, read = bench_forward(with_threads(config, many), state, batches)
         rates[many] = {"training_samples_per_s": training, "forward_samples_per_s": forward}
         if read is not None:
             rates[many]["weights_read_GB_per_s"] = forward * read / 1e9
@@ -194,14 +193,14 @@ def bench_network(experiment, batch, batches, threads, folder):
         "scaling": {name.split("_")[0]: all_[name] / one[name] / threads for name in names},
     }
     with engine.threads(1):
-        result["one_thread_cpu_us_per_sample"] = breakdown(on(config, 1), state, batches)
+        result["one_thread_cpu_us_per_sample"] = breakdown(with_threads(config, 1), state, batches)
     return result, config, state
 
 
 def bench_brian(circuit, spikes, samples):
-    """Samples per second of the same forward pass as a C++ program of Brian2's, compilation not counted.
+    """Samples per second of the same forward pass in a compiled program of Brian2, without compilation.
 
-    The samples follow one another in one long run, which spares Brian2 the reset between them; it runs on one core.
+    All samples are in one long run on one core, so that Brian2 need not reset the network between them.
     """
     ms, names = brian2.ms, [node.name for node in circuit.nodes]
     sample, step, neuron = spikes.events()
@@ -226,7 +225,7 @@ def bench_brian(circuit, spikes, samples):
         program = time.perf_counter() - start
         run = brian2.device._last_run_time
     if not 0 < run <= program:
-        raise SystemExit("Brian2 did not say how long it ran")
+        raise SystemExit("Brian2 did not report its run time")
     return samples / run
 
 
@@ -245,7 +244,7 @@ def main():
     parser.add_argument("--data", type=Path, help="folder that holds MNIST (default: $SNNLAB_DATA)")
     parser.add_argument("--threads", type=int, default=engine.cores())
     parser.add_argument("--network", choices=[*NETWORKS], action="append", help="default: all of them")
-    parser.add_argument("--brian-samples", type=int, default=50, help="0 leaves Brian2 out")
+    parser.add_argument("--brian-samples", type=int, default=50, help="0 to skip Brian2")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result, kept = {"calibration": calibrate(options.threads)}, None
