@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from snnlab.cards.toml_table import TomlTable
@@ -29,54 +29,45 @@ TONIC = ("SHD", "SSC", "NTIDIGITS18", "DVSGesture")
 """Classes of tonic whose files the format "tonic" reads."""
 
 _FILES = frozenset({"files", "archives", "listing"})
+_NONE = frozenset[str]()
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: its name, and the keys that cards of this format have beside the keys of every card.
+    """A format, and the keys that its cards have in addition to those of every card.
 
     required  keys of the card
-    split     required keys of each split, beside samples
+    split     required keys of each split, besides samples
     optional  further keys of the card
     location  where the data is, if not in files
     """
 
     name: str
-    required: frozenset[str]
-    split: frozenset[str]
-    optional: frozenset[str] = frozenset()
+    required: Set[str]
+    split: Set[str]
+    optional: Set[str] = _FILES
     location: str = ""
 
     @property
-    def keys(self) -> frozenset[str]:
+    def keys(self) -> Set[str]:
         """All keys of the card that belong to this format."""
         return self.required | self.optional
-
-
-def _format(name: str, required: str, split: str, *, optional: frozenset[str] = _FILES, location: str = "") -> Format:
-    return Format(
-        name,
-        frozenset(required.split()),
-        frozenset(split.split()),
-        frozenset() if location else optional,
-        location,
-    )
 
 
 FORMATS = {
     format_.name: format_
     for format_ in (
         # LeCun's idx files: one of images and one of labels for each split
-        _format("idx", "shape", "images labels", optional=_FILES | {"mirrors", "first_label", "transposed"}),
-        _format("scikit-learn", "shape", "", location="ships with scikit-learn"),
-        _format("table", "shape", "rows", location="on its card"),
-        _format("synthetic", "shape generator", "seed", location="generated from the seeds on its card"),
+        Format("idx", {"shape"}, {"images", "labels"}, _FILES | {"mirrors", "first_label", "transposed"}),
+        Format("scikit-learn", {"shape"}, _NONE, _NONE, "ships with scikit-learn"),
+        Format("table", {"shape"}, {"rows"}, _NONE, "on its card"),
+        Format("synthetic", {"shape", "generator"}, {"seed"}, _NONE, "generated from the seeds on its card"),
         # one file of 5-byte events for each recording, in one folder for each class
-        _format("nmnist-bin", "sensor time_unit", "path"),
+        Format("nmnist-bin", {"sensor", "time_unit"}, {"path"}),
         # one WAV or SPHERE file for each utterance
-        _format("audio", "rate naming", "path"),
+        Format("audio", {"rate", "naming"}, {"path"}),
         # read by a class of tonic
-        _format("tonic", "sensor time_unit tonic", "path", optional=_FILES),
+        Format("tonic", {"sensor", "time_unit", "tonic"}, {"path"}),
     )
 }
 """All formats, by name."""
@@ -93,10 +84,8 @@ def check_split_keys(table: TomlTable, format_: Format) -> None:
     _check_keys(table, format_, format_.split, lambda known: known.split)
 
 
-def _check_keys(
-    table: TomlTable, format_: Format, required: frozenset[str], keys_of: Callable[[Format], frozenset[str]]
-) -> None:
-    keys = frozenset().union(*map(keys_of, FORMATS.values()))
+def _check_keys(table: TomlTable, format_: Format, required: Set[str], keys_of: Callable[[Format], Set[str]]) -> None:
+    keys = _NONE.union(*map(keys_of, FORMATS.values()))
     for key in sorted(keys & set(table.table) - keys_of(format_)):
         formats = ", ".join(repr(known.name) for known in FORMATS.values() if key in keys_of(known))
         raise table.error(key, f"not a key of the format {format_.name!r}", f"only of {formats}")
