@@ -1,6 +1,6 @@
-"""The formats that scripts/fuzz.py spoils: whole files, snnlab's reader, and a second one by hand for each.
+"""The formats of scripts/fuzz.py: valid files, snnlab's reader, and a slow reference reader for each.
 
-The readers by hand are slow and plain: byte by byte, and from the account of the format alone.
+The reference readers are written from the description of the format only.
 """
 
 import gzip
@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
-from snnlab.audio import files as sounds
+from snnlab.audio import files
 from snnlab.data import spike_cache, spike_file
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
@@ -28,19 +29,19 @@ from snnlab.datasets.formats import idx, nmnist
 
 @dataclass(frozen=True)
 class Format:
-    """A format, and two readers of it.
+    """A format and two readers.
 
-    starts   whole files, and a few that are to be refused
-    words    what a stranger might put into them
-    read     what snnlab finds in a file, in plain values; raises InputError
-    by_hand  what its bytes mean, in the same values; None where they mean nothing
-    repair   the same bytes with the check sums put right
+    starts     valid files, and a few invalid ones
+    tokens     bytes that mutations insert
+    read       the content of a file as snnlab reads it, in plain values; raises InputError
+    reference  the content of the same bytes by the reference reader; None if invalid
+    repair     the same bytes with correct checksums
     """
 
     starts: Callable[[], list[bytes]]
-    words: tuple[bytes, ...]
+    tokens: tuple[bytes, ...]
     read: Callable[[Path], Any]
-    by_hand: Callable[[bytes], Any]
+    reference: Callable[[bytes], Any]
     repair: Callable[[bytes], bytes] = bytes
 
 
@@ -63,17 +64,17 @@ def bin_read(path):
     return events[["x", "y", "p", "t"]].tolist()
 
 
-def bin_by_hand(content):
-    """Five bytes after five bytes; a row of 240 moves the time of all that follow by 8192 us."""
-    events, later = [], 0
+def bin_reference(content):
+    """Five bytes per event; a row of 240 adds 8192 us to later times."""
+    events, offset = [], 0
     if len(content) % 5:
         return None
-    for at in range(0, len(content), 5):
-        x, y, high, middle, low = content[at : at + 5]
+    for start in range(0, len(content), 5):
+        x, y, high, middle, low = content[start : start + 5]
         if y == 240:
-            later += 8192
+            offset += 8192
             continue
-        events.append((x, y, high > 127, high % 128 * 65536 + middle * 256 + low + later))
+        events.append((x, y, high > 127, high % 128 * 65536 + middle * 256 + low + offset))
         if x > 33 or y > 33 or (len(events) > 1 and events[-1][3] < events[-2][3]):
             return None
     return events or None
@@ -88,18 +89,18 @@ def idx_starts():
     rng, starts = np.random.default_rng(0), []
     for shape in ((7,), (3, 4), (2, 3, 5), (40, 5, 5)):
         starts.append(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rng.bytes(int(np.prod(shape))))
-    one, other = gzip.compress(starts[2][:20], mtime=0), gzip.compress(starts[2][20:], mtime=0)
+    first, second = gzip.compress(starts[2][:20], mtime=0), gzip.compress(starts[2][20:], mtime=0)
     bomb = gzip.compress(struct.pack(">HBBI", 0, 8, 1, 4 * MAX_BYTES) + bytes(4 * MAX_BYTES), mtime=0)
     empty = struct.pack(">HBBI", 0, 8, 1, 0)
-    return [*starts, gzip.compress(starts[1], mtime=0), one + other + bytes(9), bomb, empty]
+    return [*starts, gzip.compress(starts[1], mtime=0), first + second + bytes(9), bomb, empty]
 
 
 def idx_read(path):
     return idx.read_idx(path, max_bytes=MAX_BYTES).tolist()
 
 
-def idx_by_hand(content):
-    """Two zeros, type 8, the number of axes, each axis in four bytes, and the values, the last axis first."""
+def idx_reference(content):
+    """Two zeros, type 8, the number of axes, four bytes per axis, and the values in C order."""
     if content[:2] == b"\x1f\x8b":
         content = inflated(content)
     if content is None or len(content) > MAX_BYTES or len(content) < 4 or content[:3] != b"\0\0\x08":
@@ -115,33 +116,33 @@ def idx_by_hand(content):
     if not size or size != len(values):
         return None
     for side in sides[:0:-1]:
-        values = [values[at : at + side] for at in range(0, len(values), side)]
+        values = [values[start : start + side] for start in range(0, len(values), side)]
     return values
 
 
 def inflated(content):
-    """What RFC 1952 has in a file of one or more members, with zeros between them; None for a broken one."""
-    found = b""
+    """The content of a gzip file of one or more members, padded with zeros, by RFC 1952; None if invalid."""
+    result = b""
     while content:
         if content[:3] != b"\x1f\x8b\x08" or len(content) < 10:
             return None
-        flags, at = content[3], 10
+        flags, position = content[3], 10
         if flags & 4:
-            at += 2 + int.from_bytes(content[at : at + 2], "little")
+            position += 2 + int.from_bytes(content[position : position + 2], "little")
         for flag in (8, 16):  # a name, a comment
             if flags & flag:
-                at = content.find(0, at) + 1 or len(content)
-        at += flags & 2
+                position = content.find(0, position) + 1 or len(content)
+        position += flags & 2
         stream = zlib.decompressobj(-15)
         try:
-            part = stream.decompress(content[at:])
+            part = stream.decompress(content[position:])
         except zlib.error:
             return None
-        found, rest = found + part, stream.unused_data
+        result, rest = result + part, stream.unused_data
         if not stream.eof or rest[:8] != struct.pack("<II", zlib.crc32(part), len(part)):
             return None
         content = rest[8:].lstrip(b"\0")
-    return found
+    return result
 
 
 # Sounds in SPHERE ----------------------------------------------------------------------------------------------------
@@ -154,35 +155,35 @@ def sphere_starts():
         data = struct.pack(f"{order}60h", *samples)
         starts += [sphere(data, name, total) for total in (b"", b"sample_checksum -i %d\n" % (sum(samples) % 65536))]
     law = bytes(range(100, 220))
-    told = b"sample_coding -s4 ulaw\nsample_n_bytes -i 1\nsample_count -i 120\nsample_byte_format -s1 1\n"
-    return [*starts, sphere(law, b"", told), sphere(law, b"", told.replace(b"ulaw", b"alaw"))]
+    fields = b"sample_coding -s4 ulaw\nsample_n_bytes -i 1\nsample_count -i 120\nsample_byte_format -s1 1\n"
+    return [*starts, sphere(law, b"", fields), sphere(law, b"", fields.replace(b"ulaw", b"alaw"))]
 
 
 def sphere(data, order, more):
-    told = [b"NIST_1A\n   1024\ndatabase_id -s4 TI46\nchannel_count -i 1\nsample_rate -i 12500\n", more]
+    lines = [b"NIST_1A\n   1024\ndatabase_id -s4 TI46\nchannel_count -i 1\nsample_rate -i 12500\n", more]
     if order:
-        told.append(
+        lines.append(
             b"sample_count -i 60\nsample_n_bytes -i 2\nsample_byte_format -s2 %s\nsample_coding -s3 pcm\n" % order
         )
-    return b"".join([*told, b"sample_sig_bits -i 12\nend_head\n"]).ljust(1024) + data
+    return b"".join([*lines, b"sample_sig_bits -i 12\nend_head\n"]).ljust(1024) + data
 
 
 def sphere_read(path):
-    sound = sounds.read(path)
+    sound = files.read(path)
     return sound.sample_rate, (sound.values * 32768).tolist()
 
 
-def sphere_by_hand(content):
-    """A head of as many bytes as it says, a field on each line; samples of two bytes, or of one in a companding law."""
+def sphere_reference(content):
+    """A header of the given length with a field per line; samples of two bytes, or companded ones of one byte."""
     if content[:8] != b"NIST_1A\n" or not content[8:16].strip().isdigit():
         return None
     length = int(content[8:16])
     lines = [line.strip(b" \t\r") for line in content[16:length].split(b"\n")]
     fields = {}
     for line in lines[: lines.index(b"end_head")] if b"end_head" in lines and 1024 <= length <= 65536 else ():
-        found = re.fullmatch(rb"([A-Za-z0-9_]+) -(i|r|s[0-9]+) (.*)", line)
-        value = found and found[3].strip(b" \t\r")
-        if found and fields.setdefault(found[1], value) != value:
+        match = re.fullmatch(rb"([A-Za-z0-9_]+) -(i|r|s[0-9]+) (.*)", line)
+        value = match and match[3].strip(b" \t\r")
+        if match and fields.setdefault(match[1], value) != value:
             return None
     numbers = [fields.get(b"sample_" + name, b"") for name in (b"count", b"rate", b"n_bytes")]
     if fields.get(b"channel_count") != b"1" or not all(re.fullmatch(rb"[0-9]{1,12}", number) for number in numbers):
@@ -202,13 +203,10 @@ def sphere_samples(fields, samples, width):
     if coding != b"pcm" or width != 2 or order not in (b"10", b"01"):
         return None
     big = order == b"10"
-    codes = [samples[at + 1 - big] << 8 | samples[at + big] for at in range(0, len(samples), 2)]
+    codes = [samples[k + 1 - big] << 8 | samples[k + big] for k in range(0, len(samples), 2)]
     values = [code - 65536 * (code > 32767) for code in codes]
-    return (
-        values
-        if fields.get(b"sample_checksum", b"%d" % (sum(values) % 65536)) == b"%d" % (sum(values) % 65536)
-        else None
-    )
+    checksum = b"%d" % (sum(values) % 65536)
+    return values if fields.get(b"sample_checksum", checksum) == checksum else None
 
 
 def ulaw(code):
@@ -225,19 +223,19 @@ def alaw(code):
     return size if code > 127 else -size
 
 
-# Our cache -----------------------------------------------------------------------------------------------------------
+# Cached spikes -------------------------------------------------------------------------------------------------------
 
 GRID = spike_file.Grid(7, 1e-3, (20, 20))
 SOURCE = Images(
     labels=np.zeros(9, dtype=np.int64), numbers=np.arange(9), shape=(1,), classes=("a",), dataset="fuzz", split="all",
     values=np.arange(9, dtype=np.uint8)[:, None], peak=255,
 )  # fmt: skip
-PIECES = ("ids", "counts", "starts")
+ARRAYS = ("ids", "counts", "starts")
 
 
 @cache
 def cache_starts():
-    """Two files that the cache wrote of the same samples, one with more spikes in a step than a byte counts."""
+    """Two cache files of the same samples, one with more than 255 spikes in a step."""
     starts = []
     for full in (0, 1):
         fires = np.random.default_rng(full).random((9, GRID.steps, GRID.size)) < 0.01
@@ -256,58 +254,61 @@ def cache_key():
 
 def cache_read(path):
     spikes = spike_cache.read_cached(path, SOURCE, GRID, cache_key()).spikes()
-    ids, begins = spikes.ids.tolist(), spikes.offsets.tolist()
-    return [[ids[of:of_next] for of, of_next in zip(row, row[1:], strict=False)] for row in begins]
+    ids, offsets = spikes.ids.tolist(), spikes.offsets.tolist()
+    return [[ids[start:end] for start, end in pairwise(row)] for row in offsets]
 
 
-def cache_by_hand(content):
-    """The account in the first lines of spike_file.py, number by number; the check sums are right, or it is nothing."""
+def cache_reference(content):
+    """The format that spike_file.py documents, number by number; None unless all checksums are correct."""
     try:
-        note, arrays = cache_pieces(content)
-        told = (note["key"], note["steps"], note["dt"], note["shape"], note["arrays"]["counts"]["shape"])
-        if told != (cache_key(), GRID.steps, GRID.dt, list(GRID.shape), [9, GRID.steps]) or len(arrays["starts"]) != 10:
+        note, arrays = cache_arrays(content)
+        values = (note["key"], note["steps"], note["dt"], note["shape"], note["arrays"]["counts"]["shape"])
+        if (
+            values != (cache_key(), GRID.steps, GRID.dt, list(GRID.shape), [9, GRID.steps])
+            or len(arrays["starts"]) != 10
+        ):
             return None
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error):
         return None
     ids, counts = iter(arrays["ids"]), iter(arrays["counts"])
-    begins, found = [0], []
+    starts, samples = [0], []
     for _ in range(9):
-        found.append([[next(ids, -1) for _ in range(next(counts))] for _ in range(GRID.steps)])
-        begins.append(begins[-1] + sum(map(len, found[-1])))
-        if any(step != sorted(set(step)) or not {*step} <= {*range(GRID.size)} for step in found[-1]):
+        samples.append([[next(ids, -1) for _ in range(next(counts))] for _ in range(GRID.steps)])
+        starts.append(starts[-1] + sum(map(len, samples[-1])))
+        if any(step != sorted(set(step)) or not {*step} <= {*range(GRID.size)} for step in samples[-1]):
             return None
-    return found if begins == arrays["starts"] and next(ids, None) is None else None
+    return samples if starts == arrays["starts"] and next(ids, None) is None else None
 
 
-def cache_pieces(content):
+def cache_arrays(content):
     if content[:16] != b"snnlab spikes 01" or len(content) < 4096:
         raise ValueError("no cached spikes")
     if content[16:20] != struct.pack("<I", zlib.crc32(content[20:4096])):
-        raise ValueError("another check sum")
+        raise ValueError("wrong checksum")
     note, arrays = json.loads(content[20:4096]), {}
-    if sorted(note["arrays"]) != sorted(PIECES):
-        raise ValueError("other arrays")
-    for name, told in note["arrays"].items():
-        if not {*map(type, [told["begin"], told["crc32"], *told["shape"]])} == {int} or told["begin"] % 64:
-            raise ValueError("no whole numbers")
-        letter = {"uint8": "B", "uint16": "H", "uint32": "I", "int64": "q"}[told["dtype"]]
-        if (letter == "q") != (name == "starts") or min(told["begin"], *told["shape"]) < 0:
-            raise ValueError("the wrong type")
-        form = f"<{int(np.prod(np.array(told['shape'], dtype=object)))}{letter}"
-        begin = told["begin"]
+    if sorted(note["arrays"]) != sorted(ARRAYS):
+        raise ValueError("wrong arrays")
+    for name, entry in note["arrays"].items():
+        if not {*map(type, [entry["begin"], entry["crc32"], *entry["shape"]])} == {int} or entry["begin"] % 64:
+            raise ValueError("not integers")
+        letter = {"uint8": "B", "uint16": "H", "uint32": "I", "int64": "q"}[entry["dtype"]]
+        if (letter == "q") != (name == "starts") or min(entry["begin"], *entry["shape"]) < 0:
+            raise ValueError("wrong type")
+        form = f"<{int(np.prod(np.array(entry['shape'], dtype=object)))}{letter}"
+        begin = entry["begin"]
         arrays[name] = list(struct.unpack_from(form, content, begin))
-        if zlib.crc32(content[begin : begin + struct.calcsize(form)]) != told["crc32"]:
-            raise ValueError("another check sum")
+        if zlib.crc32(content[begin : begin + struct.calcsize(form)]) != entry["crc32"]:
+            raise ValueError("wrong checksum")
     return note, arrays
 
 
 def cache_repaired(content):
-    """Check sums as a stranger would write them, as far as there still is a head."""
+    """The content with correct checksums, as far as its head can be parsed."""
     try:
         note = json.loads(content[20:4096])
-        for told in note["arrays"].values():
-            size = int(np.prod(told["shape"])) * np.dtype(told["dtype"]).itemsize
-            told["crc32"] = zlib.crc32(content[told["begin"] : told["begin"] + size])
+        for entry in note["arrays"].values():
+            size = int(np.prod(entry["shape"])) * np.dtype(entry["dtype"]).itemsize
+            entry["crc32"] = zlib.crc32(content[entry["begin"] : entry["begin"] + size])
         text = json.dumps(note).encode()
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
         text = content[20:4096].rstrip()
@@ -315,7 +316,7 @@ def cache_repaired(content):
     return content[:16] + struct.pack("<I", zlib.crc32(text)) + text + content[4096:]
 
 
-SPHERE_WORDS = (
+SPHERE_TOKENS = (
     b"sample_coding -s3 pcm\n|sample_coding -s4 ulaw\n|sample_coding -s4 alaw\n|sample_coding -s10 pcm,shorten\n|"
     b"sample_byte_format -s2 01\n|sample_byte_format -s2 10\n|sample_byte_format -s2 00\n|sample_checksum -i 0\n|"
     b"sample_n_bytes -i 2\n|sample_n_bytes -i 1\n|sample_count -i 59\n|sample_rate -i 8000\n|channel_count -i 2\n|"
@@ -323,7 +324,7 @@ SPHERE_WORDS = (
 )
 
 FORMATS = {
-    "bin": Format(bin_starts, (OVERFLOW, bytes(5), b"\xf0", b"\x7f\xff\xff"), bin_read, bin_by_hand),
+    "bin": Format(bin_starts, (OVERFLOW, bytes(5), b"\xf0", b"\x7f\xff\xff"), bin_read, bin_reference),
     "idx": Format(
         idx_starts,
         (
@@ -336,13 +337,13 @@ FORMATS = {
             b"\xff" * 4,
         ),
         idx_read,
-        idx_by_hand,
+        idx_reference,
     ),
     "sphere": Format(
         sphere_starts,
-        tuple(SPHERE_WORDS.split(b"|")),
+        tuple(SPHERE_TOKENS.split(b"|")),
         sphere_read,
-        sphere_by_hand,
+        sphere_reference,
     ),
     "cache": Format(
         cache_starts,
@@ -360,7 +361,7 @@ FORMATS = {
             b"{}",
         ),
         cache_read,
-        cache_by_hand,
+        cache_reference,
         cache_repaired,
     ),
 }

@@ -34,7 +34,7 @@ def as_tonic(
     coder: Coder | None = None,
     **transforms: Callable[..., Any],
 ) -> Recordings:
-    """One part of a dataset of recordings as a `tonic.Dataset` of (events, class number).
+    """One split of a dataset of recordings as a `tonic.Dataset` of (events, class number).
 
     Events have the fields x, y, p and t, with t in microseconds. Sounds become the spikes of the channels of a cochlea
     model: x is the channel, p is 1.

@@ -15,7 +15,7 @@ from snnlab.errors import InputError, one_of
 
 
 def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples:
-    """One part of a dataset, by the id or path of its card, with every checksum verified.
+    """One split of a dataset, by the id or path of its card, with every checksum verified.
 
     Files are searched below `folder`, or below $SNNLAB_DATA and the user's data folder. Images are read; recordings
     stay files for an encoder to read, and if each is a file of its own, some may be missing.
@@ -24,7 +24,7 @@ def load(name: str | Path, split: str, *, folder: Path | None = None) -> Samples
     """
     card = cards.dataset(name)
     if split not in card.splits:
-        raise InputError(f"{card.path}: splits", f"no part {split!r}", one_of(split, card.splits))
+        raise InputError(f"{card.path}: splits", f"no split {split!r}", one_of(split, card.splits))
     file_format = FORMATS[card.format]
     samples = file_format.load(card, split, folder)
     expected = card.splits[split].samples

@@ -47,7 +47,7 @@ def data_folders(folder: Path | None) -> tuple[Path, ...]:
 
 
 def locations(card: Dataset, folder: Path | None) -> Iterator[FileLocation]:
-    """The location of each part's path, then of each file on the card."""
+    """The location of each split's path, then of each file on the card."""
     searched = search_folders(card, folder)
     for part in dict.fromkeys(split.path for split in card.splits.values() if split.path):
         yield FileLocation(part, next((path for root in searched if (path := find_below(root, part))), None), searched)
@@ -87,7 +87,7 @@ def find_below(folder: Path, path: str) -> Path | None:
 
 
 def find(card: Dataset, file: str, folder: Path | None) -> Path:
-    """The path of one file, or of a part. Raises InputError, naming ways to get it, if it is missing."""
+    """The path of one file, or of a split. Raises InputError, naming ways to get it, if it is missing."""
     location = next(location for location in locations(card, folder) if location.file == file)
     if location.path is None:
         hint = f"set SNNLAB_DATA or --data to the folder that holds it, or run `snnlab data fetch {card.id}`"
@@ -126,7 +126,7 @@ def existing_archives(card: Dataset, folders: Iterable[Path]) -> Iterator[tuple[
 
 
 def archive_of(card: Dataset, location: FileLocation) -> Path | None:
-    """The existing archive that contains a missing file or part."""
+    """The existing archive that contains a missing file or split."""
     for archive, path in existing_archives(card, location.searched):
         if archive.keep and contains(archive, location.file):
             return path
@@ -139,7 +139,7 @@ def unpacked_patterns(archive: Archive) -> list[PurePosixPath]:
 
 
 def contains(archive: Archive, file: str) -> bool:
-    """Whether an archive contains a file of a card, plain or gzipped, or files of the part at this path."""
+    """Whether an archive contains a file of a card, plain or gzipped, or files of the split at this path."""
     return bool(_patterns_below(archive, file) or _patterns_below(archive, f"{file}.gz"))
 
 

@@ -50,7 +50,7 @@ def verify(name: str | Path, *, folder: Path | None = None) -> tuple[FileCheck, 
 
 
 def check_file(card: Dataset, location: FileLocation, folder: Path | None) -> FileCheck:
-    """Verify one file of a card, or the file or folder of a part."""
+    """Verify one file of a card, or the file or folder of a split."""
     file, path = location.file, location.path
     if path is None:
         archive = archive_of(card, location)
@@ -79,7 +79,7 @@ def check_file(card: Dataset, location: FileLocation, folder: Path | None) -> Fi
 
 
 def is_complete(card: Dataset, location: FileLocation, folder: Path | None) -> bool:
-    """Whether a file of a card, or all recordings of a part, exist and are valid."""
+    """Whether a file of a card, or all recordings of a split, exist and are valid."""
     if location.path is None or location.file in card.files or card.listing is None or not card.listing.sha256:
         return check_file(card, location, folder).state == "ok"
     return not listing_difference(card.listing, _root(location.path, location.file))
@@ -122,7 +122,7 @@ def _sha256(path: Path) -> str:
 
 
 def _check_recordings(card: Dataset, file: str, path: Path, folder: Path | None, unverified: str) -> FileCheck:
-    """Decode every recording of the parts at one path; `unverified` is what that does not verify."""
+    """Decode every recording of the splits at one path; `unverified` is what that does not verify."""
     file_format = FORMATS[card.format]
     expected = count = 0
     try:

@@ -86,7 +86,7 @@ class Camera:
     position_jitter: float = option(
         0.05,
         "standard deviation, in pixels, of the position offset of a recording in each direction; 0.05 within the 800 "
-        'recordings, but the first recordings of the part "test" lie 0.76 pixels higher',
+        'recordings, but the first recordings of the split "test" lie 0.76 pixels higher',
     )
     shape: tuple[int, ...] = option((34, 34), "rows and columns of the sensor")
     origin: tuple[float, ...] = option(

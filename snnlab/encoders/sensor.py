@@ -56,7 +56,7 @@ class Sensor(CachedEncoder):
     centre: bool = option(
         False,
         "whether to then shift each recording, in whole pixels, so that the mean position of its events is nearest "
-        "to the centre. Not in HM2-BP, but digits of N-MNIST are 0.8 pixels higher in the test part",
+        "to the centre. Not in HM2-BP, but digits of N-MNIST are 0.8 pixels higher in the test split",
     )
     polarities: bool = option(
         True,

@@ -29,7 +29,7 @@ class SimulatedCamera(CachedEncoder):
 
     camera: Camera = field(default_factory=Camera)
     sensor: Sensor = field(default_factory=Sensor)
-    seed: int = option(0, 'seed of the camera; images of the part "test" have their own random stream')
+    seed: int = option(0, 'seed of the camera; images of the split "test" have their own random stream')
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < WORD:

@@ -142,7 +142,7 @@ def test_a_file_in_another_speakers_folder_raises_an_error(disc: Disc) -> None:
 def test_a_file_in_the_other_part_raises_an_error(disc: Disc, part: str, session: str, other: str) -> None:
     stray = disc.path("ti_alpha", part, "f1", "0A", session, 0)
     shutil.move(stray, disc.path("ti_alpha", other, "f1", "0A", session, 0))
-    with raises_input_error(f"0af1{session}t0.wav", f"in the {other} part", f"of the {part} part"):
+    with raises_input_error(f"0af1{session}t0.wav", f"in the {other} split", f"of the {part} split"):
         load("ti46-letters", other, disc.data)
 
 

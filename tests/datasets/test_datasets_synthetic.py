@@ -259,5 +259,5 @@ def test_invalid_parts_and_sizes_raise_an_error(tmp_path: Path) -> None:
     with raises_input_error("yin-yang.toml: splits", "tset", "test"):
         datasets.load("yin-yang", "tset")
     too_large = card(tmp_path / "mine.toml", "uniform", 1 << 40, 1, [4])
-    with raises_input_error("mine.toml: splits.train: samples", 1099511627776, "268,435,456"):
+    with raises_input_error("mine.toml: splits.train: samples", 1099511627776, "67,108,864"):
         datasets.load(too_large, "train")

@@ -23,7 +23,7 @@ _NAMINGS: Mapping[str, Callable[[Dataset, str, Path], Iterator[Utterance]]] = {
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Files:
-    """The existing recordings of a part, ordered by word, speaker and take.
+    """The existing recordings of a split, ordered by word, speaker and take.
 
     Raises InputError for no recordings, for file names that contradict one another or their folders, and for two files
     of the same utterance.

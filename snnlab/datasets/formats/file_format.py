@@ -19,10 +19,10 @@ class FileFormat:
     """How datasets of one format are loaded.
 
     name              as in a card's `format`; the `reader` of recordings is the name, or "name:variant"
-    load              a card, the name of a part and a data folder to the part's samples
+    load              a card, the name of a split and a data folder to the split's samples
     read_events       recordings to the events of each; None for a format without events
     read_sounds       recordings and their sample rate to the sound of each; None for a format without sounds
-    may_be_partial    whether recordings of a part may be missing
+    may_be_partial    whether recordings of a split may be missing
     has_exact_counts  whether the card's number of samples is exact; not if the published files differ from it
     """
 
@@ -49,7 +49,7 @@ class FileFormat:
 
 
 def card_images(card: Dataset, split: str, values: NDArray[np.uint8], labels: NDArray[np.integer], peak: int) -> Images:
-    """All images of a part: values (samples, features), labels (samples,)."""
+    """All images of a split: values (samples, features), labels (samples,)."""
     return Images(
         values=values,
         peak=peak,
@@ -74,9 +74,9 @@ def card_recordings(
     numbers: Iterable[int] | None = None,
     classes: tuple[str, ...] = (),
 ) -> Files:
-    """Recordings of a part: a file below `folder` and a label for each.
+    """Recordings of a split: a file below `folder` and a label for each.
 
-    numbers  positions in the part; default: 0, 1, 2, ...
+    numbers  positions in the split; default: 0, 1, 2, ...
     classes  default: the card's
     """
     return Files(

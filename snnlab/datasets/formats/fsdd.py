@@ -16,13 +16,13 @@ from snnlab.errors import InputError
 
 _NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[a-z]+)_(?P<take>[0-9]{1,3})\.wav", re.IGNORECASE | re.ASCII)
 _TAKES = 50  # per speaker and digit
-_TEST_TAKES = 5  # the first takes are the test part, as the README of the dataset defines
+_TEST_TAKES = 5  # the first takes are the test split, as the README of the dataset defines
 
 
 def utterances(card: Dataset, split: str, root: Path) -> Iterator[Utterance]:
-    """The recordings of one part in a folder; other files than WAV are ignored.
+    """The recordings of one split in a folder; other files than WAV are ignored.
 
-    Raises InputError for an invalid name of a WAV file, and if all recordings are of the other part.
+    Raises InputError for an invalid name of a WAV file, and if all recordings are of the other split.
     """
     count = other_count = 0
     for path in (root / name for name in visible_names(root)):
@@ -42,5 +42,5 @@ def utterances(card: Dataset, split: str, root: Path) -> Iterator[Utterance]:
         yield Utterance(path.name, card.classes.index(match["digit"]), match["speaker"].lower(), f"{take:03}")
     if other_count and not count:
         first, last = (0, _TEST_TAKES - 1) if split == "test" else (_TEST_TAKES, _TAKES - 1)
-        problem = f"no takes {first} to {last}, the {split} part, among {other_count:,} recordings"
+        problem = f"no takes {first} to {last}, the {split} split, among {other_count:,} recordings"
         raise InputError(root, problem, f"add some of them, or run `snnlab data fetch {card.id}`")

@@ -28,7 +28,7 @@ def read_idx(path: Path, *, max_bytes: int = 1 << 30) -> NDArray[np.uint8]:
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Images:
-    """A part of a dataset from its idx files of images and labels."""
+    """A split of a dataset from its idx files of images and labels."""
     part = card.splits[split]
     images_path, labels_path = (find(card, file, folder) for file in (part.images, part.labels))
     values = _read(card.files[part.images], images_path, len(card.shape) + 1, "images")

@@ -1,6 +1,6 @@
 """N-MNIST (Orchard, Jayawant, Cohen, Thakor, Frontiers in Neuroscience 9:437, 2015): a file of events per recording.
 
-Files are <part>/<digit>/<number>.bin, with the number of the image in MNIST, counted from 1. An event is 5 bytes:
+Files are <split>/<digit>/<number>.bin, with the number of the image in MNIST, counted from 1. An event is 5 bytes:
 column, row, and 24 bits of which the highest is the polarity and the others are microseconds. A row of 240 marks an
 overflow of the clock instead of an event: it adds 2^13 microseconds to its own time and to all later times.
 """
@@ -36,7 +36,7 @@ _BATCH = 64  # files per call of the compiled reader
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Files:
-    """The existing recordings of a part of N-MNIST, in the order of MNIST.
+    """The existing recordings of a split of N-MNIST, in the order of MNIST.
 
     Raises InputError for no recordings, for a number under two digits, for other files, and for a card with another
     sensor or unit of time.

@@ -12,7 +12,7 @@ from snnlab.datasets.formats.file_format import FileFormat, card_images
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Images:
-    """The digits sorted by class: every fifth is in the part "test", the others in "train"."""
+    """The digits sorted by class: every fifth is in the split "test", the others in "train"."""
     from sklearn.datasets import load_digits  # takes a second to import
 
     values, labels = load_digits(return_X_y=True)

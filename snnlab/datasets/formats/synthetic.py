@@ -23,7 +23,7 @@ Generated = tuple[NDArray[np.uint8], NDArray[np.int64]]  # values (samples, feat
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Images:
-    """The samples of one part, made by the card's generator from the seed of the part."""
+    """The samples of one split, made by the card's generator from the seed of the split."""
     part = card.splits[split]
     values, labels = _GENERATORS[card.generator](part.samples, math.prod(card.shape), _bytes(part.seed))
     return card_images(card, split, values, labels, PEAK)

@@ -12,7 +12,7 @@ from snnlab.datasets.formats.file_format import FileFormat, card_images
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Images:
-    """The rows of a part; full intensity is the largest number of all parts."""
+    """The rows of a split; full intensity is the largest number of all splits."""
     rows = card.splits[split].rows
     all_rows = [row for part in card.splits.values() for row in part.rows]
     return card_images(

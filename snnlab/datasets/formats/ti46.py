@@ -30,10 +30,10 @@ _SPEAKER = re.compile(r"[fm][1-8]", re.IGNORECASE)
 
 
 def utterances(card: Dataset, split: str, root: Path) -> Iterator[Utterance]:
-    """The recordings of one part, folder after folder; other files than .wav and .sph are ignored.
+    """The recordings of one split, folder after folder; other files than .wav and .sph are ignored.
 
     Raises InputError for a class that is not a word of TI46, for an invalid name of a folder or sound, and for a sound
-    in the folder of another speaker or part.
+    in the folder of another speaker or split.
     """
     codes = _codes(card)
     for folder in (root / name for name in visible_names(root) if (root / name).is_dir()):
@@ -66,5 +66,5 @@ def _check_folders(path: Path, split: str, speaker: str, session: str) -> None:
     if speaker != folder:
         raise InputError(path, f"in the folder of speaker {folder}", f"the name is of speaker {speaker}: correct one")
     if (session == "se") != (split == "train"):
-        part = "train" if session == "se" else "test"
-        raise InputError(path, f"in the {split} part", f"session {session} is of the {part} part: correct one")
+        other = "train" if session == "se" else "test"
+        raise InputError(path, f"in the {split} split", f"session {session} is of the {other} split: correct one")

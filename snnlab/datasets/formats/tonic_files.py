@@ -82,7 +82,7 @@ class Recordings(tonic.Dataset):
 
 
 def load(card: Dataset, split: str, folder: Path | None) -> Files:
-    """One part of SHD, SSC, N-TIDIGITS18 (its single digits) or DVS-Gesture.
+    """One split of SHD, SSC, N-TIDIGITS18 (its single digits) or DVS-Gesture.
 
     Raises InputError for missing files, naming ways to get them, and for other files under their names.
     """
@@ -108,7 +108,7 @@ def read_events(samples: Files) -> Iterator[NDArray[np.void]]:
     if not (paths := samples.paths()):
         return
     has_own_file = kind == "DVSGesture"
-    # a file of DVS-Gesture is <part>/<person and light>/<gesture>.npy
+    # a file of DVS-Gesture is <split>/<person and light>/<gesture>.npy
     dataset = _tonic_dataset(kind, samples.split, paths[0].parent.parent if has_own_file else paths[0])
     index = {str(path): number for number, path in enumerate(dataset.data)} if has_own_file else {}
     for path, number in zip(paths, samples.numbers.tolist(), strict=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Utterance:
     """A recording of a word.
 
-    name   path of the file below the folder of its part, with / between the parts
+    name   path of the file below the folder of its split, with / between folders
     label  number of the class
     take   which recording of this word by this speaker
     """
@@ -21,5 +21,5 @@ class Utterance:
 
     @property
     def key(self) -> tuple[int, str, str]:
-        """What identifies the utterance, and its position in the order of a part."""
+        """What identifies the utterance, and its position in the order of a split."""
         return (self.label, self.speaker, self.take)
