@@ -39,10 +39,7 @@ def bench(
         int | None, typer.Option("--seeds", metavar="N", help=f"Train with seeds 0 to N-1.  [default: {_SEEDS}]")
     ] = None,
     sets: Settings = None,
-    out: Annotated[
-        Path,
-        typer.Option("--out", metavar="FILE", help="Results.  [default: runs/bench.jsonl]", show_default=False),
-    ] = Path("runs/bench.jsonl"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Results.")] = Path("runs/bench.jsonl"),
     jobs: Annotated[
         int | None, typer.Option("--jobs", metavar="N", help="Number of trainings at a time.  [default: 1]")
     ] = None,

@@ -88,9 +88,7 @@ def simulate(
     compartment: Annotated[
         str | None, typer.Option(metavar="LENGTH", help="Longest compartment of a morphology.  [default: 20 um]")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="N", help="Random seed of noisy cells.  [default: 0]", show_default=False)
-    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of noisy cells.")] = 0,
 ) -> None:
     """Simulate a cell with injected currents in Brian2. The default currents are those of the card's example.
 

@@ -161,14 +161,8 @@ def _file_size(path: Path) -> str:
 def show(
     name: Name,
     plot: Annotated[Path, typer.Option("--plot", metavar="FILE", help="A .png, .pdf or .svg file.")],
-    part: Annotated[
-        str,
-        typer.Option("--part", metavar="PART", help="Split of the dataset.  [default: test]", show_default=False),
-    ] = "test",
-    sample: Annotated[
-        int,
-        typer.Option("--sample", metavar="N", help="Number of the sample.  [default: 0]", show_default=False),
-    ] = 0,
+    part: Annotated[str, typer.Option("--part", metavar="PART", help="Split of the dataset.")] = "test",
+    sample: Annotated[int, typer.Option("--sample", metavar="N", help="Number of the sample.")] = 0,
     data: DataFolder = None,
 ) -> None:
     """Plot images, recorded events, or a sound and its spikes.

@@ -47,15 +47,15 @@ def experiments(
 def _as_dict(experiment: Experiment) -> dict[str, Any]:
     names = ("name", "summary", "reference", "reported", "dataset")
     values = {"id": experiment.name} | {name: getattr(experiment, name) for name in names}
-    return values | {"options": experiment.options(), "explanations": experiment.option_help()}
+    return values | {"options": experiment.options(), "option_help": experiment.option_help()}
 
 
 def _show(experiment: Experiment) -> None:
-    """Print an experiment, and its options with their explanations."""
+    """Print an experiment, and its options with their help."""
     from snnlab.experiments.core.options import to_text
 
-    explanations = experiment.option_help()
-    indent = 2 + max(map(len, explanations))
+    help_of = experiment.option_help()
+    indent = 2 + max(map(len, help_of))
     head = {"summary": experiment.summary, "reference": experiment.reference}
     head |= {"reported": output.percent(experiment.reported), "data": experiment.dataset}
     for name, text in head.items():
@@ -63,5 +63,5 @@ def _show(experiment: Experiment) -> None:
     print("\nOptions, changed by --set NAME=VALUE:\n")
     for name, value in experiment.options().items():
         output.prose(name, to_text(value), indent)
-        if explanations[name]:
-            output.prose("", explanations[name], 4)
+        if help_of[name]:
+            output.prose("", help_of[name], 4)

@@ -107,10 +107,7 @@ def certify(
 
 def plot(
     run: RunPath,
-    sample: Annotated[
-        int,
-        typer.Option("--sample", metavar="N", help="Test sample to plot.  [default: 0]", show_default=False),
-    ] = 0,
+    sample: Annotated[int, typer.Option("--sample", metavar="N", help="Test sample to plot.")] = 0,
     data: DataFolder = None,
 ) -> None:
     """Plot a run into its figures folder.

@@ -45,12 +45,7 @@ def train(
     threads: Threads = None,
     save_every: Annotated[
         float,
-        typer.Option(
-            "--save-every",
-            metavar="SECONDS",
-            help="Time between checkpoints; each epoch is saved too.  [default: 20]",
-            show_default=False,
-        ),
+        typer.Option("--save-every", metavar="SECONDS", help="Time between checkpoints; each epoch is saved too."),
     ] = 20.0,
 ) -> None:
     """Train a network and store it in a run directory.

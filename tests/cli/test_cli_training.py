@@ -22,8 +22,8 @@ from small_run import COMMAND, ENVIRONMENT, WORDS, note, same_bits, trained
 
 from snnlab import certify
 from snnlab.cli import progress_bars, training
+from snnlab.encoders import ENCODERS
 from snnlab.experiments import EXPERIMENTS
-from snnlab.rules.spike_count.hm2bp import HM2BP
 from snnlab.training.loop import CHECKPOINT_INTERVAL
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -33,7 +33,7 @@ CHILD: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(tmp_path_factory.mktemp("cli") / "run").run.path
+    return trained(tmp_path_factory.mktemp("cli") / "run").directory.path
 
 
 @pytest.fixture(autouse=True)
@@ -59,19 +59,28 @@ def test_the_list_has_all_experiments(capsys: Caught) -> None:
             assert EXPERIMENTS["hm2bp-mnist"].with_options({name: value}) == EXPERIMENTS["hm2bp-mnist"]
 
 
-def test_every_option_is_explained(capsys: Caught) -> None:
-    _, out, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv")
+def test_options_are_printed_with_their_help(capsys: Caught) -> None:
+    experiment = EXPERIMENTS["hm2bp-mnist-conv"]
+    _, out, _ = snnlab(capsys, "experiments", experiment.name)
     lines = out.splitlines()
-    explained = re.search(r"^ +margin  +(.+)$", HM2BP.__doc__ or "", re.MULTILINE)
-    assert explained and lines[lines.index("rule.margin                   5") + 1] == f"    {explained[1]}"
-    begin = lines.index("Options, changed by --set NAME=VALUE:") + 2
-    names, texts = lines[begin::2], lines[begin + 1 :: 2]
-    assert [line.split()[0] for line in names] == list(EXPERIMENTS["hm2bp-mnist-conv"].options())
-    assert all(re.match(r"    \S", text) for text in texts)
-    _, out, _ = snnlab(capsys, "experiments", "hm2bp-mnist-conv", "--json")
+    start = lines.index("Options, changed by --set NAME=VALUE:") + 2
+    printed = {name.split()[0]: text.strip() for name, text in zip(lines[start::2], lines[start + 1 :: 2], strict=True)}
+    assert printed == experiment.option_help()
+    _, out, _ = snnlab(capsys, "experiments", experiment.name, "--json")
     values = json.loads(out)
-    assert values["explanations"].keys() == values["options"].keys()
-    assert [f"    {text}" for text in values["explanations"].values()] == texts
+    assert values["option_help"] == printed and values["options"].keys() == printed.keys()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_option_has_a_help(name: str) -> None:
+    help_of = EXPERIMENTS[name].option_help()
+    assert [option for option, text in help_of.items() if not text] == []
+
+
+@pytest.mark.parametrize("encoder", sorted(ENCODERS))
+def test_every_option_of_an_encoder_has_a_help(encoder: str) -> None:
+    help_of = EXPERIMENTS["hm2bp-digits"].with_options({"encoder": encoder}).option_help()
+    assert [option for option, text in help_of.items() if not text] == []
 
 
 @pytest.mark.parametrize("columns", [80, 120])

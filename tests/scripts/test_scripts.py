@@ -43,9 +43,9 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_has_fewer_than_50_lines_and_a_docstring(script: str) -> None:
+def test_a_script_has_fewer_than_60_lines_and_a_docstring(script: str) -> None:
     text = (ROOT / "scripts" / f"{script}.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 50
+    assert len(text.splitlines()) < 60
     assert re.match(r'#!/usr/bin/env python3\n"""[A-Z0-9]', text)
 
 
