@@ -1,4 +1,4 @@
-"""HM2-BP on kernels that many synapses share, against the same network with a weight for each of them."""
+"""HM2-BP with convolutions, against the same network with one weight per synapse."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def convolved(kernels, rng):
     return Circuit((Source("input", 49), *layers), tuple(steps), 1e-3)
 
 
-def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry():
+def test_initial_weights_are_within_their_scale_and_pooling_has_none():
     rng = np.random.default_rng(0)
     circuit = convolved(np.zeros((3, 3, 1, 2)), rng)
     state = HM2BP(init_scale=1.0, kernel_init_scale=0.25).init(circuit, rng)
@@ -37,8 +37,8 @@ def test_what_can_learn_begins_within_its_spread_and_what_is_fixed_has_no_entry(
 
 
 @pytest.mark.parametrize("margin", [0, 1000])
-def test_kernels_go_on_learning_where_no_silent_neuron_has_an_error(margin):
-    """All within the margin: nothing moves, and nothing is refused. Or every neuron fires, and everything moves."""
+def test_kernels_learn_if_no_silent_neuron_has_an_error(margin):
+    """With all counts within the margin nothing changes; if every neuron fires, everything changes."""
     rng = np.random.default_rng(5)
     circuit = convolved(np.zeros((3, 3, 1, 2)), rng)
     rule = HM2BP(margin=margin)
@@ -54,8 +54,8 @@ def test_kernels_go_on_learning_where_no_silent_neuron_has_an_error(margin):
 
 
 @pytest.mark.parametrize("fake_spikes", [False, True])
-def test_what_shared_kernels_learn_is_the_sum_over_the_synapses_that_share_them(fake_spikes):
-    """The same network with a weight for every pair of neurons, as far as there is a synapse."""
+def test_the_kernel_gradient_is_the_sum_over_the_synapses_that_share_it(fake_spikes):
+    """The same network with one weight per connected pair of neurons."""
     rng = np.random.default_rng(4)
     circuit = convolved(rng.uniform(-0.4, 0.9, (3, 3, 1, 2)), rng)
     bright = rng.random((6, 1, 49)) < 0.3

@@ -1,4 +1,4 @@
-"""Output neurons that inhibit one another, against the double sum over pairs of their spikes."""
+"""Lateral inhibition of the output against the double sum over pairs of spikes."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from snnlab.rules.spike_count.lateral import gamma, own_psp
 
 
 def outputs(*, delay=0.0, **more):
-    """A projection of the output to itself, the output's response to some spikes, and its matrix of one step."""
+    """A projection of the output to itself, the output's response to some spikes, and its one-step matrix."""
     circuit, spikes = network(**more)
     output = circuit.populations[-1]
     among = Projection(output.name, output.name, "synapse", -(1 - np.eye(output.size)), delay)
@@ -23,7 +23,7 @@ def outputs(*, delay=0.0, **more):
 
 
 def gamma_by_pairs(fired, label, w0, nu):
-    """The factors of one sample (steps, neurons), neuron by neuron and spike by spike, as the paper has them."""
+    """The paper's factors of one sample (steps, neurons), neuron by neuron and spike by spike."""
     counts = fired.sum(axis=0)
     e = spsp_by_pairs(fired, fired, REFRACTORY - 1)
     factors = []
@@ -42,14 +42,14 @@ def gamma_by_pairs(fired, label, w0, nu):
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), t_ref=st.integers(0, 6), rate=st.floats(0.005, 0.3))
-def test_what_outputs_leave_on_one_another_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate):
+def test_the_lateral_spsp_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate):
     among, response, transition = outputs(seed=seed, t_ref=t_ref, rate=rate, samples=3)
     found = own_psp(among, response, transition)
     for e, fired in zip(found, response.spikes.dense(), strict=True):
         assert np.allclose(e, spsp_by_pairs(fired, fired, max(0, t_ref - 1)), rtol=1e-9, atol=1e-9)
 
 
-def test_a_delay_makes_spikes_arrive_later():
+def test_a_delay_shifts_the_effect_of_spikes():
     among, response, transition = outputs(rate=0.1, delay=4e-3)
     found = own_psp(among, response, transition)[1]
     fired = response.spikes.dense()[1]
@@ -59,8 +59,8 @@ def test_a_delay_makes_spikes_arrive_later():
     assert not np.allclose(found, spsp_by_pairs(fired, fired, REFRACTORY - 1), rtol=1e-2)
 
 
-def test_the_engine_agrees_on_what_outputs_leave_on_one_another():
-    """The engine's own sums over spikes, with the output's spikes as if they came from another layer."""
+def test_the_lateral_spsp_agrees_with_the_engine():
+    """The engine sums over the output's spikes as those of another layer."""
     among, response, transition = outputs(rate=0.1, samples=4)
     ones = np.ones(response.counts.shape)
     summed = engine.products(among, response.spikes, response, ones, precision="float64").gradient
@@ -87,14 +87,14 @@ def test_without_lateral_weights_gamma_is_one():
     assert (gamma(psp, response.counts, np.zeros(5, int), 0 * among.weights, 8.0) == 1).all()
 
 
-def test_what_a_neuron_would_send_to_itself_plays_no_part_in_gamma():
+def test_the_diagonal_of_the_weights_does_not_affect_gamma():
     among, response, transition = outputs(rate=0.1)
     psp, labels = own_psp(among, response, transition), np.zeros(5, int)
     expected = gamma(psp, response.counts, labels, among.weights, 8.0)
     assert np.array_equal(gamma(psp, response.counts, labels, among.weights - np.eye(4), 8.0), expected)
 
 
-def test_gamma_stays_positive_and_bounded_where_inhibition_outweighs_the_threshold():
+def test_gamma_is_positive_and_bounded_for_strong_inhibition():
     among, response, transition = outputs(rate=0.2)
     psp, labels = own_psp(among, response, transition), np.zeros(5, int)
     by_pairs = gamma_by_pairs(response.spikes.dense()[0], 0, 30.0, 8.0)
@@ -104,8 +104,8 @@ def test_gamma_stays_positive_and_bounded_where_inhibition_outweighs_the_thresho
 
 
 @pytest.mark.parametrize("w0", [1.0, 0.0])
-def test_gamma_multiplies_what_the_output_learns_and_nothing_that_is_sent_down(w0):
-    """Gradients of the paper for the spikes that there were, those of the output times gamma sample by sample."""
+def test_gamma_multiplies_the_output_gradient_but_not_the_backpropagated_error(w0):
+    """The paper's gradients for the simulated spikes, those of the output times gamma per sample."""
     circuit, spikes = network(seed=2, rate=0.2)
     circuit = circuit.with_weights({one.name: np.abs(one.weights) for one in circuit.projections})
     among = Projection("layer1", "layer1", "synapse", -w0 * (1 - np.eye(4)))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from snnlab import cards, engine
 from snnlab.data.spikes import SpikeTrains
-from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.rules.rule import Batch, State
@@ -271,11 +270,11 @@ def test_target_spikes_within_the_refractory_period_are_refused() -> None:
         close.init(network(5, 1), np.random.default_rng(0))
     late = NormAD(targets=SingleSpikes(time=0.5))
     state = late.init(network(5, 1), np.random.default_rng(0))
-    with pytest.raises(InputError, match="a spike at 500 ms, and samples of 120 ms"):
+    with raises_input_error("rule.targets", "500 ms", "120 ms"):
         late.step(network(5, 1), state, Batch(drawn(5, samples=1), np.array([1])))
 
 
-def test_spike_errors_are_the_spikes_that_are_in_one_of_two_trains() -> None:
+def test_spike_errors_are_the_spikes_of_only_one_of_two_trains() -> None:
     rng = np.random.default_rng(0)
     target, fired = (SpikeTrains.from_dense(rng.random((2, 50, 3)) < 0.2, DT) for _ in range(2))
     found = spike_errors(target, fired)
