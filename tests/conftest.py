@@ -9,12 +9,16 @@ for _library in ("OMP", "OPENBLAS", "MKL"):  # read when NumPy is imported; the 
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from toy_dataset import Toy
 
 from snnlab import datasets, native
+
+if TYPE_CHECKING:
+    from snnlab.experiments.core.run import Run
 
 for _profile in ("fast", "full", "all"):  # tests/examples.py scales the number of examples by profile
     # no deadline: the duration of an example means nothing on a busy machine
@@ -63,3 +67,18 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
     monkeypatch.setattr("snnlab.datasets.locating.data_folder", lambda: tmp_path / "own data")
     return Toy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run of `small_run`, trained once for all tests; not to be changed."""
+    from small_run import train_run
+
+    with native.threads(1):
+        return train_run(tmp_path_factory.mktemp("finished") / "run")
+
+
+@pytest.fixture(scope="session")
+def finished_path(finished_run: Run) -> Path:
+    """The folder of the finished run."""
+    return finished_run.directory.path

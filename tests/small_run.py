@@ -1,4 +1,4 @@
-"""A training run of a second, for tests that begin, kill, spoil and resume one."""
+"""A training run of a second, for tests that create, kill, corrupt and resume one."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ OPTIONS = {
 }
 WORDS = ["hm2bp-digits", "--threads", "1", *(f"--set={key}={value}" for key, value in OPTIONS.items())]
 EXPERIMENT = EXPERIMENTS["hm2bp-digits"].with_options(OPTIONS)
-BATCHES = 6  # of 240 in an epoch of 1,437 digits
+BATCHES = 6  # per epoch: 1,437 digits in batches of 240
 
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "snnlab"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-"""Of a process elsewhere that runs this checkout, installed or not."""
+"""Environment of a process that runs this checkout, installed or not."""
 
 
-def begun(path: Path, seed: int = 1, experiment: Any = EXPERIMENT) -> Run:
+def create_run(path: Path, seed: int = 1, experiment: Any = EXPERIMENT) -> Run:
     return Run.create(path, experiment, seed=seed, threads=1)
 
 
-def trained(path: Path, seed: int = 1) -> Run:
-    """A finished run, without its summary."""
-    study = begun(path, seed)
-    for _ in train(study.config, study.directory):
+def train_run(path: Path, seed: int = 1) -> Run:
+    """Create and train a run; there is no summary.json."""
+    run = create_run(path, seed)
+    for _ in train(run.config, run.directory):
         pass
-    return study
+    return run
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
-    """The newest checkpoint as NumPy reads it, the note of the loop aside."""
+    """The arrays of the newest checkpoint, without its note."""
     with np.load(max((path / "checkpoints").glob("*.npz")), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files if name != "note"}
 
@@ -61,34 +61,34 @@ def note(path: Path) -> dict[str, Any]:
         return json.loads(archive["note"].tobytes())
 
 
-def same_bits(one: Path, other: Path) -> bool:
-    """Whether two runs ended with the same weights and the same memory, bit for bit, in the same epoch."""
-    left, right = arrays(one), arrays(other)
+def same_bits(first: Path, second: Path) -> bool:
+    """Whether two runs ended with the same state, bit for bit, after the same number of steps."""
+    left, right = arrays(first), arrays(second)
     same = left.keys() == right.keys() and all(left[name].tobytes() == right[name].tobytes() for name in left)
-    return same and note(one)["steps"] == note(other)["steps"]
+    return same and note(first)["steps"] == note(second)["steps"]
 
 
-def leave_and_go_on(path: Path, stop: int, threads: int = 1, **how: Any) -> None:
-    """Begin a run, leave it after the report of number `stop`, open it from what it wrote, and train to the end."""
-    study = begun(path, **how)
-    for number, _ in enumerate(train(study.config, study.directory, checkpoint_interval=0.0), start=1):
+def interrupt_and_resume(path: Path, stop: int, threads: int = 1, **options: Any) -> None:
+    """Create a run, stop it after report number `stop`, open it again and train it to the end."""
+    run = create_run(path, **options)
+    for number, _ in enumerate(train(run.config, run.directory, checkpoint_interval=0.0), start=1):
         if number == stop:
             break
-    again = Run.open(path, threads=threads)
-    for _ in train(again.config, again.directory):
+    resumed = Run.open(path, threads=threads)
+    for _ in train(resumed.config, resumed.directory):
         pass
 
 
-def train_on(path: str, between: float = 0.0, sabotage: Callable[[], None] | None = None) -> None:
-    """What a child process does: begin the run or go on with it, keeping a checkpoint of every batch."""
+def train_or_resume(path: str, interval: float = 0.0, sabotage: Callable[[], None] | None = None) -> None:
+    """Create or resume a run in a child process, with a checkpoint of every batch."""
     if sabotage is not None:
         sabotage()
-    place = Path(path)
-    study = Run.open(place, threads=1) if (place / "experiment.json").exists() else begun(place)
-    for _ in train(study.config, study.directory, checkpoint_interval=between):
+    folder = Path(path)
+    run = Run.open(folder, threads=1) if (folder / "experiment.json").exists() else create_run(folder)
+    for _ in train(run.config, run.directory, checkpoint_interval=interval):
         pass
 
 
 def die() -> None:
-    """As after kill -9: nothing is flushed, closed or cleaned up."""
+    """Like kill -9: nothing is flushed, closed or cleaned up."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -82,7 +82,7 @@ class Elastic:
         for name, number in (("seed", seed), ("epoch", epoch)):
             if not 0 <= number < _WORD:
                 raise InputError(f"augment: {name}", f"got {number}", f"must be 0 to {_WORD - 1}")
-        rows, columns = self._sources(shape, _random(indices, _SCALARS + 2 * math.prod(shape), seed, epoch))
+        rows, columns = self._sources(shape, random_numbers(indices, _SCALARS + 2 * math.prod(shape), seed, epoch))
         sample = np.broadcast_to(np.arange(len(indices), dtype=np.float32)[:, None, None], rows.shape)
         images = values.reshape(-1, *shape)
         distorted = map_coordinates(images, [sample, rows, columns], output=np.float32, order=1, mode="grid-constant")
@@ -107,7 +107,7 @@ class Elastic:
         return rows, columns
 
 
-def _random(indices: NDArray[np.int64], count: int, seed: int, epoch: int) -> NDArray[np.float32]:
+def random_numbers(indices: NDArray[np.int64], count: int, seed: int, epoch: int) -> NDArray[np.float32]:
     """Uniform random numbers in [-1, 1) (samples, count)."""
     random = np.empty((len(indices), count), dtype=np.float32)
     for row, index in zip(random, indices.tolist(), strict=True):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from errors_in_tests import raises_input_error
-from small_run import ENVIRONMENT, OPTIONS, arrays, trained
+from small_run import ENVIRONMENT, OPTIONS, arrays, train_run
 
 from snnlab.benchmark.records import Row, read
 from snnlab.benchmark.runner import Failure, Plan, bench, plans
@@ -30,7 +30,7 @@ CHILD: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return trained(tmp_path_factory.mktemp("bench") / "run", seed=1)
+    return train_run(tmp_path_factory.mktemp("bench") / "run", seed=1)
 
 
 @pytest.fixture

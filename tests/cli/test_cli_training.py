@@ -18,7 +18,7 @@ import pytest
 from command_line import assert_error, error_line, printed_fields, snnlab
 from rich.console import Console
 from small_recordings import Recordings
-from small_run import COMMAND, ENVIRONMENT, WORDS, note, same_bits, trained
+from small_run import COMMAND, ENVIRONMENT, WORDS, note, same_bits, train_run
 
 from snnlab import certify
 from snnlab.cli import progress_bars, training
@@ -33,7 +33,7 @@ CHILD: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(tmp_path_factory.mktemp("cli") / "run").directory.path
+    return train_run(tmp_path_factory.mktemp("cli") / "run").directory.path
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command_line import assert_error, error_line, snnlab
 from errors_in_tests import raises_input_error
-from small_run import begun, leave_and_go_on, same_bits
+from small_run import create_run, interrupt_and_resume, same_bits
 
 from snnlab.encoders import TEST
 from snnlab.experiments import EXPERIMENTS
@@ -40,17 +40,17 @@ def experiment(name: str) -> Experiment:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_resumed_run_is_bit_identical_on_any_number_of_threads(name: str, tmp_path: Path) -> None:
-    run = begun(tmp_path / "whole", experiment=experiment(name))
+    run = create_run(tmp_path / "whole", experiment=experiment(name))
     for _ in train(run.config, run.directory):
         pass
-    leave_and_go_on(tmp_path / "left", stop=7, threads=2, experiment=experiment(name))
+    interrupt_and_resume(tmp_path / "left", stop=7, threads=2, experiment=experiment(name))
     assert same_bits(tmp_path / "whole", tmp_path / "left")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cost_of_a_prediction_equals_a_count_by_hand(name: str, tmp_path: Path) -> None:
     """One forward pass: each rate other than 0 and 1 is a multiply-accumulate for each weight."""
-    run = begun(tmp_path / "run", experiment=experiment(name))
+    run = create_run(tmp_path / "run", experiment=experiment(name))
     state, _ = next(iter([(report.state, report) for report in train(run.config, run.directory)]))
     cost = evaluate(run.config, state).cost
     config = run.config
@@ -68,7 +68,7 @@ def test_relaxation_costs_its_final_rates_in_each_step_and_its_input_once(
     tmp_path: Path,
 ) -> None:
     """The cost counts the rates of the last step 30 times; the true sum over the steps is at least 90 % of that."""
-    run = begun(tmp_path / "run", experiment=experiment("corinfomax-mnist"))
+    run = create_run(tmp_path / "run", experiment=experiment("corinfomax-mnist"))
     config = run.config
     state = next(iter(train(config, run.directory))).state
     seen = config.encode(config.test, 0, TEST).values[:, 0]
@@ -122,7 +122,7 @@ def test_commands_on_a_run_of_rates(tmp_path: Path, capsys: pytest.CaptureFixtur
 )
 def test_a_rule_rejects_the_encoder_of_another_kind(name: str, encoder: str, tmp_path: Path) -> None:
     with raises_input_error("encoder", "encoder="):
-        begun(tmp_path / "run", experiment=experiment(name).with_options({"encoder": encoder}))
+        create_run(tmp_path / "run", experiment=experiment(name).with_options({"encoder": encoder}))
     assert not (tmp_path / "run").exists()
 
 
@@ -135,6 +135,6 @@ def test_options_of_another_unit_are_not_passed_to_another_encoder(encoder: str)
 
 
 def test_a_run_can_be_opened(tmp_path: Path) -> None:
-    run = begun(tmp_path / "run", experiment=experiment("dendritic-mnist"))
+    run = create_run(tmp_path / "run", experiment=experiment("dendritic-mnist"))
     assert Run.open(tmp_path / "run").experiment == run.experiment
     assert np.all([node.size for node in run.config.circuit.nodes[-3:]] == [20, 15, 10])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from small_run import OPTIONS, begun
+from small_run import OPTIONS, create_run
 
 from snnlab import plots
 from snnlab.data.samples import EVENT
@@ -89,7 +89,7 @@ def test_weights_are_images_if_the_input_is_an_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     chosen = EXPERIMENTS[experiment].with_options(OPTIONS | options)
-    run = begun(tmp_path / "run", experiment=chosen)
+    run = create_run(tmp_path / "run", experiment=chosen)
     called: list[tuple[str, dict[str, Any]]] = []
     for name in ("weight_images", "weight_matrix"):
         monkeypatch.setattr(plots, name, lambda values, ax, name=name, **options: called.append((name, options)))
@@ -108,7 +108,7 @@ def test_rows_of_the_weights_of_an_ear_are_frequencies_if_it_has_one_neuron_for_
 
 @pytest.mark.slow
 def test_each_potential_is_labelled_with_its_neuron_and_spike_count(tmp_path: Path) -> None:
-    run = begun(tmp_path / "run", experiment=EXPERIMENTS["hm2bp-digits"].with_options(DEEP))
+    run = create_run(tmp_path / "run", experiment=EXPERIMENTS["hm2bp-digits"].with_options(DEEP))
     state, _ = run.restore()
     assert isinstance(run.config.rule, SpikingRule)
     activity = spike_figures.simulate_sample(run.config, run.config.rule, state, 3)

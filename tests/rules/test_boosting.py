@@ -10,7 +10,7 @@ import pytest
 from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
-from small_run import BATCHES, EXPERIMENT, arrays, begun, leave_and_go_on, same_bits
+from small_run import BATCHES, EXPERIMENT, arrays, create_run, interrupt_and_resume, same_bits
 from test_hm2bp import network
 
 from snnlab.rules.common.adam import Adam
@@ -72,7 +72,7 @@ def test_sample_weights_multiply_the_error_but_not_the_loss():
 
 
 def test_an_epoch_boosts_the_samples_that_were_misclassified_in_it(tmp_path: Path):
-    run = begun(tmp_path / "run", experiment=BOOSTED)
+    run = create_run(tmp_path / "run", experiment=BOOSTED)
     config = run.config
     alone, wrong = initial_state(config), np.zeros(len(config.train), dtype=bool)
     order, first = config.order(1), 0
@@ -91,12 +91,12 @@ def test_an_epoch_boosts_the_samples_that_were_misclassified_in_it(tmp_path: Pat
 
 @pytest.mark.parametrize("stop", [2, BATCHES + 2])
 def test_an_interrupted_boosted_run_resumes_to_the_same_bits(stop: int, tmp_path: Path):
-    whole = begun(tmp_path / "whole", experiment=BOOSTED)
+    whole = create_run(tmp_path / "whole", experiment=BOOSTED)
     for _ in train(whole.config, whole.directory):
         pass
-    leave_and_go_on(tmp_path / "run", stop, experiment=BOOSTED)
+    interrupt_and_resume(tmp_path / "run", stop, experiment=BOOSTED)
     assert same_bits(tmp_path / "run", tmp_path / "whole")
-    plain = begun(tmp_path / "plain")
+    plain = create_run(tmp_path / "plain")
     for _ in train(plain.config, plain.directory):
         pass
     boosted, alike = arrays(tmp_path / "whole"), arrays(tmp_path / "plain")
@@ -110,7 +110,7 @@ def test_a_negative_strength_is_refused():
 
 
 def test_overflowing_sample_weights_are_refused_and_never_saved(tmp_path: Path):
-    run = begun(tmp_path / "run", experiment=EXPERIMENT.with_options({"boosting": 1e6}))
+    run = create_run(tmp_path / "run", experiment=EXPERIMENT.with_options({"boosting": 1e6}))
     with raises_input_error("boosting", "1e+06"):
         for _ in train(run.config, run.directory):
             pass

@@ -12,7 +12,7 @@ from command_line import error_line, snnlab
 from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
-from small_run import trained
+from small_run import train_run
 
 from snnlab import certify, engine
 from snnlab.data.spikes import SpikeTrains
@@ -25,7 +25,7 @@ from snnlab.training.loop import train
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return trained(tmp_path_factory.mktemp("certify") / "run")
+    return train_run(tmp_path_factory.mktemp("certify") / "run")
 
 
 events = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 3)))

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
+from errors_in_tests import raises_input_error
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snnlab import cards
-from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights
@@ -43,7 +43,7 @@ def measured(circuit: Circuit, rasters: Rasters) -> Cost:
 
 
 def synapses(weights: Weights) -> list[tuple[int, int, float]]:
-    """Source, target and weight of each, written out from what each kind of weights is."""
+    """Source, target and weight of each synapse, from the definition of each kind of weights."""
     if isinstance(weights, Convolution):
         rows, columns, channels = weights.out
         return [
@@ -54,15 +54,17 @@ def synapses(weights: Weights) -> list[tuple[int, int, float]]:
         ]
     if isinstance(weights, Pooling):
         rows, columns, channels = weights.image
-        heard = [(y, x) for y in range(rows) for x in range(columns)]
-        heard = [(y, x) for y, x in heard if y // weights.side < weights.out[0] and x // weights.side < weights.out[1]]
-        return [((y * columns + x) * channels + c, 0, weights.weight) for y, x in heard for c in range(channels)]
+        pixels = [(y, x) for y in range(rows) for x in range(columns)]
+        pixels = [
+            (y, x) for y, x in pixels if y // weights.side < weights.out[0] and x // weights.side < weights.out[1]
+        ]
+        return [((y * columns + x) * channels + c, 0, weights.weight) for y, x in pixels for c in range(channels)]
     full = weights.toarray() if scipy.sparse.issparse(weights) else weights
     return [(i, j, w) for (i, j), w in np.ndenumerate(full)]
 
 
 def one_at_a_time(circuit: Circuit, rasters: Rasters) -> tuple[int, int]:
-    """Operations of all samples: those of a spike and a weight other than zero, and all."""
+    """Operations of all samples: those of a spike and a non-zero weight, and all."""
     effective = dense = 0
     for projection in circuit.projections:
         pre = rasters[projection.pre]
@@ -98,7 +100,7 @@ CHAIN = [
     ],
     ids=["full", "sparse", "convolution, pooling and self-projection", "pooling of weight zero", "ragged pooling"],
 )
-def test_operations_are_those_counted_one_at_a_time(circuit: Circuit) -> None:
+def test_operations_equal_a_count_one_by_one(circuit: Circuit) -> None:
     rasters = fired(circuit)
     found = measured(circuit, rasters)
     effective, dense = one_at_a_time(circuit, rasters)
@@ -122,7 +124,7 @@ def test_spikes_and_sparsity_are_those_of_the_rasters() -> None:
 
 
 @given(arrays(np.float32, (4, 3), elements=st.sampled_from([0.0, 1.0, -2.0])))
-def test_how_weights_are_kept_changes_bytes_alone(weights: np.ndarray) -> None:
+def test_the_storage_of_weights_changes_only_bytes(weights: np.ndarray) -> None:
     sizes = {"eye": 4, "out": 3}
     rasters = fired(circuit_of(sizes=sizes))
     full, sparse = (
@@ -134,7 +136,7 @@ def test_how_weights_are_kept_changes_bytes_alone(weights: np.ndarray) -> None:
     assert sparse.parameters == np.count_nonzero(weights)
 
 
-def test_a_kernel_costs_what_the_same_synapses_cost_but_is_smaller() -> None:
+def test_a_kernel_costs_as_much_as_its_synapses_but_is_smaller() -> None:
     kernel = Convolution(holey(2, 2, 2, 3).astype(np.float32), (5, 5))
     sizes = {"eye": 50, "out": 48}
     rasters = fired(circuit_of(sizes=sizes))
@@ -147,19 +149,19 @@ def test_a_kernel_costs_what_the_same_synapses_cost_but_is_smaller() -> None:
 
 
 def test_the_published_network_has_the_published_size() -> None:
-    """784-800-10: 635,200 weights, each served in each of 400 steps by a machine that knows no sparsity."""
+    """784-800-10: 635,200 weights, each used in each of 400 steps without sparsity."""
     circuit = EXPERIMENTS["hm2bp-mnist"].network.circuit((28, 28), 10, 1e-3)
     silence = {node.name: np.zeros(node.size, dtype=np.int64) for node in circuit.nodes}
     found = cost(circuit, silence, samples=1, steps=400)
     assert found.parameters == 635_200
     assert found.dense == 400 * 635_200
     assert found.activation_sparsity == 1 and found.effective_acs == 0
-    # before learning they are zeros of 8 bytes; each cell has a membrane and a synapse
+    # initially zeros of 8 bytes; each cell has the two states membrane and synapse
     assert found.connection_sparsity == 1
     assert found.footprint_bytes == 8 * (635_200 + 2 * 810)
 
 
-def test_weights_that_nobody_learns_are_no_parameters() -> None:
+def test_untrained_weights_are_not_parameters() -> None:
     circuit = circuit_of(("eye", "out", holey(4, 3)), ("out", "out", holey(3, 3)), sizes={"eye": 4, "out": 3})
     silence = {"eye": np.zeros(4, dtype=np.int64), "out": np.zeros(3, dtype=np.int64)}
     assert cost(circuit, silence, samples=1, steps=1, trained=["eye->out.synapse"]).parameters == 12
@@ -177,9 +179,9 @@ def test_state_variables_of_receptors_are_part_of_the_footprint() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"samples": 0, "steps": 5}, {"samples": 5, "steps": 0}])
-def test_the_cost_of_nothing_is_refused(asked: dict[str, int]) -> None:
+def test_a_cost_without_samples_steps_or_populations_is_refused(asked: dict[str, int]) -> None:
     circuit = circuit_of(sizes={"eye": 2, "a": 3})
-    with pytest.raises(InputError, match=f"^cost: {asked['samples']} samples, {asked['steps']} steps, 1 populations"):
+    with raises_input_error("cost", f"{asked['samples']} samples", f"{asked['steps']} steps"):
         cost(circuit, {"eye": np.zeros(2, int), "a": np.zeros(3, int)}, **asked)
-    with pytest.raises(InputError, match="0 populations; needs at least one of each"):
+    with raises_input_error("cost", "0 populations"):
         cost(circuit_of(sizes={"eye": 2}), {"eye": np.zeros(2, int)}, samples=1, steps=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from errors_in_tests import raises_input_error
 from numpy.typing import NDArray
 from scipy.stats import binom, poisson
 from sklearn.base import clone
@@ -23,7 +24,6 @@ from snnlab import cards
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import TRAIN, Poisson
-from snnlab.errors import InputError
 from snnlab.estimator import SpikingClassifier
 from snnlab.networks.circuit import Population, Source
 from snnlab.networks.feedforward import feedforward
@@ -56,7 +56,7 @@ def weights(classifier: SpikingClassifier) -> bytes:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Estimator's parameters changed after set_params")
 @parametrize_with_checks([SpikingClassifier(hidden=(50,), steps=100)])
-def test_the_checks_of_scikit_learn_pass(estimator: SpikingClassifier, check: Any) -> None:
+def test_the_estimator_checks_of_scikit_learn_pass(estimator: SpikingClassifier, check: Any) -> None:
     """None is expected to fail: those of sparse data, several outputs and sample weights are not asked of it."""
     check(estimator)
 
@@ -68,7 +68,9 @@ def test_it_works_in_a_pipeline_and_in_cross_validation(digits: tuple[NDArray[An
 
 
 @pytest.mark.parametrize("how", ["fresh copy", "pickle"])
-def test_a_copy_answers_as_the_original(how: str, fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
+def test_a_copy_predicts_like_the_original(
+    how: str, fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]
+) -> None:
     if how == "pickle":
         other = pickle.loads(pickle.dumps(fitted))  # noqa: S301
     else:
@@ -79,7 +81,7 @@ def test_a_copy_answers_as_the_original(how: str, fitted: SpikingClassifier, dig
     assert np.array_equal(other.predict_proba(digits[1]), fitted.predict_proba(digits[1]))
 
 
-def test_a_pickled_classifier_goes_on_learning_to_the_same_bits(digits: tuple[NDArray[Any], ...]) -> None:
+def test_a_pickled_classifier_continues_to_the_same_bits(digits: tuple[NDArray[Any], ...]) -> None:
     train, _, labels, _ = digits
     one = SpikingClassifier(**QUICK).partial_fit(train[:64], labels[:64], classes=range(10))
     other = pickle.loads(pickle.dumps(one))  # noqa: S301
@@ -99,7 +101,7 @@ def test_importing_snnlab_does_not_import_scikit_learn() -> None:
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
-def test_it_tells_digits_apart(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
+def test_it_classifies_digits(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
     """Chance is 0.10; half of the way to 1 is not reached by chance in 300 answers once in 10^60."""
     assert binom.sf(0.55 * 300, 300, CHANCE) < 1e-60
     assert fitted.score(digits[1], digits[3]) > 0.55
@@ -107,7 +109,7 @@ def test_it_tells_digits_apart(fitted: SpikingClassifier, digits: tuple[NDArray[
     assert (fitted.n_iter_, fitted.samples_seen_) == (4, 4 * 800)
 
 
-def test_from_shuffled_labels_nothing_is_learned(digits: tuple[NDArray[Any], ...]) -> None:
+def test_shuffled_labels_give_chance_accuracy(digits: tuple[NDArray[Any], ...]) -> None:
     """Mean of four trainings; answers to like images are alike, so they do not count as independent.
 
     At worst a whole class gets one answer, drawn at random: right for about Poisson(1) of the ten classes. Four times
@@ -147,7 +149,7 @@ def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any],
         assert np.array_equal(values, one.state_.weights[name])
 
 
-def test_partial_fit_in_two_calls_is_partial_fit_in_one(digits: tuple[NDArray[Any], ...]) -> None:
+def test_two_calls_of_partial_fit_equal_one(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:128], digits[2][:128]
 
     def fresh() -> SpikingClassifier:
@@ -160,7 +162,7 @@ def test_partial_fit_in_two_calls_is_partial_fit_in_one(digits: tuple[NDArray[An
     assert weights(whole) != weights(forgot)
 
 
-def test_partial_fit_goes_on_from_fit(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
+def test_partial_fit_continues_after_fit(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
     train, _, labels, _ = digits
     more = pickle.loads(pickle.dumps(fitted))  # noqa: S301
     more.partial_fit(train[:320], labels[:320])
@@ -184,7 +186,7 @@ def test_the_same_random_state_gives_the_same_network_on_any_number_of_threads(
 # Answers -------------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_depends_on_its_sample_alone(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
+def test_a_prediction_depends_only_on_its_sample(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
     together = fitted.predict_proba(digits[1])
     order = np.random.default_rng(0).permutation(300)
     assert np.array_equal(fitted.predict_proba(digits[1][order]), together[order])
@@ -200,7 +202,7 @@ def test_probabilities_follow_the_counts(fitted: SpikingClassifier, digits: tupl
     assert np.allclose(powers, np.rint(powers), atol=1e-6)
 
 
-def test_labels_of_any_kind_come_back(digits: tuple[NDArray[Any], ...]) -> None:
+def test_labels_of_any_type_are_returned(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:200], digits[2][:200]
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     named = SpikingClassifier(**QUICK, epochs=1).fit(X, names[y])
@@ -215,7 +217,7 @@ def test_values_outside_the_range_are_clipped(fitted: SpikingClassifier, digits:
     assert np.array_equal(fitted.predict_proba(beyond), fitted.predict_proba(image))
 
 
-def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_mapped_to_levels_of_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values -1 .. 1 of a range from 0 to 0.5: what reaches the code is 255 times their share of it, and the rest."""
     seen: list[NDArray[np.uint8]] = []
     encode = Poisson.encode
@@ -231,11 +233,11 @@ def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen[0].tolist() == [[*on, *(255 - level for level in on)]]
 
 
-# InputError ---------------------------------------------------------------------------------------------------------
+# Invalid input ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "named"),
     [
         ({"hidden": (0,)}, "hidden"),
         ({"hidden": (2.5,)}, "hidden"),
@@ -260,30 +262,30 @@ def test_the_range_is_met_level_by_level(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"random_state": "seven"}, "seed"),
     ],
 )
-def test_impossible_parameters_are_refused_by_name(options: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint) as refusal:
+def test_invalid_parameters_are_refused_by_name(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named) as error:
         SpikingClassifier(**{**QUICK, **options}).fit(np.eye(4), [0, 1, 0, 1])
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
-def test_time_may_be_given_with_its_unit(digits: tuple[NDArray[Any], ...]) -> None:
+def test_dt_accepts_text_with_a_unit(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:64], digits[2][:64]
     made = [SpikingClassifier(**QUICK, dt=dt, epochs=1).fit(X, y) for dt in (1e-3, "1 ms", "2 ms")]
     assert weights(made[0]) == weights(made[1]) != weights(made[2])
 
 
-def test_partial_fit_must_be_told_the_classes_and_keeps_them() -> None:
+def test_partial_fit_requires_the_classes_in_the_first_call_and_the_same_later() -> None:
     classifier = SpikingClassifier(**QUICK)
-    with pytest.raises(InputError, match="needs all classes"):
+    with raises_input_error("partial_fit: classes", "None"):
         classifier.partial_fit(np.eye(2), [0, 1])
     classifier.partial_fit(np.eye(2), [0, 1], classes=[0, 1])
-    with pytest.raises(InputError, match="class 2"):
+    with raises_input_error("y", "2", "[0, 1]"):
         classifier.partial_fit(np.eye(2), [0, 2])
-    with pytest.raises(InputError, match="before"):
+    with raises_input_error("partial_fit: classes", "[0, 1, 2]", "[0, 1]"):
         classifier.partial_fit(np.eye(2), [0, 1], classes=[0, 1, 2])
 
 
-def test_weights_that_explode_are_reported() -> None:
+def test_diverging_weights_are_refused() -> None:
     classifier = SpikingClassifier(**{**QUICK, "learning_rate": 1e38, "epochs": 3})
-    with pytest.raises(InputError, match="not finite any more"):
+    with raises_input_error("SpikingClassifier", "not finite", "learning_rate"):
         classifier.fit(np.eye(4), [0, 1, 0, 1])

@@ -20,15 +20,15 @@ SMALL = {"network.hidden": "60", "network.v_th": "10,8", "epochs": 10, "batch": 
 
 
 def word(number: int) -> NDArray[np.int16]:
-    """A third of a second at a pitch of its own; the ninth is 4.4 kHz high."""
+    """A tone of a third of a second, with another pitch per number; the ninth has 4.4 kHz."""
     pitch = 300 * 1.35 ** (number % 10)
     return np.round(8000 * np.sin(2 * np.pi * pitch * np.arange(4000) / 12500)).astype(np.int16)
 
 
 @pytest.fixture
 def disc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disc:
-    """Two speakers say each word twice for training and once for testing; a word is a tone of its own."""
-    monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # kernels stay compiled
+    """Two speakers say each word, a tone, twice for training and once for testing."""
+    monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # not that of compiled code
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
     made = Disc(tmp_path / "data")
     for area, words in (("ti_alpha", LETTERS), ("ti20", DIGITS)):
@@ -48,7 +48,7 @@ def disc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disc:
         ("hm2bp-ti46-digits", [78, 400, 400, 10], [10.0, 8.0, 8.0], None),
     ],
 )
-def test_ti46_is_trained_with_the_published_constants(
+def test_ti46_experiments_have_the_published_constants(
     name: str, sizes: list[int], thresholds: list[float], reported: float | None
 ) -> None:
     """arXiv:1805.07866 and the configuration files of its successor, arXiv:1908.06378."""
@@ -72,7 +72,7 @@ def test_ti46_is_trained_with_the_published_constants(
 
 
 @pytest.mark.parametrize("name", ["letters", "digits"])
-def test_without_the_disc_the_refusal_says_what_to_put_where(name: str, tmp_path: Path) -> None:
+def test_without_the_disc_the_error_tells_what_to_put_where(name: str, tmp_path: Path) -> None:
     folder = {"letters": "ti_alpha", "digits": "ti20"}[name]
     with pytest.raises(
         InputError, match=rf"^ti46-{name}: {folder}/train: not found in .*; get LDC93S9 from "
@@ -83,12 +83,12 @@ def test_without_the_disc_the_refusal_says_what_to_put_where(name: str, tmp_path
     )
 
 
-def test_digits_of_a_made_up_disc_are_learned(disc: Disc, tmp_path: Path) -> None:
-    """From SPHERE files to a run. What is said ten ways apart is told apart; what is said alike cannot be."""
+def test_digits_of_a_synthetic_disc_are_learned(disc: Disc, tmp_path: Path) -> None:
+    """From SPHERE files to a run: distinct words are learned, identical ones are not."""
     experiment = EXPERIMENTS["hm2bp-ti46-digits"].with_options({**SMALL, "rule.learning_rate": "1e-2"})
-    study = Run.create(tmp_path / "run", experiment, folder=disc.data, threads=1)
-    assert (len(study.config.train), len(study.config.test)) == (40, 20)
-    *_, last = train(study.config, study.directory)
+    run = Run.create(tmp_path / "run", experiment, folder=disc.data, threads=1)
+    assert (len(run.config.train), len(run.config.test)) == (40, 20)
+    *_, last = train(run.config, run.directory)
     assert last.row is not None and last.row["test_accuracy"] >= 0.9
     for path in (disc.root / "ti20").rglob("*.wav"):
         path.write_bytes(sphere(word(0)))
@@ -97,10 +97,10 @@ def test_digits_of_a_made_up_disc_are_learned(disc: Disc, tmp_path: Path) -> Non
     assert last.row is not None and last.row["test_accuracy"] == pytest.approx(0.1)
 
 
-def test_letters_of_a_made_up_disc_go_through_the_published_network(disc: Disc, tmp_path: Path) -> None:
+def test_letters_of_a_synthetic_disc_train_the_published_network(disc: Disc, tmp_path: Path) -> None:
     experiment = EXPERIMENTS["hm2bp-ti46-letters"].with_options({"network.hidden": "20,20", "epochs": 1})
-    study = Run.create(tmp_path / "run", experiment, folder=disc.data, threads=1)
-    assert study.config.train.shape == (78,) and len(study.config.train) == 26 * 2 * 2
-    reports = list(train(study.config, study.directory))
+    run = Run.create(tmp_path / "run", experiment, folder=disc.data, threads=1)
+    assert run.config.train.shape == (78,) and len(run.config.train) == 26 * 2 * 2
+    reports = list(train(run.config, run.directory))
     assert len(reports) == 104 + 1, "a step after every sample, and the end of the epoch"
     assert (tmp_path / "run" / "metrics.jsonl").is_file()
