@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One image under every encoder of images: the spikes of one of its rows, and of all of it where rows are time."""
+"""Encode one image with every image encoder, and plot the spikes of one row (of all rows where rows are time)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from snnlab.cli.script import script_parser
 from snnlab.encoders import Current, Delta, Latency, Poisson, Population, Regular
 from snnlab.plots import figure, images, raster, save, style
 
-CODES = {
+ENCODERS = {
     "poisson": Poisson(),
     "regular": Regular(),
     "regular, phase=same": Regular(phase="same"),
@@ -24,21 +24,22 @@ CODES = {
 
 def main():
     parser = script_parser(__doc__, "encoders.png")
-    parser.add_argument("--dataset", default="mnist", help="id of its card, with images (default: %(default)s)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where its files are")
+    parser.add_argument("--dataset", default="mnist", help="id of an image dataset (default: %(default)s)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of its files")
     options = parser.parse_args()
-    one = datasets.load(options.dataset, "test", folder=options.data).take([0])
-    image = one.values.reshape(one.shape)
-    row, (picture, axes) = image.sum(axis=1).argmax(), figure(3, 3, size=(9, 7.6))
+    sample = datasets.load(options.dataset, "test", folder=options.data).take([0])
+    image = sample.values.reshape(sample.shape)
+    row = image.sum(axis=1).argmax()
+    picture, axes = figure(3, 3, size=(9, 7.6))
     with style():
-        images(image[None], axes[0, 0], peak=one.peak)
+        images(image[None], axes[0, 0], peak=sample.peak)
         axes[0, 0].axhspan(row, row + 1, color="#D55E00", alpha=0.5, linewidth=0)
-        axes[0, 0].set_title(f"{options.dataset}: {one.classes[one.labels[0]]}, row {row} marked")
-        for (name, code), ax in zip(CODES.items(), axes.flat[1:], strict=True):
-            samples = code.prepare(one)
-            spikes = code.encode(samples, seed=0)
-            neurons = np.arange(spikes.size).reshape(samples.shape)
-            raster(spikes, ax, neurons=neurons.ravel() if isinstance(code, Delta) else neurons[row].ravel())
+        axes[0, 0].set_title(f"{options.dataset}: {sample.classes[sample.labels[0]]}, row {row} marked")
+        for (name, encoder), ax in zip(ENCODERS.items(), axes.flat[1:], strict=True):
+            prepared = encoder.prepare(sample)
+            spikes = encoder.encode(prepared, seed=0)
+            neurons = np.arange(spikes.size).reshape(prepared.shape)
+            raster(spikes, ax, neurons=neurons.ravel() if isinstance(encoder, Delta) else neurons[row].ravel())
             ax.set_title(name)
             print(f"{name:24} {spikes.size:5} neurons {len(spikes):6} spikes")
     print(save(picture, options.plot))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from by_hand import in_brian
+from brian_circuit import run_in_brian
 from errors_in_tests import raises_input_error
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -68,7 +68,7 @@ def test_in_float64_the_engine_fires_the_spikes_of_brian(
     circuit = random_circuit(rng, card, sizes, drive, **parameters)
     spikes = SpikeTrains.from_dense(rng.random((1, 120, sizes[0])) < rate, 1e-3)
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
-    for name, theirs in in_brian(circuit, spikes).items():
+    for name, theirs in run_in_brian(circuit, spikes).items():
         assert ours[name].spikes == theirs
         assert np.array_equal(ours[name].counts, theirs.counts())
 
@@ -79,7 +79,7 @@ def test_the_comparison_with_brian_has_many_spikes_and_detects_a_wrong_refractor
     parameters = {"tau_m": 20.0, "tau_s": 5.0, "threshold": 10.0, "t_ref": 3.0}
     circuit = random_circuit(rng, card, [60, 70, 20], 2.0, **parameters)
     spikes = SpikeTrains.from_dense(rng.random((1, 200, 60)) < 0.1, 1e-3)
-    theirs = in_brian(circuit, spikes)
+    theirs = run_in_brian(circuit, spikes)
     assert all(len(one) > 200 for one in theirs.values())
     wrong = random_circuit(np.random.default_rng(5), card, [60, 70, 20], 2.0, **parameters | {"t_ref": 4.0})
     assert engine.run(wrong, {"input": spikes}, precision="float64")["layer0"].spikes != theirs["layer0"]
@@ -130,7 +130,7 @@ def test_two_projections_and_a_delay_act_as_in_brian():
     late = np.zeros_like(dense["b"])
     late[:, 5:] = dense["b"][:, :-5]
     joined = chain([cell], 50, [np.vstack(weights)])
-    theirs = in_brian(joined, SpikeTrains.from_dense(np.concatenate([dense["a"], late], axis=2), 1e-3))["out"]
+    theirs = run_in_brian(joined, SpikeTrains.from_dense(np.concatenate([dense["a"], late], axis=2), 1e-3))["out"]
     ours = engine.run(
         circuit, {name: SpikeTrains.from_dense(one, 1e-3) for name, one in dense.items()}, precision="float64"
     )
@@ -253,7 +253,7 @@ def test_equations_may_contain_units(tmp_path):
 
     spikes = SpikeTrains.from_dense(np.random.default_rng(1).random((1, 300, 20)) < 0.1, 1e-3)
     ours = engine.run(of(str(tmp_path / "mine.toml")), {"input": spikes}, precision="float64")["layer0"].spikes
-    assert ours == in_brian(of(str(tmp_path / "mine.toml")), spikes)["layer0"]
+    assert ours == run_in_brian(of(str(tmp_path / "mine.toml")), spikes)["layer0"]
     assert len(ours) > len(engine.run(of("lif"), {"input": spikes}, precision="float64")["layer0"].spikes) > 0
 
 

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from by_hand import in_brian
+from brian_circuit import run_in_brian
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +49,7 @@ def test_in_float64_the_engine_fires_the_spikes_of_brian(card, seed, sizes, rate
     circuit = random_circuit(rng, card, sizes, drive, tau_1=tau_1, tau_2=tau_2)
     spikes = SpikeTrains.from_dense(rng.random((1, 300, sizes[0])) < rate, DT)
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
-    for name, theirs in in_brian(circuit, spikes).items():
+    for name, theirs in run_in_brian(circuit, spikes).items():
         assert ours[name].spikes == theirs
 
 
@@ -57,7 +57,7 @@ def test_in_float64_the_engine_fires_the_spikes_of_brian(card, seed, sizes, rate
 def test_the_comparison_has_many_spikes_and_detects_a_time_constant_wrong_by_a_hundredth(card):
     circuit = random_circuit(np.random.default_rng(5), card, [60, 70, 20], 3.0)
     spikes = SpikeTrains.from_dense(np.random.default_rng(6).random((1, 600, 60)) < 0.02, DT)
-    theirs = in_brian(circuit, spikes)
+    theirs = run_in_brian(circuit, spikes)
     assert all(len(one) > 50 for one in theirs.values())
     ours = engine.run(circuit, {"input": spikes}, precision="float64")
     assert {name: one.spikes for name, one in ours.items()} == theirs
@@ -106,4 +106,4 @@ def test_a_potential_clipped_at_rest_keeps_no_inhibition():
     response = engine.run(circuit, {"input": spikes}, precision="float64")["cell"]
     first, second = (response.spikes.train(neuron) for neuron in range(2))
     assert len(first) and np.array_equal(first, second)
-    assert response.spikes == in_brian(circuit, spikes)["cell"]
+    assert response.spikes == run_in_brian(circuit, spikes)["cell"]

@@ -1,4 +1,4 @@
-"""A circuit wired by hand in Brian2, for the engine to be compared with."""
+"""Brian2 simulations of circuits, written without snnlab.simulate, as a reference for the engine."""
 
 import brian2
 import numpy as np
@@ -8,12 +8,12 @@ from snnlab.brian.preferences import code_target
 from snnlab.data.spikes import SpikeTrains
 
 
-def in_brian(circuit, spikes):
-    """The same circuit and one sample, wired by hand in Brian2."""
+def run_in_brian(circuit, spikes):
+    """The spikes of each population for one sample, {name: SpikeTrains}."""
     dt = spikes.dt * brian2.second
     _, step, neuron = spikes.events()
     groups = {"input": brian2.SpikeGeneratorGroup(spikes.size, neuron, (step + 0.5) * dt, dt=dt)}
-    parts = [groups["input"]]
+    synapse_groups = []
     with code_target("numpy"):
         for node in circuit.populations:
             groups[node.name] = build_model(node).group(node.size, dt=dt)
@@ -24,13 +24,13 @@ def in_brian(circuit, spikes):
             synapses = brian2.Synapses(pre, post, f"weight : {unit}", on_pre=f"{receptor}_post += weight", dt=dt)
             synapses.connect()
             synapses.weight_ = np.asarray(projection.weights, dtype=float).ravel()
-            parts.append(synapses)
+            synapse_groups.append(synapses)
         monitors = {node.name: brian2.SpikeMonitor(groups[node.name]) for node in circuit.populations}
-        brian2.Network(*groups.values(), *parts[1:], *monitors.values()).run(spikes.steps * dt, namespace={})
+        brian2.Network(*groups.values(), *synapse_groups, *monitors.values()).run(spikes.steps * dt, namespace={})
     grid = {"samples": 1, "steps": spikes.steps, "dt": spikes.dt}
     return {
         name: SpikeTrains.from_events(
-            np.zeros(len(one.i)), np.round(one.t_[:] / spikes.dt), one.i[:], size=circuit[name].size, **grid
+            np.zeros(len(monitor.i)), np.round(monitor.t_[:] / spikes.dt), monitor.i[:], size=circuit[name].size, **grid
         )
-        for name, one in monitors.items()
+        for name, monitor in monitors.items()
     }
