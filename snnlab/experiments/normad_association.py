@@ -6,7 +6,7 @@ least 0.95, as the mean over outputs. The seed determines pattern and target tim
 experiments. The protocol is ours; those of the papers were not available.
 
 `normad-association` has a single layer, `normad-association-hidden` 50 hidden neurons; `resume-association` and
-`span-association` are the single layer with other rules.
+`span-association` train the single layer with other rules.
 
 Learning rates were chosen on seeds from 100; docs/spike_times.md has the results of others.
 """

@@ -96,11 +96,9 @@ class Experiment:
 
     def digests(self) -> dict[str, str]:
         """Path -> digest of the cards of the experiment."""
-        found: list[cards.Card | cards.Dataset] = [
-            cards.dataset(name) for name in sorted({self.dataset, self.source("test")})
-        ]
-        found += self.encoder.cards()
-        return {card.path: card.digest for card in found} | self.network.digests()
+        used: list[cards.Card | cards.Dataset] = [*map(cards.dataset, sorted({self.dataset, self.source("test")}))]
+        used += self.encoder.cards()
+        return {card.path: card.digest for card in used} | self.network.digests()
 
     def source(self, split: str) -> str:
         """The dataset of a split."""

@@ -231,9 +231,10 @@ class HM2BP:
 
 def _with_weights(layers: Sequence[Projection], weights: Mapping[str, Weights]) -> list[Projection]:
     """The projections with their trained weights."""
+    trained = [weights.get(projection.name, projection.weights) for projection in layers]
     return [
-        replace(one, weights=with_parameters(one.weights, weights[one.name])) if one.name in weights else one
-        for one in layers
+        replace(projection, weights=with_parameters(projection.weights, values))
+        for projection, values in zip(layers, trained, strict=True)
     ]
 
 

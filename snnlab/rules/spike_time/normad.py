@@ -128,14 +128,14 @@ class NormAD(SpikeTimeRule):
         Raises InputError for cells without a capacitance C, and for synapses without tau_1 and tau_2.
         """
         population = layer(circuit, post, self.name)
-        found = population.receptors.get(receptor)
-        if found is None or not set(_SYNAPSE) <= found.synapse.parameters.keys():
+        target = population.receptors.get(receptor)
+        if target is None or not set(_SYNAPSE) <= target.synapse.parameters.keys():
             hint = "must be a synapse with tau_1 and tau_2, such as double_exponential_current"
             raise InputError(f"{self.name}: {post}", f"no such synapse at {receptor!r}", hint)
         if "C" not in population.cell.parameters:
             problem = f"no capacitance C on {population.cell.path}"
             raise InputError(f"{self.name}: {post}", problem, "must be a cell with C, such as lif_normad")
-        synapse = {**found.synapse.parameters, **found.parameters}
+        synapse = {**target.synapse.parameters, **target.parameters}
         decay, rise = (to_si(synapse[name], "second", f"{post}: {name}") for name in _SYNAPSE)
         capacitance = {**population.cell.parameters, **population.parameters}["C"]
         return Kernel(decay, rise, self.tau_L, to_si(capacitance, "farad", f"{post}: C"))
