@@ -31,7 +31,7 @@ import numpy as np
 from snnlab import engine
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
-from snnlab.rules.corinfomax import relaxation
+from snnlab.rules.corinfomax.relaxation import dynamics
 from snnlab.rules.rule import State
 
 CLOSE = 0.05
@@ -61,7 +61,7 @@ class InTorch:
         g, eps, gamma = body.leak, body.epsilon, body.gamma
         hidden, output = somata
         r, s = hidden.clamp(0, 1), output.clamp(0, 1)
-        for mu in body.steps(steps):
+        for mu in body.step_sizes(steps):
             basal = x @ w[W1] if heard is None else heard
             apical = eps * (2 * gamma * (r @ w[B1]) + g * r) + s @ w[C]
             above = gamma * (s @ w[B2]) + g * s - nudge * (s - target)
@@ -78,8 +78,8 @@ class InTorch:
         target = self.torch.nn.functional.one_hot(self.torch.from_numpy(labels), w[W2].shape[1]).float()
         zeros = [self.torch.zeros(many, w[name].shape[1]) for name in (W1, W2)]
         heard = x @ w[W1] if self.once else None
-        r0, s0 = self.phase(x, heard, zeros, rule.free, 0.0, target)
-        r1, s1 = self.phase(x, heard, (r0, s0), rule.nudged, beta, target)
+        r0, s0 = self.phase(x, heard, zeros, rule.free_steps, 0.0, target)
+        r1, s1 = self.phase(x, heard, (r0, s0), rule.nudged_steps, beta, target)
         # what the input predicts is the same in both phases
         up = x.T @ (r1 - r0) if self.once else x.T @ (r1 - x @ w[W1]) - x.T @ (r0 - x @ w[W1])
         out = r1.T @ (s1 - r1 @ w[W2]) - r0.T @ (s0 - r0 @ w[W2])
@@ -98,7 +98,7 @@ def rounds(config, many, batches):
     import torch
 
     torch.set_num_threads(config.threads)
-    rule, circuit, body = config.rule, config.circuit, relaxation.body(config.circuit, "CorInfoMax")
+    rule, circuit, body = config.rule, config.circuit, dynamics(config.circuit, "CorInfoMax")
     state = rule.init(circuit, np.random.default_rng(0))
     first = {name: values.copy() for name, values in state.weights.items()}
     others = {name: InTorch(rule, body, first, name != WAYS[-1]) for name in WAYS[1:]}
@@ -108,7 +108,7 @@ def rounds(config, many, batches):
         shown = [next(coming) for _ in range(batches)]
         seen = [one.inputs.values[:, 0].astype(np.float32) for one in shown]
         betas = [
-            rule.beta(State({}, constants=state.constants, steps=steps))
+            rule.signed_beta(State({}, constants=state.constants, steps=steps))
             for steps in range(k * batches, (k + 1) * batches)
         ]
         for name in order.permutation(WAYS):

@@ -13,7 +13,7 @@ Encoders    Poisson, Regular, Latency, Delta, Current, Features, Intensity, Patt
             Sensor, SimulatedCamera: from Samples to SpikeTrains or RateInput
 Rules       HM2BP; NormAD, ReSuMe, SPAN: for spike counts; for spike times
             Backprop, FeedbackAlignment, SelfAssembly, ZIL: for steady-state firing rates
-            Dendritic, TwoSweep, CorInfoMax: for dendritic circuits and CorInfoMax networks
+            Dendritic, TwoPass, CorInfoMax: for dendritic circuits and CorInfoMax networks
 Training    EXPERIMENTS: the reproduced results by name, each an Experiment
             load_run: open a run directory; train, evaluate: with its TrainingConfig
             SpikingClassifier: a scikit-learn estimator

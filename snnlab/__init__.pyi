@@ -53,7 +53,7 @@ from snnlab.networks.two_stream import TwoStream as TwoStream
 from snnlab.networks.weights import random_connections as random_connections
 from snnlab.rules.corinfomax.rule import CorInfoMax as CorInfoMax
 from snnlab.rules.dendritic.continuous import Dendritic as Dendritic
-from snnlab.rules.dendritic.two_pass import TwoSweep as TwoSweep
+from snnlab.rules.dendritic.two_pass import TwoPass as TwoPass
 from snnlab.rules.rate.backprop import Backprop as Backprop
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment as FeedbackAlignment
 from snnlab.rules.rate.self_assembly import SelfAssembly as SelfAssembly

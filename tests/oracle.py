@@ -1,7 +1,7 @@
-"""Exact gradients of what the house's rate networks make, by predictive coding on a graph: a second independent source.
+"""Exact gradients of rate networks by predictive coding on graphs: a source that is independent of the rules.
 
-A network is written as a graph of small operations, and Z-IL on it gives the gradient of any cost of the output's rates
-(Salvatori and others, arXiv:2103.04689). It shares no code with the rules' own ways down.
+A network is built as a graph of small operations, and Z-IL gives the gradient of any cost of its output rates
+(Salvatori and others, arXiv:2103.04689), without the backward passes of the rules.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ _FUNCTIONS = {name: name for name in ACTIVATIONS} | {"linear": "identity"}
 
 
 def as_graph(network: MLP | Microcircuit, circuit: Circuit) -> Graph:
-    """The way up: what is heard, times the part that it has in the potential, through the transfer function.
+    """The forward pass: products of rates and weights, times a gain, through the activation.
 
-    A microcircuit's parts are those of its conductances: 1/(1 + leak), and 1 - mixing of that in hidden layers.
+    The gain of a microcircuit follows from its conductances: 1/(1 + leak), times 1 - mixing in hidden layers.
     """
     hidden = [f"hidden{k + 1}" for k in range(len(network.hidden))]
     shapes: dict[str, Shape] = {}
     nodes = [Node("input", Input((circuit["input"].size,)))]
     for k, name in enumerate([*hidden, "output"]):
-        part, function = 1.0, ""
+        gain = 1.0
         if isinstance(network, Microcircuit):
-            held = per_layer(network.mixing, len(network.hidden) + 1)[k] if name != "output" else 0.0
-            part, function = (1 - held) / (1 + network.leak), network.activation
+            mixing = per_layer(network.mixing, len(network.hidden) + 1)[k] if name != "output" else 0.0
+            gain, function = (1 - mixing) / (1 + network.leak), network.activation
         else:
             function = network.output_activation if name == "output" else network.activation
         below = hidden[k - 1] if k else "input"
         names = [f"{below}->{name}.basal", *([f"bias->{name}.basal"] if network.bias else [])]
         shapes |= {one: circuit_shape(circuit, one) for one in names}
         nodes += [
-            Node(f"heard {name}", Dense(), (nodes[-1].name,), tuple(names)),
-            Node(f"potential {name}", Scale(part), (f"heard {name}",)),
+            Node(f"input of {name}", Dense(), (nodes[-1].name,), tuple(names)),
+            Node(f"potential {name}", Scale(gain), (f"input of {name}",)),
             Node(name, Activation(_FUNCTIONS[function]), (f"potential {name}",)),
         ]
     return Graph(tuple(nodes), shapes, "output")
 
 
 def circuit_shape(circuit: Circuit, name: str) -> Shape:
-    """Of a projection's weights; those of a bias are a vector."""
+    """The shape of a projection's weights, (size,) for a bias."""
     shape = next(one.weights.shape for one in circuit.projections if one.name == name)
     return shape[1:] if name.startswith("bias->") else shape
 
@@ -59,39 +59,42 @@ def as_parameters(graph: Graph, weights: Mapping[str, NDArray[np.floating]]) -> 
     return {name: weights[name].reshape(shape).astype(np.float64) for name, shape in graph.parameters.items()}
 
 
-def rates(graph: Graph, weights: Mapping[str, NDArray[np.floating]], seen: NDArray[np.floating]) -> dict[str, Values]:
-    """What every node makes of samples (samples, inputs)."""
-    return graph.forward({"input": seen}, as_parameters(graph, weights))
+def rates(graph: Graph, weights: Mapping[str, NDArray[np.floating]], inputs: NDArray[np.floating]) -> dict[str, Values]:
+    """The value of every node for inputs (samples, inputs)."""
+    return graph.forward({"input": inputs}, as_parameters(graph, weights))
 
 
 def gradients(
-    graph: Graph, weights: Mapping[str, NDArray[np.floating]], seen: NDArray[np.floating], slope: NDArray[np.floating]
+    graph: Graph,
+    weights: Mapping[str, NDArray[np.floating]],
+    inputs: NDArray[np.floating],
+    derivative: NDArray[np.floating],
 ) -> dict[str, NDArray[np.floating]]:
-    """The derivative of a cost by all weights, in their shapes, the mean over samples.
+    """The derivatives of a cost with respect to all weights, in their shapes, mean over samples.
 
-    slope  dC/d(rate of the output) of each sample (samples, outputs)
+    derivative  dC/d(output rate) of each sample (samples, outputs)
     """
     parameters = as_parameters(graph, weights)
-    values = graph.forward({"input": seen}, parameters)
-    found = z_il(graph, values, parameters, -slope)
-    return {name: -one.reshape(weights[name].shape) / len(seen) for name, one in found.items()}
+    values = graph.forward({"input": inputs}, parameters)
+    updates = z_il(graph, values, parameters, -derivative)
+    return {name: -one.reshape(weights[name].shape) / len(inputs) for name, one in updates.items()}
 
 
 def unrolled(steps: int, inputs: int, cells: int, leak: float, function: str) -> Graph:
-    """Rate cells with connections among themselves, in time: u <- (1 - leak) u + leak (x W + phi(u) R), from 0.
+    """Recurrent rate cells, unrolled in time: u <- (1 - leak) u + leak (x W + phi(u) R), from 0.
 
-    The input (steps, inputs) comes step by step, and the output is the last step's rates.
+    The input has the shape (steps, inputs); the output is the rates of the last step.
     """
     nodes = [Node("input", Input((steps, inputs)))]
     for t in range(steps):
-        nodes += [Node(f"x{t}", Select(t), ("input",)), Node(f"seen{t}", Dense(), (f"x{t}",), ("W",))]
+        nodes += [Node(f"x{t}", Select(t), ("input",)), Node(f"input{t}", Dense(), (f"x{t}",), ("W",))]
         if t == 0:
-            nodes.append(Node("u0", Scale(leak), ("seen0",)))
+            nodes.append(Node("u0", Scale(leak), ("input0",)))
             continue
         nodes += [
-            Node(f"own{t}", Dense(function), (f"u{t - 1}",), ("R",)),
-            Node(f"heard{t}", Add(), (f"seen{t}", f"own{t}")),
-            Node(f"new{t}", Scale(leak), (f"heard{t}",)),
+            Node(f"recurrent{t}", Dense(function), (f"u{t - 1}",), ("R",)),
+            Node(f"sum{t}", Add(), (f"input{t}", f"recurrent{t}")),
+            Node(f"new{t}", Scale(leak), (f"sum{t}",)),
             Node(f"old{t}", Scale(1 - leak), (f"u{t - 1}",)),
             Node(f"u{t}", Add(), (f"old{t}", f"new{t}")),
         ]

@@ -1,5 +1,5 @@
-"""Dendritic microcircuits for tests of what they learn: built, told and set to weights in a line, and their sweep up
-and its exact gradient written out once more."""
+"""Dendritic microcircuits for tests: circuits, weights and source rates, and the equations of the forward pass and its
+gradient."""
 
 from __future__ import annotations
 
@@ -14,93 +14,99 @@ from snnlab.engine import RateResponse, RunState, run_rates
 from snnlab.networks.building import per_layer
 from snnlab.networks.circuit import Circuit, Plastic
 from snnlab.networks.microcircuit import Microcircuit
-from snnlab.rules.dendritic import passes
+from snnlab.rules.dendritic.steady_state import random_weights, self_predicting_weights, steady_state
 
 Values = NDArray[np.floating]
 
 PUBLISHED = {"basal": 1.1875, "dendrite": 1.1875, "inhibition": 0.5}
-"""Speeds by receptor, in 1/s: those of the paper's association. Top-down weights stay as they are in it."""
+"""Learning rates by receptor, in 1/s: those of the paper's association, with fixed top-down weights."""
 
 
-def built(
-    network: Microcircuit, inputs: int, outputs: int, speeds: Mapping[str, float] = PUBLISHED, smoothed: float = 1e-3
+def build_circuit(
+    network: Microcircuit,
+    inputs: int,
+    outputs: int,
+    learning_rates: Mapping[str, float] = PUBLISHED,
+    filter_time: float = 1e-3,
 ) -> Circuit:
-    """The network's circuit; families of synapses that `speeds` does not name do not learn.
+    """The network's circuit with these learning rates.
 
-    speeds  of receptors, or of one population's receptor: "hidden1.basal"
+    learning_rates  by receptor, or by population and receptor, as "hidden1.basal"; 0 for all others
     """
     circuit = network.circuit((inputs,), outputs, 1e-4)
-    made = []
+    projections = []
     for one in circuit.projections:
         if one.plasticity:
-            speed = speeds.get(f"{one.post}.{one.receptor}", speeds.get(one.receptor, 0.0))
-            one = replace(one, plasticity=Plastic(one.plasticity.card, {"eta": speed, "tau_w": smoothed}))
-        made.append(one)
-    return replace(circuit, projections=tuple(made))
+            rate = learning_rates.get(f"{one.post}.{one.receptor}", learning_rates.get(one.receptor, 0.0))
+            one = replace(one, plasticity=Plastic(one.plasticity.card, {"eta": rate, "tau_w": filter_time}))
+        projections.append(one)
+    return replace(circuit, projections=tuple(projections))
 
 
-def told(seen: Values, outputs: int, wanted: Values | None = None) -> dict[str, RateInput]:
-    """What the sources say: samples (samples, inputs), or several one after another (samples, stretches, inputs).
+def source_rates(inputs: Values, outputs: int, targets: Values | None = None) -> dict[str, RateInput]:
+    """Rates of all sources, for inputs (samples, inputs) or several in succession (samples, segments, inputs).
 
-    wanted  potentials (samples, outputs) to which a teacher pulls; None for no teacher
+    targets  potentials (samples, outputs) to which a teacher nudges the output; None for no teacher
     """
-    goals = np.zeros((len(seen), outputs)) if wanted is None else wanted
-    pulls = np.full((len(seen), 1), 0.0 if wanted is None else 1.0)
-    shown = RateInput(seen) if seen.ndim == 3 else RateInput.constant(seen)
-    return {"input": shown, "target": RateInput.constant(goals), "nudge": RateInput.constant(pulls)}
+    nudge = np.full((len(inputs), 1), 0.0 if targets is None else 1.0)
+    return {
+        "input": RateInput(inputs) if inputs.ndim == 3 else RateInput.constant(inputs),
+        "target": RateInput.constant(np.zeros((len(inputs), outputs)) if targets is None else targets),
+        "nudge": RateInput.constant(nudge),
+    }
 
 
-def drawn(
-    circuit: Circuit, rng: np.random.Generator, *, spread: Sequence[float] | float = 1.0, symmetric: bool = False
+def initial_weights(
+    circuit: Circuit, rng: np.random.Generator, *, scale: Sequence[float] | float = 1.0, symmetric: bool = False
 ) -> dict[str, Values]:
-    """Random weights, the interneurons' as well.
+    """Random weights, also for interneurons.
 
-    spread     of basal weights, of each layer or of all
-    symmetric  for top-down weights that are the bottom-up ones
+    scale      of basal weights, of each layer or of all
+    symmetric  top-down weights are the transposed bottom-up weights
     """
-    body = passes.anatomy(circuit, "a test")
-    spreads = [spread] * len(body.layers) if isinstance(spread, float) else spread
-    weights = passes.at_random(circuit, body, spreads, 1.0, rng)
+    steady = steady_state(circuit, "a test")
+    scales = [scale] * len(steady.mixing) if isinstance(scale, float) else scale
+    weights = random_weights(circuit, steady, scales, 1.0, rng)
     if symmetric:
-        for layer, above in passes.pairs(body):
-            weights[layer.apical(above)] = weights[above.basal].T.copy()
+        for hidden, above in zip(steady.hidden, steady.path.layers[1:], strict=True):
+            weights[hidden.apical] = weights[above.weights].T.copy()
     return weights
 
 
-def predicting(circuit: Circuit, weights: Mapping[str, Values]) -> dict[str, Values]:
-    """The same with interneurons that predict the layer above."""
-    return {**weights, **passes.predicting(passes.anatomy(circuit, "a test"), weights)}
+def self_predicting(circuit: Circuit, weights: Mapping[str, Values]) -> dict[str, Values]:
+    """The same weights with interneurons that predict the layer above."""
+    return {**weights, **self_predicting_weights(steady_state(circuit, "a test"), weights)}
 
 
-def begun(weights: Mapping[str, Values]) -> RunState:
-    """Cells at rest and these weights, nothing remembered."""
+def initial_state(weights: Mapping[str, Values]) -> RunState:
+    """Cells at rest, these weights, and filters of 0."""
     return RunState({}, {name: {"w": values, "change": np.zeros_like(values)} for name, values in weights.items()})
 
 
 def at_rest(running: RunState) -> RunState:
-    """The same synapses, and cells at rest."""
+    """The same synapses with cells at rest."""
     return RunState({}, running.synapses)
 
 
-def learned(running: RunState) -> dict[str, Values]:
-    return {name: kept["w"] for name, kept in running.synapses.items()}
+def weights_of(running: RunState) -> dict[str, Values]:
+    return {name: synapses["w"] for name, synapses in running.synapses.items()}
 
 
-def settled(
-    circuit: Circuit, weights: Mapping[str, Values], seen: Values, wanted: Values | None = None, steps: int = 2000
+def converged(
+    circuit: Circuit, weights: Mapping[str, Values], inputs: Values, targets: Values | None = None, steps: int = 2000
 ) -> RateResponse:
-    """What all cells come to while nothing learns: `means` holds the last step's u, r, r_B and v_A where there are."""
-    known = {one.name: [line.name for line in one.cell.equations] for one in circuit.populations}
-    asked = {name: [one for one in ("u", "r", "r_B", "v_A") if one in found] for name, found in known.items()}
+    """The steady state without learning: `means` holds u, r, r_B and v_A of the last step, where cells have them."""
+    variables = {one.name: [line.name for line in one.cell.equations] for one in circuit.populations}
+    recorded = {name: [one for one in ("u", "r", "r_B", "v_A") if one in own] for name, own in variables.items()}
     outputs = circuit["output"].size
     return run_rates(
-        circuit, told(seen, outputs, wanted), steps, learn=False, state=begun(weights), mean=asked,
-        mean_from=steps - 1, precision="float64", threads=1,
+        circuit, source_rates(inputs, outputs, targets), steps, learn=False, state=initial_state(weights),
+        mean=recorded, mean_from=steps - 1, precision="float64",
     )  # fmt: skip
 
 
 def basal(network: Microcircuit, weights: Mapping[str, Values]) -> list[Values]:
-    """Bottom-up weights from the input on."""
+    """Bottom-up weights, from the input on."""
     names = ["input", *(f"hidden{k + 1}" for k in range(len(network.hidden))), "output"]
     return [weights[f"{below}->{name}.basal"] for below, name in zip(names, names[1:], strict=False)]
 
@@ -109,35 +115,34 @@ def logistic(u: Values) -> Values:
     return 1 / (1 + np.exp(-u))
 
 
-def potentials(network: Microcircuit, bottom_up: Sequence[Values], seen: Values) -> list[Values]:
-    """Of each layer with nothing from above, by the conductances: leak g, basal 1, apical l/(1 - l) (1 + g)."""
-    rate = seen
-    found: list[Values] = []
+def potentials(network: Microcircuit, bottom_up: Sequence[Values], inputs: Values) -> list[Values]:
+    """Steady-state potentials without a teacher, from the conductances: leak g, basal 1, apical l/(1 - l) (1 + g)."""
+    rate = inputs
+    layers: list[Values] = []
     for k, weights in enumerate(bottom_up):
         part = per_layer(network.mixing, len(network.hidden) + 1)[k] if k < len(network.hidden) else 0.0
         apical = part / (1 - part) * (1 + network.leak)
-        found.append(rate @ weights / (network.leak + 1 + apical))
-        rate = logistic(found[-1])
-    return found
+        layers.append(rate @ weights / (network.leak + 1 + apical))
+        rate = logistic(layers[-1])
+    return layers
 
 
-def gradients(network: Microcircuit, bottom_up: Sequence[Values], seen: Values, wanted: Values) -> list[Values]:
-    """Of the cost of the sweep up, by its bottom-up weights, with complex steps: exact to rounding.
+def gradients(network: Microcircuit, bottom_up: Sequence[Values], inputs: Values, targets: Values) -> list[Values]:
+    """Gradients of the forward pass's cost with respect to bottom-up weights, by complex steps: exact to rounding.
 
-    The cost is the sum of ln(1 + e^u) - r_wanted u over the outputs, in the mean over samples: its derivative by an
+    The cost is sum ln(1 + e^u) - r_target u over the outputs, mean over samples; its derivative with respect to an
     output's potential is the error of its rate.
     """
-
-    found: list[Values] = []
+    derivatives: list[Values] = []
     for k, weights in enumerate(bottom_up):
-        each = np.eye(weights.size).reshape(weights.size, *weights.shape)  # one weight after another moves
-        layers = [weights + 1e-30j * each if at == k else other for at, other in enumerate(bottom_up)]
-        u = potentials(network, layers, seen)[-1]
-        costs = np.sum(np.log(1 + np.exp(u)) - wanted * u, axis=-1).mean(axis=-1)
-        found.append(costs.imag.reshape(weights.shape) / 1e-30)
-    return found
+        each = np.eye(weights.size).reshape(weights.size, *weights.shape)  # one perturbed weight per row
+        layers = [weights + 1e-30j * each if layer == k else own for layer, own in enumerate(bottom_up)]
+        u = potentials(network, layers, inputs)[-1]
+        costs = np.sum(np.log(1 + np.exp(u)) - targets * u, axis=-1).mean(axis=-1)
+        derivatives.append(costs.imag.reshape(weights.shape) / 1e-30)
+    return derivatives
 
 
-def angle(one: Values, other: Values) -> float:
-    """Degrees between two sets of numbers."""
-    return float(np.degrees(np.arccos(np.sum(one * other) / np.linalg.norm(one) / np.linalg.norm(other))))
+def angle(a: Values, b: Values) -> float:
+    """Degrees between two arrays, taken as vectors."""
+    return float(np.degrees(np.arccos(np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b))))

@@ -14,7 +14,7 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=MLP(hidden=(500,)),
     encoder=Intensity(),
-    rule=Backprop(learning_rate=0.1, schedule=Schedule("late"), initial="he", low=0.0, high=1.0),
+    rule=Backprop(learning_rate=0.1, schedule=Schedule("late"), weight_init="he", low=0.0, high=1.0),
     epochs=10,
     batch=20,
 )

@@ -8,7 +8,7 @@ from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.dendritic.continuous import Dendritic
-from snnlab.rules.dendritic.teacher import Network
+from snnlab.rules.dendritic.teacher import NetworkTeacher
 
 EXPERIMENT = Experiment(
     name="dendritic-association",
@@ -19,8 +19,9 @@ EXPERIMENT = Experiment(
     network=Microcircuit(hidden=(20,), noise=0.1, outputs=10),
     encoder=Intensity(),
     rule=Dendritic(
-        teacher=Network(hidden=20, gains=(1.0, 1.0), enough=0.01),
-        bottom_up=(1.1875, 0.5), to_interneuron=1.1875, from_interneuron=0.5, start="random", settles=20e-3,
+        teacher=NetworkTeacher(hidden=20, gains=(1.0, 1.0), tolerance=0.01),
+        bottom_up=(1.1875, 0.5), to_interneuron=1.1875, from_interneuron=0.5, interneuron_init="random",
+        prediction_time=20e-3,
     ),
     epochs=400,
     batch=1,

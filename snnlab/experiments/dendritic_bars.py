@@ -18,8 +18,8 @@ EXPERIMENT = Experiment(
     network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron_mixing=0.3, latent=True),
     encoder=Intensity(),
     rule=Dendritic(
-        bottom_up=(20000.0, 600.0), to_interneuron=1200.0, from_interneuron=0.0, smoothed=1e-4,
-        lasts=2e-3, lag=0.6e-3, settles=2e-3, init_scale=(2.0,),
+        bottom_up=(20000.0, 600.0), to_interneuron=1200.0, from_interneuron=0.0, filter_time=1e-4,
+        learning_time=2e-3, learning_lag=0.6e-3, prediction_time=2e-3, init_scale=(2.0,),
     ),
     epochs=120,
     batch=2,

@@ -19,8 +19,8 @@ EXPERIMENT = Experiment(
     network=Microcircuit(hidden=(30,), mixing=(0.3,), interneuron_mixing=0.3, latent=True, spikes_per_ms=100.0),
     encoder=Intensity(low=0.1),
     rule=Dendritic(
-        bottom_up=(840.0, 28.0), to_interneuron=56.0, from_interneuron=0.0, smoothed=1e-3,
-        lasts=20e-3, lag=10e-3, settles=50e-3, init_scale=(2.0, 1.0),
+        bottom_up=(840.0, 28.0), to_interneuron=56.0, from_interneuron=0.0, filter_time=1e-3,
+        learning_time=20e-3, learning_lag=10e-3, prediction_time=50e-3, init_scale=(2.0, 1.0),
     ),
     epochs=200,
     batch=2,

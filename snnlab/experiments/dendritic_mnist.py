@@ -15,7 +15,7 @@ from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.common.schedule import Schedule
-from snnlab.rules.dendritic.two_pass import TwoSweep
+from snnlab.rules.dendritic.two_pass import TwoPass
 
 EXPERIMENT = Experiment(
     name="dendritic-mnist",
@@ -25,8 +25,8 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=Microcircuit(hidden=(500, 500), mixing=(0.3, 0.3, 0.8), interneuron_mixing=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
-    rule=TwoSweep(
-        learning_rate=5e-2, interneuron=3.0, schedule=Schedule("late", warmup=2000), init_scale=(0.5, 0.3, 0.1)
+    rule=TwoPass(
+        learning_rate=5e-2, to_interneuron=3.0, schedule=Schedule("late", warmup=2000), init_scale=(0.5, 0.3, 0.1)
     ),
     epochs=80,
     batch=10,

@@ -10,7 +10,7 @@ from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.common.schedule import Schedule
-from snnlab.rules.dendritic.two_pass import TwoSweep
+from snnlab.rules.dendritic.two_pass import TwoPass
 
 EXPERIMENT = Experiment(
     name="dendritic-mnist-learned",
@@ -20,12 +20,12 @@ EXPERIMENT = Experiment(
     dataset="mnist",
     network=Microcircuit(hidden=(1000,), mixing=(0.3, 0.8), interneuron_mixing=0.1, leak=0.0, bias=True),
     encoder=Intensity(),
-    rule=TwoSweep(
+    rule=TwoPass(
         learning_rate=3e-2,
-        interneuron=8.0,
-        inhibition=3e-2,
+        to_interneuron=8.0,
+        from_interneuron=3e-2,
         top_down=1e-4,
-        start="random",
+        interneuron_init="random",
         schedule=Schedule("late", warmup=2000),
         init_scale=(0.5, 0.1),
     ),

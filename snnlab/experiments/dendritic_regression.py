@@ -13,12 +13,13 @@ from snnlab.experiments.core.experiment import Experiment
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.dendritic.continuous import Dendritic
-from snnlab.rules.dendritic.teacher import Network
+from snnlab.rules.dendritic.teacher import NetworkTeacher
 
 _RULE = Dendritic(
-    teacher=Network(),
-    bottom_up=(20000.0, 3000.0), to_interneuron=6000.0, from_interneuron=0.0, smoothed=1e-3,
-    lasts=10e-3, lag=3e-3, settles=6e-3, init_scale=(4.0, 1.0), schedule=Schedule("inverse", gamma=(0.5,)),
+    teacher=NetworkTeacher(),
+    bottom_up=(20000.0, 3000.0), to_interneuron=6000.0, from_interneuron=0.0, filter_time=1e-3,
+    learning_time=10e-3, learning_lag=3e-3, prediction_time=6e-3, init_scale=(4.0, 1.0),
+    schedule=Schedule("inverse", gamma=(0.5,)),
 )  # fmt: skip
 
 EXPERIMENT = Experiment(

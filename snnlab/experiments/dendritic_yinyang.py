@@ -19,8 +19,9 @@ EXPERIMENT = Experiment(
     network=Microcircuit(hidden=(120,), mixing=(0.5, 0.3), interneuron_mixing=0.3, latent=True, bias=True),
     encoder=Intensity(),
     rule=Dendritic(
-        bottom_up=(50000.0, 166.7), to_interneuron=333.0, from_interneuron=0.0, smoothed=1e-4,
-        lasts=2e-3, lag=0.6e-3, settles=2e-3, init_scale=(4.0, 0.3), schedule=Schedule("inverse", gamma=(0.02,)),
+        bottom_up=(50000.0, 166.7), to_interneuron=333.0, from_interneuron=0.0, filter_time=1e-4,
+        learning_time=2e-3, learning_lag=0.6e-3, prediction_time=2e-3, init_scale=(4.0, 0.3),
+        schedule=Schedule("inverse", gamma=(0.02,)),
     ),
     epochs=100,
     batch=10,

@@ -15,5 +15,5 @@ EXPERIMENT = replace(
     name="feedback-alignment-mnist",
     summary="MNIST, 784-500-10 rectifiers, errors sent down by fixed random weights",
     reference="Lillicrap, Cownden, Tweed, Akerman, Nature Communications 7:13276, 2016",
-    rule=FeedbackAlignment(learning_rate=0.03, schedule=Schedule("late"), initial="he", low=0.0, high=1.0),
+    rule=FeedbackAlignment(learning_rate=0.03, schedule=Schedule("late"), weight_init="he", low=0.0, high=1.0),
 )

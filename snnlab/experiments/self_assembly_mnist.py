@@ -29,12 +29,12 @@ EXPERIMENT = Experiment(
         learning_rate=0.05,
         schedule=Schedule("late"),
         weight_decay=1e-3,
-        initial="he",
+        weight_init="he",
         low=0.0,
         high=1.0,
-        mirror=2e-3,
-        lateral=1e-4,
-        draws=8,
+        mirror_rate=2e-3,
+        lateral_rate=1e-4,
+        noise_samples=8,
     ),
     epochs=20,
     batch=10,
@@ -46,5 +46,7 @@ CONTROL = replace(
     summary="MNIST, 784-128-10, backpropagation with the rate and the decay of sal-mnist: the control",
     reference="Rumelhart, Hinton, Williams, Nature 323:533, 1986: the control of a reconstruction, no number",
     network=MLP(hidden=(128,)),
-    rule=Backprop(learning_rate=0.05, schedule=Schedule("late"), weight_decay=1e-3, initial="he", low=0.0, high=1.0),
+    rule=Backprop(
+        learning_rate=0.05, schedule=Schedule("late"), weight_decay=1e-3, weight_init="he", low=0.0, high=1.0
+    ),
 )

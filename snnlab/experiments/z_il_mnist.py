@@ -11,5 +11,5 @@ EXPERIMENT = replace(
     name="z-il-mnist",
     summary="MNIST, 784-500-10 rectifiers, predictive coding that equals backpropagation (Z-IL)",
     reference="Song, Lukasiewicz, Xu, Bogacz, NeurIPS 2020, and Salvatori and others, arXiv:2103.04689",
-    rule=ZIL(learning_rate=0.1, schedule=Schedule("late"), initial="he", low=0.0, high=1.0),
+    rule=ZIL(learning_rate=0.1, schedule=Schedule("late"), weight_init="he", low=0.0, high=1.0),
 )

@@ -9,12 +9,12 @@ import pytest
 from errors_in_tests import raises_input_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_infomax import drawn, phase
+from small_corinfomax import phase, random_circuit
 
 from snnlab.engine.rate.relax import Constants, NetworkState, RelaxationLayer, relax
 from snnlab.native import threads
 from snnlab.networks.corinfomax import CorInfoMaxNetwork
-from snnlab.rules.corinfomax import relaxation
+from snnlab.rules.corinfomax.relaxation import dynamics, free_phase, input_drive, nudged_phase
 
 ONE = Constants(0.5, 1 / 0.15, 1.0)
 
@@ -32,13 +32,13 @@ def test_relaxation_agrees_with_its_equations(
 ) -> None:
     """Two phases of 7 and 5 steps in float64, somata and multipliers, to 1e-12 of the largest."""
     network = CorInfoMaxNetwork(tuple(hidden), 0.05, 0.02, 0.15, 0.5, 0.95, lateral, sparse, (0.1,))
-    circuit, weights = drawn(network, 6, 3, seed)
-    body, rng = relaxation.body(circuit, "a test"), np.random.default_rng(seed)
+    circuit, weights = random_circuit(network, 6, 3, seed)
+    body, rng = dynamics(circuit, "a test"), np.random.default_rng(seed)
     seen, wanted = rng.random((samples, 6)), rng.random((samples, 3))
-    below = relaxation.drive(body, weights, seen)
+    below = input_drive(body, weights, seen)
     with threads(2):
-        free = relaxation.settled(body, weights, below, 7)
-        nudged = relaxation.settled(body, weights, below, 5, after=free, nudge=-1.0, target=wanted)
+        free = free_phase(body, weights, below, 7)
+        nudged = nudged_phase(body, weights, below, 5, free, -1.0, wanted)
     for b in range(samples):
         u, q = [np.zeros(one.shape[1]) for one in free.u], [0.0] * len(free.u)
         u, r, q = phase(network, weights, seen[b], u, q, 7)
@@ -56,14 +56,14 @@ def same(found: NetworkState, b: int, u: list, r: list, q: list) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_results_do_not_depend_on_threads_or_on_other_samples(precision: str) -> None:
-    circuit, weights = drawn(CorInfoMaxNetwork((70, 33), forgetting=0.9), 12, 5)
+    circuit, weights = random_circuit(CorInfoMaxNetwork((70, 33), forgetting=0.9), 12, 5)
     weights = {name: values.astype(precision) for name, values in weights.items()}
-    body = relaxation.body(circuit, "a test")
+    body = dynamics(circuit, "a test")
     seen = np.random.default_rng(1).random((37, 12)).astype(precision)
 
     def rates(part: np.ndarray, count: int) -> list[np.ndarray]:
         with threads(count):
-            return relaxation.settled(body, weights, relaxation.drive(body, weights, part), 20).r
+            return free_phase(body, weights, input_drive(body, weights, part), 20).r
 
     whole = rates(seen, 1)
     for count in (2, 3, 7):
@@ -106,8 +106,8 @@ def test_layers_that_do_not_match_are_refused() -> None:
 
 
 def test_cells_of_several_time_constants_are_refused() -> None:
-    circuit, _ = drawn(CorInfoMaxNetwork((4,)), 3, 2)
+    circuit, _ = random_circuit(CorInfoMaxNetwork((4,)), 3, 2)
     nodes = tuple(replace(one, parameters={**one.parameters, "g_L": 0.1}) if one.name == "hidden1" else one
                   for one in circuit.nodes)  # fmt: skip
     with raises_input_error("g_L", "0.1", "0.5"):
-        relaxation.body(replace(circuit, nodes=nodes), "a test")
+        dynamics(replace(circuit, nodes=nodes), "a test")

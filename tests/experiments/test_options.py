@@ -23,9 +23,9 @@ from snnlab.fields import option
 from snnlab.rules.common.schedule import Decay
 from snnlab.rules.corinfomax.rule import CorInfoMax
 from snnlab.rules.dendritic.continuous import Dendritic
-from snnlab.rules.dendritic.two_pass import Start, TwoSweep
+from snnlab.rules.dendritic.two_pass import InterneuronInit, TwoPass
 from snnlab.rules.rate.backprop import Backprop
-from snnlab.rules.rate.descent import Initial
+from snnlab.rules.rate.backward_pass import WeightInit
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
 from snnlab.rules.rate.self_assembly import SelfAssembly
 from snnlab.rules.rate.z_il import ZIL
@@ -66,15 +66,15 @@ def test_every_option_is_documented_with_all_of_its_values(name: str) -> None:
         "rule.hidden_normalisation": HiddenNormalisation,
         "rule.decision": Decision,
         "rule.precision": Precision,
-        "rule.start": Start,
-        "rule.initial": Initial,
+        "rule.interneuron_init": InterneuronInit,
+        "rule.weight_init": WeightInit,
     }
     for name, kind in literals.items():
         assert name not in text or all(word in text[name] for word in get_args(kind))
     own = {HM2BP: "rule.schedule.decay", NormAD: "rule.hidden_normalisation",
            ReSuMe: "rule.non_hebbian", SPAN: "rule.tau",
-           TwoSweep: "rule.interneuron", Backprop: "rule.schedule.decay", FeedbackAlignment: "rule.feedback",
-           SelfAssembly: "rule.mirror", Dendritic: "rule.lag", ZIL: "rule.gamma",
+           TwoPass: "rule.to_interneuron", Backprop: "rule.schedule.decay", FeedbackAlignment: "rule.feedback_scale",
+           SelfAssembly: "rule.mirror_rate", Dendritic: "rule.learning_lag", ZIL: "rule.gamma",
            CorInfoMax: "rule.schedule.gamma"}  # fmt: skip
     assert own[type(experiment.rule)] in text and "rule.precision" in text
 

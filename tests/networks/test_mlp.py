@@ -28,7 +28,7 @@ def test_projections_have_the_names_of_a_microcircuit() -> None:
 def test_the_steady_state_of_the_circuit_is_the_forward_pass_of_a_rule(activation: str) -> None:
     """After 40 time constants, and not yet after one."""
     circuit = MLP((7, 5), activation).circuit((4,), 3, 1e-4)
-    rule = Backprop(initial="he", precision="float64")
+    rule = Backprop(weight_init="he", precision="float64")
     state = rule.init(circuit, np.random.default_rng(0))
     for name in state.weights:
         if name.startswith("bias"):

@@ -17,11 +17,10 @@ from snnlab.data.recording import Recording
 from snnlab.engine.rate.run import run_rates
 from snnlab.networks.circuit import Circuit, Plastic
 from snnlab.networks.two_stream import TwoStream
-from snnlab.rules.rate import forward
-from snnlab.rules.rate.forward import way_up
+from snnlab.rules.rate.forward_pass import forward_pass, forward_path
 from snnlab.rules.rate.self_assembly import SelfAssembly
 
-RULE = SelfAssembly(initial="he", precision="float64")
+RULE = SelfAssembly(weight_init="he", precision="float64")
 W, V, P = "hidden1->output.basal", "output->down1.apical", "hidden1->down1.lateral"
 
 
@@ -62,9 +61,8 @@ def test_the_steady_state_of_the_circuit_has_the_rates_and_errors_of_the_rule(ac
     circuit = network.circuit((4,), 3, 1e-4)
     state = RULE.init(circuit, np.random.default_rng(0))
     x, target = np.random.default_rng(1).uniform(-1, 1, (5, 4)), np.random.default_rng(2).uniform(0, 1, (5, 3))
-    way = way_up(circuit, "a test")
-    _, rates = forward.up(way, state.weights, x)
-    asked = {one.name: one for one in RULE.asked(way, state, rates, target - rates[-1])}
+    _, rates = forward_pass(forward_path(circuit, "a test"), state.weights, x)
+    updates = RULE.weight_updates(circuit, state, rates, target - rates[-1], 1.0)
     ones = RateInput.constant(np.ones((5, 1)))
     given = {"input": RateInput.constant(x), "target": RateInput.constant(target), "nudge": ones, "bias": ones}
     recorded = {
@@ -77,11 +75,11 @@ def test_the_steady_state_of_the_circuit_has_the_rates_and_errors_of_the_rule(ac
     run = run_rates(circuit.with_weights(state.weights), given, 6000, learn=False, mean=recorded, mean_from=5999,
                     precision="float64").means  # fmt: skip
     for k, above in ((1, "hidden2"), (2, "output")):
-        up, down = asked[f"hidden{k}->{above}.basal"], asked[f"{above}->down{k}.apical"]
+        up, down = updates[f"hidden{k}->{above}.basal"], updates[f"{above}->down{k}.apical"]
         np.testing.assert_allclose(run[f"hidden{k}"]["r"], up.before, rtol=0, atol=1e-9)
         np.testing.assert_allclose(run[above]["delta"], up.after, rtol=0, atol=1e-9)
         np.testing.assert_allclose(run[f"down{k}"]["v"], down.after, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(run["hidden1"]["delta"], asked["input->hidden1.basal"].after, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(run["hidden1"]["delta"], updates["input->hidden1.basal"].after, rtol=0, atol=1e-9)
 
 
 # The law of alignment in a simulation ---------------------------------------------------------------------------------

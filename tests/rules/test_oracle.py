@@ -1,4 +1,4 @@
-"""What the house's rate networks learn, against the gradient oracle; and the oracle against complex steps."""
+"""Updates of rate networks against the gradient oracle, and the oracle against complex steps."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from snnlab.networks.activations import ACTIVATIONS
 from snnlab.networks.circuit import Circuit, Population, Projection, Source
 from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
-from snnlab.rules.dendritic.two_pass import TwoSweep
-from snnlab.rules.rate import forward
+from snnlab.rules.dendritic.two_pass import TwoPass
 from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rate.feedback_alignment import FeedbackAlignment
+from snnlab.rules.rate.forward_pass import forward_pass, forward_path
 from snnlab.rules.rule import Batch, State
 
 MICRO = Microcircuit(hidden=(30, 20), mixing=(0.3, 0.3, 0.1), interneuron_mixing=0.1, leak=0.2, bias=True)
-SEEN, LABELS = np.random.default_rng(1).random((6, 12)), np.array([0, 4, 1, 2, 3, 3])
+SAMPLES, LABELS = np.random.default_rng(1).random((6, 12)), np.array([0, 4, 1, 2, 3, 3])
 
 
-def angle(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    return float(np.degrees(np.arccos((one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other))))
+def angle(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    return float(np.degrees(np.arccos((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))))
 
 
-def wanted_of(low: float, high: float) -> NDArray[np.float64]:
-    wanted = np.full((6, 5), low)
-    wanted[np.arange(6), LABELS] = high
-    return wanted
+def targets_of(low: float, high: float) -> NDArray[np.float64]:
+    targets = np.full((6, 5), low)
+    targets[np.arange(6), LABELS] = high
+    return targets
 
 
 @settings(max_examples=25, deadline=None)
@@ -50,7 +50,7 @@ def wanted_of(low: float, high: float) -> NDArray[np.float64]:
     bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_backpropagation_learns_what_the_oracle_says_on_all_layers(
+def test_backpropagation_equals_the_oracle_for_random_mlps(
     hidden: tuple[int, ...], activation: str, output_activation: str, bias: bool, seed: int
 ) -> None:
     network = MLP(hidden, activation, output_activation, bias)
@@ -65,7 +65,7 @@ def test_backpropagation_learns_what_the_oracle_says_on_all_layers(
     bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_backpropagation_learns_what_the_oracle_says_on_all_microcircuits(
+def test_backpropagation_equals_the_oracle_for_random_microcircuits(
     mixing: tuple[float, ...], leak: float, activation: str, bias: bool, seed: int
 ) -> None:
     network = replace(MICRO, hidden=(6, 5), mixing=mixing, leak=leak, activation=activation, bias=bias)
@@ -76,64 +76,64 @@ def check_backprop(network: MLP | Microcircuit, circuit: Circuit, seed: int) -> 
     rule = Backprop(init_scale=(1.0,), precision="float64")
     state = rule.init(circuit, np.random.default_rng(seed))
     graph = oracle.as_graph(network, circuit)
-    made = oracle.rates(graph, state.weights, SEEN)["output"]
-    _, rates = forward.up(forward.way_up(circuit, "a test"), state.weights, SEEN, 1)
-    assert np.allclose(rates[-1], made, rtol=1e-12, atol=1e-14)
-    exact = oracle.gradients(graph, state.weights, SEEN, made - wanted_of(rule.low, rule.high))
-    found = rule.update(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
-    assert found.keys() == exact.keys()
+    outputs = oracle.rates(graph, state.weights, SAMPLES)["output"]
+    _, rates = forward_pass(forward_path(circuit, "a test"), state.weights, SAMPLES)
+    assert np.allclose(rates[-1], outputs, rtol=1e-12, atol=1e-14)
+    exact = oracle.gradients(graph, state.weights, SAMPLES, outputs - targets_of(rule.low, rule.high))
+    update = rule.update(circuit, state, Batch(RateInput.constant(SAMPLES), LABELS))
+    assert update.keys() == exact.keys()
     largest = max(float(np.abs(one).max()) for one in exact.values())
     for name, one in exact.items():
-        assert np.abs(found[name] + one).max() <= 1e-10 * largest, name
+        assert np.abs(update[name] + one).max() <= 1e-10 * largest, name
 
 
 @pytest.mark.parametrize("network", [MLP((7, 6)), MLP((7, 6), "tanh", "tanh", bias=False)])
-def test_random_feedback_is_far_from_what_the_oracle_says(network: MLP) -> None:
-    """The negative control, in the first layer; the output's weights are as they should be."""
+def test_updates_with_random_feedback_differ_from_the_oracle(network: MLP) -> None:
+    """The negative control, for the first layer; the update of the output weights is exact."""
     circuit = network.circuit((12,), 5, 1e-4)
-    rule = FeedbackAlignment(initial="he", precision="float64")
+    rule = FeedbackAlignment(weight_init="he", precision="float64")
     state = rule.init(circuit, np.random.default_rng(0))
     graph = oracle.as_graph(network, circuit)
-    slope = oracle.rates(graph, state.weights, SEEN)["output"] - wanted_of(rule.low, rule.high)
-    exact = oracle.gradients(graph, state.weights, SEEN, slope)
-    found = rule.update(circuit, state, Batch(RateInput.constant(SEEN), LABELS))
+    derivative = oracle.rates(graph, state.weights, SAMPLES)["output"] - targets_of(rule.low, rule.high)
+    exact = oracle.gradients(graph, state.weights, SAMPLES, derivative)
+    found = rule.update(circuit, state, Batch(RateInput.constant(SAMPLES), LABELS))
     assert angle(found["hidden2->output.basal"], -exact["hidden2->output.basal"]) < 1e-5
     assert angle(found["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 30
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_two_sweeps_learn_along_the_oracle_where_feedback_is_symmetric_and_not_without_interneurons(seed: int) -> None:
-    """As test_two_sweep.py has it by complex steps: of a cost whose slope is the potential less the wanted one."""
+def test_the_two_pass_rule_follows_the_oracle_for_symmetric_feedback_but_not_without_interneurons(seed: int) -> None:
+    """As in test_two_pass.py by complex steps: for a cost with the derivative potential - target potential."""
     network = replace(MICRO, leak=0.0)
     circuit = network.circuit((12,), 5, 1e-4)
-    rule = TwoSweep(precision="float64")
+    rule = TwoPass(precision="float64")
     weights = rule.init(circuit, np.random.default_rng(seed)).weights
     for low, high, inter in (("hidden1", "hidden2", "inter1"), ("hidden2", "output", "inter2")):
         weights[f"{high}->{low}.apical"] = weights[f"{low}->{high}.basal"].T.copy()
         weights[f"{inter}->{low}.inhibition"] = -weights[f"{high}->{low}.apical"]
     graph = oracle.as_graph(network, circuit)
-    made, wanted = oracle.rates(graph, weights, SEEN)["output"], wanted_of(rule.low, rule.high)
-    exact = oracle.gradients(graph, weights, SEEN, np.log(made / (1 - made)) - np.log(wanted / (1 - wanted)))
-    batch = Batch(RateInput.constant(SEEN), LABELS)
+    outputs, targets = oracle.rates(graph, weights, SAMPLES)["output"], targets_of(rule.low, rule.high)
+    exact = oracle.gradients(graph, weights, SAMPLES, np.log(outputs / (1 - outputs)) - np.log(targets / (1 - targets)))
+    batch = Batch(RateInput.constant(SAMPLES), LABELS)
     found = rule.update(circuit, State(weights), batch)
     assert max(angle(found[name], -one) for name, one in exact.items()) < 1.5
     for name in weights:
         if name.endswith(".inhibition"):
             weights[name][:] = 0
-    alone = rule.update(circuit, State(weights), batch)
-    assert angle(alone["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 40
+    control = rule.update(circuit, State(weights), batch)
+    assert angle(control["input->hidden1.basal"], -exact["input->hidden1.basal"]) > 40
 
 
-def test_the_oracle_says_of_a_microcircuit_what_complex_steps_say() -> None:
-    """Those of small_microcircuit.py, without a bias; its cost has the error of the rate as slope in the potential."""
+def test_the_oracle_equals_complex_steps_for_a_microcircuit() -> None:
+    """Those of small_microcircuit.py, without a bias; the derivative of its cost by a potential is the rate's error."""
     network = replace(MICRO, hidden=(6, 5), bias=False)
     circuit = network.circuit((12,), 5, 1e-4)
-    weights = small_microcircuit.drawn(circuit, np.random.default_rng(3))
-    wanted = wanted_of(0.1, 0.8)
-    by_steps = small_microcircuit.gradients(network, small_microcircuit.basal(network, weights), SEEN, wanted)
+    weights = small_microcircuit.initial_weights(circuit, np.random.default_rng(3))
+    targets = targets_of(0.1, 0.8)
+    by_steps = small_microcircuit.gradients(network, small_microcircuit.basal(network, weights), SAMPLES, targets)
     graph = oracle.as_graph(network, circuit)
-    made = oracle.rates(graph, weights, SEEN)["output"]
-    exact = oracle.gradients(graph, weights, SEEN, (made - wanted) / (made * (1 - made)))
+    outputs = oracle.rates(graph, weights, SAMPLES)["output"]
+    exact = oracle.gradients(graph, weights, SAMPLES, (outputs - targets) / (outputs * (1 - outputs)))
     for name, one in zip(graph.parameters, by_steps, strict=True):
         assert np.abs(exact[name] - one).max() <= 1e-10 * np.abs(one).max()
 
@@ -144,29 +144,31 @@ STEPS, INPUTS, CELLS = 12, 3, 4
 LEAK = 0.01  # a step of 0.1 ms of a cell of 10 ms
 
 
-def test_an_unrolled_circuit_does_what_the_engine_does() -> None:
-    """Rate cells with connections among themselves, step by step, the input another in every step."""
+def test_the_unrolled_circuit_equals_the_engine() -> None:
+    """Recurrent rate cells, with a different input in every step."""
     rng = np.random.default_rng(0)
     weights = {"W": rng.normal(0, 5, (INPUTS, CELLS)), "R": rng.normal(0, 5, (CELLS, CELLS))}
-    seen = rng.normal(size=(2, STEPS, INPUTS))
+    inputs = rng.normal(size=(2, STEPS, INPUTS))
     cell = cards.cell("rate_unit", {"phi(x)": ACTIVATIONS["tanh"].expression})
-    wires = (
+    projections = (
         Projection("input", "cells", "basal", weights["W"]),
         Projection("cells", "cells", "basal", weights["R"]),
     )
-    circuit = Circuit((Source("input", INPUTS), Population("cells", cell, CELLS)), wires, 1e-4)
-    shown = RateInput(np.concatenate([seen, seen[:, -1:]], axis=1))  # one step more, before which the engine looks
-    run = run_rates(circuit, {"input": shown}, STEPS + 1, learn=False, mean={"cells": ["u"]}, mean_from=STEPS,
+    circuit = Circuit((Source("input", INPUTS), Population("cells", cell, CELLS)), projections, 1e-4)
+    rates = RateInput(
+        np.concatenate([inputs, inputs[:, -1:]], axis=1)
+    )  # a further step, as the engine records before a step
+    run = run_rates(circuit, {"input": rates}, STEPS + 1, learn=False, mean={"cells": ["u"]}, mean_from=STEPS,
                     precision="float64")  # fmt: skip
     graph = oracle.unrolled(STEPS, INPUTS, CELLS, LEAK, "tanh")
-    last = graph.forward({"input": seen}, weights)[f"u{STEPS - 1}"]
+    last = graph.forward({"input": inputs}, weights)[f"u{STEPS - 1}"]
     assert np.abs(last).max() > 0.1
     assert np.allclose(run.means["cells"]["u"], last, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("function", ["tanh", "logistic", "softplus"])
-def test_through_time_the_oracle_says_what_complex_steps_say(function: str) -> None:
-    """The gradient by weights that all steps share, in a graph that has to be levelled."""
+def test_the_oracle_equals_complex_steps_through_time(function: str) -> None:
+    """The gradient with respect to weights that all steps share, in a graph with skipping edges."""
     graph = oracle.unrolled(STEPS, INPUTS, CELLS, 0.3, function)
     assert graph.skips
     rng = np.random.default_rng(0)

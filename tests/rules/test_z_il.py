@@ -19,7 +19,7 @@ from snnlab.networks.microcircuit import Microcircuit
 from snnlab.networks.mlp import MLP
 from snnlab.rules.common.schedule import Schedule
 from snnlab.rules.rate.backprop import Backprop
-from snnlab.rules.rate.forward import Forward, Link, way_up, with_bias
+from snnlab.rules.rate.forward_pass import ForwardPath, Layer, forward_path
 from snnlab.rules.rate.z_il import ZIL
 from snnlab.rules.rule import Batch, GradientRule, State
 
@@ -31,7 +31,7 @@ NETWORKS = {
 }
 OPTIONS = {
     "learning_rate": 0.2,
-    "initial": "glorot",
+    "weight_init": "glorot",
     "schedule": Schedule("sqrt"),
     "weight_decay": 0.01,
     "precision": "float64",
@@ -87,7 +87,7 @@ def test_with_another_gamma_they_are_not(name: str) -> None:
     assert apart(one, other) > 1e-3
     batch = batches(1)[0]
     found, right = (rule.update(circuit, other, batch) for rule in (ZIL(**OPTIONS, gamma=gamma), Backprop(**OPTIONS)))
-    layers = [link.name for link in way_up(circuit, "a test").links][::-1]
+    layers = [link.name for link in forward_path(circuit, "a test").layers][::-1]
     for projection, values in right.items():
         above = layers.index(projection.partition("->")[2].removesuffix(".basal"))
         np.testing.assert_allclose(found[projection], gamma**above * values, rtol=1e-10, atol=1e-15)
@@ -102,19 +102,19 @@ def test_it_has_the_options_of_backpropagation_and_one_more() -> None:
 class RateLayer:
     """The graph operation phi(gain (x @ W + b)). Parameters: W (in, out), and b (1, out) if there is a bias."""
 
-    link: Link
+    layer: Layer
 
     def shape(self, parents: Sequence[Shape], parameters: Sequence[Shape]) -> Shape:
         return parameters[0][1:]
 
     def forward(self, parents: Sequence[Values], parameters: Sequence[Values]) -> Values:
         received = parents[0] @ parameters[0]
-        return self.link.activation.function(
-            self.link.gain * (received + parameters[1] if parameters[1:] else received)
+        return self.layer.activation.function(
+            self.layer.gain * (received + parameters[1] if parameters[1:] else received)
         )
 
     def _delta(self, error: Values, local: Local) -> Values:
-        return self.link.gain * self.link.activation.derivative(local.output) * error
+        return self.layer.gain * self.layer.activation.derivative(local.output) * error
 
     def to_parent(self, which: int, error: Values, local: Local) -> Values:
         return self._delta(error, local) @ local.parameters[0].T
@@ -125,17 +125,17 @@ class RateLayer:
         return (weights, delta.sum(axis=0, keepdims=True)) if local.parameters[1:] else (weights,)
 
 
-def graph_of(way: Forward, sizes: tuple[int, ...]) -> Graph:
+def graph_of(way: ForwardPath, sizes: tuple[int, ...]) -> Graph:
     """A graph with one node per layer; its parameters have the names of the projections.
 
     sizes  of the input and every layer
     """
     shapes: dict[str, Shape] = {}
     nodes = [Node("input", Input(sizes[:1]))]
-    for link, before, after in zip(way.links, sizes, sizes[1:], strict=False):
-        parameters: dict[str, Shape] = {link.basal: (before, after)}
-        if way.bias:
-            parameters[with_bias(link.basal)] = (1, after)
+    for link, before, after in zip(way.layers, sizes, sizes[1:], strict=False):
+        parameters: dict[str, Shape] = {link.weights: (before, after)}
+        if link.bias:
+            parameters[link.bias] = (1, after)
         nodes.append(Node(link.name, RateLayer(link), (nodes[-1].name,), tuple(parameters)))
         shapes |= parameters
     return Graph(tuple(nodes), shapes, nodes[-1].name)
@@ -147,8 +147,8 @@ def test_updates_equal_those_of_predictive_coding_with_inference_of_all_nodes(na
     circuit, batch = circuit_of(name), batches(1)[0]
     rule = ZIL(**OPTIONS, gamma=gamma)
     state = rule.init(circuit, np.random.default_rng(0))
-    way = way_up(circuit, "a test")
-    graph = graph_of(way, tuple(circuit[node].size for node in ("input", *(link.name for link in way.links))))
+    way = forward_path(circuit, "a test")
+    graph = graph_of(way, tuple(circuit[node].size for node in ("input", *(link.name for link in way.layers))))
     values = graph.forward({"input": batch.inputs.values[:, 0]}, state.weights)
     target = np.full((6, 5), rule.low)
     target[np.arange(6), batch.labels] = rule.high
@@ -183,5 +183,5 @@ def test_errors_name_the_rule() -> None:
     with raises_input_error("ZIL.learning_rate", -1.0):
         ZIL(learning_rate=-1.0)
     circuit = FeedForward(hidden=("5",)).circuit((4,), 3, 1e-3)
-    with raises_input_error("Z-IL: circuit", "hidden1, input, output"):
+    with raises_input_error("Z-IL: circuit", "hidden1"):
         ZIL().init(circuit, np.random.default_rng(0))

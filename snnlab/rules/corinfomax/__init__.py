@@ -1,1 +1,1 @@
-"""Learning by correlative information maximisation."""
+"""Correlative information maximisation."""

@@ -1,4 +1,7 @@
-"""A CorInfoMax circuit as its rule sees it: the constants of its cells, and the phases in which they come to rest."""
+"""The relaxation of a CorInfoMax circuit: the constants of its cells, and the phases of the rule.
+
+The circuit's cards define the same dynamics; engine/rate/relax.hpp computes them faster, and a test compares both.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.brian.quantities import to_seconds, to_si
+from snnlab.brian.quantities import to_seconds
 from snnlab.engine.rate.dense import propagate
 from snnlab.engine.rate.relax import Constants, NetworkState, RelaxationLayer, relax
 from snnlab.errors import InputError
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.networks.corinfomax import RATES
-from snnlab.networks.populations import INPUT, SLOWING
-from snnlab.rules.rate.forward import layers_up
-
-__all__ = ["Body", "NetworkState", "body", "check_steps", "drive", "settled"]
+from snnlab.rules.rate.forward_pass import parameter
 
 
 class Apical(NamedTuple):
-    """Constants of an apical dendrite: its potential is scale (leak r + gain r B), and what comes from above.
+    """Constants of an apical dendrite, with the potential scale (leak r + gain r B) + r_above C.
 
     conductance  to the soma
-    scale        of all that the cell and its own layer lead to
-    gain         of lateral weights
     """
 
     conductance: float
@@ -37,152 +35,154 @@ class Apical(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Body:
-    """The layers from hidden1 to the output, and what all of them have in common.
+class Dynamics:
+    """The constants of a circuit, and the names of its layers and projections from the first layer to the output.
 
-    mu        length of the first step of a phase, over the time constant
-    slowing   how much longer the time constant gets with each further step, as a share of the first's
-    highest   rate
-    lateral   whether cells of a layer hear one another
-    speeds    of the multipliers, in a step; none where there are none
+    forward           projection onto each layer from below
+    backward          projection onto each hidden layer from above
+    lateral           projection within each layer; empty if there are none
+    mu                first step of a phase, over the time constant
+    slowing           increase of the time constant per further step, as a share of the first
+    max_rate          infinity for sparse rates
+    multiplier_rates  of the multiplier of each layer, per step; empty if there are none
     """
 
     layers: tuple[str, ...]
+    forward: tuple[str, ...]
+    backward: tuple[str, ...]
+    lateral: tuple[str, ...]
     mu: float
     slowing: float
     leak: float
     epsilon: float
     gamma: float
-    highest: float
-    lateral: bool
-    speeds: tuple[float, ...]
+    max_rate: float
+    multiplier_rates: tuple[float, ...]
 
     @property
     def forgetting(self) -> float:
         return 1 / (1 + self.gamma)
 
-    @property
-    def forward(self) -> list[str]:
-        """The projection onto each layer from below."""
-        return [f"{pre}->{post}.basal" for pre, post in zip((INPUT, *self.layers), self.layers, strict=False)]
-
-    @property
-    def backward(self) -> list[str]:
-        """And onto each hidden layer from above."""
-        return [f"{pre}->{post}.apical" for post, pre in zip(self.layers, self.layers[1:], strict=False)]
-
-    @property
-    def beside(self) -> list[str]:
-        """And within each layer."""
-        return [f"{name}->{name}.lateral" for name in self.layers] if self.lateral else []
-
-    def apical(self, k: int) -> Apical:
-        """Of the layer of this number, counted from 0: the output has a teacher in the place of a layer above."""
-        if k + 1 < len(self.layers):
+    def apical(self, layer: int) -> Apical:
+        """The apical constants of a layer, counted from 0; the output has a teacher in place of a layer above."""
+        if layer + 1 < len(self.layers):
             return Apical(1 / self.epsilon, self.epsilon, 2 * self.gamma)
         return Apical(1.0, 1.0, self.gamma)
 
-    def steps(self, many: int) -> NDArray[np.float64]:
-        """The lengths of the steps of a phase (many,)."""
-        return np.asarray(self.mu / (1 + self.slowing * np.arange(many)), dtype=np.float64)
+    def step_sizes(self, steps: int) -> NDArray[np.float64]:
+        """The step sizes of a phase (steps,)."""
+        return np.asarray(self.mu / (1 + self.slowing * np.arange(steps)), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)
-def body(circuit: Circuit, rule: str) -> Body:
-    """What `rule` needs to know of the circuit. Raises InputError for one that is no CorInfoMaxNetwork."""
-    names = [node.name for node in circuit.nodes]
-    layers = tuple(layers_up(circuit)[1])
-    kinds = ["corinfomax_hidden"] * (len(layers) - 1) + ["corinfomax_output"]
-    cells = {one.name: one.cell.id for one in circuit.populations}
-    if len(layers) < 2 or INPUT not in names or [cells.get(name) for name in layers] != kinds:
-        found = ", ".join(f"{name} ({cells[name]})" if name in cells else name for name in names)
-        raise InputError(f"{rule}: circuit", f"of {found}", "needs the rate cells of a CorInfoMaxNetwork")
-    populations = [circuit.population(name) for name in layers]
+def dynamics(circuit: Circuit, rule: str) -> Dynamics:
+    """The dynamics of a circuit. Raises InputError naming `rule` unless it is the circuit of a CorInfoMaxNetwork."""
+    layers = circuit.layers
+    cells = ["corinfomax_hidden"] * (len(layers) - 1) + ["corinfomax_output"]
+    if len(layers) < 2 or [layer.cell.id for layer in layers] != cells:
+        names = ", ".join(f"{population.name} ({population.cell.id})" for population in circuit.populations)
+        raise InputError(f"{rule}: circuit", f"got populations {names}", "must be the circuit of a CorInfoMaxNetwork")
     dt = to_seconds(circuit.dt, "circuit: dt")
-    multipliers = [f"multiplier{k}" for k in range(1, len(layers) + 1) if f"multiplier{k}" in names]
-    slower = [one.weights for one in circuit.projections if one.pre == SLOWING]
-    return Body(
-        layers,
-        mu=dt / _common(populations, "tau", "second"),
-        slowing=float(np.asarray(slower[0]).flat[0]) if slower else 0.0,
-        leak=_common(populations, "g_L", "1"),
-        epsilon=_common(populations, "epsilon", "1"),
-        gamma=_common(populations, "gamma", "1"),
-        highest=np.inf if populations[0].cell.functions["phi"].expression == RATES[True] else 1.0,
-        lateral=any(one.receptor == "lateral" for one in circuit.projections),
-        speeds=tuple(dt / _number(circuit.population(name), "tau", "second") for name in multipliers),
+    multipliers = circuit.populations_of("multiplier")
+    slowing = [projection.weights for source in circuit.sources_of("slowing")
+               for projection in circuit.between(source.name, layers[0].name)]  # fmt: skip
+    sparse = layers[0].cell.functions["phi"].expression == RATES[True]
+    return Dynamics(
+        layers=tuple(layer.name for layer in layers),
+        forward=tuple(projection.name for projection in circuit.forward),
+        backward=tuple(_projection(circuit, above, own) for own, above in zip(layers, layers[1:], strict=False)),
+        lateral=tuple(projection.name for own in layers for projection in circuit.between(own.name, own.name)),
+        mu=dt / _shared(layers, "tau", "second"),
+        slowing=float(np.asarray(slowing[0]).flat[0]) if slowing else 0.0,
+        leak=_shared(layers, "g_L", "1"),
+        epsilon=_shared(layers, "epsilon", "1"),
+        gamma=_shared(layers, "gamma", "1"),
+        max_rate=np.inf if sparse else 1.0,
+        multiplier_rates=tuple(dt / parameter(multiplier, "tau", "second") for multiplier in multipliers),
     )
 
 
-def check_steps(body: Body) -> None:
-    """Raises InputError for steps that take a silent cell further from where it is going than it was.
+def _projection(circuit: Circuit, pre: Population, post: Population) -> str:
+    return circuit.between(pre.name, post.name)[0].name
 
-    Below 0 a soma has conductances alone, and its own rate gives nothing back: Euler's method multiplies its distance
+
+def _shared(layers: tuple[Population, ...], name: str, unit: str) -> float:
+    """A parameter of all layers. Raises InputError unless it is the same for all of them."""
+    values = {layer.name: parameter(layer, name, unit) for layer in layers}
+    if len(set(values.values())) > 1:
+        listed = ", ".join(f"{layer} {value:g}" for layer, value in values.items())
+        raise InputError(f"circuit: {name}", f"got {listed}", "must be the same for all layers")
+    return values[layers[0].name]
+
+
+def check_step_size(dynamics: Dynamics) -> None:
+    """Raises InputError for step sizes with which silent cells diverge.
+
+    A soma below 0 has a rate of 0 and no feedback from it: Euler's method multiplies its distance from the steady state
     by 1 - mu (leak + 2/epsilon), at the output by 1 - mu (leak + 1/epsilon + 1).
     """
-    fastest = body.leak + max(2 / body.epsilon, 1 / body.epsilon + 1)
-    if body.mu >= 2 / fastest:
-        right = f"needs less than {2 / fastest:.4g}, from which on the potential of a silent cell grows in every step"
-        raise InputError("network.mu", f"found {body.mu:g}", right)
+    fastest = dynamics.leak + max(2 / dynamics.epsilon, 1 / dynamics.epsilon + 1)
+    if dynamics.mu >= 2 / fastest:
+        hint = f"must be below {2 / fastest:.4g}, or potentials of silent cells diverge"
+        raise InputError("network.mu", f"got {dynamics.mu:g}", hint)
 
 
-def drive(body: Body, weights: Mapping[str, Values], seen: Values) -> Values:
-    """What the input, which stays as it is, leads to in the basal dendrites of the first layer (samples, cells)."""
-    return propagate(weights[body.forward[0]], seen)
+def input_drive(dynamics: Dynamics, weights: Mapping[str, Values], inputs: Values) -> Values:
+    """Basal potentials of the first layer (samples, cells), which are constant during a phase.
 
-
-def settled(
-    body: Body,
-    weights: Mapping[str, Values],
-    below: Values,
-    steps: int,
-    *,
-    after: NetworkState | None = None,
-    nudge: float = 0.0,
-    target: Values | None = None,
-) -> NetworkState:
-    """Where all layers are after a phase of so many steps.
-
-    below   what `drive` gives
-    after   the phase before, from whose rates somata begin; from 0 where there is none
-    nudge   the teacher's pull of the output to its target (samples, outputs)
+    inputs  rates (samples, inputs)
     """
-    tiers = [_tier(body, weights, below, k) for k in range(len(body.layers))]
-    if after is None:
-        samples = len(below)
-        sizes = [weights[name].shape[1] for name in body.forward]
-        begun = NetworkState([np.zeros((samples, size), below.dtype) for size in sizes], [],
-                     [np.zeros(samples, below.dtype) for _ in body.speeds])  # fmt: skip
-    else:
-        begun = NetworkState(after.r, [], [np.maximum(q, 0) for q in after.q])
-    constants = Constants(body.leak, 1 / body.epsilon, body.highest)
-    return relax(tiers, begun, body.steps(steps), constants, nudge=nudge, target=target)
+    return propagate(weights[dynamics.forward[0]], inputs)
 
 
-def _tier(body: Body, weights: Mapping[str, Values], below: Values, k: int) -> RelaxationLayer:
-    """What the cells of one layer hear, and how."""
-    apical = body.apical(k)
+def free_phase(dynamics: Dynamics, weights: Mapping[str, Values], drive: Values, steps: int) -> NetworkState:
+    """The state after so many steps without a teacher, from potentials of 0."""
+    somata = [np.zeros((len(drive), weights[name].shape[1]), drive.dtype) for name in dynamics.forward]
+    multipliers = [np.zeros(len(drive), drive.dtype) for _ in dynamics.multiplier_rates]
+    return _phase(dynamics, weights, drive, steps, NetworkState(somata, [], multipliers))
+
+
+def nudged_phase(
+    dynamics: Dynamics,
+    weights: Mapping[str, Values],
+    drive: Values,
+    steps: int,
+    free: NetworkState,
+    beta: float,
+    targets: Values,
+) -> NetworkState:
+    """The state after so many steps with a teacher; somata start at the rates of the free phase.
+
+    beta     strength of the nudging
+    targets  rates (samples, outputs) to which the output is nudged
+    """
+    initial = NetworkState(free.r, [], [np.maximum(multiplier, 0) for multiplier in free.q])
+    return _phase(dynamics, weights, drive, steps, initial, beta, targets)
+
+
+def _phase(
+    dynamics: Dynamics,
+    weights: Mapping[str, Values],
+    drive: Values,
+    steps: int,
+    initial: NetworkState,
+    beta: float = 0.0,
+    targets: Values | None = None,
+) -> NetworkState:
+    layers = [_layer(dynamics, weights, drive, k) for k in range(len(dynamics.layers))]
+    constants = Constants(dynamics.leak, 1 / dynamics.epsilon, dynamics.max_rate)
+    return relax(layers, initial, dynamics.step_sizes(steps), constants, nudge=beta, target=targets)
+
+
+def _layer(dynamics: Dynamics, weights: Mapping[str, Values], drive: Values, k: int) -> RelaxationLayer:
+    apical = dynamics.apical(k)
     return RelaxationLayer(
-        drive=None if k else below,
-        basal=weights[body.forward[k]] if k else None,
-        lateral=weights[body.beside[k]] if body.lateral else None,
-        apical=weights[body.backward[k]] if k + 1 < len(body.layers) else None,
+        drive=None if k else drive,
+        basal=weights[dynamics.forward[k]] if k else None,
+        lateral=weights[dynamics.lateral[k]] if dynamics.lateral else None,
+        apical=weights[dynamics.backward[k]] if k + 1 < len(dynamics.layers) else None,
         conductance=apical.conductance,
         scale=apical.scale,
         gain=apical.gain,
-        speed=body.speeds[k] if body.speeds else 0.0,
+        speed=dynamics.multiplier_rates[k] if dynamics.multiplier_rates else 0.0,
     )
-
-
-def _common(populations: list[Population], name: str, unit: str) -> float:
-    """The parameter that all layers are to have alike. Raises InputError where they have not."""
-    found = {one.name: _number(one, name, unit) for one in populations}
-    if len(set(found.values())) > 1:
-        said = ", ".join(f"{layer} {value:g}" for layer, value in found.items())
-        raise InputError(f"circuit: {name}", f"found {said}", "needs one for all layers")
-    return found[populations[0].name]
-
-
-def _number(population: Population, name: str, unit: str) -> float:
-    value = population.parameters.get(name, population.cell.parameters[name])
-    return to_si(value, unit, f"{population.name}: {name}")

@@ -1,24 +1,24 @@
 """Correlative information maximization (Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810).
 
-Every layer is to know as much as it can of the next, with its rates kept between 0 and 1 (or sparse). As information is
-symmetric, it can be written with errors of predicting upwards, r_k+1 - W_k r_k, or downwards, r_k - C_k r_k+1: forward
-and backward weights are two regressions, and none needs the other's numbers. Cells follow the gradient of it all, which
-is what the three-compartment cells of snnlab/networks/corinfomax.py do. For every batch there are two phases:
+Each layer maximises the correlative information with the next, with rates kept between 0 and 1 (or sparse). As this
+information is symmetric, its gradient can be written with errors of a forward prediction, r_k+1 - W_k r_k, or of a
+backward prediction, r_k - C_k r_k+1: forward and backward weights are independent regressions, without weight
+transport. The three-compartment cells of snnlab/networks/corinfomax.py follow this gradient. Each batch has two phases:
 
-    free    all cells begin at 0; there is no teacher
-    nudged  somata begin at the rates that they came to; the output is pulled to the label with strength beta
+    free    from potentials of 0, without a teacher
+    nudged  somata start at the rates of the free phase; the output is nudged to the label with strength beta
 
-beta is +1 or -1, by chance. With the errors of both phases, each at its end, and the mean < > over the batch,
+The sign of beta is random. With the errors at the end of both phases, and the mean < > over the batch,
 
-    forward   W_k += rate/beta [<error up   * r_k  > nudged - < > free]
-    backward  C_k += rate/beta [<error down * r_k+1> nudged - < > free]
+    forward   W_k += learning_rate/beta [<forward error * r_k> nudged - < > free]
+    backward  C_k += learning_rate/beta [<backward error * r_k+1> nudged - < > free]
     lateral   B_k <- (B_k - gamma <z z'>)/forgetting, with z = B_k r_k of the nudged phase
 
-and gamma = (1 - forgetting)/forgetting. The lateral rule keeps B_k the inverse of the correlations of r_k as they are
-remembered. There are no biases. Tests are free phases: the class is that of the output with the highest rate.
+and gamma = (1 - forgetting)/forgetting. The lateral rule keeps B_k the inverse of the running correlations of r_k.
+There are no biases. A prediction is a free phase: the class is the output with the highest rate.
 
-One thing differs from the authors' code. There a layer hears the rates that the layer below has come to in the same
-step; here, and on the cards, all layers move at once.
+Unlike in the authors' code, where a layer receives the rates that the layer below reaches in the same step, here and on
+the cards all layers change simultaneously.
 """
 
 from __future__ import annotations
@@ -29,190 +29,194 @@ import numpy as np
 
 from snnlab.engine import Precision
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
+from snnlab.engine.rate.relax import NetworkState
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding
 from snnlab.rules.common.gradient_angle import angle
 from snnlab.rules.common.schedule import Schedule
-from snnlab.rules.common.validation import check_not_negative, check_one_of
-from snnlab.rules.corinfomax import relaxation
-from snnlab.rules.corinfomax.relaxation import Body, NetworkState
-from snnlab.rules.corinfomax.unrolled import descent
-from snnlab.rules.rate.forward import check_classes, each, scored, targets
+from snnlab.rules.common.validation import check_not_negative, check_one_of, check_positive
+from snnlab.rules.corinfomax.gradient import exact_gradient
+from snnlab.rules.corinfomax.relaxation import (
+    Dynamics,
+    check_step_size,
+    dynamics,
+    free_phase,
+    input_drive,
+    nudged_phase,
+)
+from snnlab.rules.rate.forward_pass import batch_metrics, check_classes, per_layer, target_rates
 from snnlab.rules.rule import Batch, BatchMetrics, Inference, Inputs, Prediction, State, constant_rates
 
 _NAME = "CorInfoMax"
-_SIGNS = "signs"  # what the sign of beta is drawn from, beside the number of the batch
+_SIGNS = "signs"  # seed of the sign of beta
 
 
 @dataclass(frozen=True)
 class CorInfoMax:
-    """The rule for networks of CorInfoMaxNetwork, with as many outputs as classes.
+    """Correlative information maximization, for a CorInfoMaxNetwork with one output per class."""
 
-    learning_rate  of forward weights onto each layer, the output's last; one number for all alike
-    backward_learning_rate  of weights onto each hidden layer from above; 0 for weights that stay
-    schedule   of both
-    free       steps without a teacher; so many lead to an answer
-    nudged     steps with one
-    nudge      strength of the teacher, |beta|
-    signs      whether beta is below 0 in half of the batches, by chance
-    precision  of weights and rates: "float32" or "float64"
-
-    Raises InputError for options that mean nothing.
-    """
-
-    learning_rate: tuple[float, ...] = (1.0, 0.7)
-    backward_learning_rate: tuple[float, ...] = (0.15,)
-    schedule: Schedule = Schedule("exponential", gamma=(0.95, 0.9), milestones=(15,))
-    free: int = 30
-    nudged: int = 10
-    nudge: float = 1.0
-    signs: bool = True
-    precision: Precision = "float32"
+    learning_rate: tuple[float, ...] = option(
+        (1.0, 0.7),
+        "learning rate of the forward weights onto each layer, the output's last; one per layer, or one for all",
+    )
+    backward_learning_rate: tuple[float, ...] = option(
+        (0.15,), "learning rate of the backward weights onto each hidden layer, likewise; 0 fixes them"
+    )
+    schedule: Schedule = option(
+        Schedule("exponential", gamma=(0.95, 0.9), milestones=(15,)), "schedule of both learning rates"
+    )
+    free_steps: int = option(30, "steps of the free phase, and of a prediction")
+    nudged_steps: int = option(10, "steps of the nudged phase")
+    beta: float = option(1.0, "strength of the nudging, |beta|")
+    random_sign: bool = option(True, "whether beta is negative for a random half of the batches")
+    precision: Precision = option("float32", 'precision of weights and rates, "float32" or "float64"')
 
     def __post_init__(self) -> None:
         check_not_negative(self, "learning_rate", "backward_learning_rate")
-        for name in ("free", "nudged"):
+        check_positive(self, "beta")
+        for name in ("free_steps", "nudged_steps"):
             if getattr(self, name) < 1:
-                raise InputError(f"{_NAME}.{name}", f"found {getattr(self, name)}", "needs at least one step")
-        if not 0 < self.nudge < float("inf"):
-            raise InputError(f"{_NAME}.nudge", f"found {self.nudge}", "needs a strength above 0; its sign is drawn")
+                raise InputError(f"{_NAME}.{name}", f"got {getattr(self, name)}", "must be at least 1")
         check_one_of(self, precision=Precision)
 
     def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
-        body = relaxation.body(circuit, _NAME)
+        model = dynamics(circuit, _NAME)
         check_classes(circuit, classes)
-        each(self.learning_rate, len(body.layers), "learning_rate")
-        each(self.backward_learning_rate, len(body.layers) - 1, "backward_learning_rate")
-        relaxation.check_steps(body)
-        shapes = {one.name: one.weights.shape for one in circuit.projections}
-        weights = {name: _xavier(shapes[name], rng) for name in (*body.forward, *body.backward)}
+        self._learning_rates(model)
+        check_step_size(model)
+        shapes = {projection.name: projection.weights.shape for projection in circuit.projections}
+        weights = {name: _xavier(shapes[name], rng) for name in (*model.forward, *model.backward)}
         constants: dict[str, Values] = {_SIGNS: seeding.new_seed(rng)}
-        # last, so that all else begins alike without them
-        for name in body.beside:
-            half = _xavier(shapes[name], rng)
-            weights[name] = half @ half.T
+        # lateral weights last, so that the others are the same without them
+        for name in model.lateral:
+            factor = _xavier(shapes[name], rng)
+            weights[name] = factor @ factor.T
         return State({name: values.astype(self.precision) for name, values in weights.items()}, constants=constants)
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
-        body = relaxation.body(circuit, _NAME)
-        found, free, wanted = self._asked(
-            circuit, state, batch, self.schedule.factor(batch.epoch, batch.epochs, state.steps)
-        )
-        apply_updates(list(found.values()))
-        for name in body.beside:
-            state.weights[name] /= state.weights[name].dtype.type(body.forgetting)
+        model, factor = dynamics(circuit, _NAME), self.schedule.factor(batch.epoch, batch.epochs, state.steps)
+        updates, outputs, targets = self._updates(circuit, state, batch, factor)
+        apply_updates(list(updates.values()))
+        for name in model.lateral:
+            state.weights[name] /= state.weights[name].dtype.type(model.forgetting)
         state.steps += 1
-        return state, scored(free.r[-1], wanted, batch.labels)
+        return state, batch_metrics(outputs, targets, batch.labels)
 
     def update(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        return outer_products(self._asked(circuit, state, batch, 1.0)[0])
+        return outer_products(self._updates(circuit, state, batch, 1.0)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        """Of forward weights, through the steps of the free phase; of none where multipliers keep rates sparse."""
-        body = relaxation.body(circuit, _NAME)
-        if body.speeds:
+        """-dE/dw of forward weights, through the steps of the free phase; empty for sparse rates."""
+        model = dynamics(circuit, _NAME)
+        if model.multiplier_rates:
             return {}
-        return descent(body, state.weights, *self._given(circuit, body, batch), self.free)
+        return exact_gradient(model, state.weights, *self._samples(circuit, batch), self.free_steps)
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
-        body = relaxation.body(circuit, _NAME)
-        seen = constant_rates(inputs, _NAME).astype(self.precision, copy=False)
-        below = relaxation.drive(body, state.weights, seen)
-        rates = relaxation.settled(body, state.weights, below, self.free).r
-        activity = dict(zip(body.layers, rates, strict=True))
-        return Prediction(rates[-1], rates[-1].argmax(axis=1), activity)
-
-    def _asked(
-        self, circuit: Circuit, state: State, batch: Batch, factor: float
-    ) -> tuple[dict[str, WeightUpdate], NetworkState, Values]:
-        """What a batch is to change, where it came to without a teacher, and the rates that were wanted."""
-        body = relaxation.body(circuit, _NAME)
-        seen, wanted, counts = self._given(circuit, body, batch)
-        beta = self.beta(state)
-        free, nudged = self.phases(body, state, seen, wanted, beta)
-        return self.changes(body, state, seen, free, nudged, counts, factor / beta), free, wanted
-
-    def _given(self, circuit: Circuit, body: Body, batch: Batch) -> tuple[Values, Values, Values]:
-        """Rates of the input, those wanted of the output, and how much each sample counts."""
-        seen = constant_rates(batch.inputs, _NAME).astype(self.precision, copy=False)
-        wanted = targets(batch.labels, (len(seen), circuit[body.layers[-1]].size), 0.0, 1.0).astype(self.precision)
-        return seen, wanted, np.ones(len(seen)) if batch.weights is None else batch.weights
+        model = dynamics(circuit, _NAME)
+        drive = input_drive(model, state.weights, constant_rates(inputs, _NAME).astype(self.precision, copy=False))
+        rates = free_phase(model, state.weights, drive, self.free_steps).r
+        return Prediction(rates[-1], rates[-1].argmax(axis=1), dict(zip(model.layers, rates, strict=True)))
 
     def inference(self, circuit: Circuit) -> Inference:
-        body = relaxation.body(circuit, _NAME)
-        return Inference((*body.forward, *body.backward, *body.beside), self.free)
+        model = dynamics(circuit, _NAME)
+        return Inference((*model.forward, *model.backward, *model.lateral), self.free_steps)
 
-    def beta(self, state: State) -> float:
-        """The strength of the teacher for the next batch, with its sign: the same whenever the batch is come to."""
-        if not self.signs:
-            return self.nudge
-        return self.nudge if seeding.generator(state, _SIGNS).integers(2) else -self.nudge
+    def signed_beta(self, state: State) -> float:
+        """Beta of the next batch; it depends on the seed and the number of the batch only."""
+        if not self.random_sign:
+            return self.beta
+        return self.beta if seeding.generator(state, _SIGNS).integers(2) else -self.beta
 
     def phases(
-        self, body: Body, state: State, seen: Values, wanted: Values, beta: float
+        self, model: Dynamics, state: State, inputs: Values, targets: Values, beta: float
     ) -> tuple[NetworkState, NetworkState]:
-        """Where the cells come to without a teacher, and with one."""
-        below = relaxation.drive(body, state.weights, seen)
-        free = relaxation.settled(body, state.weights, below, self.free)
-        nudged = relaxation.settled(body, state.weights, below, self.nudged, after=free, nudge=beta, target=wanted)
-        return free, nudged
+        """The states at the end of the free and the nudged phase."""
+        drive = input_drive(model, state.weights, inputs)
+        free = free_phase(model, state.weights, drive, self.free_steps)
+        return free, nudged_phase(model, state.weights, drive, self.nudged_steps, free, beta, targets)
 
-    def changes(
+    def weight_updates(
         self,
-        body: Body,
+        model: Dynamics,
         state: State,
-        seen: Values,
+        inputs: Values,
         free: NetworkState,
         nudged: NetworkState,
-        counts: Values,
-        eased: float,
+        sample_weights: Values,
+        factor: float,
     ) -> dict[str, WeightUpdate]:
-        """What every weight is to learn of both phases; lateral ones are to be divided by the forgetting after it.
+        """The updates from both phases; lateral weights are to be divided by the forgetting afterwards.
 
-        counts  how much each sample counts (samples,)
-        eased   factor of the learning rates, over beta
+        sample_weights  weight of each sample (samples,)
+        factor          of the learning rates, over beta
         """
-        weights, many = state.weights, len(body.layers)
-        share = (counts / len(counts)).astype(seen.dtype)[:, None]
-        first, *others = each(self.learning_rate, many, "learning_rate")
-        found: dict[str, WeightUpdate] = {}
+        weights = state.weights
+        share = (sample_weights / len(sample_weights)).astype(inputs.dtype)[:, None]
+        (first, *other), backward = self._learning_rates(model)
+        updates: dict[str, WeightUpdate] = {}
         if first:
-            # the input is the same in both phases, and so is what it predicts
-            apart = share * (nudged.r[0] - free.r[0])
-            found[body.forward[0]] = WeightUpdate(weights[body.forward[0]], seen, apart, eased * first)
+            # the prediction from the input is the same in both phases
+            difference = share * (nudged.r[0] - free.r[0])
+            name = model.forward[0]
+            updates[name] = WeightUpdate(weights[name], inputs, difference, factor * first)
 
         rates = [np.concatenate(phases) for phases in zip(nudged.r, free.r, strict=True)]
-        signed = np.concatenate((share, -share))
+        signed_share = np.concatenate((share, -share))
 
-        def contrast(name: str, rate: float, before: int, after: int) -> None:
-            """Of the error in predicting the rates of one layer from those of another."""
-            if rate:
-                error = rates[after] - propagate(weights[name], rates[before])
-                found[name] = WeightUpdate(weights[name], rates[before], signed * error, eased * rate)
+        def regress(name: str, learning_rate: float, pre: int, post: int) -> None:
+            """Contrast the errors of predicting the rates of layer `post` from those of layer `pre`."""
+            if learning_rate:
+                error = rates[post] - propagate(weights[name], rates[pre])
+                updates[name] = WeightUpdate(weights[name], rates[pre], signed_share * error, factor * learning_rate)
 
-        for k, rate in enumerate(others, start=1):
-            contrast(body.forward[k], rate, k - 1, k)
-        for k, rate in enumerate(each(self.backward_learning_rate, many - 1, "backward_learning_rate")):
-            contrast(body.backward[k], rate, k + 1, k)
-        for name, said in zip(body.beside, nudged.r, strict=False):
-            z = propagate(weights[name], said)
-            found[name] = WeightUpdate(weights[name], z, share * z, -body.gamma)
-        return found
+        for k, learning_rate in enumerate(other, start=1):
+            regress(model.forward[k], learning_rate, k - 1, k)
+        for k, learning_rate in enumerate(backward):
+            regress(model.backward[k], learning_rate, k + 1, k)
+        for name, layer_rates in zip(model.lateral, nudged.r, strict=False):
+            z = propagate(weights[name], layer_rates)
+            updates[name] = WeightUpdate(weights[name], z, share * z, -model.gamma)
+        return updates
+
+    def _updates(
+        self, circuit: Circuit, state: State, batch: Batch, factor: float
+    ) -> tuple[dict[str, WeightUpdate], Values, Values]:
+        """The updates of a batch, the output rates of the free phase, and the target rates."""
+        model, beta = dynamics(circuit, _NAME), self.signed_beta(state)
+        inputs, targets, sample_weights = self._samples(circuit, batch)
+        free, nudged = self.phases(model, state, inputs, targets, beta)
+        updates = self.weight_updates(model, state, inputs, free, nudged, sample_weights, factor / beta)
+        return updates, free.r[-1], targets
+
+    def _samples(self, circuit: Circuit, batch: Batch) -> tuple[Values, Values, Values]:
+        """Rates of the input, target rates, and weights of the samples."""
+        inputs = constant_rates(batch.inputs, _NAME).astype(self.precision, copy=False)
+        shape = (len(inputs), circuit.output.size)
+        targets = target_rates(batch.labels, shape, 0.0, 1.0, _NAME).astype(self.precision)
+        return inputs, targets, np.ones(len(inputs)) if batch.weights is None else batch.weights
+
+    def _learning_rates(self, model: Dynamics) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The learning rates of forward and backward weights, per layer."""
+        layers = len(model.layers)
+        forward = per_layer(self.learning_rate, layers, "learning_rate")
+        return forward, per_layer(self.backward_learning_rate, layers - 1, "backward_learning_rate")
 
 
 def feedback_angles(circuit: Circuit, state: State) -> list[float]:
-    """Degrees between the forward weights onto every layer but the first, and the backward weights beside them.
+    """Degrees between the forward weights onto each layer but the first and the transposed backward weights.
 
-    90 for weights that have nothing to do with one another, 0 for those that are each other's transpose.
+    90 for unrelated weights, 0 for weights that are each other's transpose.
     """
-    body = relaxation.body(circuit, _NAME)
-    pairs = zip(body.forward[1:], body.backward, strict=True)
-    return [angle(state.weights[up], state.weights[down].T) for up, down in pairs]
+    model = dynamics(circuit, _NAME)
+    pairs = zip(model.forward[1:], model.backward, strict=True)
+    return [angle(state.weights[forward], state.weights[backward].T) for forward, backward in pairs]
 
 
 def _xavier(shape: tuple[int, ...], rng: np.random.Generator) -> Values:
     """Uniform with the variance 2/(pre + post) (Glorot and Bengio, AISTATS 2010)."""
-    widest = np.sqrt(6 / sum(shape))
-    return rng.uniform(-widest, widest, shape)
+    bound = np.sqrt(6 / sum(shape))
+    return rng.uniform(-bound, bound, shape)

@@ -1,1 +1,1 @@
-"""Learning from errors in apical dendrites."""
+"""Rules that learn from errors in apical dendrites."""

@@ -1,4 +1,4 @@
-"""What rates the output of a network is to have: for each class of samples, or for each sample by another network."""
+"""Teachers: the target rates of the output, from the label or from another network."""
 
 from __future__ import annotations
 
@@ -10,112 +10,103 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.activations import Activation, Values
-from snnlab.rules.dendritic.passes import check_rates
-from snnlab.rules.rate.forward import targets
+from snnlab.rules.common.validation import check_outputs
+from snnlab.rules.dendritic.steady_state import check_reachable
+from snnlab.rules.rate.forward_pass import target_rates
 
-Drawn = Mapping[str, Values]
+Parameters = Mapping[str, Values]
+"""The teacher's own weights, by name."""
 
 
 class Teacher(Protocol):
-    """What output neurons are to say to samples, as rates.
+    """Defines target rates and the class that output rates stand for."""
 
-    drawn  the names of what is drawn
-    """
+    def init(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
+        """The teacher's parameters, which never change."""
 
-    @property
-    def drawn(self) -> tuple[str, ...]: ...
+    def check(self, outputs: int, classes: int, activation: Activation) -> None:
+        """Raises InputError for numbers of outputs and classes, or target rates, that do not fit the teacher."""
 
-    def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
-        """What it is, once and for all: kept in a State's memory."""
+    def targets(
+        self, parameters: Parameters, inputs: Values, labels: NDArray[np.int64], outputs: int, activation: Activation
+    ) -> Values:
+        """Target rates (samples, outputs) for rates of the input (samples, inputs)."""
 
-    def check(self, outputs: int, classes: int, phi: Activation) -> None:
-        """Raises InputError where samples of so many classes cannot be answered, or by no rate that cells can have."""
-
-    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Activation) -> Values:
-        """The rates wanted (samples, outputs) for rates of the input (samples, inputs)."""
-
-    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Activation) -> NDArray[np.int64]:
-        """The class chosen (samples,) where the output says these rates (samples, outputs)."""
+    def classify(
+        self, parameters: Parameters, inputs: Values, rates: Values, activation: Activation
+    ) -> NDArray[np.int64]:
+        """The class (samples,) of output rates (samples, outputs)."""
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """The neuron of the class has a high rate, all others a low one; the answer is the neuron that says most.
+class LabelTeacher:
+    """A high target rate for the label's output and a low one for the others; the highest rate is the class.
 
-    low   rate wanted of all outputs but that of the class
-    high  rate wanted of the output of the class
-
-    Raises InputError for rates that are not in this order.
+    Raises InputError unless low is below high.
     """
 
-    low: float = 0.1
-    high: float = 0.8
+    low: float = option(0.1, "target rate of the other outputs")
+    high: float = option(0.8, "target rate of the label's output")
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise InputError("rule.teacher.high", f"found {self.high}", f"needs more than {self.low}, the others' rate")
+            raise InputError("rule.teacher.high", f"got {self.high}", f"must be above low, {self.low}")
 
-    @property
-    def drawn(self) -> tuple[str, ...]:
-        return ()
-
-    def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
+    def init(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
         return {}
 
-    def check(self, outputs: int, classes: int, phi: Activation) -> None:
-        if outputs != classes:
-            raise InputError(
-                "rule.teacher", f"{outputs} outputs, and samples of {classes} classes", "needs one for each"
-            )
-        check_rates(phi, "rule.teacher", low=self.low, high=self.high)
+    def check(self, outputs: int, classes: int, activation: Activation) -> None:
+        check_outputs(outputs, classes)
+        check_reachable(activation, "rule.teacher", low=self.low, high=self.high)
 
-    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Activation) -> Values:
-        return targets(labels, (len(seen), outputs), self.low, self.high)
+    def targets(
+        self, parameters: Parameters, inputs: Values, labels: NDArray[np.int64], outputs: int, activation: Activation
+    ) -> Values:
+        return target_rates(labels, (len(inputs), outputs), self.low, self.high, "teacher")
 
-    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Activation) -> NDArray[np.int64]:
-        return np.asarray(said.argmax(axis=1), dtype=np.int64)
+    def classify(
+        self, parameters: Parameters, inputs: Values, rates: Values, activation: Activation
+    ) -> NDArray[np.int64]:
+        return np.asarray(rates.argmax(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Network:
-    """Another network with a hidden layer, phi(b W2 phi(a W1 r)), its weights uniform from -1 to 1, drawn by the seed.
+class NetworkTeacher:
+    """A network phi(b W2 phi(a W1 r)) with random weights, uniform in [-1, 1]; class 0 is a correct output, else 1.
 
-    hidden  neurons in the teacher's hidden layer
-    gains   a and b in the teacher's phi(b W2 phi(a W1 r))
-    enough  an answer is of class 0, met, where its squared error summed over the outputs is below this, else of class 1
-
-    Raises InputError for no neurons, and for gains and errors that are not above 0.
+    Raises InputError unless there are neurons, and gains and tolerance are above 0.
     """
 
-    hidden: int = 20
-    gains: tuple[float, ...] = (2.0, 10.0)
-    enough: float = 0.02
+    hidden: int = option(20, "neurons of its hidden layer")
+    gains: tuple[float, ...] = option((2.0, 10.0), "gains a and b")
+    tolerance: float = option(0.02, "an output is correct if its squared error, summed over the outputs, is below this")
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
-            raise InputError("rule.teacher.hidden", f"found {self.hidden}", "needs at least 1 neuron")
-        if len(self.gains) != 2 or not all(0 < value < float("inf") for value in (*self.gains, self.enough)):
-            found = f"found gains {self.gains} and enough {self.enough}"
-            raise InputError("rule.teacher", found, "needs two gains and an error, all above 0 and finite")
+            raise InputError("rule.teacher.hidden", f"got {self.hidden}", "must be at least 1")
+        if len(self.gains) != 2 or not all(0 < value < float("inf") for value in (*self.gains, self.tolerance)):
+            problem = f"got gains {self.gains} and tolerance {self.tolerance}"
+            raise InputError("rule.teacher", problem, "must be two gains and a tolerance, finite and above 0")
 
-    @property
-    def drawn(self) -> tuple[str, ...]:
-        return ("weights1", "weights2")
+    def init(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
+        shapes = {"weights1": (inputs, self.hidden), "weights2": (self.hidden, outputs)}
+        return {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
 
-    def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> dict[str, Values]:
-        sizes = ((inputs, self.hidden), (self.hidden, outputs))
-        return {name: rng.uniform(-1, 1, size) for name, size in zip(self.drawn, sizes, strict=True)}
-
-    def check(self, outputs: int, classes: int, phi: Activation) -> None:
+    def check(self, outputs: int, classes: int, activation: Activation) -> None:
         if classes != 2:
-            raise InputError("rule.teacher", f"samples of {classes} classes", "needs two: what was met, and missed")
+            raise InputError("rule.teacher", f"{classes} classes", "must be 2 classes: correct or wrong output")
 
-    def rates(self, drawn: Drawn, seen: Values, labels: NDArray[np.int64], outputs: int, phi: Activation) -> Values:
+    def targets(
+        self, parameters: Parameters, inputs: Values, labels: NDArray[np.int64], outputs: int, activation: Activation
+    ) -> Values:
         first, second = self.gains
-        hidden = phi.function(first * (seen.astype(np.float64) @ drawn["weights1"]))
-        return phi.function(second * (hidden @ drawn["weights2"]))
+        hidden = activation.function(first * (inputs.astype(np.float64) @ parameters["weights1"]))
+        return activation.function(second * (hidden @ parameters["weights2"]))
 
-    def classify(self, drawn: Drawn, seen: Values, said: Values, phi: Activation) -> NDArray[np.int64]:
-        wanted = self.rates(drawn, seen, np.zeros(len(said), dtype=np.int64), said.shape[1], phi)
-        return np.where(np.square(said - wanted).sum(axis=1) < self.enough, 0, 1)
+    def classify(
+        self, parameters: Parameters, inputs: Values, rates: Values, activation: Activation
+    ) -> NDArray[np.int64]:
+        targets = self.targets(parameters, inputs, np.zeros(len(rates), dtype=np.int64), rates.shape[1], activation)
+        return np.where(np.square(rates - targets).sum(axis=1) < self.tolerance, 0, 1)

@@ -1,1 +1,1 @@
-"""Rules for rate neurons."""
+"""Rules for feed-forward networks of rate cells."""

@@ -1,9 +1,8 @@
-"""Backpropagation (Rumelhart, Hinton and Williams, Nature 323:533, 1986): the control for all other rules of credit.
+"""Backpropagation (Rumelhart, Hinton and Williams, Nature 323:533, 1986): the control of the other rules.
 
-Plain stochastic gradient descent on E = 1/2 sum_i (r_i - y_i)^2 of the output's rates, in layers of rate cells or in
-the basal weights of a microcircuit and nothing else. There the forward pass is the sweep up of the two-sweep rule, with
-hidden cells held back by apical dendrites at rest: of the same weights both make the same rates, and a difference in
-what is learned is one in the learning.
+Plain stochastic gradient descent on E = 1/2 sum_i (r_i - y_i)^2 of the output's rates, for rate layers or for the basal
+weights of a microcircuit. The forward pass of a microcircuit is that of the two-pass rule, with the apical dendrites of
+hidden cells at rest, so that both rules predict the same from the same weights.
 """
 
 from __future__ import annotations
@@ -12,16 +11,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from snnlab.networks.activations import Values
-from snnlab.rules.rate.descent import LayerByLayer, back
-from snnlab.rules.rate.forward import Forward, Link
+from snnlab.networks.circuit import Circuit
+from snnlab.rules.rate.backward_pass import BackwardPassRule, backpropagated
+from snnlab.rules.rate.forward_pass import Layer
 from snnlab.rules.rule import State
 
 
 @dataclass(frozen=True)
-class Backprop(LayerByLayer):
-    """The rule: an error comes down by the weights that its layer hears with."""
+class Backprop(BackwardPassRule):
+    """Backpropagation: errors propagate through the transposed forward weights."""
 
     title: ClassVar[str] = "backpropagation"
 
-    def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
-        return back(state, link, delta)
+    def error_below(self, circuit: Circuit, state: State, layer: Layer, delta: Values) -> Values:
+        return backpropagated(state, layer, delta)

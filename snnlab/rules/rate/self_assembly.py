@@ -1,145 +1,146 @@
 """The self-assembling circuit, SAL-style (reconstruction), after Liao, Ziyin, Gan, Cheung, Harnett and Poggio (2024).
 
-Self-assembly of a biologically plausible learning circuit, arXiv:2412.20018. What is known of it here is the abstract:
-an ascending and a descending stream, local heterosynaptic updates of four families of synapses between them, and a
-circuit that assembles itself from random wiring. The equations below are a reconstruction with these properties. Layers
-l = 1 .. L of the ascending stream, on rows of samples; the descending stream has cells beside each hidden layer.
+Self-assembly of a biologically plausible learning circuit, arXiv:2412.20018. Only the abstract was available: an
+ascending and a descending stream, local heterosynaptic updates of four families of synapses between them, and a circuit
+that assembles itself from random connections. The equations below are a reconstruction with these properties. The
+ascending stream has layers l = 1 .. L; each hidden layer has a paired population of the descending stream. For rows of
+samples:
 
-    phase 1   h_l = phi(h_l-1 W_l)            and the cells beside see h_l P_l
-    phase 2   d_L = phi' (y - h_L)            and down, b_l = d_l+1 V_l, then d_l = phi' (b_l Q_l)
+    phase 1   h_l = phi(h_l-1 W_l)            and the paired population receives h_l P_l
+    phase 2   d_L = phi' (y - h_L)            then downward b_l = d_l+1 V_l and d_l = phi' (b_l Q_l)
 
-    W_l       rate ( <h_l-1^T d_l> - weight_decay W_l )
-    V_l       rate ( <d_l+1^T (h_l P_l)> - weight_decay V_l )
-    Q_l       mirror ( <(x P_l)^T x> - Q_l ),   x spontaneous activity of the ascending stream, normal
-    P_l       lateral ( <(z Q_l)^T z> - P_l ),  z that of the descending one; far slower than Q
+    W_l       learning_rate ( <h_l-1^T d_l> - weight_decay W_l )
+    V_l       learning_rate ( <d_l+1^T (h_l P_l)> - weight_decay V_l )
+    Q_l       mirror_rate ( <(x P_l)^T x> - Q_l ),    x normal spontaneous activity of the ascending stream
+    P_l       lateral_rate ( <(z Q_l)^T z> - P_l ),   z that of the descending stream; far slower than Q
 
-All begin at random, P, Q and V with the variance 1/(cells beside). Both W_l+1 and V_l learn from the same pairs of
-activity, h_l and d_l+1. So, whatever the data, a batch changes
+All weights are initially random, P, Q and V with the variance 1/(paired cells). W_l+1 and V_l learn from the same pairs
+of activity, h_l and d_l+1. Hence, whatever the data, a batch changes
 
-    V_l - W_l+1^T P_l   by the factor 1 - rate weight_decay (alignment)
+    V_l - W_l+1^T P_l   by the factor 1 - learning_rate weight_decay (alignment)
 
-and P, if it moves after that, by -W_l+1^T (change of P_l) more. Where P stays this is the law of Kolen and Pollack
-(ICNN 1994), who have P = 1. Q goes to P^T, as a mirror of spontaneous activity (Akrout and others, NeurIPS 2019), and P
-a little to Q^T: were it as fast, both would end as the mean of two random matrices, with half of the variance. Then
-b_L-1 Q_L-1 = d_L W_L^T P P^T: of one sample, the error that comes to the rates of the last hidden layer never points
-away from that of backpropagation, for P P^T has no negative eigenvalue. Slopes, sums over samples and further layers
-can turn an update past 90 degrees; the more cells there are beside, the rarer, as P P^T goes to 1.
+and a later change of P changes it by -W_l+1^T (change of P_l). For constant P this is the law of Kolen and Pollack
+(ICNN 1994), who have P = 1. Q converges to P^T, as a mirror of spontaneous activity (Akrout and others, NeurIPS 2019),
+and P slowly to Q^T; at equal rates both would converge to the mean of two random matrices, with half the variance. Then
+b_L-1 Q_L-1 = d_L W_L^T P P^T: for a single sample, the error of the rates of the last hidden layer never points away
+from that of backpropagation, since P P^T has no negative eigenvalue. Activation derivatives, sums over samples and
+further layers can turn an update past 90 degrees; this is the rarer the more paired cells there are, as P P^T
+approaches 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from snnlab.engine import one_blas_thread
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
-from snnlab.networks.two_stream import APICAL, LATERAL, TEACHING
 from snnlab.rules.common import seeding
 from snnlab.rules.common.validation import check_share
-from snnlab.rules.rate.descent import Asked, LayerByLayer
-from snnlab.rules.rate.forward import Forward, Link, way_up
+from snnlab.rules.rate.backward_pass import BackwardPassRule
+from snnlab.rules.rate.forward_pass import Layer, forward_path
 from snnlab.rules.rule import State
 
-_NOISE = "noise"  # what spontaneous activity is drawn from, beside the number of the step
+_NOISE = "noise"  # seed of the spontaneous activity
+
+
+class Pair(NamedTuple):
+    """A hidden layer, the layer above, and the projections of its paired population.
+
+    lateral   P, from the hidden layer to the paired population
+    teaching  Q, back to the hidden layer
+    apical    V, from the layer above to the paired population
+    """
+
+    above: Layer
+    lateral: str
+    teaching: str
+    apical: str
 
 
 @dataclass(frozen=True)
-class SelfAssembly(LayerByLayer):
-    """The rule (reconstruction), for two streams.
-
-    mirror   rate of the synapses Q back to the ascending stream, 0 for random ones that stay
-    lateral  and of the synapses P to the descending one
-    draws    of spontaneous activity in every step
-    """
+class SelfAssembly(BackwardPassRule):
+    """The self-assembling circuit (reconstruction), for two streams."""
 
     title: ClassVar[str] = "self-assembly"
 
-    mirror: float = 0.005
-    lateral: float = 1e-4
-    draws: int = 32
+    mirror_rate: float = option(
+        0.005, "learning rate of the synapses Q to the ascending stream; 0 for fixed random weights"
+    )
+    lateral_rate: float = option(1e-4, "learning rate of the synapses P to the descending stream")
+    noise_samples: int = option(32, "samples of spontaneous activity per step")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share(self, "mirror", "lateral")
-        if self.draws < 1:
-            raise InputError("SelfAssembly.draws", f"found {self.draws}", "needs at least 1")
+        check_share(self, "mirror_rate", "lateral_rate")
+        if self.noise_samples < 1:
+            raise InputError("SelfAssembly.noise_samples", f"got {self.noise_samples}", "must be at least 1")
 
     def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
-        way = self._way(circuit)
         state = super().init(circuit, rng, classes)
-        sizes = {node.name: node.size for node in circuit.nodes}
-        for k, (own, above) in enumerate(zip(way.links, way.links[1:], strict=False), start=1):
-            beside, here, over = sizes[f"down{k}"], sizes[own.name], sizes[above.name]
-            for name, shape in (
-                (_lateral(k), (here, beside)),
-                (_teaching(k), (beside, here)),
-                (_apical(k, above), (over, beside)),
-            ):
-                state.weights[name] = rng.normal(0, beside**-0.5, shape).astype(self.precision)
+        shapes = {projection.name: projection.weights.shape for projection in circuit.projections}
+        for pair in pairs(circuit, self.title):
+            paired_cells = shapes[pair.lateral][1]
+            for name in (pair.lateral, pair.teaching, pair.apical):
+                state.weights[name] = rng.normal(0, paired_cells**-0.5, shapes[name]).astype(self.precision)
         state.constants[_NOISE] = seeding.new_seed(rng)
         return state
 
-    def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
-        k = way.links.index(link)
-        return (delta @ state.weights[_apical(k, link)]) @ state.weights[_teaching(k)]
+    def error_below(self, circuit: Circuit, state: State, layer: Layer, delta: Values) -> Values:
+        pair = next(pair for pair in pairs(circuit, self.title) if pair.above.name == layer.name)
+        return (delta @ state.weights[pair.apical]) @ state.weights[pair.teaching]
 
-    def asked(self, way: Forward, state: State, rates: list[Values], error: Values) -> list[Asked]:
-        found = super().asked(way, state, rates, error)
-        of_w = {one.name: one for one in found}
-        for k, above in enumerate(way.links[1:], start=1):
-            _, own, delta = of_w[above.basal]
+    def weight_updates(
+        self, circuit: Circuit, state: State, rates: list[Values], error: Values, learning_rate: float
+    ) -> dict[str, WeightUpdate]:
+        updates = super().weight_updates(circuit, state, rates, error, learning_rate)
+        for pair in pairs(circuit, self.title):
+            _, hidden_rates, delta, scale = updates[pair.above.weights]
             with one_blas_thread():
-                found.append(Asked(_apical(k, above), delta, own @ state.weights[_lateral(k)]))
-        return found
+                received = hidden_rates @ state.weights[pair.lateral]
+            updates[pair.apical] = WeightUpdate(state.weights[pair.apical], delta, received, scale)
+        return updates
 
-    def learn(self, way: Forward, state: State, asked: list[Asked], eta: float) -> None:
-        for k, above in enumerate(way.links[1:], start=1):
-            state.weights[_apical(k, above)] *= np.asarray(1 - eta * self.weight_decay, dtype=self.precision)
-        super().learn(way, state, asked, eta)
-        # last, as what V and W learn of a batch is aligned by the P that they learned it with
-        for k in range(1, len(way.links)):
-            there, back = state.weights[_lateral(k)], state.weights[_teaching(k)]
+    def decaying(self, circuit: Circuit) -> tuple[str, ...]:
+        return (*super().decaying(circuit), *(pair.apical for pair in pairs(circuit, self.title)))
+
+    def learn(self, circuit: Circuit, state: State, rates: list[Values], error: Values, learning_rate: float) -> None:
+        super().learn(circuit, state, rates, error, learning_rate)
+        # last, so that P is the same for the updates of V and W, which keeps them aligned
+        for k, pair in enumerate(pairs(circuit, self.title), start=1):
+            lateral, teaching = state.weights[pair.lateral], state.weights[pair.teaching]
             rng = seeding.generator(state, _NOISE, k)
-            self._mirror(back, there, self.mirror, rng)
-            self._mirror(there, back, self.lateral, rng)
+            self._mirror(teaching, lateral, self.mirror_rate, rng)
+            self._mirror(lateral, teaching, self.lateral_rate, rng)
 
-    def _mirror(self, weights: Values, there: Values, rate: float, rng: np.random.Generator) -> None:
-        """weights (m, n) += rate (<(x there)^T x> - weights), with normal x (draws, n) and `there` (n, m)."""
+    def _mirror(self, weights: Values, opposite: Values, rate: float, rng: np.random.Generator) -> None:
+        """weights (m, n) += rate (<(x opposite)^T x> - weights), with normal x (noise_samples, n)."""
         if rate == 0:
             return
-        x = rng.standard_normal((self.draws, len(there)), dtype=there.dtype.type)
+        x = rng.standard_normal((self.noise_samples, len(opposite)), dtype=opposite.dtype.type)
         with one_blas_thread():
-            arrived = x @ there
+            received = x @ opposite
         weights *= np.asarray(1 - rate, dtype=self.precision)
-        apply_updates([WeightUpdate(weights, arrived, x, rate / self.draws)])
-
-    def _way(self, circuit: Circuit) -> Forward:
-        """The ascending stream. Raises InputError for a circuit that has no other beside it."""
-        way = way_up(circuit, self.title)
-        known = {one.name for one in circuit.projections}
-        between = [name for k, above in enumerate(way.links[1:], start=1)
-                   for name in (_lateral(k), _teaching(k), _apical(k, above))]  # fmt: skip
-        if not between or not set(between) <= known:
-            found = f"of {', '.join(sorted(node.name for node in circuit.nodes))}"
-            raise InputError(f"{self.title}: circuit", found, "needs two streams: TwoStream makes them")
-        return way
+        apply_updates([WeightUpdate(weights, received, x, rate / self.noise_samples)])
 
 
-def _lateral(k: int) -> str:
-    """P beside the hidden layer of this number, counted from 1."""
-    return f"hidden{k}->down{k}.{LATERAL}"
-
-
-def _teaching(k: int) -> str:
-    """Q."""
-    return f"down{k}->hidden{k}.{TEACHING}"
-
-
-def _apical(k: int, above: Link) -> str:
-    """V."""
-    return f"{above.name}->down{k}.{APICAL}"
+@lru_cache(maxsize=8)
+def pairs(circuit: Circuit, rule: str) -> tuple[Pair, ...]:
+    """The pairs of the hidden layers, in order. Raises InputError naming `rule` unless there is one for each."""
+    layers, descending = forward_path(circuit, rule).layers, circuit.populations_of("descending")
+    if len(layers) < 2 or len(descending) != len(layers) - 1:
+        names = ", ".join(sorted(node.name for node in circuit.nodes))
+        raise InputError(f"{rule}: circuit", f"got populations {names}", "must be the circuit of a TwoStream network")
+    found = []
+    for own, above, paired in zip(layers, layers[1:], descending, strict=False):
+        ends = ((own.name, paired.name), (paired.name, own.name), (above.name, paired.name))
+        lateral, teaching, apical = (circuit.between(pre, post)[0].name for pre, post in ends)
+        found.append(Pair(above, lateral, teaching, apical))
+    return tuple(found)

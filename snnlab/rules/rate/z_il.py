@@ -17,30 +17,30 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from snnlab.errors import InputError
+from snnlab.fields import option
 from snnlab.networks.activations import Values
-from snnlab.rules.rate.descent import LayerByLayer, back
-from snnlab.rules.rate.forward import Forward, Link
+from snnlab.networks.circuit import Circuit
+from snnlab.rules.rate.backward_pass import BackwardPassRule, backpropagated
+from snnlab.rules.rate.forward_pass import Layer
 from snnlab.rules.rule import State
 
 
 @dataclass(frozen=True)
-class ZIL(LayerByLayer):
+class ZIL(BackwardPassRule):
     """Z-IL for rate layers, or for the basal weights of a microcircuit.
-
-    gamma  step size of inference; 1 for updates equal to those of backpropagation
 
     Raises InputError if gamma is not in (0, 1].
     """
 
     title: ClassVar[str] = "Z-IL"
 
-    gamma: float = 1.0
+    gamma: float = option(1.0, "step size of inference; 1 for updates equal to those of backpropagation")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.gamma <= 1:
             raise InputError("ZIL.gamma", f"got {self.gamma}", "must be above 0 and at most 1")
 
-    def sent_down(self, way: Forward, state: State, link: Link, delta: Values) -> Values:
-        error = back(state, link, delta)
+    def error_below(self, circuit: Circuit, state: State, layer: Layer, delta: Values) -> Values:
+        error = backpropagated(state, layer, delta)
         return error if self.gamma == 1 else self.gamma * error
