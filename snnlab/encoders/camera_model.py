@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from snnlab.data.fields import option
 from snnlab.data.samples import EVENT, Images
 from snnlab.encoders.encoder import WORD
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.native import array, kernel, thread_count
 
 PUBLISHED = ((0.0, 3.5, 7.0, 0.0), (0.0, 7.0, 0.0, 0.0))

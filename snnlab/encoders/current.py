@@ -10,13 +10,13 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Card, Cell
+from snnlab.data.fields import option
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images, check_quantities
 from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError, one_of
-from snnlab.fields import option
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import numpy as np
 
 from snnlab.audio.coder import MAX_STEPS
 from snnlab.audio.levels import Levels
+from snnlab.data.fields import option
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from snnlab.audio.files import read
 from snnlab.audio.gammatone import Gammatone
 from snnlab.audio.levels import Levels
 from snnlab.audio.lyon import Lyon
+from snnlab.data.fields import option
 from snnlab.data.samples import Files, Samples
 from snnlab.data.spike_cache import ProgressCallback, cached_spikes
 from snnlab.data.spike_file import Grid
@@ -25,7 +26,6 @@ from snnlab.data.spikes import SpikeTrains, stack
 from snnlab.datasets import kind_of
 from snnlab.encoders.encoder import CachedEncoder, unsuitable
 from snnlab.errors import InputError, one_of
-from snnlab.fields import option
 
 _Model = Literal["lyon", "gammatone"]
 _Code = Literal["bsa", "levels"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from snnlab import cards
 from snnlab.cards import Card, Synapse
+from snnlab.data.fields import option
 from snnlab.data.samples import CachedSpikes, Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, cached_spikes, no_progress
 from snnlab.data.spike_file import Grid
@@ -18,7 +19,6 @@ from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.current import Current
 from snnlab.encoders.encoder import TRAIN, CachedEncoder, check_grid, check_images, check_quantities, check_random
 from snnlab.errors import InputError, one_of
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution
 

@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.data.rates import RateInput
 from snnlab.data.samples import Images
 from snnlab.encoders.encoder import ImageEncoder, check_grid
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid
 from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError, one_of
-from snnlab.fields import option
 
 Form = Literal["linear", "log"]
 

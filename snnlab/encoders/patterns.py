@@ -8,12 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 _STREAM = 0x7061747465726E73  # separates these random numbers from those of others with the same seed
 _MAX_NEURONS = 10_000

@@ -8,11 +8,11 @@ from functools import cache
 
 import numpy as np
 
+from snnlab.data.fields import option
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, scaled_rates
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.native import array, kernel, thread_count
 
 

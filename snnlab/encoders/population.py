@@ -9,13 +9,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, check_images
 from snnlab.encoders.spike_table import SpikeTable
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.data.samples import Images
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders.encoder import ImageEncoder, check_grid, scaled_rates
 from snnlab.encoders.spike_table import regular_spikes
 from snnlab.errors import InputError, one_of
-from snnlab.fields import option
 
 Phase = Literal["random", "same"]
 _STREAM = 0x726567  # separates these random numbers from those of others with the same seed

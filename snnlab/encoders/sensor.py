@@ -10,6 +10,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.data.samples import EVENT, Files, Samples
 from snnlab.data.spike_cache import ProgressCallback, cached_spikes
 from snnlab.data.spike_file import Grid
@@ -18,7 +19,6 @@ from snnlab.datasets import kind_of, read_events
 from snnlab.datasets.formats import nmnist
 from snnlab.encoders.encoder import CachedEncoder, unsuitable
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.native import array, kernel
 
 _PATH = np.array([[0, 0, 0], [105_000, 3.5, 7], [210_000, 7, 0], [315_000, 0, 0]])

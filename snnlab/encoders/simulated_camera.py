@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from snnlab.data.fields import option
 from snnlab.data.samples import Images, Samples
 from snnlab.data.spike_cache import ProgressCallback, cached_spikes
 from snnlab.data.spikes import SpikeTrains
@@ -13,7 +14,6 @@ from snnlab.encoders.camera_model import Camera
 from snnlab.encoders.encoder import TEST, TRAIN, WORD, CachedEncoder
 from snnlab.encoders.sensor import Sensor
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.building import (
     PHI,
     all_to_all,

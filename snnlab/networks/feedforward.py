@@ -10,8 +10,8 @@ from itertools import repeat
 import numpy as np
 
 from snnlab import cards
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit, Number, Population, Projection, Receptor, Source
 from snnlab.networks.weights import Convolution, Pooling, Weights
 

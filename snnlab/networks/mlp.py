@@ -13,7 +13,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.fields import option
+from snnlab.data.fields import option
 from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.building import PHI, all_to_all, card_digests, check_outputs, check_sizes
 from snnlab.networks.circuit import Circuit, Number, Population, Source

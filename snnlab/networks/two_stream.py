@@ -22,7 +22,7 @@ import numpy as np
 
 from snnlab import cards
 from snnlab.cards import Cell
-from snnlab.fields import option
+from snnlab.data.fields import option
 from snnlab.networks.activations import ACTIVATIONS, check_activation
 from snnlab.networks.building import (
     PHI,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 _STREAM = 0x656C6173  # of random numbers, distinct from all others of the same seed
 _SCALARS = 3  # sampled per image besides its displacements

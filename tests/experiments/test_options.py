@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_run import EXPERIMENT, create_run
 
+from snnlab.data.fields import option
 from snnlab.encoders import Ear, Poisson, SimulatedCamera
 from snnlab.engine import Precision
 from snnlab.errors import InputError
 from snnlab.experiments import EXPERIMENTS
 from snnlab.experiments.core.options import option_of, options_of, parse
-from snnlab.fields import option
 from snnlab.rules.common.schedule import Decay
 from snnlab.rules.corinfomax.rule import CorInfoMax
 from snnlab.rules.dendritic.continuous import Dendritic

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from snnlab import cards, datasets, engine
+from snnlab.data.fields import documented, option
 from snnlab.data.samples import Samples
 from snnlab.data.spike_cache import ProgressCallback, no_progress
 from snnlab.encoders import ENCODERS, Encoder, Poisson, SimulatedCamera
 from snnlab.errors import InputError, one_of
 from snnlab.experiments.core.options import option_of, options_of, parse, with_changes
-from snnlab.fields import documented, option
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.rule import Rule
 from snnlab.training.augmentation import Elastic

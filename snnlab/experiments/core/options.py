@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from snnlab.data.fields import help_of
 from snnlab.errors import InputError, one_of
-from snnlab.fields import help_of
 
 _Value = TypeVar("_Value")
 

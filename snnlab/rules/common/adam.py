@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.engine.adam import adam_step
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.rules.common.validation import check_positive
 from snnlab.rules.rule import State
 

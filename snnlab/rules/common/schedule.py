@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.rules.common.validation import check_not_negative, check_one_of
 
 Decay = Literal["none", "sqrt", "cosine", "late", "step", "inverse", "exponential"]

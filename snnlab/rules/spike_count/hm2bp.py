@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab import engine
+from snnlab.data.fields import option
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Precision, Response
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit, Projection
 from snnlab.networks.weights import Convolution, Weights, backward, forward, trainable_parameters, with_parameters
 from snnlab.rules.common.adam import Adam

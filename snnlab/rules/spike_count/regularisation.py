@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snnlab.fields import option
+from snnlab.data.fields import option
 from snnlab.rules.common.validation import check_not_negative, check_positive
 
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from snnlab import engine
 from snnlab.analysis.distances import correlation
 from snnlab.brian.quantities import to_seconds, to_si
+from snnlab.data.fields import option
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Precision
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit, Population
 from snnlab.rules.common.chain import chain, layer
 from snnlab.rules.common.schedule import Schedule

@@ -41,10 +41,10 @@ import numpy as np
 
 from snnlab import engine
 from snnlab.brian.quantities import to_si
+from snnlab.data.fields import option
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Kernel
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain, layer
 from snnlab.rules.common.validation import check_not_negative, check_one_of, check_positive, check_share

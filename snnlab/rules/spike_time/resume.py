@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnlab import engine
+from snnlab.data.fields import option
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events, Window
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain
 from snnlab.rules.common.validation import check_not_negative, check_positive

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snnlab.data.fields import option
 from snnlab.data.spikes import SpikeTrains
 from snnlab.engine import Events
-from snnlab.fields import option
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.chain import chain
 from snnlab.rules.common.validation import check_positive

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 
 _MIN_SPIKES, _MAX_SPIKES = 0.01, 1e6  # mean number in a train
 _ROUNDING = 1e-9  # of an interval
