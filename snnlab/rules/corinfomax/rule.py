@@ -27,11 +27,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snnlab.data.fields import option
 from snnlab.engine import Precision
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
 from snnlab.engine.rate.relax import NetworkState
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding

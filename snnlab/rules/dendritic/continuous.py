@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnlab.brian.quantities import to_seconds, to_si, to_steps
+from snnlab.data.fields import option
 from snnlab.data.rates import RateInput
 from snnlab.data.recording import Recording, Trace
 from snnlab.engine import Precision, RunState, run_rates
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit, Plastic, Projection
 from snnlab.rules.common import seeding

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.activations import Activation, Values
 from snnlab.rules.common.validation import check_outputs
 from snnlab.rules.dendritic.steady_state import check_reachable

@@ -33,9 +33,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snnlab.data.fields import option
 from snnlab.engine import Precision
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products, propagate
-from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Schedule

@@ -13,9 +13,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from snnlab.data.fields import option
 from snnlab.engine import Precision, one_blas_thread
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates, outer_products
-from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.schedule import Schedule

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from snnlab.fields import option
+from snnlab.data.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common.validation import check_positive

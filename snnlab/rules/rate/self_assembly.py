@@ -36,10 +36,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from snnlab.data.fields import option
 from snnlab.engine import one_blas_thread
 from snnlab.engine.rate.dense import WeightUpdate, apply_updates
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.common import seeding

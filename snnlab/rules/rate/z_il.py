@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from snnlab.data.fields import option
 from snnlab.errors import InputError
-from snnlab.fields import option
 from snnlab.networks.activations import Values
 from snnlab.networks.circuit import Circuit
 from snnlab.rules.rate.backward_pass import BackwardPassRule, backpropagated
