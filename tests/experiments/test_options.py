@@ -107,8 +107,8 @@ def test_options_are_the_fields_of_nested_dataclasses_with_their_documentation()
 @pytest.mark.parametrize("name", NAMES)
 def test_options_survive_json(name: str) -> None:
     experiment = EXPERIMENTS[name]
-    kept = json.loads(json.dumps(experiment.options()))
-    assert experiment.with_options(kept) == experiment
+    stored = json.loads(json.dumps(experiment.options()))
+    assert experiment.with_options(stored) == experiment
 
 
 @given(

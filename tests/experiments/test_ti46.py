@@ -1,4 +1,4 @@
-"""The experiments on spoken words: the published settings, and from files to answers on a disc that was made up."""
+"""The experiments on TI46: the published settings, and training on a synthetic disc."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def disc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disc:
     """Two speakers say each word, a tone, twice for training and once for testing."""
     monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # not that of compiled code
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
-    made = Disc(tmp_path / "data")
+    synthetic = Disc(tmp_path / "data")
     for area, words in (("ti_alpha", LETTERS), ("ti20", DIGITS)):
         for number, code in enumerate(words):
             for speaker in ("f1", "m8"):
                 for part, session, token in (("train", "se", 0), ("train", "se", 1), ("test", "s1", 0)):
-                    path = made.path(area, part, speaker, f"0{code}", session, token)
+                    path = synthetic.path(area, part, speaker, f"0{code}", session, token)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(sphere(word(number)))
-    return made
+    return synthetic
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,8 @@ def gradient_by_the_paper(circuit, spikes, labels, rule, fired=None):
     for b, label in enumerate(labels):
         trains = [spikes.dense()[b], *(fired[one.post].dense()[b] for one in (first, second))]
         counts = [train.sum(axis=0) for train in trains]
-        wanted = np.where(np.arange(len(counts[2])) == label, rule.target, rule.non_target)
-        error = np.where(np.abs(counts[2] - wanted) <= rule.margin, 0, counts[2] - wanted)
+        target = np.where(np.arange(len(counts[2])) == label, rule.target, rule.non_target)
+        error = np.where(np.abs(counts[2] - target) <= rule.margin, 0, counts[2] - target)
         delta = error / 2.0
         for k, projection, nu, below in ((1, second, 2.0, 3.0), (0, first, 3.0, None)):
             e = spsp_by_pairs(trains[k], trains[k + 1], REFRACTORY - 1)

@@ -1,4 +1,4 @@
-"""What rules for spike times share: the course of rates, the answer, and what they refuse to learn."""
+"""The common part of spike-time rules: learning-rate factors, decisions and errors."""
 
 from __future__ import annotations
 
@@ -172,15 +172,15 @@ def test_decision_by_count_requires_one_neuron_per_class(targets: Any) -> None:
 
 
 def test_a_checkpoint_with_other_target_times_than_the_seeds_is_refused(tmp_path: Path) -> None:
-    study = Run.create(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
-    for _ in train(study.config, study.directory):
+    run = Run.create(tmp_path / "run", EXPERIMENTS["normad-xor"].with_options({"epochs": "2"}), threads=1)
+    for _ in train(run.config, run.directory):
         pass
-    state, progress = study.restore()
-    with study.directory.locked():
-        study.directory.save(state, progress)
-    study.restore()
+    state, progress = run.restore()
+    with run.directory.locked():
+        run.directory.save(state, progress)
+    run.restore()
     state.constants["target spikes"][0, 2] += 1e-3
-    with study.directory.locked():
-        study.directory.save(state, progress)
+    with run.directory.locked():
+        run.directory.save(state, progress)
     with raises_input_error("npz: constants of target spikes"):
-        study.restore()
+        run.restore()

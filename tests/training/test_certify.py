@@ -24,7 +24,7 @@ from snnlab.training.loop import train
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train_run(tmp_path_factory.mktemp("certify") / "run")
 
 
@@ -50,13 +50,13 @@ def test_spikes_of_different_shapes_are_not_compared(shape: tuple[int, int, int]
         certify.compare_spikes(spikes, SpikeTrains.from_dense(np.zeros(shape), 1e-3))
 
 
-def test_trained_network_is_certified_and_progress_is_reported_across_chunks(study: Run) -> None:
-    state, _ = study.restore()
+def test_trained_network_is_certified_and_progress_is_reported_across_chunks(run: Run) -> None:
+    state, _ = run.restore()
     calls: list[None] = []
-    certificate = certify.certify(study.config, state, 23, progress=lambda: calls.append(None))
+    certificate = certify.certify(run.config, state, 23, progress=lambda: calls.append(None))
     assert certificate.passed and len(calls) == 23
-    inputs = study.config.encode(study.config.test.take(slice(23)), 0, TEST)
-    circuit = study.config.circuit.with_weights(state.weights)
+    inputs = run.config.encode(run.config.test.take(slice(23)), 0, TEST)
+    circuit = run.config.circuit.with_weights(state.weights)
     responses = engine.run(circuit, {"input": inputs}, precision="float64")
     counts = {name: len(response.spikes) for name, response in responses.items()}
     assert {name: spikes.identical for name, spikes in certificate.engine_vs_brian.items()} == counts
@@ -74,7 +74,7 @@ def with_changed_weight(circuit: Circuit, inputs: SpikeTrains) -> Circuit:
 
 
 def test_changed_weight_is_detected(
-    study: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     simulate = certify.brian_spikes
     monkeypatch.setattr(
@@ -82,18 +82,18 @@ def test_changed_weight_is_detected(
         "brian_spikes",
         lambda circuit, inputs, progress: simulate(with_changed_weight(circuit, inputs), inputs, progress),
     )
-    state, _ = study.restore()
-    certificate = certify.certify(study.config, state, 10)
+    state, _ = run.restore()
+    certificate = certify.certify(run.config, state, 10)
     output, hidden = certificate.engine_vs_brian["output"], certificate.engine_vs_brian["hidden1"]
     assert not certificate.passed and output.differing > 0
     # the population before the changed weight is not affected
     assert hidden.differing == 0 and hidden.identical > 0
-    code, out, _ = snnlab(capsys, "certify", study.directory.path, "--samples", 10)
+    code, out, _ = snnlab(capsys, "certify", run.directory.path, "--samples", 10)
     assert code == 1
     assert f"{output.differing} differing" in out
 
 
-def test_one_spike_a_step_late_counts_as_two_differing_spikes(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_spike_a_step_late_counts_as_two_differing_spikes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate = certify.brian_spikes
 
     def late(*arguments: object) -> dict[str, SpikeTrains]:
@@ -104,19 +104,19 @@ def test_one_spike_a_step_late_counts_as_two_differing_spikes(study: Run, monkey
         return spikes | {"output": SpikeTrains.from_dense(dense, 1e-3)}
 
     monkeypatch.setattr(certify, "brian_spikes", late)
-    certificate = certify.certify(study.config, study.restore()[0], 10)
+    certificate = certify.certify(run.config, run.restore()[0], 10)
     assert certificate.engine_vs_brian["output"].differing == 2
 
 
-def test_silent_network_is_not_certified(study: Run) -> None:
-    state, _ = study.restore()
+def test_silent_network_is_not_certified(run: Run) -> None:
+    state, _ = run.restore()
     silent = replace(state, weights={name: np.zeros_like(values) for name, values in state.weights.items()})
-    certificate = certify.certify(study.config, silent, 3)
+    certificate = certify.certify(run.config, silent, 3)
     assert all((one.identical, one.differing) == (0, 0) for one in certificate.engine_vs_brian.values())
     assert not certificate.passed
 
 
-def test_float32_is_compared_with_float64(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_is_compared_with_float64(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     precisions = []
     run = engine.run
 
@@ -125,11 +125,11 @@ def test_float32_is_compared_with_float64(study: Run, monkeypatch: pytest.Monkey
         return run(*arguments, precision=precision, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, "run", recorded)
-    certify.certify(study.config, study.restore()[0], 2)
+    certify.certify(run.config, run.restore()[0], 2)
     assert sorted(precisions) == ["float32", "float64"]
 
 
-def test_changed_predictions_are_counted(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_predictions_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate = certify.engine_spikes
 
     def changed(
@@ -144,17 +144,17 @@ def test_changed_predictions_are_counted(study: Run, monkeypatch: pytest.MonkeyP
             dense[sample, :, (dense[sample].sum(axis=0).argmax() + 1) % 10] = True
         return spikes | {"output": SpikeTrains.from_dense(dense, inputs.dt)}
 
-    state, _ = study.restore()
-    assert certify.certify(study.config, state, 4).changed_predictions == 0
+    state, _ = run.restore()
+    assert certify.certify(run.config, state, 4).changed_predictions == 0
     monkeypatch.setattr(certify, "engine_spikes", changed)
-    assert certify.certify(study.config, state, 4).changed_predictions == 2
+    assert certify.certify(run.config, state, 4).changed_predictions == 2
 
 
 @pytest.mark.parametrize("samples", [0, -1, 361])
 def test_number_of_samples_outside_the_test_set_is_refused(
-    samples: int, study: Run, capsys: pytest.CaptureFixture[str]
+    samples: int, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = error_line(capsys, "certify", study.directory.path, "--samples", samples)
+    message = error_line(capsys, "certify", run.directory.path, "--samples", samples)
     assert message.startswith("--samples: ") and f"{samples}" in message and "360" in message
 
 
@@ -162,11 +162,11 @@ def test_number_of_samples_outside_the_test_set_is_refused(
 def test_trained_mnist_network_is_certified(mnist_folder: Path, tmp_path: Path) -> None:
     """The full network, 784-800-10 for 400 steps, after five batches of learning."""
     experiment = EXPERIMENTS["hm2bp-mnist"]
-    study = Run.create(tmp_path / "run", experiment, seed=1, folder=mnist_folder)
-    learning = train(study.config, study.directory)
+    run = Run.create(tmp_path / "run", experiment, seed=1, folder=mnist_folder)
+    learning = train(run.config, run.directory)
     state = [next(learning).state for _ in range(5)][-1]
     learning.close()
-    certificate = certify.certify(study.config, state, 5)
+    certificate = certify.certify(run.config, state, 5)
     assert certificate.passed
     assert all(one.identical > 50 for one in certificate.engine_vs_brian.values())
     assert json.loads((tmp_path / "run" / "experiment.json").read_text(encoding="utf-8"))["data"] == str(mnist_folder)

@@ -178,10 +178,10 @@ def test_state_variables_of_receptors_are_part_of_the_footprint() -> None:
     assert (one, other) == (80, 160)
 
 
-@pytest.mark.parametrize("asked", [{"samples": 0, "steps": 5}, {"samples": 5, "steps": 0}])
-def test_a_cost_without_samples_steps_or_populations_is_refused(asked: dict[str, int]) -> None:
+@pytest.mark.parametrize("size", [{"samples": 0, "steps": 5}, {"samples": 5, "steps": 0}])
+def test_a_cost_without_samples_steps_or_populations_is_refused(size: dict[str, int]) -> None:
     circuit = circuit_of(sizes={"eye": 2, "a": 3})
-    with raises_input_error("cost", f"{asked['samples']} samples", f"{asked['steps']} steps"):
-        cost(circuit, {"eye": np.zeros(2, int), "a": np.zeros(3, int)}, **asked)
+    with raises_input_error("cost", f"{size['samples']} samples", f"{size['steps']} steps"):
+        cost(circuit, {"eye": np.zeros(2, int), "a": np.zeros(3, int)}, **size)
     with raises_input_error("cost", "0 populations"):
         cost(circuit_of(sizes={"eye": 2}), {"eye": np.zeros(2, int)}, samples=1, steps=1)

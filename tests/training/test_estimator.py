@@ -57,7 +57,7 @@ def weights(classifier: SpikingClassifier) -> bytes:
 @pytest.mark.filterwarnings("ignore:Estimator's parameters changed after set_params")
 @parametrize_with_checks([SpikingClassifier(hidden=(50,), steps=100)])
 def test_the_estimator_checks_of_scikit_learn_pass(estimator: SpikingClassifier, check: Any) -> None:
-    """None is expected to fail: those of sparse data, several outputs and sample weights are not asked of it."""
+    """All of them; checks of sparse data, several outputs and sample weights do not apply."""
     check(estimator)
 
 
@@ -102,7 +102,7 @@ def test_importing_snnlab_does_not_import_scikit_learn() -> None:
 
 
 def test_it_classifies_digits(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
-    """Chance is 0.10; half of the way to 1 is not reached by chance in 300 answers once in 10^60."""
+    """Chance is 0.10; 0.55 in 300 predictions has a probability below 1e-60 by chance."""
     assert binom.sf(0.55 * 300, 300, CHANCE) < 1e-60
     assert fitted.score(digits[1], digits[3]) > 0.55
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
@@ -110,10 +110,10 @@ def test_it_classifies_digits(fitted: SpikingClassifier, digits: tuple[NDArray[A
 
 
 def test_shuffled_labels_give_chance_accuracy(digits: tuple[NDArray[Any], ...]) -> None:
-    """Mean of four trainings; answers to like images are alike, so they do not count as independent.
+    """Mean of four trainings; predictions of similar images are not independent.
 
-    At worst a whole class gets one answer, drawn at random: right for about Poisson(1) of the ten classes. Four times
-    that is Poisson(4), and 11 or more of it, which would be accused here, come about once in 350 times.
+    In the worst case all samples of a class get one random prediction, which is correct for about Poisson(1) of the ten
+    classes; for four trainings Poisson(4). 11 or more, which would fail here, has a probability below 1/350.
     """
     assert poisson.sf(10, 4) < 1 / 350
     train, test, labels, truth = digits
@@ -176,11 +176,11 @@ def test_the_same_random_state_gives_the_same_network_on_any_number_of_threads(
     digits: tuple[NDArray[Any], ...],
 ) -> None:
     X, y = digits[0][:200], digits[2][:200]
-    made = [
+    classifiers = [
         weights(SpikingClassifier(**{**QUICK, "random_state": seed}, n_jobs=jobs, epochs=1).fit(X, y))
         for seed, jobs in ((0, 1), (0, 2), (0, -1), (1, 1))
     ]
-    assert made[0] == made[1] == made[2] != made[3]
+    assert classifiers[0] == classifiers[1] == classifiers[2] != classifiers[3]
 
 
 # Answers -------------------------------------------------------------------------------------------------------------
@@ -270,8 +270,8 @@ def test_invalid_parameters_are_refused_by_name(options: dict[str, Any], named: 
 
 def test_dt_accepts_text_with_a_unit(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:64], digits[2][:64]
-    made = [SpikingClassifier(**QUICK, dt=dt, epochs=1).fit(X, y) for dt in (1e-3, "1 ms", "2 ms")]
-    assert weights(made[0]) == weights(made[1]) != weights(made[2])
+    fitted = [SpikingClassifier(**QUICK, dt=dt, epochs=1).fit(X, y) for dt in (1e-3, "1 ms", "2 ms")]
+    assert weights(fitted[0]) == weights(fitted[1]) != weights(fitted[2])
 
 
 def test_partial_fit_requires_the_classes_in_the_first_call_and_the_same_later() -> None:

