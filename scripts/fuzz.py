@@ -66,8 +66,8 @@ def remove(rng, content, form):
 
 
 def insert(rng, content, form):
-    start, other = random_position(rng, content), random_position(rng, content)
-    block = [rng.choice(form.tokens), rng.randbytes(rng.randint(1, 9)), content[other : other + rng.randint(1, 64)]]
+    start, source = random_position(rng, content), random_position(rng, content)
+    block = [rng.choice(form.tokens), rng.randbytes(rng.randint(1, 9)), content[source : source + rng.randint(1, 64)]]
     content[start:start] = rng.choice(block)
 
 
@@ -156,10 +156,10 @@ class Tally:
 def check(form, path, content, tally):
     """Compare the reader with the reference on one file. Raises Failure."""
     path.write_bytes(content)
-    start, found = time.process_time(), None
+    start, values = time.process_time(), None
     try:
         with time_limit():
-            found = form.read(path)
+            values = form.read(path)
     except InputError as error:
         line = str(error).removeprefix(str(path))
         if line == str(error) or not line.isprintable() or len(line) > MAX_LINE:
@@ -171,8 +171,8 @@ def check(form, path, content, tally):
         tally.accepted += 1
     tally.slowest = max(tally.slowest, time.process_time() - start)
     expected = form.reference(content)
-    if found != expected:
-        raise Failure(f"read as {short(found)}, but the reference is {short(expected)}")
+    if values != expected:
+        raise Failure(f"read as {short(values)}, but the reference is {short(expected)}")
 
 
 def short(values):

@@ -135,11 +135,11 @@ def inflated(content):
         position += flags & 2
         stream = zlib.decompressobj(-15)
         try:
-            part = stream.decompress(content[position:])
+            member = stream.decompress(content[position:])
         except zlib.error:
             return None
-        result, rest = result + part, stream.unused_data
-        if not stream.eof or rest[:8] != struct.pack("<II", zlib.crc32(part), len(part)):
+        result, rest = result + member, stream.unused_data
+        if not stream.eof or rest[:8] != struct.pack("<II", zlib.crc32(member), len(member)):
             return None
         content = rest[8:].lstrip(b"\0")
     return result

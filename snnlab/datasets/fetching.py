@@ -80,7 +80,7 @@ def _fetch_archive(
     card: Dataset, archive: Archive, folder: Path | None, target: Path, progress: ProgressCallback | None
 ) -> tuple[Path, ...]:
     """Download an archive, unless a valid one exists, and unpack it. The archive stays for later verification."""
-    existing = {one.name: path for one, path in existing_archives(card, search_folders(card, folder))}
+    existing = {archive.name: path for archive, path in existing_archives(card, search_folders(card, folder))}
     path = existing.get(archive.name)
     if path is None or check_archive(archive, path).state != "ok":
         digests = {name: value for name, value in (("sha256", archive.sha256), ("md5", archive.md5)) if value}

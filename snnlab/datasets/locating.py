@@ -49,8 +49,10 @@ def data_folders(folder: Path | None) -> tuple[Path, ...]:
 def locations(card: Dataset, folder: Path | None) -> Iterator[FileLocation]:
     """The location of each split's path, then of each file on the card."""
     searched = search_folders(card, folder)
-    for part in dict.fromkeys(split.path for split in card.splits.values() if split.path):
-        yield FileLocation(part, next((path for root in searched if (path := find_below(root, part))), None), searched)
+    for path in dict.fromkeys(split.path for split in card.splits.values() if split.path):
+        yield FileLocation(
+            path, next((found for root in searched if (found := find_below(root, path))), None), searched
+        )
     for file in card.files:
         # the archive first, because a download replaces it
         paths = (path for root in searched for path in (root / f"{file}.gz", root / file) if path.is_file())
@@ -135,7 +137,9 @@ def archive_of(card: Dataset, location: FileLocation) -> Path | None:
 
 def unpacked_patterns(archive: Archive) -> list[PurePosixPath]:
     """Patterns of an archive's files relative to the folder that they are unpacked into; of a plain file, its name."""
-    return [PurePosixPath(one).relative_to(archive.strip) for one in archive.keep] or [PurePosixPath(archive.name)]
+    return [PurePosixPath(pattern).relative_to(archive.strip) for pattern in archive.keep] or [
+        PurePosixPath(archive.name)
+    ]
 
 
 def contains(archive: Archive, file: str) -> bool:

@@ -51,13 +51,13 @@ def test_a_file_with_changed_bytes_is_read_correctly_or_raises_an_error(
     path = tmp_path / "changed-idx"
     path.write_bytes(content)
     try:
-        found = datasets.read_idx(path)
+        values_read = datasets.read_idx(path)
     except InputError as error:
         assert error.field == str(path)
         assert "\n" not in str(error)
     else:
         shape, values = reference(bytes(content))
-        assert (found.dtype, found.shape, found.tobytes()) == (np.uint8, shape, values)
+        assert (values_read.dtype, values_read.shape, values_read.tobytes()) == (np.uint8, shape, values)
 
 
 @pytest.mark.parametrize("kind", [0x09, 0x0B, 0x0C, 0x0D, 0x0E])

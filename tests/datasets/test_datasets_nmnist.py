@@ -39,9 +39,9 @@ valid_events = st.lists(
 def test_decoded_events_equal_the_written_ones(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "written.bin"
     path.write_bytes(as_bytes(events))
-    found = decode(path)
-    assert found.dtype == EVENT
-    assert events_of(found) == events
+    decoded = decode(path)
+    assert decoded.dtype == EVENT
+    assert events_of(decoded) == events
 
 
 any_events = st.lists(
@@ -69,8 +69,8 @@ def test_files_are_decoded_together_as_one_by_one(
             with pytest.raises(InputError, match=f"^{re.escape(str(error))}$"):
                 next(together)
             return
-        found = next(together)
-        assert found.dtype == alone.dtype and np.array_equal(found, alone)
+        decoded = next(together)
+        assert decoded.dtype == alone.dtype and np.array_equal(decoded, alone)
     assert next(together, None) is None
 
 
@@ -78,7 +78,7 @@ def test_events_are_the_same_without_a_compiler(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "a.bin").write_bytes(as_bytes(some_events(0)))
     monkeypatch.setattr("snnlab.datasets.formats.nmnist.has_compiler", lambda: False)
     monkeypatch.setattr("snnlab.datasets.formats.nmnist._compiled", None)
-    assert [events_of(found) for found in decode_all([tmp_path / "a.bin"] * 2)] == [some_events(0)] * 2
+    assert [events_of(decoded) for decoded in decode_all([tmp_path / "a.bin"] * 2)] == [some_events(0)] * 2
 
 
 def test_a_missing_file_among_several_raises_an_error(tmp_path: Path) -> None:

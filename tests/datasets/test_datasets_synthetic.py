@@ -60,7 +60,7 @@ def card(path: Path, rule: str, samples: int, seed: int, shape: list[int]) -> Pa
 def parts() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """All points of yin-yang, in both parts, and their labels."""
     both = [datasets.load("yin-yang", split) for split in ("train", "test")]
-    return np.concatenate([one.values for one in both]), np.concatenate([one.labels for one in both])
+    return np.concatenate([samples.values for samples in both]), np.concatenate([samples.labels for samples in both])
 
 
 # The figure --------------------------------------------------------------------------------------------------------
@@ -135,9 +135,11 @@ def uniformity(x: NDArray[np.uint8], y: NDArray[np.uint8], kind: int) -> float:
     """
     cells = yin_yang_class(X, Y) == kind
     expected = np.bincount((X // 16 * 16 + Y // 16)[cells], minlength=256) / cells.sum() * len(x)
-    found = np.bincount(x // 16 * 16 + y // 16, minlength=256)
+    observed = np.bincount(x // 16 * 16 + y // 16, minlength=256)
     small = expected < 5
-    return float(chisquare([*found[~small], found[small].sum()], [*expected[~small], expected[small].sum()]).pvalue)
+    return float(
+        chisquare([*observed[~small], observed[small].sum()], [*expected[~small], expected[small].sum()]).pvalue
+    )
 
 
 @pytest.mark.parametrize("kind", [YIN, YANG, DOT])
@@ -208,9 +210,9 @@ def test_numbers_are_the_words_of_pcg64_in_little_endian_order(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["yin-yang", "noise"])
 def test_a_part_is_reproducible_and_differs_from_the_other_part(name: str) -> None:
-    one, again, other = (datasets.load(name, split) for split in ("train", "train", "test"))
-    assert one.fingerprint() == again.fingerprint() and np.array_equal(one.labels, again.labels)
-    assert not np.array_equal(one.values[: len(other)], other.values)
+    first, again, test = (datasets.load(name, split) for split in ("train", "train", "test"))
+    assert first.fingerprint() == again.fingerprint() and np.array_equal(first.labels, again.labels)
+    assert not np.array_equal(first.values[: len(test)], test.values)
 
 
 @settings(max_examples=40)
@@ -225,7 +227,7 @@ def test_a_smaller_part_is_the_start_of_a_larger_one(
 ) -> None:
     folder = tmp_path_factory.mktemp("synthetic")
     cards = [card(folder / f"{count}.toml", rule, count, seed, [4]) for count in (few, few + more)]
-    short, long = (datasets.load(one, "train") for one in cards)
+    short, long = (datasets.load(path, "train") for path in cards)
     assert (len(short), len(long), short.values.shape) == (few, few + more, (few, 4))
     assert np.array_equal(short.values, long.values[:few]) and np.array_equal(short.labels, long.labels[:few])
     if rule == "yin-yang":
@@ -235,8 +237,8 @@ def test_a_smaller_part_is_the_start_of_a_larger_one(
 def test_another_seed_gives_other_samples(tmp_path: Path) -> None:
     """Negative control."""
     for rule in ("yin-yang", "uniform"):
-        one, other = (card(tmp_path / f"{seed}.toml", rule, 9, seed, [4]) for seed in (1, 2))
-        assert datasets.load(one, "train").fingerprint() != datasets.load(other, "train").fingerprint()
+        first, second = (card(tmp_path / f"{seed}.toml", rule, 9, seed, [4]) for seed in (1, 2))
+        assert datasets.load(first, "train").fingerprint() != datasets.load(second, "train").fingerprint()
 
 
 def test_noise_has_the_shape_on_the_card(tmp_path: Path) -> None:

@@ -109,9 +109,9 @@ def test_samples_equal_the_rows_on_the_card(
 
 def test_the_digest_of_a_card_depends_on_its_rows(tmp_path: Path) -> None:
     """Runs identify their data by this digest."""
-    one, other = (written(tmp_path / f"{number}.toml", [2], {"train": [[0, number, "yes"]]}) for number in (1, 2))
-    assert cards.dataset(one).digest != cards.dataset(other).digest
-    assert datasets.load(one, "train").fingerprint() != datasets.load(other, "train").fingerprint()
+    first, second = (written(tmp_path / f"{number}.toml", [2], {"train": [[0, number, "yes"]]}) for number in (1, 2))
+    assert cards.dataset(first).digest != cards.dataset(second).digest
+    assert datasets.load(first, "train").fingerprint() != datasets.load(second, "train").fingerprint()
 
 
 def test_tables_have_no_files(tmp_path: Path) -> None:

@@ -44,11 +44,11 @@ def closed_form(rho: float, tau: float, t_ref: int, steps: int) -> list[int]:
 def test_the_cell_of_hm2bp_fires_as_theory_predicts() -> None:
     """lif_exp: tau_m 64 ms, refractory period 3 ms, rheobase v_th * tau_s / tau_m = 2.5."""
     values = list(range(256))
-    found = trains(Current(), values)
-    for value, train in enumerate(found):
+    encoded = trains(Current(), values)
+    for value, train in enumerate(encoded):
         rho = (2.5 + value / 255 * 57.5) / 2.5
         assert train == closed_form(rho, 64, 3, 400), value
-    assert found[0] == [] and 60 <= len(found[255]) <= 80
+    assert encoded[0] == [] and 60 <= len(encoded[255]) <= 80
 
 
 def test_theory_with_a_longer_refractory_period_differs() -> None:
@@ -84,10 +84,10 @@ def test_the_spikes_equal_those_of_a_brian_group_with_a_cell_per_pixel() -> None
     ms = brian2.ms
     parameters = {"tau_m": 64 * ms, "tau_s": 8 * ms, "v_th": 20, "t_ref": 3 * ms}
     step, pixel = by_brian("lif_exp", parameters, 2.5 + values / 255 * 57.5, 200, 1e-3)
-    found = trains(Current(steps=200), values.tolist())
-    for number, train in enumerate(found):
+    encoded = trains(Current(steps=200), values.tolist())
+    for number, train in enumerate(encoded):
         assert train == step[pixel == number].tolist()
-    assert any(found)
+    assert any(encoded)
 
 
 def test_any_spiking_cell_can_be_used_and_a_larger_current_gives_more_spikes() -> None:

@@ -296,9 +296,9 @@ def bright(samples: int = 60, seed: int = 0, **where: int) -> NDArray[np.bool_]:
     return code.encode(grey(values, 255, np.arange(first, first + samples)), seed=seed, **where).dense()[:, 1:]
 
 
-def joint_p_value(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+def joint_p_value(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Exact test that two sets of draws fire together with probability p * p, as independent ones do."""
-    return float(stats.binomtest(int((one & other).sum()), one.size, P * P).pvalue)
+    return float(stats.binomtest(int((first & second).sum()), first.size, P * P).pvalue)
 
 
 PAIRS = {
@@ -324,9 +324,9 @@ def test_draws_are_independent_across(pair: str) -> None:
 
 
 def test_the_test_of_independence_detects_two_per_cent_of_shared_draws() -> None:
-    one, other = bright(epoch=0), bright(epoch=1)
-    other[:, ::50] = one[:, ::50]
-    assert joint_p_value(one, other) < RARE
+    first, second = bright(epoch=0), bright(epoch=1)
+    second[:, ::50] = first[:, ::50]
+    assert joint_p_value(first, second) < RARE
 
 
 def test_intervals_between_spikes_are_geometric() -> None:

@@ -53,18 +53,18 @@ def test_without_a_phase_spike_k_is_in_the_first_step_after_k_intervals(
     """A slow reference: ceil(k / rate) with the rate as an exact multiple of 2^-32."""
     values = data.draw(st.lists(st.integers(0, peak), min_size=1, max_size=5))
     code = Regular(steps=steps, max_rate=max_rate, phase="same")
-    for value, steps_found in zip(values, steps_of(code, values, peak), strict=True):
+    for value, spike_steps in zip(values, steps_of(code, values, peak), strict=True):
         rate = Fraction(round(Fraction(max_rate) * value / peak * 2**32), 2**32)
         expected = [math.ceil(k / rate) for k in range(1, steps + 1)] if rate else []
-        assert steps_found == [step for step in expected if step < steps]
+        assert spike_steps == [step for step in expected if step < steps]
 
 
 @pytest.mark.parametrize("interval", [1, 2, 5, 8])
 def test_a_pixel_of_rate_one_in_n_fires_in_every_nth_step(interval: int) -> None:
     code = replace(SAME, max_rate=1 / interval)
-    (found,) = steps_of(code, [255])
+    (spike_steps,) = steps_of(code, [255])
     # rounding of the rate to a multiple of 2^-32 may move a spike by one step
-    difference = np.abs(np.array(found) - np.arange(interval, 400, interval)[: len(found)])
+    difference = np.abs(np.array(spike_steps) - np.arange(interval, 400, interval)[: len(spike_steps)])
     assert difference.max() <= (interval & (interval - 1) != 0)
 
 
@@ -75,14 +75,14 @@ def test_intervals_differ_by_at_most_one_step_and_have_the_mean_of_the_rate(
 ) -> None:
     code = Regular(steps=500, max_rate=max_rate)
     values = [255, 200, 128, 31]
-    for value, found in zip(values, steps_of(code, values, seed=seed, epoch=epoch), strict=True):
+    for value, spike_steps in zip(values, steps_of(code, values, seed=seed, epoch=epoch), strict=True):
         interval = 255 / (value * max_rate)
-        gaps = np.diff(found)
+        gaps = np.diff(spike_steps)
         assert (np.abs(gaps - interval) < 1 + 1e-6).all() and len(set(gaps.tolist())) <= 2
-        assert abs(len(found) - 499 / interval) <= 1 + 1e-6
-        if found:
-            assert 1 <= found[0] <= math.ceil(interval + 1e-6)
-            assert abs((found[-1] - found[0]) - (len(found) - 1) * interval) <= 1 + 1e-6
+        assert abs(len(spike_steps) - 499 / interval) <= 1 + 1e-6
+        if spike_steps:
+            assert 1 <= spike_steps[0] <= math.ceil(interval + 1e-6)
+            assert abs((spike_steps[-1] - spike_steps[0]) - (len(spike_steps) - 1) * interval) <= 1 + 1e-6
 
 
 def test_poisson_spikes_have_more_than_two_intervals() -> None:
@@ -133,15 +133,15 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def joint_p_value(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+def joint_p_value(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     """Exact test that two sets of phases agree with probability 1/64, as independent ones do."""
-    return float(stats.binomtest(int((one == other).sum()), one.size, 1 / 64).pvalue)
+    return float(stats.binomtest(int((first == second).sum()), first.size, 1 / 64).pvalue)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_phases_are_independent_across(pair: str) -> None:
-    one, other = PAIRS[pair]
-    assert joint_p_value(first_steps(**one), first_steps(**other)) > RARE
+    first, second = PAIRS[pair]
+    assert joint_p_value(first_steps(**first), first_steps(**second)) > RARE
 
 
 def test_phases_of_neighbouring_pixels_are_independent() -> None:
@@ -164,11 +164,11 @@ def test_without_resampling_the_phases_are_those_of_epoch_zero() -> None:
 def test_a_phase_is_the_upper_half_of_a_philox_word() -> None:
     """A second implementation of the docstring, with NumPy's blocks and exact fractions."""
     code = Regular(steps=400, max_rate=0.1)
-    for pixel, found in enumerate(steps_of(code, [255] * 9, seed=5, epoch=6, stream=1)):
+    for pixel, spike_steps in enumerate(steps_of(code, [255] * 9, seed=5, epoch=6, stream=1)):
         words = np.random.Philox(key=[5, 0x726567], counter=[0, 1, 0, 6]).random_raw(9)
         phase, rate = Fraction(int(words[pixel]) >> 32, 2**32), Fraction(round(Fraction(0.1) * 2**32), 2**32)
         expected = [math.ceil((k - phase) / rate) for k in range(1, 50)]
-        assert found == [step for step in expected if step < 400]
+        assert spike_steps == [step for step in expected if step < 400]
 
 
 # Errors --------------------------------------------------------------------------------------------------------------

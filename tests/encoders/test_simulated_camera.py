@@ -61,9 +61,9 @@ def full(rows: int = 28, columns: int = 28, count: int = 1, value: int = 255) ->
 
 def counts(events: NDArray[np.void], shape: tuple[int, ...]) -> NDArray[np.int64]:
     """The number of events of each polarity and pixel (2, rows, columns), OFF first."""
-    found = np.zeros((2, *shape), dtype=np.int64)
-    np.add.at(found, (events["p"].astype(int), events["y"].astype(int), events["x"].astype(int)), 1)
-    return found
+    number = np.zeros((2, *shape), dtype=np.int64)
+    np.add.at(number, (events["p"].astype(int), events["y"].astype(int), events["x"].astype(int)), 1)
+    return number
 
 
 def digits(count: int = 4) -> Images:
@@ -82,11 +82,11 @@ def digits(count: int = 4) -> Images:
 @pytest.mark.parametrize("threshold", [0.15, 0.4])
 def test_the_number_of_events_of_an_edge_is_its_contrast_in_thresholds(peak_luminance: float, threshold: float) -> None:
     camera = replace(BAR, peak_luminance=peak_luminance, on_threshold=threshold, off_threshold=threshold)
-    found = counts(camera.events(full())[0], camera.shape)[:, :, 3:]
+    observed = counts(camera.events(full())[0], camera.shape)[:, :, 3:]
     expected = math.floor(abs(math.log(peak_luminance)) / threshold)
     polarity, other = (0, 1) if peak_luminance < 1 else (1, 0)
-    assert (found[polarity] == expected).all()
-    assert not found[other].any()
+    assert (observed[polarity] == expected).all()
+    assert not observed[other].any()
 
 
 def test_the_polarity_of_events_reverses_with_the_direction_of_the_edge() -> None:
@@ -134,7 +134,7 @@ def test_events_equal_a_slow_reference() -> None:
         on_threshold=0.06, off_threshold=0.09, time_constant=3e-3, refractory=2e-3, dt=1e-4,
     )  # fmt: skip
     values = np.random.default_rng(3).integers(0, 256, (6, 6))
-    found = camera.events(images(values[None]))[0]
+    events = camera.events(images(values[None]))[0]
     time = 2e-5 * np.arange(5001)
     path = camera.position(time)
 
@@ -167,10 +167,10 @@ def test_events_equal_a_slow_reference() -> None:
                 moments.append(now)
                 resting, awake = True, now + camera.refractory
     assert expected.sum() > 200
-    difference = counts(found, camera.shape) - expected
+    difference = counts(events, camera.shape) - expected
     assert np.abs(difference).max() <= 1 and np.abs(difference).sum() <= 0.01 * expected.sum()
     quantiles = np.linspace(0.05, 0.95, 19)
-    np.testing.assert_allclose(np.quantile(found["t"] * 1e-6, quantiles), np.quantile(moments, quantiles), atol=2e-4)
+    np.testing.assert_allclose(np.quantile(events["t"] * 1e-6, quantiles), np.quantile(moments, quantiles), atol=2e-4)
 
 
 # The path --------------------------------------------------------------------------------------------------------
@@ -189,8 +189,8 @@ def test_the_position_jitter_is_the_standard_deviation_of_positions() -> None:
     blob = replace(blob, numbers=np.arange(100, dtype=np.int64))
 
     def middles(position_jitter: float) -> NDArray[np.float64]:
-        made = replace(CLEAN, position_jitter=position_jitter).events(blob, seed=2)
-        return np.array([[events["x"].mean(), events["y"].mean()] for events in made])
+        simulated = replace(CLEAN, position_jitter=position_jitter).events(blob, seed=2)
+        return np.array([[events["x"].mean(), events["y"].mean()] for events in simulated])
 
     assert middles(0.6).std(axis=0) == pytest.approx([0.6, 0.6], rel=0.3)
     assert middles(0.0).std(axis=0) == pytest.approx([0.0, 0.0], abs=1e-9)
@@ -207,12 +207,12 @@ def test_the_path_does_not_overshoot_between_positions() -> None:
 
 
 def intervals(recordings: list[NDArray[np.void]]) -> NDArray[np.int64]:
-    found = []
+    gaps = []
     for events in recordings:
         pixel = events["y"].astype(int) * 1024 + events["x"]
         order = np.lexsort((events["t"], pixel))
-        found.append(np.diff(events["t"][order])[np.diff(pixel[order]) == 0])
-    return np.concatenate(found)
+        gaps.append(np.diff(events["t"][order])[np.diff(pixel[order]) == 0])
+    return np.concatenate(gaps)
 
 
 @pytest.mark.parametrize("refractory", [2e-3, 5.3e-3])
@@ -225,15 +225,15 @@ def test_no_pixel_fires_in_its_refractory_period(refractory: float) -> None:
 def test_noise_events_are_poisson_with_the_fraction_of_on_events() -> None:
     """Counts are within the Poisson and binomial intervals with a false-alarm rate of one in a million."""
     camera = replace(Camera(), noise_rate=3.0, noise_on_fraction=0.9, refractory=0.0, duration=0.3)
-    made = camera.events(full(count=200, value=0), seed=5)
-    total, mean = sum(map(len, made)), 3.0 * 0.3 * 34 * 34 * 200
+    simulated = camera.events(full(count=200, value=0), seed=5)
+    total, mean = sum(map(len, simulated)), 3.0 * 0.3 * 34 * 34 * 200
     low, high = poisson.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], mean)
     assert low <= total <= high
-    on = sum(int(events["p"].sum()) for events in made)
+    on = sum(int(events["p"].sum()) for events in simulated)
     assert binom.ppf(FALSE_ALARM / 2, total, 0.9) <= on <= binom.isf(FALSE_ALARM / 2, total, 0.9)
-    dispersion = np.var([len(events) for events in made]) / np.mean([len(events) for events in made])
+    dispersion = np.var([len(events) for events in simulated]) / np.mean([len(events) for events in simulated])
     assert 0.5 < dispersion < 1.7  # chi-squared with 199 degrees of freedom, beyond one in a million on both sides
-    pixels = np.concatenate(made)
+    pixels = np.concatenate(simulated)
     for name in ("x", "y"):
         per_line = np.bincount(pixels[name], minlength=34)
         low_line, high_line = poisson.ppf([FALSE_ALARM / 68, 1 - FALSE_ALARM / 68], total / 34)
@@ -262,19 +262,19 @@ def same(a: list[NDArray[np.void]], b: list[NDArray[np.void]]) -> bool:
 
 def test_a_recording_depends_on_its_number_and_not_on_the_batch_or_threads() -> None:
     camera, batch = Camera(), digits(9)
-    made = camera.events(batch, seed=3)
+    simulated = camera.events(batch, seed=3)
     with threads(4):
-        assert same(made, camera.events(batch, seed=3))
-    assert same([made[k] for k in (6, 1, 4)], camera.events(batch.take([6, 1, 4]), seed=3))
-    assert same(made[:0], camera.events(batch.take(slice(0)), seed=3))
+        assert same(simulated, camera.events(batch, seed=3))
+    assert same([simulated[k] for k in (6, 1, 4)], camera.events(batch.take([6, 1, 4]), seed=3))
+    assert same(simulated[:0], camera.events(batch.take(slice(0)), seed=3))
 
 
 def test_another_seed_stream_or_number_gives_another_recording() -> None:
     camera, batch = Camera(), digits(1)
-    made = camera.events(batch, seed=3)
-    assert not same(made, camera.events(batch, seed=4))
-    assert not same(made, camera.events(batch, seed=3, stream=1))
-    assert not same(made, camera.events(replace(batch, numbers=batch.numbers + 1), seed=3))
+    simulated = camera.events(batch, seed=3)
+    assert not same(simulated, camera.events(batch, seed=4))
+    assert not same(simulated, camera.events(batch, seed=3, stream=1))
+    assert not same(simulated, camera.events(replace(batch, numbers=batch.numbers + 1), seed=3))
 
 
 @settings(max_examples=30)
@@ -362,9 +362,9 @@ def both(nmnist_folder: Path, mnist_folder: Path) -> tuple[list[NDArray[np.void]
 
 
 def test_the_number_of_events_is_similar_to_that_of_the_recordings(both) -> None:
-    real, made = (np.array([len(events) for events in part]) for part in both)
-    assert made.mean() == pytest.approx(real.mean(), rel=0.1)
-    assert np.corrcoef(real, made)[0, 1] > 0.85
+    real, simulated = (np.array([len(events) for events in part]) for part in both)
+    assert simulated.mean() == pytest.approx(real.mean(), rel=0.1)
+    assert np.corrcoef(real, simulated)[0, 1] > 0.85
     on = [np.concatenate(part)["p"].mean() for part in both]
     assert on[1] == pytest.approx(on[0], abs=0.03)
 
@@ -374,20 +374,22 @@ def test_events_are_where_and_when_those_of_the_recordings_are(both) -> None:
         third = np.digitize(events["t"], [105_000, 220_000])
         return np.stack([counts(events[third == k], (34, 34)) for k in range(3)]).astype(float)
 
-    real, made = (np.stack([maps(events) for events in part]) for part in both)
-    same_image = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(real, made, strict=True)]
-    another = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(real, np.roll(made, 1, axis=0), strict=True)]
-    swapped = [np.corrcoef(a.ravel(), b[:, ::-1].ravel())[0, 1] for a, b in zip(real, made, strict=True)]
+    real, simulated = (np.stack([maps(events) for events in part]) for part in both)
+    same_image = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(real, simulated, strict=True)]
+    another = [
+        np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(real, np.roll(simulated, 1, axis=0), strict=True)
+    ]
+    swapped = [np.corrcoef(a.ravel(), b[:, ::-1].ravel())[0, 1] for a, b in zip(real, simulated, strict=True)]
     assert np.median(same_image) > 0.88
     assert np.median(another) < 0.6 and np.median(swapped) < 0.6
 
 
 def test_the_script_prints_and_plots_the_comparison(both, tmp_path: Path) -> None:
-    script, drawn = Path(__file__).resolve().parents[2] / "scripts" / "camera_model.py", tmp_path / "camera.png"
-    command = [sys.executable, str(script), "--part", "test", "--plot", str(drawn)]
+    script, figure = Path(__file__).resolve().parents[2] / "scripts" / "camera_model.py", tmp_path / "camera.png"
+    command = [sys.executable, str(script), "--part", "test", "--plot", str(figure)]
     environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     mean = sum(len(events) for events in both[0]) / len(both[0])
     assert f"| events, mean | {mean:.0f} |" in done.stdout
-    assert drawn.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert figure.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

@@ -28,10 +28,10 @@ def load(card: Dataset, split: str, folder: Path | None) -> Files:
     Raises InputError for no recordings, for file names that contradict one another or their folders, and for two files
     of the same utterance.
     """
-    part = card.splits[split]
-    root = find(card, part.path, folder)
+    path = card.splits[split].path
+    root = find(card, path, folder)
     if not root.is_dir():
-        raise InputError(root, "not a folder", f"must be the folder {part.path} of {card.name}")
+        raise InputError(root, "not a folder", f"must be the folder {path} of {card.name}")
     utterances = dict[tuple[int, str, str], Utterance]()
     for utterance in _NAMINGS[card.naming](card, split, root):
         if utterance.key in utterances:
@@ -41,7 +41,7 @@ def load(card: Dataset, split: str, folder: Path | None) -> Files:
     if not utterances:
         raise InputError(root, f"no recordings of {card.name}", card.obtain or f"run `snnlab data fetch {card.id}`")
     ordered = [utterances[key] for key in sorted(utterances)]
-    names, labels = [one.name for one in ordered], [one.label for one in ordered]
+    names, labels = [recording.name for recording in ordered], [recording.label for recording in ordered]
     return card_recordings(card, split, root, names, labels, reader=_NAME, shape=())
 
 

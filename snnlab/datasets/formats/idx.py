@@ -29,10 +29,10 @@ def read_idx(path: Path, *, max_bytes: int = 1 << 30) -> NDArray[np.uint8]:
 
 def load(card: Dataset, split: str, folder: Path | None) -> Images:
     """A split of a dataset from its idx files of images and labels."""
-    part = card.splits[split]
-    images_path, labels_path = (find(card, file, folder) for file in (part.images, part.labels))
-    values = _read(card.files[part.images], images_path, len(card.shape) + 1, "images")
-    labels = _read(card.files[part.labels], labels_path, 1, "labels")
+    files = card.splits[split]
+    images_path, labels_path = (find(card, file, folder) for file in (files.images, files.labels))
+    values = _read(card.files[files.images], images_path, len(card.shape) + 1, "images")
+    labels = _read(card.files[files.labels], labels_path, 1, "labels")
     if values.shape[1:] != card.shape:
         raise InputError(images_path, f"images of shape {values.shape[1:]}", f"expected {list(card.shape)}")
     if len(values) != len(labels):

@@ -66,5 +66,5 @@ def _check_folders(path: Path, split: str, speaker: str, session: str) -> None:
     if speaker != folder:
         raise InputError(path, f"in the folder of speaker {folder}", f"the name is of speaker {speaker}: correct one")
     if (session == "se") != (split == "train"):
-        other = "train" if session == "se" else "test"
-        raise InputError(path, f"in the {split} split", f"session {session} is of the {other} split: correct one")
+        other_split = "train" if session == "se" else "test"
+        raise InputError(path, f"in the {split} split", f"session {session} is of the {other_split} split: correct one")

@@ -129,9 +129,9 @@ def _tonic_dataset(kind: str, split: str, path: Path) -> Any:
     location = property(lambda self: str(path.parent), lambda self, value: None)
     overrides = {"location_on_system": location, "_check_exists": lambda self: True}
     options = {"single_digits": True} if kind == "NTIDIGITS18" else {}
-    part = {"split": split} if kind == "SSC" else {"train": split == "train"}
+    arguments = {"split": split} if kind == "SSC" else {"train": split == "train"}
     try:
-        return type(kind, (base,), overrides)(str(path.parent), **part, **options)
+        return type(kind, (base,), overrides)(str(path.parent), **arguments, **options)
     except _INVALID as error:
         raise InputError(path, f"not a file of {kind}: {error}", "download it again") from error
 
