@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -16,7 +14,6 @@ _Value = TypeVar("_Value")
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _MAX_INTEGER = 2**31 - 1
-_ROW = re.compile(r"(?P<names>[a-z]\w*(?:, [a-z]\w*)*)  +(?P<text>\S.*)")  # of a docstring's table of fields
 
 
 class Option(NamedTuple):
@@ -32,7 +29,7 @@ class Option(NamedTuple):
 
     @property
     def help(self) -> str:
-        return help_of(self.field) or _from_docstrings(type(self.owner), self.field.name)
+        return help_of(self.field)
 
 
 def options_of(value: Any, skip: Collection[str] = (), prefix: str = "") -> Iterator[Option]:
@@ -89,25 +86,6 @@ def _by_field(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         field, _, rest = name.partition(".")
         grouped.setdefault(field, {})[rest] = value
     return grouped
-
-
-def _from_docstrings(kind: type, name: str) -> str:
-    """Documentation of a field in the table ``name  text`` of its class's docstring, or of a base class's."""
-    return next((rows[name] for rows in map(_docstring_rows, kind.__mro__) if name in rows), "")
-
-
-def _docstring_rows(kind: type) -> dict[str, str]:
-    rows: dict[str, str] = {}
-    names: list[str] = []
-    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
-        if row := _ROW.fullmatch(line):
-            names = row["names"].split(", ")
-            rows |= dict.fromkeys(names, row["text"])
-        elif names and line.startswith("  "):
-            rows |= {name: f"{rows[name]} {line.strip()}" for name in names}
-        else:
-            names = []
-    return {name: text.replace("``", "`") for name, text in rows.items()}
 
 
 # Values ---------------------------------------------------------------------------------------------------------------
