@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -248,7 +249,7 @@ def test_only_equal_trains_have_a_distance_of_0(measure: Callable, a: list[float
     assert (measure(a, b) > 1e-6) == (sorted(a) != sorted(b))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(1, 5), st.integers(1, 20), st.integers(1, 30), st.integers(0, 2**32), st.floats(0, 0.6))
 def test_spike_trains_are_compared_train_by_train(samples: int, steps: int, size: int, seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)

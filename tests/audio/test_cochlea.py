@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
@@ -96,7 +97,7 @@ def slow_lyon(sound: np.ndarray, rate: int, decimation: int, sections: np.ndarra
     return smooth[decimation - 1 :: decimation, 2:]
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 2**32 - 1), decimation=st.integers(2, 400), amplitude=st.sampled_from([1e-3, 0.1, 1.0]))
 def test_lyon_equals_the_slow_reference(seed: int, decimation: int, amplitude: float) -> None:
     from snnlab.audio.lyon import _design
@@ -198,7 +199,7 @@ def test_a_frame_does_not_depend_on_later_samples(ear: Cochlea) -> None:
     np.testing.assert_array_equal(ear.cochleagram(sound)[:10], ear.cochleagram(sound[:2100]))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     rate=st.integers(1000, 60_000),
     decimation=st.integers(1, 700),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from bsa_reference import slow_bsa
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
@@ -41,7 +42,7 @@ def relative_error(estimate: np.ndarray, signal: np.ndarray) -> float:
 # BSA ----------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(cochleagrams(1.2e-3))
 @example(np.full((4, 1), 0.00041))  # close to 0.0004, where an error equals the threshold exactly
 def test_bsa_equals_the_reference(frames: np.ndarray) -> None:
@@ -103,7 +104,7 @@ def test_bsa_spikes_reconstruct_the_signal() -> None:
     assert relative_error(coder.reconstruct(shuffled)[0, inside], held[inside]) > 0.4
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 60), st.integers(1, 3))))
 def test_bsa_reconstructs_by_convolution_with_the_kernel(raster: np.ndarray) -> None:
     coder, steps = Bsa(gain=3.0), raster.shape[1]
@@ -133,7 +134,7 @@ def slow_levels(frames: np.ndarray, level: float, steps_per_frame: int) -> np.nd
     return raster
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(cochleagrams(1.0), st.floats(0.01, 0.5), st.integers(1, 12))
 def test_level_crossing_equals_the_reference(frames: np.ndarray, level: float, steps_per_frame: int) -> None:
     spikes = Levels(level, steps_per_frame).encode(frames, frame=0.016)
@@ -148,7 +149,7 @@ def test_a_rise_and_a_fall_are_encoded_level_by_level() -> None:
     assert list(zip(step.tolist(), neuron.tolist(), strict=True)) == [(1, 0), (2, 0), (3, 0), (6, 1), (7, 1)]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(st.floats(-1, 1), min_size=1, max_size=80),
     st.floats(1e-3, 1e3),
@@ -161,7 +162,7 @@ def test_the_error_is_below_a_level_for_slow_signals(changes: list[float], level
     assert np.abs(estimate - signal).max() < level * (1 + 1e-9)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(cochleagrams(1.0), st.floats(0.15, 1.0))
 def test_the_error_is_below_a_level_at_the_end_of_a_held_frame(frames: np.ndarray, level: float) -> None:
     """Frames differ by up to 1.2, at most eight levels, which take eight of ten steps."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -271,7 +272,7 @@ def read_if_valid(content: bytes) -> Sound | None:
     return sound
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     kind=st.sampled_from(sorted(VALID)),
     # half of the changes are in the header
@@ -287,13 +288,13 @@ def test_a_mutated_file_is_read_or_raises_an_error(
     read_if_valid(bytes(content[:keep]))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.sampled_from([b"", b"NIST_1A\n   1024\n", WAV[:12], WAV[:36], BIG[:300]]), st.binary(max_size=3000))
 def test_any_bytes_are_read_or_raise_an_error(head: bytes, rest: bytes) -> None:
     read_if_valid(head + rest)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(position=st.integers(1024, len(BIG) - 1), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_detected_by_the_checksum(position: int, bit: int) -> None:
     content = bytearray(BIG)

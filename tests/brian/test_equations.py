@@ -15,6 +15,7 @@ import scipy.constants
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +68,7 @@ def test_prefixes_are_si_prefixes(symbol: str, prefix: float) -> None:
     assert to_si(f"1 {symbol}S", "siemens", "here") == pytest.approx(prefix, rel=1e-15)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(alphabet="mVnAsF uHz*/()-+0123456789.e^1", max_size=20))
 def test_any_text_is_a_unit_or_refused(text: str) -> None:
     with contextlib.suppress(ExpressionError):

@@ -8,6 +8,7 @@ import brian2
 import numpy as np
 import pytest
 from brian2 import amp, nS, second
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -166,7 +167,7 @@ def reference_layer(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau
 
 
 @pytest.mark.parametrize("card", ["lif_exp", "lif_exp_euler"])
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(
     seed=st.integers(0, 2**32 - 1), sizes=st.tuples(*[st.integers(1, 12)] * 3), tau_m=st.floats(5, 80),
     tau_s=st.floats(1.5, 4.5), v_th=st.floats(0.2, 5), rest=st.integers(0, 4),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +61,7 @@ def test_the_largest_step_is_2_over_the_largest_conductance(
     assert f"{1e3 * largest:.4g} ms" in error.hint
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(decay=st.floats(0.05, 2), frequency=st.floats(0.1, 5))
 def test_the_largest_step_of_a_damped_oscillation_is_that_of_its_recurrence(
     decay: float, frequency: float, tmp_path: Path

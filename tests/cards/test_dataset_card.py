@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tonic
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -372,7 +373,7 @@ def test_a_table_is_read_only_if_each_row_is_two_small_numbers_and_a_class(rows:
             read_dataset(TomlTable("mine.toml", table, id="mine"))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     card=st.sampled_from([IMAGES, EVENTS, DIGITS, WORDS, TABLE, SYNTHETIC]), field=st.sampled_from(FIELDS), value=VALUES
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -306,7 +307,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from([*CELL, "other"]), value=VALUES)
 @example("equations", "dv/dt = __import__('os').system('true') : volt")
 @example("threshold", "v > v_th or exec('v')")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -152,7 +153,7 @@ SOUP = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(SOUP)
 @example("v" * 4000)
 def test_any_text_raises_an_error_or_is_arithmetic(text: str) -> None:
@@ -178,7 +179,7 @@ CHECKS: list[Callable[[str], Any]] = [
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=SOUP)
 def test_any_text_is_parsed_or_raises_an_expression_error(check: Callable[[str], Any], text: str) -> None:
     try:
@@ -280,7 +281,7 @@ def test_a_line_that_is_not_an_equation_raises_an_error(text: str) -> None:
         parse_equations(text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     number=st.floats(allow_nan=False, allow_infinity=False),
     unit=st.sampled_from(["mV", "nA", "mS/cm**2", "1", "volt*second**-1"]),

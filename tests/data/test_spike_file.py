@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Round trips -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(number=st.integers(0, 150), threads=st.integers(1, 4), order=st.lists(st.integers(0, 10**6), max_size=20))
 def test_cached_spikes_are_read_unchanged(number: int, threads: int, order: list[int]) -> None:
     samples = images(number)
@@ -248,7 +249,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(data=st.data())
 def test_a_header_with_any_other_value_raises_an_error(data: st.DataObject, shared_file: Path) -> None:
     """With a valid checksum."""

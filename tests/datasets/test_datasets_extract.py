@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,7 +174,7 @@ def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["Train"]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pack=st.sampled_from(KINDS), data=st.data())
 def test_a_changed_archive_is_extracted_or_raises_an_error(
     pack: Callable[[dict[str, bytes]], bytes], data: st.DataObject, tmp_path: Path

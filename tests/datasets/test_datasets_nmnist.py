@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_recordings import Event, Recordings, as_bytes, events_of, from_bytes, some_events
@@ -34,7 +35,7 @@ valid_events = st.lists(
 ).map(lambda events: sorted(events, key=lambda event: event[3]))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(events=valid_events)
 def test_decoded_events_equal_the_written_ones(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "written.bin"
@@ -50,7 +51,7 @@ any_events = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(files=st.lists(st.one_of(valid_events, any_events), min_size=1, max_size=6), cut=st.integers(0, 4))
 def test_files_are_decoded_together_as_one_by_one(
     files: list[list[Event]], cut: int, tmp_path_factory: pytest.TempPathFactory
@@ -180,7 +181,7 @@ def test_a_mutated_recording_is_decoded_or_raises_an_error(tmp_path: Path) -> No
     assert 1000 < count < 9000
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_decoded_or_raise_an_error(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"

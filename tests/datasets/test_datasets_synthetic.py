@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -215,7 +216,7 @@ def test_a_part_is_reproducible_and_differs_from_the_other_part(name: str) -> No
     assert not np.array_equal(first.values[: len(test)], test.values)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     rule=st.sampled_from(["yin-yang", "uniform"]),
     few=st.integers(0, 300),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,7 +86,7 @@ def test_bars_are_all_lines_of_three_pixels_with_the_class_of_their_direction() 
             assert name == {(1, 3): "horizontal", (3, 1): "vertical", (3, 3): "diagonal"}[rows, columns]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data(), shape=st.sampled_from([[1], [3], [2, 3], [2, 2, 1]]))
 def test_samples_equal_the_rows_on_the_card(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, shape: list[int]

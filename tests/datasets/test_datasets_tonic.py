@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tonic
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ti46_disc import Disc, tone
@@ -124,7 +125,7 @@ def can_be_read(folder: Path) -> bool:
     return True
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     times=st.lists(st.floats(width=16), max_size=6),
     units=st.lists(st.integers(0, 2**16 - 1), max_size=6),
@@ -138,7 +139,7 @@ def test_any_numbers_are_read_or_raise_an_error(
     can_be_read(tmp_path)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fraction=st.floats(0, 0.99))
 def test_a_truncated_file_raises_an_error(fraction: float, tmp_path: Path) -> None:
     path = tmp_path / "SHD" / "shd_test.h5"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from grey import BATCH, check_encoder, grey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ def reconstruction(code: Delta, values: NDArray[np.uint8], peak: int = 255) -> N
     return code.level * np.cumsum(raster[:, 0] - raster[:, 1], axis=0)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     values=st.lists(st.lists(st.integers(0, 200), min_size=3, max_size=3), min_size=1, max_size=8),
     level=st.floats(0.02, 1.5),
@@ -50,7 +51,7 @@ def test_an_image_is_not_reconstructed_if_rows_are_held_too_briefly() -> None:
     assert np.abs(reconstruction(code, signal)[4::5] - signal / 255).max() > 0.4
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     values=st.lists(st.lists(st.integers(0, 255), min_size=2, max_size=2), min_size=1, max_size=8),
     level=st.floats(0.02, 1.5),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from grey import check_encoder, grey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def test_linear_times_of_a_few_values() -> None:
     assert first_steps(code, [7, 1], peak=8).tolist() == [1, 4]  # halves are rounded to the later step
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(steps=st.integers(1, 2000), peak=st.integers(1, 255), threshold=st.integers(0, 254))
 def test_linear_times_are_nearest_to_the_exact_ones(steps: int, peak: int, threshold: int) -> None:
     darkest = min(threshold, peak - 1)
@@ -91,7 +92,7 @@ def test_times_after_the_last_step_are_silent() -> None:
 # Of both -------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     form=st.sampled_from(["linear", "log"]),
     steps=st.integers(1, 500),

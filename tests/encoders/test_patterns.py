@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from grey import BATCH, check_encoder, grey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def groups(code: Patterns, values: ArrayLike, **random: Any) -> NDArray[np.bool_
 # What a pattern depends on --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1), features=st.integers(1, 4), bias=st.integers(0, 1))
 def test_patterns_are_equal_only_for_the_same_feature_and_value(
     data: st.DataObject, seed: int, features: int, bias: int

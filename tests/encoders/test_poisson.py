@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -119,7 +120,7 @@ def test_philox_equals_the_reference(counter: tuple[int, ...], key: tuple[int, i
 # Spikes ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_spikes_equal_the_definition(data: st.DataObject) -> None:
     draw = data.draw
@@ -204,7 +205,7 @@ def test_spikes_do_not_depend_on_the_number_of_threads() -> None:
             assert SHORT.encode(grey(BATCH, 255, NUMBERS), seed=1) == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(order=st.lists(st.integers(0, 23), max_size=30))
 def test_the_spikes_of_a_sample_do_not_depend_on_the_batch(order: list[int]) -> None:
     whole = SHORT.encode(grey(BATCH, 255, NUMBERS), seed=1)

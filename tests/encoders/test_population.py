@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from grey import BATCH, check_encoder, grey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def test_wider_fields_have_another_excitation() -> None:
     assert not np.allclose(Population(beta=1.4).excitation(np.array(0.3)), Population().excitation(np.array(0.3)))
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     steps=st.integers(1, 500),
     fields=st.integers(3, 20),

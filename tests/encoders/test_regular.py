@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from grey import BATCH, NUMBERS, check_encoder, grey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def steps_of(code: Regular, values: list[int], peak: int = 255, **random: Any) -
     return [np.flatnonzero(dense[:, pixel]).tolist() for pixel in range(len(values))]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     steps=st.integers(1, 300),
     max_rate=st.floats(0, 1),
@@ -68,7 +69,7 @@ def test_a_pixel_of_rate_one_in_n_fires_in_every_nth_step(interval: int) -> None
     assert difference.max() <= (interval & (interval - 1) != 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(max_rate=st.floats(0.01, 1), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
 def test_intervals_differ_by_at_most_one_step_and_have_the_mean_of_the_rate(
     max_rate: float, seed: int, epoch: int

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ any_events = st.lists(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     batch=st.lists(any_events, max_size=4),
     steps=st.sampled_from([1, 2, 100, 540, 600]),

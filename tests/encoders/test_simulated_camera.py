@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -277,7 +278,7 @@ def test_another_seed_stream_or_number_gives_another_recording() -> None:
     assert not same(simulated, camera.events(replace(batch, numbers=batch.numbers + 1), seed=3))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.integers(1, 40), st.integers(1, 40), st.floats(-20, 20), st.floats(-20, 20), st.floats(0.02, 1),
     st.floats(0, 0.05), st.floats(0, 100), st.integers(0, 2**32 - 1),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def as_published(weights, gradients, rates, beta1=0.9, beta2=0.999, epsilon=1e-8
     return weights
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     shape=st.sampled_from([(1,), (7, 3), (40, 1000), (8, 2, 5, 5)]),
     steps=st.integers(1, 12),

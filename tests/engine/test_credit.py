@@ -7,6 +7,7 @@ import pytest
 import scipy.integrate
 import scipy.linalg
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,7 +113,7 @@ def test_invalid_kernels_are_refused(wrong, name, values):
 # Against the definitions ----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     kernel=kernels,
     seed=seeds,
@@ -135,7 +136,7 @@ def test_products_are_the_sum_over_errors(kernel, seed, samples, steps, size, po
         assert close(found, wanted, 1e-10 if normalised else 1e-11)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     kernel=kernels,
     seed=seeds,
@@ -196,7 +197,7 @@ def windowed(tau, steps):
     return np.where(lags > 0, np.exp(-np.maximum(lags, 0) * DT / tau), 0.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     tau=st.floats(0.2e-3, 1.0),
     seed=seeds,
@@ -276,7 +277,7 @@ def backwards(layers, weights, events, kernel):
     return found[::-1]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(kernel=kernels, seed=seeds, depth=st.sampled_from([2, 3]), samples=st.integers(1, 3))
 def test_both_forms_of_the_multilayer_rule_agree(kernel, seed, depth, samples):
     rng = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from snnlab.native import threads
 SIZES = st.integers(1, 90)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     samples=st.integers(1, 25),
     pre=SIZES,

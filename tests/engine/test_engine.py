@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from brian_circuit import run_in_brian
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def random_circuit(rng, card, sizes, drive, **parameters):
 
 @pytest.mark.parametrize("card", CELLS)
 # without shrinking: each example builds a network in Brian2, and a failing one is printed whole
-@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(15), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.lists(st.integers(1, 90), min_size=2, max_size=4),

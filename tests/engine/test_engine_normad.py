@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from brian_circuit import run_in_brian
+from examples import examples
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ def random_circuit(rng, card, sizes, drive, **synapse):
 
 @pytest.mark.parametrize("card", REACH)
 # without shrinking: each example builds a network in Brian2, and a failing one is printed whole
-@settings(max_examples=6, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.lists(st.integers(1, 90), min_size=2, max_size=3),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -70,7 +71,7 @@ def differing(circuit: Circuit, spikes: SpikeTrains) -> dict[str, int]:
     }
 
 
-@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(15), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
     card=st.sampled_from(["lif_exp", "lif_exp_euler"]),

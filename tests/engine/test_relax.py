@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_corinfomax import phase, random_circuit
@@ -19,7 +20,7 @@ from snnlab.rules.corinfomax.relaxation import dynamics, free_phase, input_drive
 ONE = Constants(0.5, 1 / 0.15, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     samples=st.integers(1, 23),
     hidden=st.lists(st.integers(1, 40), min_size=1, max_size=2),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,7 @@ def gathered(weights: Convolution, full: np.ndarray) -> np.ndarray:
     return found.reshape(kernels.shape)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     seed=st.integers(0, 2**32 - 1),
     image=st.tuples(st.integers(3, 9), st.integers(3, 9)),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def factors(response, seed=1):
     return scale, send
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(
     pre=st.sampled_from([1, 15, 64, 150]),
     post=st.sampled_from([1, 17, 70]),

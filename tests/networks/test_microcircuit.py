@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from brian2 import second
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ def test_every_plastic_projection_has_the_card_of_its_receptor() -> None:
 SHARE = st.floats(0.01, 0.95)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(one=SHARE, two=SHARE, three=SHARE, interneuron=SHARE, leak=st.floats(0, 3))
 def test_conductances_give_the_mixing_of_the_options(
     one: float, two: float, three: float, interneuron: float, leak: float

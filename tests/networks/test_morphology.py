@@ -9,6 +9,7 @@ import brian2
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,7 +104,7 @@ def test_ids_and_the_order_of_lines_do_not_matter(rows, random) -> None:
 
 
 @given(trees(), st.floats(1, 100))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_discretisation_preserves_length_and_membrane_of_the_cones(rows, max_length) -> None:
     """Without a soma: sums over the points, by the lateral surface of a truncated cone."""
     rows = [(row[0], 3, *row[2:]) for row in rows]

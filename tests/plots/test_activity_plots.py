@@ -10,6 +10,7 @@ import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
@@ -47,7 +48,7 @@ def marks(ax: Axes) -> set[tuple[float, float]]:
 # raster
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     arrays.arrays(bool, st.tuples(st.integers(1, 2), st.integers(1, 8), st.sampled_from([1, 3, 60]))),
     st.sampled_from([None, "s"]),
@@ -246,7 +247,7 @@ def bars(ax: Axes) -> tuple[np.ndarray, np.ndarray]:
     return heights, edges
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(arrays.arrays(float, st.integers(1, 200), elements=st.one_of(st.floats(0, 1e3), st.just(float("nan")))))
 def test_each_value_is_counted_once_and_missing_ones_are_reported(values: np.ndarray) -> None:
     ax = plots.figure()[1][0, 0]

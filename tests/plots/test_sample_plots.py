@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
@@ -24,7 +25,7 @@ def events(*lines: tuple[int, int, bool, int]) -> np.ndarray:
 ANY = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.booleans(), st.integers(0, 300_000)), max_size=30)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(lines=ANY, frames=st.integers(1, 7))
 def test_a_pixel_is_coloured_in_a_window_if_and_only_if_it_had_an_event(
     lines: list[tuple[int, int, bool, int]], frames: int
@@ -48,7 +49,7 @@ def test_on_is_red_and_off_is_blue() -> None:
     assert np.allclose(image[1:], 1)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(lines=ANY)
 def test_each_event_is_a_dot_at_its_time_and_pixel(lines: list[tuple[int, int, bool, int]]) -> None:
     _, axes = plots.figure()

@@ -5,6 +5,7 @@ Jin, Zhang, Li, NeurIPS 2018, arXiv:1805.07866. tau_m = 64, tau_s = 8, in steps 
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,7 +88,7 @@ def draw(seed, steps=400, inputs=30, outputs=12):
     return rng.normal(0.8, 2.0, (inputs, outputs)), rng.random((steps, inputs)) < 0.1
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 2**32 - 1), v_th=st.sampled_from([5.0, 8.0, 20.0]), t_ref=st.integers(0, 4))
 def test_euler_card_follows_the_published_steps(seed, v_th, t_ref):
     weights, dense = draw(seed)

@@ -30,6 +30,7 @@ from computation_graph import (
     nets,
 )
 from computation_graph.operations import ACTIVATIONS
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import NETS, STEP, Values, by_complex_steps
@@ -214,7 +215,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     return Graph(tuple(nodes), shapes, nodes[-1].name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graph=graphs(), seed=st.integers(0, 2**32 - 1))
 def test_z_il_and_reverse_mode_are_exact_on_random_graphs(graph: Graph, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -14,6 +14,7 @@ import numpy as np
 import plot_predictive_coding
 import pytest
 from computation_graph import Graph, nets
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import NETS, STEP, Values, by_complex_steps, difference
@@ -257,7 +258,7 @@ def test_values_of_the_graph_without_identities_raise_an_error() -> None:
 # Perceptrons ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=2, max_size=7),
     function=st.sampled_from(["tanh", "logistic", "softplus", "soft_rectifier"]),

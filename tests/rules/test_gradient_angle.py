@@ -9,6 +9,7 @@ import numpy as np
 import oracle
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ def check(network: MLP | Microcircuit, rule: Backprop | TwoPass, gradient: dict,
         np.testing.assert_allclose(gradient[name], -one, rtol=1e-9, atol=1e-14, err_msg=name)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_backpropagation_and_z_il_follow_the_gradient_and_random_feedback_does_not(seed: int) -> None:
     circuit = MLP((9, 8), "tanh").circuit((12,), 5, 1e-4)

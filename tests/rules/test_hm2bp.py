@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,7 +99,7 @@ def products(circuit, spikes, index=0):
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 10**6), t_ref=st.integers(0, 6), rate=st.floats(0.01, 0.4), layer=st.integers(0, 1))
 def test_spsp_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate, layer):
     circuit, spikes = network(seed=seed, t_ref=t_ref, rate=rate, samples=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_hm2bp import REFRACTORY, gradient_by_the_paper, network, spsp_by_pairs
@@ -40,7 +41,7 @@ def gamma_by_pairs(fired, label, w0, nu):
     return factors
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 10**6), t_ref=st.integers(0, 6), rate=st.floats(0.005, 0.3))
 def test_the_lateral_spsp_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate):
     among, response, transition = outputs(seed=seed, t_ref=t_ref, rate=rate, samples=3)

@@ -9,6 +9,7 @@ import oracle
 import pytest
 import small_microcircuit
 from computation_graph import nets
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets_by_hand import by_complex_steps, difference
@@ -42,7 +43,7 @@ def targets_of(low: float, high: float) -> NDArray[np.float64]:
     return targets
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     hidden=st.lists(st.integers(1, 6), max_size=3).map(tuple),
     activation=st.sampled_from(sorted(ACTIVATIONS)),
@@ -57,7 +58,7 @@ def test_backpropagation_equals_the_oracle_for_random_mlps(
     check_backprop(network, network.circuit((12,), 5, 1e-4), seed)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     mixing=st.lists(st.floats(0.05, 0.6), min_size=3, max_size=3).map(tuple),
     leak=st.floats(0, 0.5),

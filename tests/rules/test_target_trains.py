@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def test_other_options_give_other_trains_than_the_published_ones() -> None:
     assert trains(RegularTrains(first=9e-3), 1)[0, 0][0] == 9e-3
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(first=st.integers(1, 300_000), interval=st.integers(1000, 50_000), span=st.integers(1, 300_000))
 def test_a_regular_train_ends_at_last_to_the_microsecond(first: int, interval: int, span: int) -> None:
     """A spike exactly at the end is included; times are integers of microseconds, so nothing is rounded."""
@@ -80,7 +81,7 @@ def test_every_neuron_fires_one_spike_for_class_1(outputs: int, time: float) -> 
 # Poisson trains -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     patterns=st.integers(1, 4),
     outputs=st.integers(1, 5),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -238,7 +239,7 @@ def test_a_step_applies_the_update_times_the_schedule() -> None:
 # The self-predicting state --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     mixing=st.lists(st.floats(0.05, 0.6), min_size=3, max_size=3).map(tuple),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import arrays, note, same_bits
@@ -91,7 +92,7 @@ def test_a_compressed_checkpoint_is_refused(copied_run: Path) -> None:
         RunDirectory(copied_run).restore()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_a_flipped_byte_is_refused_or_changes_no_weight(data: st.DataObject, finished_path: Path) -> None:
     content = bytearray(newest(finished_path).read_bytes())

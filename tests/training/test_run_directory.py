@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import arrays, create_run, die, same_bits, train_or_resume, train_run
@@ -177,7 +178,7 @@ def test_a_file_at_the_path_is_refused_and_not_changed(where: str, tmp_path: Pat
 # Checkpoints ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=3),
     steps=st.integers(0, 10**6),
