@@ -1,4 +1,4 @@
-"""Backpropagation on MNIST, 784-500-10: the control of Z-IL, feedback alignment and others."""
+"""Backpropagation on MNIST, 784-500-10: the control of Z-IL and feedback alignment."""
 
 from snnlab.encoders import Intensity
 from snnlab.experiments.core.experiment import Experiment

@@ -1,6 +1,6 @@
 """Backpropagation in the network of `dendritic-mnist`: the paper's control.
 
-The same circuit, forward pass, targets, initial range and batches; the rate of learning is its own.
+The circuit, forward pass, targets, initial weights and batches are the same; the learning rate is not.
 """
 
 from dataclasses import replace

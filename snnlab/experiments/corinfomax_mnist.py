@@ -1,8 +1,8 @@
 """CorInfoMax on MNIST and Fashion-MNIST, 784-500-10, with the constants of the authors' code for these tables.
 
-Their results are means over ten seeds of the setting with the best mean accuracy in training. For Fashion-MNIST their
-script tries two rates and two first steps; these are the first of each. Where rates are sparse, the multiplier of the
-hidden layer is so slow that it hardly moves in 40 steps: cells there are rectified, and little more.
+Their results are means over ten seeds of the setting with the best mean training accuracy. For Fashion-MNIST their
+script tries two learning rates and two step sizes; these are the first of each. For sparse rates, the multiplier of the
+hidden layer is so slow that it hardly changes in 40 steps: its cells are rectifiers with almost no inhibition.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
 SPARSE = replace(
     EXPERIMENT,
     name="corinfomax-mnist-sparse",
-    summary="MNIST, 784-500-10 three-compartment rate cells whose rates are to sum to 1, information maximization",
+    summary="MNIST, 784-500-10 three-compartment rate cells with rates that sum to 1, information maximization",
     reference=f"{_PAPER}: 97.71 +- 0.10 % over ten seeds with sparse rates",
     reported=0.9771,
     network=CorInfoMaxNetwork(sparse=True),

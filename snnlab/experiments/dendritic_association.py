@@ -1,7 +1,8 @@
-"""The dendritic microcircuit learns one association, running in time: 30-20-10.
+"""A dendritic microcircuit, 30-20-10, learns one association in continuous time.
 
-Conductances, speeds, noise and random first weights are those of the paper's figure 1, as its re-implementations have
-them. The pattern is on the dataset's card; the seed draws the answer, by a random network, and the first weights.
+Conductances, learning rates, noise and random initial weights are those of the paper's figure 1, as in its
+re-implementations. The pattern is on the dataset's card; the seed determines the target, by a random network, and the
+initial weights.
 """
 
 from snnlab.encoders import Intensity
@@ -12,7 +13,7 @@ from snnlab.rules.dendritic.teacher import NetworkTeacher
 
 EXPERIMENT = Experiment(
     name="dendritic-association",
-    summary="one pattern associated with one answer, 30-20-10 pyramidal cells with interneurons, dendritic error",
+    summary="one pattern associated with one target, 30-20-10 pyramidal cells with interneurons, dendritic error",
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393, figure 1",
     reported=None,
     dataset="association",

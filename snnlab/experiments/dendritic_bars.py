@@ -1,7 +1,7 @@
-"""The dendritic microcircuit on bars of 3 x 3 pixels, running in time: 9-30-3.
+"""A dendritic microcircuit, 9-30-3, learns bars of 3 x 3 pixels in continuous time.
 
-Sizes and latent equilibrium are those of Haider et al. (arXiv:2110.14549), conductances and speeds our own: a bar is
-shown for 2 ms. On the eight patterns nothing is held out.
+Sizes and latent equilibrium are those of Haider et al. (arXiv:2110.14549); conductances and learning rates are our own,
+for samples of 2 ms. The eight patterns are both training and test set.
 """
 
 from snnlab.encoders import Intensity
@@ -11,7 +11,7 @@ from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
     name="dendritic-bars",
-    summary="bars of 3 x 3 pixels, 9-30-3 pyramidal cells with interneurons, dendritic error as they run",
+    summary="bars of 3 x 3 pixels, 9-30-3 pyramidal cells with interneurons, dendritic error in continuous time",
     reference="Haider et al., NeurIPS 2021, arXiv:2110.14549",
     reported=None,
     dataset="bars",

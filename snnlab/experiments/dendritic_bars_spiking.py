@@ -1,8 +1,8 @@
-"""The dendritic microcircuit on bars of 3 x 3 pixels with cells that are heard by their spikes: 9-30-3.
+"""A dendritic microcircuit of spiking cells, 9-30-3, learns bars of 3 x 3 pixels.
 
-Cells fire as Poisson processes (Gille's thesis, Bern 2023, on the circuit of arXiv:1810.11393): 100 spikes in a
-millisecond for a rate of 1, so that at a rate of 0.5 there are about five in each step. With fewer it is harder:
-scripts/rate_scale.py. Speeds were chosen on seeds 0 to 2; on the eight patterns nothing is held out.
+Cells fire as Poisson processes (Gille's thesis, Bern 2023, on the circuit of arXiv:1810.11393): 100 spikes per
+millisecond at a rate of 1, about five per step at a rate of 0.5. With fewer spikes learning is harder:
+scripts/rate_scale.py. Learning rates were chosen on seeds 0 to 2; the eight patterns are both training and test set.
 """
 
 from snnlab.encoders import Intensity
@@ -12,7 +12,7 @@ from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
     name="dendritic-bars-spiking",
-    summary="bars of 3 x 3 pixels, 9-30-3 cells that are heard by Poisson spikes, dendritic error as they run",
+    summary="bars of 3 x 3 pixels, 9-30-3 Poisson-spiking cells, dendritic error in continuous time",
     reference="Gille, MSc thesis, Bern 2023; circuit of arXiv:1810.11393, latent equilibrium of arXiv:2110.14549",
     reported=1.0,
     dataset="bars",

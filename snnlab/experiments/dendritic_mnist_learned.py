@@ -1,9 +1,9 @@
-"""The dendritic microcircuit on MNIST, 784-1000-10, in two sweeps, with all of its weights random at first and learned.
+"""A dendritic microcircuit on MNIST, 784-1000-10, in two passes, with all weights random and learned.
 
-The paper's row with learned top-down weights (Sacramento et al., arXiv:1810.11393). It gives no rates for them.
-Teacher, first weights and growing rates are those of `dendritic-mnist`; rates were chosen on 5,000 training images held
-out, where three epochs gave 96.1 %. With 0.1 for weights from interneurons and 1e-3 for those from above the network
-falls apart.
+The paper's row with learned top-down weights (Sacramento et al., arXiv:1810.11393), which gives no learning rates for
+them. Teacher, initial weights and warm-up are those of `dendritic-mnist`; learning rates were chosen on 5,000 held-out
+training images, where three epochs gave 96.1 %. With 0.1 for weights from interneurons and 1e-3 for top-down weights
+training diverges.
 """
 
 from snnlab.encoders import Intensity
@@ -14,7 +14,7 @@ from snnlab.rules.dendritic.two_pass import TwoPass
 
 EXPERIMENT = Experiment(
     name="dendritic-mnist-learned",
-    summary="MNIST, 784-1000-10, dendritic error in two sweeps, all weights random at first and learned",
+    summary="MNIST, 784-1000-10, dendritic error in two passes, all weights random and learned",
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393: 2.48 % test error",
     reported=0.9752,
     dataset="mnist",

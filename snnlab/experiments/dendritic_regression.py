@@ -1,9 +1,9 @@
-"""A dendritic microcircuit, 30-50-10, learns what a random network, 30-20-10, says to random patterns, noise on.
+"""A dendritic microcircuit, 30-50-10, learns the output of a random network, 30-20-10, for random patterns, with noise.
 
-Network, noise, transfer function and teacher are published (Sacramento et al., arXiv:1810.11393, figure 2); the paper
-shows 10 million patterns, one at a time, of 100 ms each. Here 10,000 patterns are shown ten times, ten side by side,
-for 10 ms, in which nothing learns for the first 3; speeds are larger by as much and fall. An answer is met where its
-squared error, summed over the outputs, is below 0.02; the mean of that error is the loss.
+Network, noise, activation and teacher are published (Sacramento et al., arXiv:1810.11393, figure 2). The paper presents
+10 million patterns of 100 ms, one at a time. Here 10,000 patterns are presented ten times, in batches of ten, for 10 ms
+with a learning lag of 3 ms; learning rates are larger in proportion, and decay. An output is correct if its squared
+error, summed over the output neurons, is below 0.02; the loss is the mean of that error.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ _RULE = Dendritic(
 
 EXPERIMENT = Experiment(
     name="dendritic-regression",
-    summary="30-50-10 pyramidal cells with interneurons learn a random 30-20-10 network, dendritic error, noise on",
+    summary="30-50-10 pyramidal cells with interneurons learn a random 30-20-10 network, dendritic error with noise",
     reference="Sacramento, Costa, Bengio, Senn, NeurIPS 2018, arXiv:1810.11393, figure 2",
     reported=None,
     dataset="noise",
@@ -38,6 +38,6 @@ EXPERIMENT = Experiment(
 SHALLOW = replace(
     EXPERIMENT,
     name="dendritic-regression-shallow",
-    summary="the same with basal weights onto the output learning alone: the control of dendritic-regression",
+    summary="dendritic-regression where only the basal weights of the output learn: its control",
     rule=replace(_RULE, bottom_up=(0.0, 3000.0)),
 )

@@ -1,7 +1,7 @@
-"""The dendritic microcircuit on Yin-Yang, running in time: 4-120-3.
+"""A dendritic microcircuit, 4-120-3, on Yin-Yang in continuous time.
 
-Latent equilibrium, so that a point is shown for 2 ms; hidden cells are as many as in re-implementations of the circuit,
-which have 96.7 to 97.2 % in the full dynamics. Speeds were chosen on other points of the figure.
+With latent equilibrium, for samples of 2 ms. The number of hidden cells is that of re-implementations of the circuit,
+which reach 96.7 to 97.2 % in the full dynamics. Learning rates were chosen on other samples of the dataset.
 """
 
 from snnlab.encoders import Intensity
@@ -12,7 +12,7 @@ from snnlab.rules.dendritic.continuous import Dendritic
 
 EXPERIMENT = Experiment(
     name="dendritic-yinyang",
-    summary="Yin-Yang, 4-120-3 pyramidal cells with interneurons, dendritic error as they run",
+    summary="Yin-Yang, 4-120-3 pyramidal cells with interneurons, dendritic error in continuous time",
     reference="Kriener, Göltz, Petrovici, NICE 2022, arXiv:2102.08211",
     reported=None,
     dataset="yin-yang",

@@ -1,10 +1,10 @@
-"""The self-assembling circuit (reconstruction) on MNIST, 784-128-10, and backpropagation with the same decay.
+"""The self-assembling circuit (reconstruction) on MNIST, 784-128-10, and backpropagation with the same weight decay.
 
-The paper's abstract has no number for it. What is asked of it: with the same first weights, batches, rates and decay it
-comes within half a point of backpropagation. 256 cells beside the 128 hidden ones
-bring the error sent down to atan(sqrt(128 / 256)) = 35 degrees from that of backpropagation, in the mean over errors
-of all directions. Rate and decay are such that the wiring of the start is forgotten by exp(-5) in 20 epochs. Lateral
-synapses P learn at a twentieth of the rate of Q, so that both end as nearly all of what P began as.
+The paper's abstract has no result for it. The criterion here: with the same initial weights, batches, learning rate and
+decay, its accuracy is within half a point of backpropagation. With 256 paired cells for 128 hidden ones, errors of
+random directions are on average atan(sqrt(128 / 256)) = 35 degrees from those of backpropagation. Learning rate and
+decay are such that the initial weights decay by exp(-5) in 20 epochs. Lateral synapses P learn at a twentieth of the
+rate of Q, so that both converge to nearly the initial P.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from snnlab.rules.rate.self_assembly import SelfAssembly
 
 EXPERIMENT = Experiment(
     name="sal-mnist",
-    summary="MNIST, 784-128-10, SAL-style (reconstruction): two streams that assemble themselves from random wiring",
+    summary="MNIST, 784-128-10, SAL-style (reconstruction): two streams that self-assemble from random connections",
     reference="After Liao, Ziyin, Gan, Cheung, Harnett, Poggio, arXiv:2412.20018, 2024, a reconstruction: no number",
     reported=None,
     dataset="mnist",
@@ -43,7 +43,7 @@ EXPERIMENT = Experiment(
 CONTROL = replace(
     EXPERIMENT,
     name="sal-mnist-backprop",
-    summary="MNIST, 784-128-10, backpropagation with the rate and the decay of sal-mnist: the control",
+    summary="MNIST, 784-128-10, backpropagation with the learning rate and weight decay of sal-mnist: the control",
     reference="Rumelhart, Hinton, Williams, Nature 323:533, 1986: the control of a reconstruction, no number",
     network=MLP(hidden=(128,)),
     rule=Backprop(

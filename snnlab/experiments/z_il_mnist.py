@@ -1,4 +1,4 @@
-"""Z-IL on MNIST, 784-500-10: predictive coding that learns what backpropagation learns."""
+"""Z-IL on MNIST, 784-500-10: predictive coding with the updates of backpropagation."""
 
 from dataclasses import replace
 

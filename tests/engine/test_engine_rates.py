@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
-from rates_by_hand import DT, drawn, rates_for
+from rates_by_hand import DT, random_circuit, rates_for
 from rates_by_hand import run as by_hand
 
 from snnlab import cards, engine
@@ -41,7 +41,7 @@ def largest_difference(running, weights, potentials):
 @pytest.mark.parametrize("activation", ["logistic", "soft_rectifier"])
 def test_a_thousand_steps_agree_with_the_definition(latent, activation):
     network = Microcircuit(**DEEP, activation=activation, latent=latent, bias=True)
-    circuit = faster(drawn(network, 9, 4), 100)
+    circuit = faster(random_circuit(network, 9, 4), 100)
     rates = rates_for(circuit, 3, 10)
     now, seen = by_hand(network, circuit, rates, 1000, factor=100)
     asked = {"hidden1": ["v_A", "r_B", "u", "r"], "output": ["r", "r_B"], "inter2": ["r_D"]}
@@ -62,7 +62,7 @@ def test_a_thousand_steps_agree_with_the_definition(latent, activation):
 def test_the_comparison_detects_small_changes():
     """A nudge one step late, and a weight that differs in its eighth digit."""
     network = Microcircuit(**DEEP)
-    circuit = drawn(network, 9, 4)
+    circuit = random_circuit(network, 9, 4)
     rates = rates_for(circuit, 3, 1000)
     now, _ = by_hand(network, circuit, rates, 1000)
     late = rates | {"nudge": RateInput(np.roll(rates["nudge"].values, 1, axis=1))}
@@ -74,7 +74,7 @@ def test_the_comparison_detects_small_changes():
 
 def test_without_learning_all_variables_of_plastic_connections_are_constant():
     network = Microcircuit(**DEEP)
-    circuit = drawn(network, 9, 4)
+    circuit = random_circuit(network, 9, 4)
     rates = rates_for(circuit, 2, 5)
     learn = np.arange(500) % 100 >= 20
     now, _ = by_hand(network, circuit, rates, 500, learn)
@@ -103,7 +103,7 @@ def same(one, other):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_a_resumed_run_equals_one_long_run(precision, samples):
-    circuit = drawn(Microcircuit(**DEEP, noise=0.3, latent=True, activation="soft_rectifier"), 9, 4)
+    circuit = random_circuit(Microcircuit(**DEEP, noise=0.3, latent=True, activation="soft_rectifier"), 9, 4)
     rates = rates_for(circuit, samples, 4)
     learn = np.arange(300) % 7 > 0
     learn[74] = learn[75] = True  # across the seam
@@ -122,7 +122,7 @@ def test_a_resumed_run_equals_one_long_run(precision, samples):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_results_do_not_depend_on_the_number_of_threads(precision):
     """Large enough for threads to be used at all: 40 tiles of 16 or 80 of 8."""
-    circuit = drawn(Microcircuit(hidden=(300,), noise=0.1), 200, 10)
+    circuit = random_circuit(Microcircuit(hidden=(300,), noise=0.1), 200, 10)
     rates = rates_for(circuit, 6, 3)
     one = run_rates(circuit, rates, 90, precision=precision, record={"output": ["r"]})
     with engine.threads(3):
@@ -132,7 +132,7 @@ def test_results_do_not_depend_on_the_number_of_threads(precision):
 
 
 def test_a_batch_of_equal_samples_learns_as_a_single_sample():
-    circuit = faster(drawn(Microcircuit(**DEEP), 9, 4), 10)
+    circuit = faster(random_circuit(Microcircuit(**DEEP), 9, 4), 10)
     alone = rates_for(circuit, 1, 4)
     five = {name: RateInput(np.repeat(one.values, 5, axis=0)) for name, one in alone.items()}
     single, several = (run_rates(circuit, rates, 400, precision="float64").final_state for rates in (alone, five))
@@ -143,7 +143,7 @@ def test_a_batch_of_equal_samples_learns_as_a_single_sample():
 
 
 def test_samples_do_not_affect_each_other():
-    circuit = drawn(Microcircuit(**DEEP), 9, 4)
+    circuit = random_circuit(Microcircuit(**DEEP), 9, 4)
     rates = rates_for(circuit, 4, 4)
     together = run_rates(circuit, rates, 200, learn=False, precision="float64").final_state
     for k in range(4):
@@ -154,7 +154,7 @@ def test_samples_do_not_affect_each_other():
 
 
 def test_float32_is_close_to_float64():
-    circuit = faster(drawn(Microcircuit(**DEEP, activation="soft_rectifier"), 9, 4), 10)
+    circuit = faster(random_circuit(Microcircuit(**DEEP, activation="soft_rectifier"), 9, 4), 10)
     rates = rates_for(circuit, 3, 10)
     short, long = (
         run_rates(circuit, rates, 1000, precision=precision).final_state for precision in ("float32", "float64")
@@ -253,7 +253,7 @@ def test_noise_is_nearly_the_same_in_both_precisions_and_absent_at_strength_0():
 
 
 def test_diverging_weights_raise_an_error_with_their_name_and_the_step():
-    circuit = drawn(Microcircuit(hidden=(6,), activation="softplus"), 5, 3)
+    circuit = random_circuit(Microcircuit(hidden=(6,), activation="softplus"), 5, 3)
     one = next(one for one in circuit.projections if one.name == "hidden1->output.basal")
     wild = replace(one, plasticity=Plastic(one.plasticity.card, {"eta": "-1e6 kHz"}))
     changed = replace(circuit, projections=tuple(wild if each is one else each for each in circuit.projections))
@@ -287,7 +287,7 @@ def test_conductances_too_large_for_the_time_step_raise_an_error_with_the_larges
 
 
 def small():
-    circuit = drawn(Microcircuit(hidden=(4,)), 3, 2)
+    circuit = random_circuit(Microcircuit(hidden=(4,)), 3, 2)
     return circuit, rates_for(circuit, 2, 2)
 
 
@@ -319,7 +319,7 @@ def test_arguments_that_do_not_fit_are_refused(change, field, values):
 def test_a_state_of_another_circuit_is_refused():
     circuit, rates = small()
     running = run_rates(circuit, rates, 20).final_state
-    larger = drawn(Microcircuit(hidden=(5,)), 3, 2)
+    larger = random_circuit(Microcircuit(hidden=(5,)), 3, 2)
     with raises_input_error("state of 'hidden1': u", "(2, 4)", "(2, 5)"):
         run_rates(larger, rates, 20, state=running)
     with raises_input_error("state of 'inter1': u", "(2, 2)", "(1, 2)"):

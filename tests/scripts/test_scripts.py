@@ -170,7 +170,7 @@ def test_corinfomax_learns_with_and_without_some_of_its_parts(tmp_path: Path) ->
     """All variants are far above the chance level of 10 %, and forward weights align with backward weights."""
     output = output_of("corinfomax", tmp_path, "--dataset", "digits", "--epochs", "4", "--every", "50")
     results = re.findall(r"^(\w.*?) +([\d.]+) %, ([\d.]+) degrees$", output, re.MULTILINE)
-    assert [name for name, *_ in results] == ["full rule", "no lateral weights", "backward weights frozen"]
+    assert [name for name, *_ in results] == ["full rule", "no lateral weights", "fixed backward weights"]
     assert all(float(accuracy) > 75 and float(degrees) < 85 for _, accuracy, degrees in results)
 
 
