@@ -115,6 +115,20 @@ def simulate(
             raise InputError(option, f"got {value!r} without a morphology", "add --morphology FILE.swc")
     if card is None:
         raise InputError("CARD", "missing", "must be a model of `snnlab models`, unless --morphology is given")
+    _simulate_card(card, inject, parameters, plot, duration, dt, record or [], seed)
+
+
+def _simulate_card(
+    card: str,
+    inject: Sequence[str] | None,
+    parameters: Mapping[str, str],
+    plot: Path | None,
+    duration: str | None,
+    dt: str | None,
+    record: Sequence[str],
+    seed: int,
+) -> None:
+    """Simulate the cell of a card, print its spikes and values, and plot it if `plot` is given."""
     cell = cards.cell(card)
     injected = [_injection(cell, text) for text in inject or []]
     if inject is None:
@@ -123,9 +137,9 @@ def simulate(
         from snnlab.brian.card_checks import check_card
 
         check_card(cell)
-    recording = _run(cell, injected, parameters, duration, dt, record or [], seed)
+    recording = _run(cell, injected, parameters, duration, dt, record, seed)
     rows = [("cell", f"{cell.name} ({cell.id}), {1e3 * recording.duration:g} ms in steps of {1e3 * recording.dt:g} ms")]
-    rows += [*(injection.field for injection in injected), *_results(cell, recording, record or [])]
+    rows += [*(injection.field for injection in injected), *_results(cell, recording, record)]
     if plot is not None:
         from snnlab.report.cell_figures import plot_cell
 
