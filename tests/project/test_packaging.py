@@ -119,8 +119,7 @@ def test_the_installed_command_simulates_and_plots_a_cell(wheel_environment: Pat
 def test_the_installed_engine_compiles_and_spikes(wheel_environment: Path, tmp_path: Path) -> None:
     program = """
 import numpy as np
-from snnlab import Population, Source, SpikeTrains, cell, engine
-from snnlab.networks.circuit import feedforward
+from snnlab import Population, Source, SpikeTrains, cell, engine, feedforward
 spike = SpikeTrains.from_dense(np.arange(50).reshape(1, 50, 1) == 1, 1e-3)
 circuit = feedforward(Source("input", 1), [Population("cell", cell("lif_exp"), 1)], "synapse", "1 ms")
 for weight in (1e-3, 1e3):
