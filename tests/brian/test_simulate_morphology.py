@@ -231,7 +231,7 @@ def test_the_largest_allowed_depth_of_branches_can_be_simulated() -> None:
         ({"parameters": {"C_m": "0 uF/cm**2"}}, "passive: equations", ["dv/dt = "]),
         ({"cell": cards.cell("lif")}, "models/lif.toml: compartments.soma.unit", ["amp", "amp/metre**2"]),
         ({"cell": cards.cell("pinsky_rinzel")}, "models/pinsky_rinzel.toml", ["2 compartments"]),
-        ({"parameters": {"g_L": "-5 mS/cm**2"}, "dt": "0.1 ms", "inject": {1: Pulse("1 nA")}}, "passive on cell.swc", []),
+        ({"parameters": {"g_L": "-5 mS/cm**2"}, "dt": "0.1 ms", "inject": {1: Pulse("1 nA")}}, "passive on", ()),
     ],
 )  # fmt: skip
 def test_invalid_arguments_are_refused(options: dict, field: str, values: list[str]) -> None:
