@@ -51,7 +51,7 @@ def bench(
     table: Annotated[bool, typer.Option("--table", help="Print the results in --out without training.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="Plot to this .png, .pdf or .svg file.  [default: beside --out]"),
+        typer.Option("--plot", metavar="FILE", help="Plot to this .png, .pdf or .svg file.  [default: next to --out]"),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table as Markdown.")

@@ -92,7 +92,7 @@ def epochs(number: int) -> str:
 
 
 def trained(progress: Progress) -> str:
-    """How long a network was trained."""
+    """The duration of training so far, as text: epochs and batches."""
     return epochs(len(progress.rows)) + (f" and {progress.batch} batches" if progress.batch else "")
 
 

@@ -13,6 +13,6 @@ def _defined_experiments() -> dict[str, Experiment]:
 
 
 EXPERIMENTS: dict[str, Experiment] = _defined_experiments()
-"""All experiments by name. A new module of this folder is found by itself."""
+"""All experiments by name. New modules of this folder are found automatically."""
 
 __all__ = ["EXPERIMENTS", "Experiment"]

@@ -1,7 +1,7 @@
 """A dendritic microcircuit, 4-120-3, on Yin-Yang in continuous time.
 
-With latent equilibrium, for samples of 2 ms. The number of hidden cells is that of re-implementations of the circuit,
-which reach 96.7 to 97.2 % in the full dynamics. Learning rates were chosen on other samples of the dataset.
+Cells have latent equilibrium; samples last 2 ms. The number of hidden cells is that of re-implementations of the
+circuit, which reach 96.7 to 97.2 % in the full dynamics. Learning rates were chosen on other samples of the dataset.
 """
 
 from snnlab.encoders import Intensity

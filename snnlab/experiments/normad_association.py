@@ -8,7 +8,7 @@ experiments. The protocol is ours; those of the papers were not available.
 `normad-association` has a single layer, `normad-association-hidden` 50 hidden neurons; `resume-association` and
 `span-association` train the single layer with other rules.
 
-Learning rates were chosen on seeds from 100; docs/spike_times.md has the results of others.
+Learning rates were chosen on seeds from 100; docs/spike_times.md has the results with other learning rates.
 """
 
 from dataclasses import replace

@@ -1,10 +1,10 @@
 """The self-assembling circuit (reconstruction) on MNIST, 784-128-10, and backpropagation with the same weight decay.
 
-The paper's abstract has no result for it. The criterion here: with the same initial weights, batches, learning rate and
-decay, its accuracy is within half a point of backpropagation. With 256 paired cells for 128 hidden ones, errors of
-random directions are on average atan(sqrt(128 / 256)) = 35 degrees from those of backpropagation. Learning rate and
-decay are such that the initial weights decay by exp(-5) in 20 epochs. Lateral synapses P learn at a twentieth of the
-rate of Q, so that both converge to nearly the initial P.
+The paper's abstract has no result on MNIST. The criterion here: with the same initial weights, batches, learning
+rate and decay, its accuracy is within half a point of backpropagation. With 256 paired cells for 128 hidden ones,
+errors of random directions are on average atan(sqrt(128 / 256)) = 35 degrees from those of backpropagation. Learning
+rate and decay are such that the initial weights decay by exp(-5) in 20 epochs. Lateral synapses P learn at a twentieth
+of the rate of Q, so that both converge to nearly the initial P.
 """
 
 from dataclasses import replace

@@ -16,7 +16,7 @@ from snnlab.networks.populations import NUDGE
 _Value = TypeVar("_Value")
 
 PHI = "phi(x)"
-"""How a card writes its activation."""
+"""The activation as written on a card."""
 
 
 def all_to_all(
@@ -27,13 +27,13 @@ def all_to_all(
     variable: str = "",
     plasticity: Plastic | None = None,
 ) -> Projection:
-    """Every neuron of `pre` onto every cell of `post`, with weights of zero."""
+    """Connect every neuron of `pre` to every cell of `post`, with weights of zero."""
     weights = np.zeros((pre.size, post.size))
     return Projection(pre.name, post.name, receptor, weights, variable=variable, plasticity=plasticity)
 
 
 def one_to_one(pre: Source | Population, post: Population, receptor: str, variable: str = "") -> Projection:
-    """Neuron k of `pre` onto cell k of `post`, with a weight of 1. Raises InputError for different sizes."""
+    """Connect neuron k of `pre` to cell k of `post`, with a weight of 1. Raises InputError for different sizes."""
     if pre.size != post.size:
         problem = f"{post.size} cells for {pre.size} of {pre.name!r}"
         raise InputError(f"population {post.name!r}", problem, "must have equal sizes: they are connected one to one")
@@ -42,7 +42,7 @@ def one_to_one(pre: Source | Population, post: Population, receptor: str, variab
 
 
 def nudging(post: Population, receptor: str = NUDGE) -> Projection:
-    """The nudge source onto every cell of `post`, with weights of 1."""
+    """Connect the nudge source to every cell of `post`, with weights of 1."""
     return Projection(NUDGE, post.name, receptor, np.ones((1, post.size)))
 
 

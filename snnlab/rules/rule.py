@@ -54,8 +54,8 @@ class State:
     """Everything that a rule carries from batch to batch; a checkpoint stores exactly this.
 
     weights          projection -> (pre, post), in SI units of the receptor
-    optimizer_state  name -> array that learning updates beside the weights, such as moments of gradients
-    constants        name -> array that `init` draws and nothing changes, such as seeds and feedback weights
+    optimizer_state  name -> array that learning updates besides the weights, such as moments of gradients
+    constants        name -> array that `init` samples and nothing changes, such as seeds and feedback weights
     steps            batches learned
     """
 
@@ -131,14 +131,14 @@ class GradientRule(Rule, Protocol):
     def update(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
         """The rule's weight change, mean over the batch: projection -> (pre, post).
 
-        Without learning-rate schedule and weight decay, and only of weights that the batch changes. Does not change
-        `state`.
+        It excludes the learning-rate schedule and weight decay, and has only the weights that the batch changes.
+        `state` is unchanged.
         """
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> Mapping[str, NDArray[np.floating]]:
         """The exact -dE/dw of E = half the squared error of the output rates, mean over the batch.
 
-        Only of forward weights; empty where the rule has no gradient.
+        Only for forward weights; empty if the rule has no gradient.
         """
 
 

@@ -60,7 +60,7 @@ class Elastic:
         return not (self.scale or self.rotation or self.displacement)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises InputError for distortions of samples that are no images of rows and columns."""
+        """Raises InputError for distortions of samples that are not images of rows and columns."""
         if len(shape) != 2 and not self.idle:
             raise InputError("augment", f"got samples of shape {shape}", "must be images of rows and columns")
 
@@ -71,7 +71,7 @@ class Elastic:
 
         indices  (samples,) numbers of the samples within their dataset
 
-        Raises InputError for values that are no images of this shape.
+        Raises InputError for values that are not images of this shape.
         """
         if self.idle:
             return values

@@ -1,6 +1,6 @@
 """Checkpoints: the rule's State and the Progress of the training, in one .npz without pickles.
 
-Runs are exchanged between people, so what is read is checked.
+People exchange runs, so everything that is read is checked.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def write_checkpoint(file: IO[bytes], state: State, progress: Progress) -> None:
 
 
 def read_checkpoint(path: Path) -> tuple[State, Progress]:
-    """Read a checkpoint. Raises one of CORRUPT if it is none."""
+    """Read a checkpoint. Raises one of CORRUPT if it is not a valid checkpoint."""
     arrays = _arrays(path)
     note = json.loads(arrays.pop("note").tobytes())
     progress = _progress(note["progress"])

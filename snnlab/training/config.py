@@ -71,7 +71,7 @@ class TrainingConfig:
             return self.encoder.encode(samples, seed=self.seed, epoch=epoch, stream=stream)
 
     def augmented(self, samples: Samples, epoch: int) -> Samples:
-        """The augmented samples of an epoch. Raises InputError if samples that are no images would be augmented."""
+        """The augmented samples of an epoch. Raises InputError if samples that are not images would be augmented."""
         if self.augment.idle:
             return samples
         if not isinstance(samples, Images):

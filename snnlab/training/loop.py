@@ -50,7 +50,7 @@ def initial_state(config: TrainingConfig) -> State:
     """The state before learning.
 
     Raises InputError for a circuit or number of classes that the rule cannot train, and for augmentation of samples
-    that are no images.
+    that are not images.
     """
     config.augmented(config.train.take(slice(0)), 0)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -84,7 +84,7 @@ def train(
 
     checkpoint_interval  seconds between checkpoints; there is one more after every epoch
 
-    Raises InputError if weights or the optimizer state become not finite (older checkpoints are kept), if the run
+    Raises InputError if weights or the optimizer state become not finite (older checkpoints remain), if the run
     cannot be written or was started with other samples, and as `restore` does.
     """
     with run.locked(), engine.threads(config.threads):
@@ -151,7 +151,7 @@ def _row(config: TrainingConfig, state: State, progress: Progress) -> dict[str, 
 
 
 def _check_samples(config: TrainingConfig, run: RunDirectory) -> None:
-    """Refuse other samples than those of the run's start, if it recorded them."""
+    """Raises InputError for other samples than those recorded at the run's start, if any."""
     recorded, summary = run.experiment.get("samples"), config.summary()
     if recorded is None or recorded == summary:
         return
@@ -160,7 +160,7 @@ def _check_samples(config: TrainingConfig, run: RunDirectory) -> None:
 
 
 def _check_checkpoint(config: TrainingConfig, initial: State, state: State, progress: Progress, path: object) -> None:
-    """Refuse a checkpoint that this training cannot have written."""
+    """Raises InputError for a checkpoint that this training cannot have written."""
     never = "no training writes such a checkpoint"
     for part, arrays in state.parts.items():
         expected = _layout(initial.parts[part])

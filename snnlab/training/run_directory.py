@@ -1,4 +1,4 @@
-"""The directory of a training run. It survives a kill at any time with the last checkpoint.
+"""The directory of a training run. If the process is killed, the last checkpoint remains valid.
 
     runs/<name>/  experiment.json  environment.json  metrics.jsonl  checkpoints/  figures/  summary.json
 

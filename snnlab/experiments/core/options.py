@@ -17,7 +17,7 @@ _MAX_INTEGER = 2**31 - 1
 
 
 class Option(NamedTuple):
-    """A field that is not a dataclass itself, of a nested dataclass."""
+    """A field of a nested dataclass that is not itself a dataclass."""
 
     name: str  # dotted
     owner: Any
@@ -61,7 +61,7 @@ def with_changes(value: _Value, changes: Mapping[str, Any], where: str, prefix: 
         option = option_of(error, value)
         if option in inner:
             raise InputError(f"{where} {prefix}{option}", error.problem, error.hint) from error
-        # an unchanged field that is invalid beside the changed ones
+        # an unchanged field that is invalid in combination with the changed ones
         problem = f"{prefix}{option}: {error.problem}" if option else error.problem
         raise InputError(f"{where} {prefix}{next(iter(inner))}", problem, error.hint) from error
 

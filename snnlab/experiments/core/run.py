@@ -43,14 +43,14 @@ class Run:
         threads: int | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Run:
-        """A new run at `path`. Raises InputError, and writes nothing, for what cannot be trained or written.
+        """A new run at `path`. Raises InputError, and writes nothing, if it cannot be trained or written.
 
         folder    data folder, recorded in the run
         threads   None for all cores
         progress  called while samples are encoded into the cache
         """
         config = experiment.config(seed=seed, folder=folder, threads=threads, progress=progress)
-        # learn one batch before anything is written: refuses what cannot be trained or exceeds the memory
+        # learn one batch before anything is written: raises an error if it cannot be trained or exceeds memory
         with engine.threads(threads):
             next(iter(learn(config.rule, config.circuit, initial_state(config), config.batches(1))))
         note = _note(experiment, seed, folder) | {"samples": config.summary()}
@@ -123,7 +123,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def check_same(path: Path, experiment: str, changes: Mapping[str, Any], seed: int | None) -> None:
-    """Refuse to resume the run at `path` as another experiment, or with other options or another seed."""
+    """Raises InputError if the run at `path` has another experiment, other options or another seed."""
     directory = RunDirectory.open(path)
     note = _read_note(directory)
     if experiment != note["experiment"]:
@@ -156,7 +156,7 @@ def _note(experiment: Experiment, seed: int, folder: Path | None) -> dict[str, A
 
 
 def _read_note(directory: RunDirectory) -> dict[str, Any]:
-    """What `_note` wrote, with each entry of its type."""
+    """The content of experiment.json, checked for the type of each entry."""
     note = directory.experiment
     where = directory.path / "experiment.json"
     for key, kind in _TYPES.items():

@@ -1,1 +1,1 @@
-"""What several rules share."""
+"""Functions and options that several rules share."""

@@ -1,4 +1,4 @@
-"""The circuits of rules for chains: one source and a chain of layers; the output may project to itself."""
+"""Checks of circuits that are chains: one source and a chain of layers; the output may project to itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def layer(circuit: Circuit, name: str, rule: str = "HM2-BP") -> Population:
 
 
 def threshold(circuit: Circuit, name: str) -> float:
-    """nu of a layer. Raises InputError for cells without a parameter v_th."""
+    """The threshold nu of a layer. Raises InputError for cells without a parameter v_th."""
     population = layer(circuit, name)
     if "v_th" not in population.cell.parameters:
         raise InputError("HM2-BP", f"no parameter v_th in {name!r}", "must be cells with a threshold v_th")

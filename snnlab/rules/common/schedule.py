@@ -1,4 +1,4 @@
-"""The learning-rate schedule of all rules: a factor that multiplies their learning rates."""
+"""Learning-rate schedule of all rules: a factor that multiplies their learning rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers of a rule during learning: reproducible after a resumed run, from a seed in State.constants."""
+"""Random numbers of a rule during learning, from a seed in State.constants: a resumed run samples the same ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def new_seed(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def seed_of(state: State, name: str) -> int:
-    """The seed of this name."""
+    """The seed stored under this name."""
     return int(state.constants[name][0])
 
 

@@ -1,6 +1,6 @@
 """The exact gradient of a CorInfoMax circuit, by backpropagation through the steps of a free phase.
 
-For comparison with the rule only. Each step changes a soma u to
+It serves only for comparison with the rule. Each step changes a soma u to
 
     u + m [-leak u + (v_B - u)/epsilon + c (v_A - u)],   v_B = r_below W
                                                          v_A = scale (leak r + gain r B) + r_above C

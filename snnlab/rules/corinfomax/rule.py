@@ -1,6 +1,6 @@
 """Correlative information maximization (Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810).
 
-Each layer maximises the correlative information with the next, with rates kept between 0 and 1 (or sparse). As this
+Each layer maximises the correlative information with the next, with rates bounded by 0 and 1 (or sparse). As this
 information is symmetric, its gradient can be written with errors of a forward prediction, r_k+1 - W_k r_k, or of a
 backward prediction, r_k - C_k r_k+1: forward and backward weights are independent regressions, without weight
 transport. The three-compartment cells of snnlab/networks/corinfomax.py follow this gradient. Each batch has two phases:

@@ -137,7 +137,7 @@ class Dendritic:
     def recording(self, circuit: Circuit, state: State, inputs: Inputs, labels: NDArray[np.int64]) -> Recording:
         """Record a sample (a batch of one) for `prediction_time` without a teacher, then for as long with one.
 
-        Without learning and noise. All potentials and rates of all cells are recorded.
+        Learning and noise are off. All potentials and rates of all cells are recorded.
         """
         rates, activation = constant_rates(inputs, _NAME), steady_state(circuit, _NAME).activation
         dt, steps = to_seconds(circuit.dt, "circuit: dt"), self._prediction_steps(circuit)

@@ -1,8 +1,9 @@
 """Dendritic error learning in two passes (Sacramento, Costa, Bengio and Senn, NeurIPS 2018, arXiv:1810.11393).
 
-The steady state of the circuit of networks/microcircuit.py, computed in two passes per sample in place of a simulation
-in time, as in the paper's MNIST experiments. `own` and `above` are the shares of conductances in a somatic potential
-(`Mixing.dendrite` and `.nudging`); the paper calls the second lambda and has own = 1 - lambda, which is a leak of 0.
+The rule computes the steady state of the circuit of networks/microcircuit.py in two passes per sample, instead of a
+simulation in time, as in the paper's MNIST experiments. `own` and `above` are the shares of conductances in a somatic
+potential (`Mixing.dendrite` and `.nudging`); the paper calls the second lambda and has own = 1 - lambda, which is a
+leak of 0.
 
     forward   u_k = own v_B_k, from the first layer to the output, without a teacher
     nudge     u_N = own v_B_N + above u_target
@@ -131,7 +132,7 @@ class TwoPass:
         return outer_products(self._updates(circuit, state, batch, 1.0)[0])
 
     def gradient(self, circuit: Circuit, state: State, batch: Batch) -> dict[str, Values]:
-        """The gradient of the squared error, as for all rules, not that of the E above."""
+        """The gradient of the squared error, as for all rules, not of E of the module docstring."""
         return Backprop(low=self.low, high=self.high, precision=self.precision).update(circuit, state, batch)
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:

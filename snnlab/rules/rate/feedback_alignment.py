@@ -1,6 +1,6 @@
 """Feedback alignment (Lillicrap, Cownden, Tweed and Akerman, Nature Communications 7:13276, 2016).
 
-As backpropagation, but errors propagate through fixed random weights. Learning aligns the forward weights with them.
+It is backpropagation with fixed random weights in the backward pass. Learning aligns the forward weights with them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from snnlab.rules.rule import State
 
 @dataclass(frozen=True)
 class FeedbackAlignment(BackwardPassRule):
-    """Feedback alignment."""
+    """Feedback alignment: errors propagate through fixed random weights."""
 
     title: ClassVar[str] = "feedback alignment"
 

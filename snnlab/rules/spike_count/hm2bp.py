@@ -55,7 +55,7 @@ Gradients = dict[str, NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class HM2BP:
-    """The rule for chains of layers (full, convolution or pooling) of cells that are linear between spikes.
+    """HM2-BP for chains of layers (full, convolution or pooling) of cells that are linear between spikes.
 
     Raises InputError for invalid options.
     """
@@ -91,10 +91,10 @@ class HM2BP:
 
     def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
         check_outputs(circuit.nodes[-1].size, classes)
-        lateral(circuit)  # refuses all but a full projection
+        lateral(circuit)  # raises InputError unless it is a full projection
         weights = {}
         for projection in chain(circuit):
-            engine.transition(layer(circuit, projection.post), circuit.dt)  # refuses cells that are not linear
+            engine.transition(layer(circuit, projection.post), circuit.dt)  # raises for cells that are not linear
             threshold(circuit, projection.post)
             values = trainable_parameters(projection.weights)
             if values is not None:

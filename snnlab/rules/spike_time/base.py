@@ -1,4 +1,4 @@
-"""The common part of rules that train output neurons to fire at target times.
+"""Base of the rules that train output neurons to fire at target times.
 
 An error is a missing or a superfluous spike, e(t) = S_target(t) - S_out(t). A rule defines the weight change for the
 errors of a batch; the mean over samples is applied after the batch.
@@ -37,7 +37,7 @@ _MIN_SCALING = 0.1  # of learning rates by the loss
 
 @dataclass(frozen=True)
 class SpikeTimeRule(ABC):
-    """A rule for target spike times, except for its weight change.
+    """Base class of rules for target spike times; a subclass defines the weight change.
 
     Raises InputError for invalid options.
     """
@@ -220,7 +220,7 @@ def _most_active(output: SpikeTrains) -> NDArray[np.int64]:
 
 
 def _check_refractory(times: NDArray[np.float64], output: Population, dt: float) -> None:
-    """Refuse two target spikes of a neuron within its refractory period."""
+    """Raises InputError for two target spikes of a neuron within its refractory period."""
     period = max(engine.refractory_steps(output, dt), 1)
     label, neuron, time = times[np.lexsort(times.T[::-1])].T
     close = (np.diff(label) == 0) & (np.diff(neuron) == 0) & (np.diff(np.rint(time / dt)) < period)
@@ -232,7 +232,7 @@ def _check_refractory(times: NDArray[np.float64], output: Population, dt: float)
 
 
 def _check_input_precedes_targets(target: SpikeTrains, inputs: SpikeTrains) -> None:
-    """Refuse a first batch in which every target spike precedes all input: no weights could produce it."""
+    """Raises InputError if all target spikes of the first batch precede its input: no weights could produce them."""
     targets, given = (_first_spikes(spikes) * inputs.dt * 1e3 for spikes in (target, inputs))
     known = np.isfinite(targets)
     targets, given = targets[known], given[known]

@@ -57,7 +57,7 @@ _SYNAPSE = ("tau_1", "tau_2")  # parameters of the synapse card
 
 @dataclass(frozen=True)
 class NormAD(SpikeTimeRule):
-    """The rule; `learning_rate` is the length of the output weights' step per error, in ampere."""
+    """NormAD; `learning_rate` is the length of the output weights' step per error, in ampere."""
 
     learning_rate: float = option(1e-9, "length of the step per error of the output weights, in ampere")
     hidden_learning_rate: float = option(3e-9, "the same for hidden weights, in the units of hidden_normalisation")
@@ -89,7 +89,7 @@ class NormAD(SpikeTimeRule):
     def init_weights(self, circuit: Circuit, rng: np.random.Generator) -> Weights:
         weights: Weights = {}
         for projection in chain(circuit, self.name):
-            self.kernel(circuit, projection.post, projection.receptor)  # refuses other cells
+            self.kernel(circuit, projection.post, projection.receptor)  # raises InputError for other cells
             shape = projection.weights.shape
             if projection.post == circuit.nodes[-1].name:
                 weights[projection.name] = self.init_scale * rng.normal(size=shape)
@@ -142,7 +142,7 @@ class NormAD(SpikeTimeRule):
 
 
 def _check_active(trains: Sequence[SpikeTrains], hidden: Sequence[str]) -> None:
-    """Refuse a batch in which a hidden layer is silent: without spikes it can never learn."""
+    """Raises InputError for a batch in which a hidden layer is silent: without spikes it can never learn."""
     for name, train in zip(hidden, trains[1:], strict=False):
         if not len(train):
             hint = "increase hidden_init_scale or reduce rule.hidden_learning_rate"

@@ -29,7 +29,7 @@ from snnlab.rules.spike_time.base import SpikeTimeRule, Weights
 
 @dataclass(frozen=True)
 class ReSuMe(SpikeTimeRule):
-    """The rule."""
+    """ReSuMe, for a single layer."""
 
     learning_rate: float = option(1e-10, "weight change per error of an input that fired immediately before, in ampere")
     tau: float = option(5e-3, "time constant of the learning window, in seconds")

@@ -38,7 +38,7 @@ from snnlab.rules.spike_time.base import SpikeTimeRule, Weights
 
 @dataclass(frozen=True)
 class SPAN(SpikeTimeRule):
-    """The rule."""
+    """SPAN, for a single layer."""
 
     learning_rate: float = option(1e-10, "weight change per error of an input that fires at the same time, in ampere")
     tau: float = option(5e-3, "time constant of the filter, in seconds")

@@ -28,7 +28,7 @@ class TargetTrains(Protocol):
 
 @dataclass(frozen=True)
 class RegularTrains:
-    """The neuron of the class fires at regular intervals, all others are silent: NormAD's classifier of MNIST.
+    """Regular spikes of the neuron of the class; all others are silent, as in NormAD's classifier of MNIST.
 
     (Kulkarni, Rajendran, Neural Networks 103:118, 2018, arXiv:1711.03637.)
 
@@ -48,11 +48,11 @@ class RegularTrains:
             raise InputError("RegularTrains.interval", problem, f"must give at most {_MAX_SPIKES:,.0f} spikes")
 
     def classes(self, outputs: int) -> int:
-        """One per output neuron."""
+        """One class per output neuron."""
         return outputs
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Independent of `rng`."""
+        """The trains, which are independent of `rng`."""
         intervals = math.floor((self.last - self.first) / self.interval + _ROUNDING)
         train = self.first + self.interval * np.arange(intervals + 1)
         label = np.repeat(np.arange(outputs), len(train))
@@ -61,7 +61,7 @@ class RegularTrains:
 
 @dataclass(frozen=True)
 class SingleSpikes:
-    """All output neurons fire once for class 1, and never for class 0.
+    """A single spike of every output neuron for class 1, and none for class 0.
 
     Raises InputError if the time is not above 0.
     """
@@ -73,11 +73,11 @@ class SingleSpikes:
             raise InputError("SingleSpikes.time", f"got {self.time}", "must be above 0 seconds")
 
     def classes(self, outputs: int) -> int:
-        """Two."""
+        """Two classes."""
         return 2
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Independent of `rng`."""
+        """The trains, which are independent of `rng`."""
         return np.array([[1, neuron, self.time] for neuron in range(outputs)], dtype=float)
 
 
@@ -112,11 +112,11 @@ class PoissonTrains:
             raise InputError("PoissonTrains.dead_time", f"got {self.dead_time}", hint)
 
     def classes(self, outputs: int) -> int:
-        """As many as there are patterns."""
+        """The number of patterns."""
         return self.patterns
 
     def times(self, outputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Sampled from `rng`."""
+        """The trains, sampled from `rng`."""
         rows = [
             (label, neuron, time)
             for label in range(self.patterns)
