@@ -4,6 +4,9 @@ Random encoders sample from counter-based random numbers: results do not depend 
 the number of threads, and a resumed run gets the same spikes.
 """
 
+from importlib import import_module
+from inspect import isabstract, isclass
+from pkgutil import iter_modules
 from typing import Any
 
 from snnlab.encoders.current import Current
@@ -20,13 +23,16 @@ from snnlab.encoders.regular import Regular
 from snnlab.encoders.sensor import Sensor
 from snnlab.encoders.simulated_camera import SimulatedCamera
 
-ENCODERS: dict[str, type[Any]] = {
-    encoder.name: encoder
-    for encoder in (
-        Current, Delta, Ear, Features, Intensity, Latency, Patterns, Poisson, Population, Regular, Sensor
-    )
-}  # fmt: skip
-"""Encoders by the name that ``--set encoder=NAME`` accepts."""
+
+def _defined_encoders() -> dict[str, type[Any]]:
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    values = [value for module in modules for value in vars(module).values() if isclass(value)]
+    encoders = [value for value in values if issubclass(value, Encoder) and not isabstract(value) and value.selectable]
+    return {encoder.name: encoder for encoder in sorted(encoders, key=lambda encoder: encoder.name)}
+
+
+ENCODERS: dict[str, type[Any]] = _defined_encoders()
+"""Encoders by the name that ``--set encoder=NAME`` accepts. A new module of this folder is found by itself."""
 
 __all__ = [
     "ENCODERS",

@@ -32,10 +32,12 @@ WORD = 1 << 32
 class Encoder(ABC):
     """Encodes samples as spikes or rates; the result for a sample does not depend on the batch.
 
-    name  as in ``--set encoder=NAME``
+    name        as in ``--set encoder=NAME``
+    selectable  whether ``--set encoder=NAME`` accepts it in every experiment
     """
 
     name: ClassVar[str]
+    selectable: ClassVar[bool] = True
 
     @property
     @abstractmethod

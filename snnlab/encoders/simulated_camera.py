@@ -26,6 +26,7 @@ class SimulatedCamera(CachedEncoder):
     """
 
     name = "simulated-camera"
+    selectable = False
 
     camera: Camera = field(default_factory=Camera)
     sensor: Sensor = field(default_factory=Sensor)
