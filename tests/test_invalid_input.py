@@ -109,6 +109,7 @@ def test_weights_of_another_shape_raise_an_error() -> None:
     refused(lambda: chain().with_weights({"input->nose": np.zeros((4, 5))}), "", "'input->nose'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2], [[0, 1]], [[0], [1]]])
 def test_a_number_of_labels_other_than_of_samples_raises_an_error(labels: list[Any]) -> None:
     refused(lambda: step(noise(2), labels), "HM2-BP: batch", str(np.shape(labels)), "int64 (2,)")
@@ -205,6 +206,7 @@ def test_a_training_without_epochs_or_batch_size_raises_an_error(name: str) -> N
 # Labels --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [-1, CLASSES, 10**12])
 def test_labels_out_of_range_raise_an_error(label: int) -> None:
     refused(lambda: step(noise(2), [0, label]), "HM2-BP: batch", str(label), "0 to 2")
@@ -213,11 +215,13 @@ def test_labels_out_of_range_raise_an_error(label: int) -> None:
     refused(lambda: config(test=wrong), "test: labels", str(label), "0 to 2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [[0.0, 1.0], ["a", "b"], [True, False], [None, 1]])
 def test_labels_that_are_not_integers_raise_an_error(labels: list[Any]) -> None:
     refused(lambda: step(noise(2), labels), "HM2-BP: batch", str(np.asarray(labels).dtype), "int64")
 
 
+@pytest.mark.slow
 def test_a_single_class_is_learned_and_always_predicted(tmp_path: Path) -> None:
     lone = chain(classes=1)
     state = step(noise(4), [0, 0, 0, 0], lone)
@@ -233,6 +237,7 @@ def test_a_single_class_is_learned_and_always_predicted(tmp_path: Path) -> None:
 # Images --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_black_images_are_silent_and_predicted_as_the_first_class(tmp_path: Path) -> None:
     black = encode(np.zeros((2, 4), np.uint8))
     assert len(black) == 0
@@ -249,6 +254,7 @@ def test_black_images_are_silent_and_predicted_as_the_first_class(tmp_path: Path
     assert row["test_accuracy"] == row["train_accuracy"] == 0.5  # two of the four are of the first class
 
 
+@pytest.mark.slow
 def test_the_classifier_gives_equal_probabilities_for_a_black_image() -> None:
     X = np.random.default_rng(0).random((30, 4))
     classifier = SpikingClassifier(epochs=1, on_off=False, feature_range=(0, 1), random_state=0)
@@ -257,6 +263,7 @@ def test_the_classifier_gives_equal_probabilities_for_a_black_image() -> None:
     assert np.allclose(classifier.predict_proba(np.zeros((2, 4))), 1 / 3, rtol=0, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_off", [False, True])
 def test_the_classifier_accepts_identical_images(on_off: bool) -> None:
     for value in (0.0, 7.0):
@@ -265,6 +272,7 @@ def test_the_classifier_accepts_identical_images(on_off: bool) -> None:
         assert len(set(classifier.predict(X).tolist())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_pixels_that_are_not_finite_raise_an_error(bad: float, tmp_path: Path) -> None:
     X = np.eye(4)
@@ -284,6 +292,7 @@ def test_sixteen_bit_images_raise_an_error(tmp_path: Path) -> None:
     refused(lambda: evaluate(config(test=samples(deep)), initial_state(config())), "encode: values", "uint16", "uint8")
 
 
+@pytest.mark.thorough
 def test_the_classifier_accepts_images_of_any_depth() -> None:
     """257 times an 8-bit value is the 16-bit value of the same share of full intensity."""
     X = np.random.default_rng(0).integers(0, 256, (12, 4), dtype=np.uint8)
@@ -301,6 +310,7 @@ def test_values_above_the_peak_raise_an_error() -> None:
     refused(work, "encode: values", "17", "16")
 
 
+@pytest.mark.slow
 def test_valid_input_raises_no_error(tmp_path: Path) -> None:
     """The control of the tests above, which each change one thing."""
     assert engine.run(chain(), {"input": noise(2)})["output"].counts.shape == (2, CLASSES)

@@ -198,6 +198,7 @@ def test_exprel_is_1_at_zero() -> None:
     np.testing.assert_allclose(rates, [1.0, math.e - 1, 1.0], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_python_warnings_are_not_logged_by_brian() -> None:
     """Brian2 alone logs each in two lines."""
     errors = {}

@@ -53,6 +53,7 @@ def test_subthreshold_potential_is_exponential() -> None:
     assert len(recording.spikes["cell"]) == 0
 
 
+@pytest.mark.slow
 def test_firing_rate_is_the_formula_of_the_current() -> None:
     currents = np.array([90, 99, 101, 110, 150, 300, 1000]) * 1e-12
     dt, steps = 1e-5, 50_000
@@ -81,6 +82,7 @@ def test_noise_has_the_variance_of_an_ornstein_uhlenbeck_process(tmp_path: Path)
 # The order of operations in a step -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 1, 2, 7])
 def test_a_spike_raises_the_receptor_after_its_step_and_the_potential_one_step_later(delay: int) -> None:
     fired, steps = 5, 20
@@ -92,6 +94,7 @@ def test_a_spike_raises_the_receptor_after_its_step_and_the_potential_one_step_l
     assert (raised, changed) == (fired + delay + 1, fired + delay + 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [1e-3, 1e-4, 3e-4, 1e-3 / 3, 0.7e-4])
 def test_rounding_moves_no_spike_of_a_source(dt: float) -> None:
     steps = 3000
@@ -103,6 +106,7 @@ def test_rounding_moves_no_spike_of_a_source(dt: float) -> None:
     assert recording.spikes["eye"] == inputs["eye"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
 def test_simultaneous_weights_are_added_in_the_order_of_neurons(order: tuple[int, int, int]) -> None:
     weights = np.array([1e16, 1.0, -1e16])[list(order)]
@@ -112,6 +116,7 @@ def test_simultaneous_weights_are_added_in_the_order_of_neurons(order: tuple[int
     assert recording.trace("cells", "q").values[4, 0] == in_order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
 def test_simultaneous_weights_are_added_in_the_order_of_projections(order: tuple[int, int, int]) -> None:
     weights = np.array([1e16, 1.0, -1e16])[list(order)]
@@ -166,6 +171,7 @@ def reference_layer(spikes: NDArray[np.bool_], weights: NDArray[np.float64], tau
     return out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("card", ["lif_exp", "lif_exp_euler"])
 @settings(max_examples=examples(8))
 @given(
@@ -259,6 +265,7 @@ def plain_brian(
     return [np.array([np.rint(one.t / second / 1e-4), one.i]).astype(int) for one in spikes], np.array(traces.v_).T
 
 
+@pytest.mark.slow
 def test_a_network_spikes_as_in_plain_brian() -> None:
     circuit, inputs, weights = recurrent_network(np.random.default_rng(5))
     recording = simulate(circuit, inputs, "200 ms", record={"pyramids": ["v"]})
@@ -314,6 +321,7 @@ def test_noise_depends_only_on_the_seed(tmp_path: Path) -> None:
     assert not np.array_equal(runs[0][1:], runs[2][1:])
 
 
+@pytest.mark.slow
 def test_each_sample_of_a_batch_equals_its_own_simulation() -> None:
     rng = np.random.default_rng(2)
     batch = stack([SpikeTrains.from_dense(rng.random((1, 60, 8)) < p, 1e-3) for p in (0.3, 0.0, 0.1)])
@@ -331,6 +339,7 @@ def test_each_sample_of_a_batch_equals_its_own_simulation() -> None:
             np.testing.assert_array_equal(recording.trace("b", name).values, single.trace("b", name).values)
 
 
+@pytest.mark.slow
 def test_each_sample_of_a_batch_has_its_own_noise(tmp_path: Path) -> None:
     circuit = noisy(tmp_path)
     circuit = Circuit((*circuit.nodes, Source("eye", 1)), (), circuit.dt)

@@ -166,6 +166,7 @@ def axon_speed(tmp_path, rates: float) -> float:
     return float(40e-3 / ((second - first) * 0.005e-3))
 
 
+@pytest.mark.slow
 def test_the_conduction_speed_of_the_squid_axon_is_that_of_hodgkin_and_huxley(tmp_path) -> None:
     """18.8 m/s at 18.5 degrees, where rates are 3**((18.5 - 6.3)/10) times those at 6.3; J. Physiol. 117:524, 1952."""
     warm, cold = axon_speed(tmp_path, round(3 ** ((18.5 - 6.3) / 10), 3)), axon_speed(tmp_path, 1.0)
@@ -173,6 +174,7 @@ def test_the_conduction_speed_of_the_squid_axon_is_that_of_hodgkin_and_huxley(tm
     assert cold < 0.8 * warm
 
 
+@pytest.mark.slow
 def test_a_sphere_fires_as_the_point_neuron_of_its_card() -> None:
     """One compartment of 1000 um2 at 10 uA/cm2: the same number of spikes, at the same times within 0.1 ms."""
     from snnlab.brian import simulate

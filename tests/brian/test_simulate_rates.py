@@ -123,6 +123,7 @@ def run(circuit: Circuit, inputs: Mapping[str, Any], steps: int = STEPS, **optio
 LAG = np.arange(STEPS) % 250 >= 100  # no learning for 10 of every 25 ms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lag", [False, True])
 def test_the_microcircuit_follows_its_equations(lag: bool) -> None:
     circuit, inputs, weights = microcircuit()
@@ -145,6 +146,7 @@ def test_the_microcircuit_follows_its_equations(lag: bool) -> None:
         assert np.abs(value - weights[name]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_another_order_of_updates_or_another_lag_gives_other_weights() -> None:
     circuit, inputs, weights = microcircuit()
     name = "hidden1->hidden2.basal"
@@ -179,6 +181,7 @@ def test_in_steps_without_learning_no_plastic_variable_changes() -> None:
     np.testing.assert_array_equal(recording.trace(name, "w").neurons, [0, 5])
 
 
+@pytest.mark.slow
 def test_each_sample_of_a_batch_equals_its_own_simulation() -> None:
     circuit, inputs, _ = microcircuit()
     batch = {name: RateInput(np.concatenate([one.values * k for k in (1, 2, -1)])) for name, one in inputs.items()}
@@ -192,7 +195,7 @@ def test_each_sample_of_a_batch_equals_its_own_simulation() -> None:
     assert (recordings[0].weights["input->hidden1.basal"] != recordings[1].weights["input->hidden1.basal"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("latent", [False, True])
 def test_compiled_and_numpy_simulations_agree(latent: bool) -> None:
     rng = np.random.default_rng(5)
@@ -248,6 +251,7 @@ def test_two_inputs_of_a_cell_receive_their_own_projections() -> None:
         np.testing.assert_allclose(recording.trace("cells", variable).values[:1], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "weights",
     [
@@ -389,6 +393,7 @@ def test_a_source_without_projections_accepts_rates_and_spikes() -> None:
     assert len(run(unconnected, SILENCE, 10).spikes["eye0"]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eta", ["1e308 kHz", "-1e308 kHz"])
 def test_weights_that_become_infinite_are_named_with_their_projection(eta: str) -> None:
     rule = Plastic(RULE.card, {"eta": eta})

@@ -118,6 +118,7 @@ def test_invalid_arguments_are_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_same_calls_with_valid_arguments_run() -> None:
     run()
     run(eye(weights=scipy.sparse.coo_array(np.eye(2, 3)), delay="2 ms"), current(np.zeros((10, 3))), seed=2**32 - 1)
@@ -186,6 +187,7 @@ def test_a_variable_that_becomes_infinite_is_named_with_its_time(tmp_path: Path)
     assert np.isfinite(simulate(runaway(tmp_path), {}, "90 ms", record={"cell": ["x"]}).trace("cell", "x").values).all()
 
 
+@pytest.mark.slow
 def test_samples_of_a_batch_before_an_invalid_one_are_returned(tmp_path: Path) -> None:
     cell = runaway(tmp_path)["cell"]
     assert isinstance(cell, Population)

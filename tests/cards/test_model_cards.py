@@ -84,6 +84,7 @@ def test_a_valid_synapse_is_read(tmp_path: Path) -> None:
     assert cards.synapse(tmp_path / "mine.toml").on_spike == "g"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(cards.all_models()))
 def test_every_card_of_the_library_has_an_id_and_a_reference(name: str) -> None:
     assert cards.all_models()[name].id == name
@@ -179,6 +180,7 @@ INVALID_CELLS: list[tuple[dict[str, str | None], str, *tuple[str, ...]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", INVALID_CELLS, ids=lambda case: case[1])
 def test_an_invalid_cell_raises_an_error_of_its_file_and_field(case: Any, tmp_path: Path) -> None:
     changed, field, *values = case

@@ -71,11 +71,13 @@ def test_every_cell_is_either_spiking_or_continuous():
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LIBRARY)
 def test_the_units_of_every_card_are_consistent(name):
     check_card(LIBRARY[name])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LIBRARY)
 def test_a_parameter_with_a_wrong_unit_raises_an_error(name):
     card = LIBRARY[name]
@@ -124,6 +126,7 @@ def test_every_cell_has_an_example_with_a_current(name):
     assert card.example["inject"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CELLS)
 def test_an_example_fires_and_stays_finite(examples, name):
     recording, card = examples[name], cards.cell(name)
@@ -155,7 +158,7 @@ def test_a_cell_without_its_example_current_fires_less(examples, name):
     assert alone < driven
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(set(CELLS) - STEPPED))
 def test_half_the_time_step_moves_no_spike_by_more_than_a_tenth_of_a_millisecond(examples, name):
     whole = examples[name].spikes["cell"].train(0)
@@ -184,6 +187,7 @@ def test_synapses_and_cells_have_matching_units():
     assert {name for name, found in fits.items() if found} == set(CELLS) - STEPPED - {"izhikevich", "stream_lif"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in CELLS if receptors(cards.cell(name))])
 def test_every_synapse_on_a_cell_responds_to_a_spike_and_decays(name):
     card = cards.cell(name)

@@ -55,6 +55,7 @@ def test_arithmetic_is_accepted(text: str) -> None:
     check_expression(text, NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize(
     "place",
@@ -178,6 +179,7 @@ CHECKS: list[Callable[[str], Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS)
 @settings(max_examples=examples(300))
 @given(text=SOUP)

@@ -39,7 +39,7 @@ def test_help_has_an_example(command: str, capsys: Caught) -> None:
     assert re.search(rf"^  snnlab {command}\b", help_of(command, capsys), re.MULTILINE)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "commands", [COMMANDS[:2], COMMANDS[2:7], COMMANDS[7:8], COMMANDS[8:9]], ids=["cells", "training", "bench", "data"]
 )

@@ -30,6 +30,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNNLAB_DATA", raising=False)
 
 
+@pytest.mark.slow
 def test_bench_trains_prints_and_plots(tmp_path: Path, capsys: Caught) -> None:
     code, out, err = snnlab(capsys, "bench", *WORDS, "--seeds", 2)
     assert code == 0
@@ -45,6 +46,7 @@ def test_bench_trains_prints_and_plots(tmp_path: Path, capsys: Caught) -> None:
     assert err == "runs/bench.jsonl: 2 of 2 trainings done, 0 to do\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_in_a_terminal_a_bar_shows_the_epoch_if_there_is_one_job(
     jobs: int, monkeypatch: pytest.MonkeyPatch, capsys: Caught
@@ -132,6 +134,7 @@ def test_markdown_links_a_pdf_figure(tmp_path: Path, capsys: Caught) -> None:
     assert (tmp_path / "results.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_missing_data_does_not_stop_the_other_experiments(tmp_path: Path, capsys: Caught) -> None:
     arguments = ["--experiments", "hm2bp-mnist,hm2bp-digits", "--set", "epochs=1", "--seeds", 1, "--data", tmp_path]
     code, out, err = snnlab(capsys, "bench", *arguments)
@@ -198,6 +201,7 @@ def small_suite(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
     return suite
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_suite")
 def test_a_suite_trains_and_plots_its_entries(tmp_path: Path, capsys: Caught) -> None:
     arguments = ["--suite", "small", "--seeds", 2, "--threads", 1, "--out", "s.jsonl"]

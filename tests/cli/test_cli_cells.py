@@ -103,6 +103,7 @@ def test_currents_into_one_place_add_up(capsys: Caught, monkeypatch: pytest.Monk
     assert recording.dt == pytest.approx(1e-4)
 
 
+@pytest.mark.slow
 def test_each_compartment_has_its_own_current(capsys: Caught, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [
         "--inject",
@@ -121,6 +122,7 @@ def test_each_compartment_has_its_own_current(capsys: Caught, monkeypatch: pytes
     assert {"v_s", "v_d", "Ca"} <= recording.traces["cell"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_the_figure_is_written_in_the_given_format(suffix: str, tmp_path: Path, capsys: Caught) -> None:
     code, out, _ = snnlab(capsys, "simulate", "lif", "--for", "30*ms", "--plot", f"cell{suffix}", "--record", "I")
@@ -128,6 +130,7 @@ def test_the_figure_is_written_in_the_given_format(suffix: str, tmp_path: Path, 
     assert (tmp_path / f"cell{suffix}").read_bytes()[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "label", "height"),
     [
@@ -150,6 +153,7 @@ def test_the_current_is_plotted_in_the_given_unit(
     assert max(line.get_ydata().max() for line in below.lines) == pytest.approx(height)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_noise(tmp_path: Path, capsys: Caught) -> None:
     text = (ROOT / "models" / "lif.toml").read_text(encoding="utf-8")
     noisy = text.replace("+ I)/C : volt (unless refractory)", "+ I)/C + 3*mV*xi/ms**0.5 : volt (unless refractory)")
@@ -205,6 +209,7 @@ def test_an_unwritable_figure_is_an_error_before_the_simulation(
         error_line(capsys, "simulate", "lif", "--plot", path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old", "new", "field", "value"),
     [

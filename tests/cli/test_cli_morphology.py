@@ -55,6 +55,7 @@ def test_currents_and_recordings_are_at_points_of_the_file(capsys: Caught) -> No
     assert Path("cell.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_a_card_gives_the_membrane_its_currents(capsys: Caught) -> None:
     arguments = ["hodgkin_huxley", *SHORT[:2], "--for", "5*ms", "--inject", "soma=0.6*nA"]
     assert printed_fields(snnlab(capsys, "simulate", *arguments)[1])["spikes at the soma"] == "1"
@@ -63,6 +64,7 @@ def test_a_card_gives_the_membrane_its_currents(capsys: Caught) -> None:
     assert printed_fields(snnlab(capsys, "simulate", *without)[1])["spikes at the soma"] == "0"
 
 
+@pytest.mark.slow
 def test_a_parameter_is_set_on_a_cell_without_a_morphology(capsys: Caught) -> None:
     err = [
         printed_fields(snnlab(capsys, "simulate", "lif", *more)[1])["spikes"] for more in ([], ["--set", "E_L=-90*mV"])

@@ -94,6 +94,7 @@ def test_explanations_are_wrapped_in_a_terminal(columns: int, monkeypatch: pytes
     assert wrapped.split() == whole.split()
 
 
+@pytest.mark.slow
 def test_cached_spikes_are_counted_as_samples_of_their_dataset(
     tmp_path: Path, capsys: Caught, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_cached_spikes_are_counted_as_samples_of_their_dataset(
     assert code == 0 and "hm2bp-digits, seed 0: 1437 training samples, 1 epoch" in out
 
 
+@pytest.mark.slow
 def test_a_network_with_one_test_sample_can_be_certified(capsys: Caught) -> None:
     code, out, _ = snnlab(
         capsys, "train", "normad-association", "--epochs", 1, "--set", "rule.init_scale=3e-9", "--out", "a"
@@ -112,6 +114,7 @@ def test_a_network_with_one_test_sample_can_be_certified(capsys: Caught) -> None
     assert code == 0 and "on 1 test sample" in out
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_summarised(finished: Path, tmp_path: Path, capsys: Caught) -> None:
     code, out, err = snnlab(capsys, "train", *WORDS, "--seed", 1)
     assert code == 0 and err == ""
@@ -130,6 +133,7 @@ def test_a_network_is_trained_and_summarised(finished: Path, tmp_path: Path, cap
     assert same_bits(run, finished)
 
 
+@pytest.mark.slow
 def test_in_a_terminal_bars_show_speed_and_accuracy(monkeypatch: pytest.MonkeyPatch, capsys: Caught) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(progress_bars, "Console", lambda **_: Console(file=screen, force_terminal=True, width=120))
@@ -154,6 +158,7 @@ def test_incomplete_recordings_are_counted(tmp_path: Path, monkeypatch: pytest.M
     assert out.startswith("hm2bp-nmnist, seed 0: 30 of 60000 training samples, 10 of 10000 test samples, 2 epochs\n")
 
 
+@pytest.mark.slow
 def test_a_run_can_be_resumed_with_more_epochs(tmp_path: Path, capsys: Caught) -> None:
     arguments = [word for word in WORDS if "epochs" not in word]
     assert snnlab(capsys, "train", *arguments, "--epochs", 1, "--out", "a")[0] == 0
@@ -164,6 +169,7 @@ def test_a_run_can_be_resumed_with_more_epochs(tmp_path: Path, capsys: Caught) -
     assert_error(line, "--epochs", 1, 2)
 
 
+@pytest.mark.slow
 def test_evaluate_agrees_with_the_summary(tmp_path: Path, capsys: Caught) -> None:
     snnlab(capsys, "train", *WORDS, "--out", "run")
     code, out, _ = snnlab(capsys, "evaluate", "run", "--json")
@@ -190,6 +196,7 @@ def test_evaluate_agrees_with_the_summary(tmp_path: Path, capsys: Caught) -> Non
     assert f"{operations:,.0f} accumulates per sample; 106,560 dense" in out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_training_with_one_line_and_it_can_be_resumed(number: int, code: int, tmp_path: Path) -> None:
     arguments = [*COMMAND, "train", *WORDS[:-1], "--out", "run"]
@@ -210,6 +217,7 @@ def test_a_signal_ends_training_with_one_line_and_it_can_be_resumed(number: int,
     assert after.stdout.startswith(f"{start}epoch {done + 1}/{done + 1}  ")
 
 
+@pytest.mark.slow
 def test_a_network_that_agrees_with_brian2_is_certified(finished: Path, capsys: Caught) -> None:
     code, out, _ = snnlab(capsys, "certify", finished, "--samples", 3)
     assert code == 0
@@ -220,6 +228,7 @@ def test_a_network_that_agrees_with_brian2_is_certified(finished: Path, capsys: 
     assert re.search(r"^predictions changed by float32: \d of 3$", out, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("brian", "verdict"),
     [
@@ -249,7 +258,7 @@ def test_a_run_is_plotted(finished: Path, tmp_path: Path, capsys: Caught) -> Non
     assert_error(error_line(capsys, "plot", run, "--sample", 360), "--sample", 360, 359)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("hidden", "v_th"), [("4C3,P2,12", "3,2,3,3"), ("P2,12", "2,3,3")])
 def test_a_run_with_convolution_or_pooling_first_is_plotted(
     hidden: str, v_th: str, tmp_path: Path, capsys: Caught
@@ -301,6 +310,7 @@ def test_diverging_weights_stop_training_and_keep_the_last_good_checkpoint(tmp_p
         assert all(np.isfinite(archive[name]).all() for name in archive.files)
 
 
+@pytest.mark.slow
 def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: Caught) -> None:
     (tmp_path / "run").write_text("thesis", encoding="utf-8")
     assert error_line(capsys, "train", *WORDS, "--out", "run").startswith("run: ")
@@ -309,6 +319,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: Caught) -> 
     assert (tmp_path / "run").read_text(encoding="utf-8") == "thesis"
 
 
+@pytest.mark.slow
 def test_an_unwritable_run_is_not_trained(finished: Path, tmp_path: Path, capsys: Caught) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
@@ -324,6 +335,7 @@ def test_an_unwritable_run_is_not_trained(finished: Path, tmp_path: Path, capsys
     assert snnlab(capsys, "train", "hm2bp-digits", "--out", "run", "--resume")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["evaluate", "certify", "plot"])
 def test_an_invalid_run_is_an_error(command: str, finished: Path, tmp_path: Path, capsys: Caught) -> None:
     assert error_line(capsys, command, "nothing").startswith("nothing: ")

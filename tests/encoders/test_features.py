@@ -27,6 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snnlab.data.spike_cache.cache_folder", lambda: tmp_path / "cache")  # keeps compiled kernels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_features_is_an_encoder(cached: bool) -> None:
     check_encoder(Features(steps=200, cached=cached))
@@ -42,6 +43,7 @@ def test_the_kernels_equal_those_of_the_paper() -> None:
         assert {np.ascontiguousarray(kernel).tobytes() for kernel in rotated} == distinct
 
 
+@pytest.mark.slow
 def test_spikes_equal_those_of_brian() -> None:
     """For random images of 5 x 6, in float64."""
     values = np.random.default_rng(1).integers(0, 256, (3, 5, 6))

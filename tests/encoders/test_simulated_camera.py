@@ -385,6 +385,7 @@ def test_events_are_where_and_when_those_of_the_recordings_are(both) -> None:
     assert np.median(another) < 0.6 and np.median(swapped) < 0.6
 
 
+@pytest.mark.slow
 def test_the_script_prints_and_plots_the_comparison(both, tmp_path: Path) -> None:
     script, figure = Path(__file__).resolve().parents[2] / "scripts" / "camera_model.py", tmp_path / "camera.png"
     command = [sys.executable, str(script), "--part", "test", "--plot", str(figure)]

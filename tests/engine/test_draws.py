@@ -70,6 +70,7 @@ def correlation(a: np.ndarray, b: np.ndarray, mean: float) -> float:
     return float(((a - mean) * (b - mean)).sum() / (mean * np.sqrt(a.size)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("machine", ["engine", "brian"])
 @pytest.mark.parametrize("mean", MEANS)
 def test_counts_follow_the_poisson_distribution(machine, mean):
@@ -102,6 +103,7 @@ def test_counts_are_independent_between_neurons_steps_and_samples(machine, mean)
     assert max(abs(correlation(a, b, mean)) for a, b in pairs) < 5.2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mean", [1e-3, 9.99, 29.9, 30.1, 300.0, 3000.0, 1e6])
 def test_both_sampling_methods_follow_the_distribution(mean):
     rates = {"source": RateInput.constant(np.full((50, 100), 10.0))}
@@ -111,6 +113,7 @@ def test_both_sampling_methods_follow_the_distribution(mean):
     assert fit(found, mean) > ALARM
 
 
+@pytest.mark.slow
 def test_counts_depend_on_the_seed_alone():
     rates = {"source": RateInput.constant(np.full((2, 10), 10.0))}
     a, b, c = (
@@ -128,6 +131,7 @@ def test_a_mean_of_zero_gives_no_counts():
     assert found[:, 1:].max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [-1.0, 1e9])
 def test_an_invalid_mean_raises_an_error_in_the_engine(rate):
     with raises_input_error("states of", "not finite"):
@@ -170,6 +174,7 @@ def firing_circuit() -> tuple[Circuit, dict[str, RateInput]]:
 RECORD = {"before": ["n", "s", "x"], "after": ["n", "I_B", "I_TD", "s", "r", "r_B"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", ["engine", "brian"])
 def test_the_recorded_count_is_the_one_transmitted_and_learned_from_in_that_step(machine):
     """Sums, traces and weights follow from the recorded counts by hand, to the rounding of float64."""
@@ -197,6 +202,7 @@ def test_the_recorded_count_is_the_one_transmitted_and_learned_from_in_that_step
     assert np.abs(learnt - weights).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_resumed_run_samples_the_same_counts():
     circuit, rates = firing_circuit()
     whole = run_rates(circuit, rates, 60, seed=8)
@@ -207,6 +213,7 @@ def test_a_resumed_run_samples_the_same_counts():
     assert np.array_equal(whole.weights(circuit)[name], second.weights(circuit)[name])
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_threads():
     rng = np.random.default_rng(0)
     before = Population("before", cards.cell("poisson_input"), 150)

@@ -48,6 +48,7 @@ def random_circuit(rng, card, sizes, drive, **parameters):
     return chain(layers, sizes[0], weights)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("card", CELLS)
 # without shrinking: each example builds a network in Brian2, and a failing one is printed whole
 @settings(max_examples=examples(15), phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -74,6 +75,7 @@ def test_in_float64_the_engine_fires_the_spikes_of_brian(
         assert np.array_equal(ours[name].counts, theirs.counts())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", CELLS)
 def test_the_comparison_with_brian_has_many_spikes_and_detects_a_wrong_refractory_period(card):
     rng = np.random.default_rng(5)
@@ -92,6 +94,7 @@ def busy(card="lif_exp", samples=9, sizes=(50, 130, 12), steps=150, seed=0):
     return circuit, SpikeTrains.from_dense(rng.random((samples, steps, sizes[0])) < 0.08, 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_results_do_not_depend_on_threads_or_on_other_samples(precision):
     circuit, spikes = busy()
@@ -224,6 +227,7 @@ def test_an_unknown_precision_is_refused():
         engine.run(circuit, {"input": spikes}, precision="float16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [1e-3, 1000 / 2**33])
 def test_a_neuron_that_is_refractory_for_the_whole_run_fires_once(dt):
     """1000 s: in the shorter steps 2**33 of them, of which 32 bits hold nothing."""
@@ -234,6 +238,7 @@ def test_a_neuron_that_is_refractory_for_the_whole_run_fires_once(dt):
     assert response.counts.tolist() == [[1]]
 
 
+@pytest.mark.slow
 def test_a_cell_that_the_engine_cannot_run_is_named():
     source = Source("input", 3)
     cell = Population("out", cards.cell("hodgkin_huxley"), 2, receptors={})
@@ -241,6 +246,7 @@ def test_a_cell_that_the_engine_cannot_run_is_named():
         engine.run(Circuit((source, cell), (), 1e-5), {"input": SpikeTrains.from_dense(np.zeros((1, 5, 3)), 1e-5)})
 
 
+@pytest.mark.slow
 def test_equations_may_contain_units(tmp_path):
     """A current of 30 pA more, above a potential of 1 mV over rest, and a threshold of 1 mV less."""
     text = (Path(__file__).parents[2] / "models" / "lif.toml").read_text(encoding="utf-8")

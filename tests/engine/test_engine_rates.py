@@ -37,6 +37,7 @@ def largest_difference(running, weights, potentials):
     return max(found)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("latent", [False, True])
 @pytest.mark.parametrize("activation", ["logistic", "soft_rectifier"])
 def test_a_thousand_steps_agree_with_the_definition(latent, activation):
@@ -59,6 +60,7 @@ def test_a_thousand_steps_agree_with_the_definition(latent, activation):
             assert np.abs(ours.final_state.synapses[one.name]["change"] - now.change[one.name]).max() < 1e-10
 
 
+@pytest.mark.slow
 def test_the_comparison_detects_small_changes():
     """A nudge one step late, and a weight that differs in its eighth digit."""
     network = Microcircuit(**DEEP)
@@ -72,6 +74,7 @@ def test_the_comparison_detects_small_changes():
     assert largest_difference(run_rates(other, rates, 1000, precision="float64").final_state, now.w, now.u) > 1e-9
 
 
+@pytest.mark.slow
 def test_without_learning_all_variables_of_plastic_connections_are_constant():
     network = Microcircuit(**DEEP)
     circuit = random_circuit(network, 9, 4)
@@ -100,6 +103,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_a_resumed_run_equals_one_long_run(precision, samples):
@@ -119,6 +123,7 @@ def test_a_resumed_run_equals_one_long_run(precision, samples):
     assert not same(other.final_state, whole.final_state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_results_do_not_depend_on_the_number_of_threads(precision):
     """Large enough for threads to be used at all: 40 tiles of 16 or 80 of 8."""
@@ -131,6 +136,7 @@ def test_results_do_not_depend_on_the_number_of_threads(precision):
     assert np.array_equal(one.traces["output"]["r"], three.traces["output"]["r"])
 
 
+@pytest.mark.slow
 def test_a_batch_of_equal_samples_learns_as_a_single_sample():
     circuit = faster(random_circuit(Microcircuit(**DEEP), 9, 4), 10)
     alone = rates_for(circuit, 1, 4)
@@ -142,6 +148,7 @@ def test_a_batch_of_equal_samples_learns_as_a_single_sample():
         assert np.abs(different.synapses[name]["w"] - kept["w"]).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_samples_do_not_affect_each_other():
     circuit = random_circuit(Microcircuit(**DEEP), 9, 4)
     rates = rates_for(circuit, 4, 4)
@@ -153,6 +160,7 @@ def test_samples_do_not_affect_each_other():
             assert np.abs(running.cells[name]["u"][0] - together.cells[name]["u"][k]).max() < 1e-13
 
 
+@pytest.mark.slow
 def test_float32_is_close_to_float64():
     circuit = faster(random_circuit(Microcircuit(**DEEP, activation="soft_rectifier"), 9, 4), 10)
     rates = rates_for(circuit, 3, 10)
@@ -164,6 +172,7 @@ def test_float32_is_close_to_float64():
     assert 0 < largest_difference(short, weights, potentials) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_softplus_is_exact_to_a_few_units_in_the_last_place(precision):
     """Of 61 cells with potentials from -30 to 30, beside NumPy's log(exp(0) + exp(u)) of the potentials."""
@@ -193,6 +202,7 @@ def spread(circuit, samples, steps, precision="float64", seed=0):
     return run_rates(circuit, rates, steps, precision=precision, seed=seed, record={name: ["u"]}).traces[name]["u"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_noise_makes_the_soma_an_ornstein_uhlenbeck_process(precision):
     """Variance sigma^2 tau/2 / (1 - dt/(2 tau)) and correlation (1 - dt/tau)^k over k steps; of 24,000 independent
@@ -211,6 +221,7 @@ def test_noise_makes_the_soma_an_ornstein_uhlenbeck_process(precision):
         assert again == pytest.approx(0.81**k, abs=5 * np.sqrt(2 / count))
 
 
+@pytest.mark.slow
 def test_noise_is_independent_of_neuron_sample_step_population_and_seed():
     """Correlations of the steps' own noise, n pairs each, within 5/sqrt(n): a false alarm in 100,000 runs."""
     traces = spread(noisy(0.3), 12, 40)
@@ -243,6 +254,7 @@ def test_noise_is_gaussian_in_its_tails():
         assert abs(np.sum(noise > z) - expected) < 5 * np.sqrt(max(expected, 1) * norm.cdf(z) + 1)
 
 
+@pytest.mark.slow
 def test_noise_is_nearly_the_same_in_both_precisions_and_absent_at_strength_0():
     short, long = (spread(noisy(0.3, 50), 2, 50, precision) for precision in ("float32", "float64"))
     assert np.abs(short - long).max() < 1e-3 * np.abs(long).max()
@@ -252,6 +264,7 @@ def test_noise_is_nearly_the_same_in_both_precisions_and_absent_at_strength_0():
 # Errors --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_diverging_weights_raise_an_error_with_their_name_and_the_step():
     circuit = random_circuit(Microcircuit(hidden=(6,), activation="softplus"), 5, 3)
     one = next(one for one in circuit.projections if one.name == "hidden1->output.basal")
@@ -291,6 +304,7 @@ def small():
     return circuit, rates_for(circuit, 2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "field", "values"),
     [
@@ -316,6 +330,7 @@ def test_arguments_that_do_not_fit_are_refused(change, field, values):
         run_rates(**({"circuit": circuit, "inputs": rates, "steps": 20} | change(circuit, rates)))
 
 
+@pytest.mark.slow
 def test_a_state_of_another_circuit_is_refused():
     circuit, rates = small()
     running = run_rates(circuit, rates, 20).final_state
@@ -326,6 +341,7 @@ def test_a_state_of_another_circuit_is_refused():
         run_rates(circuit, {name: one.sample(0) for name, one in rates.items()}, 20, state=running)
 
 
+@pytest.mark.slow
 def test_run_and_run_rates_refuse_circuits_of_the_other_kind():
     lif = Population("out", cards.cell("lif_exp"), 2)
     spiking = Circuit((Source("input", 3), lif), (Projection("input", "out", "synapse", np.ones((3, 2))),), DT)

@@ -71,6 +71,7 @@ def differing(circuit: Circuit, spikes: SpikeTrains) -> dict[str, int]:
     }
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(15), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -101,6 +102,7 @@ def test_a_typical_circuit_fires_in_every_layer_and_a_longer_delay_is_detected()
         assert late[projections[k].post].spikes != found[projections[k].post].spikes
 
 
+@pytest.mark.slow
 def test_convolution_and_pooling_equal_their_sparse_synapses() -> None:
     rng = np.random.default_rng(2)
     for weights in (Convolution(draw(rng, (3, 3, 2, 20), 2), (6, 7)), Pooling((6, 7, 2), 3, 4.0)):
@@ -118,6 +120,7 @@ def test_convolution_and_pooling_equal_their_sparse_synapses() -> None:
         assert abs(len(single) - len(shared)) < 0.02 * len(shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_samples_do_not_depend_on_their_batch_or_on_threads(threads: int) -> None:
     rng = np.random.default_rng(3)
@@ -133,6 +136,7 @@ def test_samples_do_not_depend_on_their_batch_or_on_threads(threads: int) -> Non
             np.testing.assert_array_equal(alone[name].potential[0], response.potential[k])
 
 
+@pytest.mark.slow
 def test_counts_and_raster_agree_with_the_spikes() -> None:
     rng = np.random.default_rng(4)
     circuit = vision(rng, "lif_exp", (7, 7), (1, 5, 3))
@@ -160,6 +164,7 @@ def test_more_synapses_than_the_engine_can_count_are_refused(monkeypatch: pytest
         engine.run(circuit, spikes)
 
 
+@pytest.mark.slow
 def test_a_tile_that_is_not_at_rest_initially_is_integrated() -> None:
     """Neuron 70 starts above its threshold and fires at once, without input; at rest no neuron fires."""
     wired = Convolution(np.ones((2, 2, 1, 3)), (7, 7))
@@ -183,6 +188,7 @@ def test_a_tile_that_is_not_at_rest_initially_is_integrated() -> None:
     assert ours == theirs and not len(ours)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 63, 64, 65, 80])
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -203,6 +203,7 @@ def test_an_encoder_that_does_not_support_the_time_grid_is_refused() -> None:
         odd.with_options({"encoder": "sensor"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "inputs"), [("latency", 64), ("population", 64 * 6), ("delta", 2 * 8)])
 def test_a_run_with_another_encoder_can_be_opened_again(name: str, inputs: int, tmp_path: Path) -> None:
     run = create_run(tmp_path / "run", experiment=EXPERIMENT.with_options({"encoder": name, "epochs": 1}))
@@ -290,6 +291,7 @@ def test_a_run_is_resumed_with_the_same_options(changes: dict[str, str], seed: i
     check_same(finished_path, "hm2bp-digits", changes, seed)
 
 
+@pytest.mark.slow
 def test_epochs_can_be_reduced_but_not_below_the_finished_ones(tmp_path: Path) -> None:
     experiment = replace(EXPERIMENT, epochs=5)
     run = create_run(tmp_path / "run", experiment=experiment)

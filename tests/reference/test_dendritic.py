@@ -48,6 +48,7 @@ def test_a_soma_converges_to_the_mean_of_its_dendrites_weighted_by_conductance(n
     assert cell.r_TD_[0] == pytest.approx(logistic(0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_soma_converges_with_a_time_constant_of_half_a_millisecond(name):
     """The sum of conductances is 1.9 per ms; each step of Euler's method multiplies the distance by 1 - 0.19."""
@@ -55,6 +56,7 @@ def test_a_soma_converges_with_a_time_constant_of_half_a_millisecond(name):
         assert run(name, steps, v_B=1.9).u_[0] == pytest.approx(1 - 0.81**steps, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*HIDDEN, *OUTPUT, *INTERNEURON])
 def test_only_a_latent_cell_transmits_its_steady_state_from_the_second_step_on(name):
     dendrite = "v_D" if name in INTERNEURON else "v_B"
@@ -63,6 +65,7 @@ def test_only_a_latent_cell_transmits_its_steady_state_from_the_second_step_on(n
     assert (abs(cell.r_[0] - goal) < 1e-12) == name.endswith("latent")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*OUTPUT, *INTERNEURON])
 @pytest.mark.parametrize("reversal", [1.0, 7.0])
 def test_teaching_nudges_to_the_target_for_any_reversal_potentials(name, reversal):
@@ -82,6 +85,7 @@ def test_an_output_without_teaching_transmits_its_dendritic_prediction(name):
     assert cell.r_[0] == pytest.approx(cell.r_B_[0], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*HIDDEN, *OUTPUT, *INTERNEURON])
 def test_noise_gives_the_variance_of_an_ornstein_uhlenbeck_process(name):
     """Its variance is sigma^2 tau/2, with Euler's steps over 1 - dt/(2 tau); of 4,000 cells within 5 standard errors:
@@ -98,6 +102,7 @@ def test_noise_gives_the_variance_of_an_ornstein_uhlenbeck_process(name):
     assert np.var(group.u_) == pytest.approx(expected, rel=5 * np.sqrt(2 / 4000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLASTIC)
 @pytest.mark.parametrize(("kind", "tau_w"), [("plastic", 30), ("spiking", 1)])
 def test_a_weight_integrates_the_low_pass_filtered_update(name, kind, tau_w):

@@ -40,6 +40,7 @@ def run(name: str, steps: int, parameters=None, size: int = 1, **inputs: float) 
     return group
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_a_dendrite_filters_its_input_with_a_time_constant_of_a_millisecond(name):
     """Each step of 0.1 ms of Euler's method leaves nine tenths of the distance."""
@@ -59,6 +60,7 @@ def test_a_soma_converges_to_the_mean_of_its_dendrites_weighted_by_conductance()
     assert cell.r_TD_[0] == pytest.approx(logistic(0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [OUTPUT, INTERNEURON])
 @pytest.mark.parametrize("reversal", [1.0, 7.0])
 def test_teaching_nudges_to_the_target_for_any_reversal_potentials(name, reversal):
@@ -75,6 +77,7 @@ def test_an_output_without_teaching_converges_to_its_dendritic_prediction():
     assert cell.r_[0] == pytest.approx(cell.r_B_[0], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_noise_gives_the_variance_of_an_ornstein_uhlenbeck_process(name):
     """Its variance is sigma^2 tau/2, with Euler's steps over 1 - dt/(2 tau); of 4,000 cells within 5 standard errors:
@@ -85,6 +88,7 @@ def test_noise_gives_the_variance_of_an_ornstein_uhlenbeck_process(name):
     assert np.var(group.u_) == pytest.approx(expected, rel=5 * np.sqrt(2 / 4000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CELLS, "poisson_input"])
 @pytest.mark.parametrize("psi", [3.0, 100.0])
 def test_counts_have_mean_and_variance_rate_times_psi_times_dt(name, psi):
@@ -98,6 +102,7 @@ def test_counts_have_mean_and_variance_rate_times_psi_times_dt(name, psi):
     assert cells.s_[:] == pytest.approx(cells.n_[:] / (psi * 0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CELLS, "poisson_input"])
 def test_the_trace_has_the_mean_and_variance_of_spikes_filtered_over_a_millisecond(name):
     """Each step moves x a tenth of the way to s, so 0.1/1.9 of the variance of s remains. Within 5 standard errors."""
@@ -113,6 +118,7 @@ def test_an_input_cell_transmits_its_input_one_step_later():
     assert run("poisson_input", 1, given=0.3).r_[0] == 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [HIDDEN, OUTPUT])
 def test_without_apical_input_basal_weights_do_not_change_but_would_for_a_rate_one_step_later(name):
     """Without apical input r is r_B in every step, for any spikes. The control: phi(U), which does not

@@ -25,6 +25,7 @@ WRITTEN = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weight", [-0.9, 1.3])
 def test_a_potential_converges_to_its_input_with_its_time_constant(name: str, weight: float) -> None:
@@ -39,6 +40,7 @@ def test_a_potential_converges_to_its_input_with_its_time_constant(name: str, we
         assert rate[step] == pytest.approx(WRITTEN[name](potential[step]), rel=1e-12, abs=1e-15)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weight", [-0.9, 1.3])
 def test_the_error_of_an_ascending_cell_is_its_input_times_the_derivative_of_its_rate(name: str, weight: float) -> None:
@@ -58,6 +60,7 @@ def test_the_error_of_an_ascending_cell_is_its_input_times_the_derivative_of_its
         assert run.trace("cell", "delta").values[-1, 0] == pytest.approx(slope * error, rel=1e-7, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLASTIC)
 def test_a_two_stream_synapse_converges_to_the_product_over_gamma(name: str) -> None:
     """dw/dt = eta (pre post - gamma w), by Euler's method, with pre = 0.8 and post = 0.5."""

@@ -78,6 +78,7 @@ def in_brian(
     return {name: recording.trace(name, variables[0]).values for name, variables in recorded.items()}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", VARIANTS)
 def test_both_phases_equal_the_simulation_of_the_cards_in_brian2(name: str) -> None:
     """Every soma and multiplier within 1e-9, after 1, 11 and 30 steps without a teacher and 1 and 10 with one."""

@@ -47,6 +47,7 @@ NETWORKS = [Microcircuit(sizes, latent=latent) for sizes in ((6,), (6, 4)) for l
 NAMES = [f"{len(one.hidden)} hidden{', latent' * one.latent}" for one in NETWORKS]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 def test_in_the_self_predicting_state_apical_potentials_are_zero_and_the_network_is_feedforward(
     network: Microcircuit,
@@ -63,6 +64,7 @@ def test_in_the_self_predicting_state_apical_potentials_are_zero_and_the_network
         assert np.abs(found[name]["v_A"]).max() < 1e-12
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 def test_the_self_predicting_state_is_a_fixed_point_of_all_projections_that_learn_in_the_paper(
     network: Microcircuit,
@@ -85,6 +87,7 @@ def test_the_self_predicting_state_is_a_fixed_point_of_all_projections_that_lear
     assert max(np.abs(moved[name] - weights[name]).max() for name in moved if name.endswith(".apical")) > 1e-3
 
 
+@pytest.mark.slow
 def test_interneurons_that_copy_weights_without_the_ratio_of_conductances_predict_wrongly() -> None:
     """The copy is exact only for the output, whose cells have no apical dendrite."""
     rng = np.random.default_rng(0)
@@ -119,6 +122,7 @@ def reduction(learning_rates: dict[str, float]) -> float:
     return before / mean_apical_potential(circuit, running, unseen)
 
 
+@pytest.mark.thorough
 def test_from_random_weights_interneurons_learn_to_cancel_top_down_input() -> None:
     """Without a teacher; the controls, with one plastic projection, cancel the mean at best."""
     assert reduction({"dendrite": 300.0, "inhibition": 100.0}) > 20
@@ -154,6 +158,7 @@ def update_angles(
     return first, second
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("latent", [False, True], ids=["plain", "latent"])
 @pytest.mark.parametrize("seed", range(3))
 def test_with_weak_symmetric_feedback_both_hidden_layers_follow_the_gradient(latent: bool, seed: int) -> None:
@@ -161,6 +166,7 @@ def test_with_weak_symmetric_feedback_both_hidden_layers_follow_the_gradient(lat
     assert max(update_angles(replace(WEAK, latent=latent), seed=seed)) < 1.5
 
 
+@pytest.mark.thorough
 def test_the_weaker_the_feedback_the_smaller_the_angle() -> None:
     """It vanishes as feedback and errors approach 0."""
     strong, weak, weakest = (
@@ -170,12 +176,14 @@ def test_the_weaker_the_feedback_the_smaller_the_angle() -> None:
     assert weakest < 0.03
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_without_interneurons_symmetric_feedback_is_not_enough(seed: int) -> None:
     """The activity of the layer above masks the change by the teacher."""
     assert min(update_angles(WEAK, inhibition=0.0, seed=seed)) > 45
 
 
+@pytest.mark.thorough
 def test_with_random_feedback_an_untrained_network_is_not_aligned() -> None:
     assert np.mean([update_angles(WEAK, symmetric=False, seed=seed)[0] for seed in range(4)]) > 60
 
@@ -220,6 +228,7 @@ def _angles(circuit: Circuit, weights: dict, seen: np.ndarray, targets: np.ndarr
     return angle(error, exact), angle(seen.T @ error, -gradient), forward
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [1, 2])
 def test_with_random_feedback_learning_aligns_updates_with_the_gradient(seed: int) -> None:
     """Feedback alignment: forward weights align with the random feedback."""
@@ -228,6 +237,7 @@ def test_with_random_feedback_learning_aligns_updates_with_the_gradient(seed: in
     assert all(degrees < 45 for degrees in last), last
 
 
+@pytest.mark.slow
 def test_without_learning_in_the_hidden_layer_weights_do_not_align() -> None:
     last = regression_angles(SHALLOW, 1)[1]
     assert last[0] > 60 and last[2] > 60, last
@@ -251,6 +261,7 @@ def after_a_switch(latent: bool) -> dict[str, np.ndarray]:
     return {name: np.abs(own["r"] - own["r_B"])[:, 1000:].mean(axis=(0, 2)) for name, own in traces.items()}
 
 
+@pytest.mark.thorough
 def test_with_latent_equilibrium_layers_converge_within_a_few_steps_of_a_switch() -> None:
     """One step per layer and a few for the feedback loop; otherwise a few somatic time constants of 0.5 ms."""
     plain, latent = after_a_switch(False), after_a_switch(True)
@@ -262,6 +273,7 @@ def test_with_latent_equilibrium_layers_converge_within_a_few_steps_of_a_switch(
     assert latent["hidden1"][1] < 1e-12 < plain["hidden1"][1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("latent", "lag"), [(False, 250), (True, 25)], ids=["plain", "latent"])
 def test_the_lag_excludes_updates_after_a_switch(latent: bool, lag: int) -> None:
     """It has to be ten times as long without latent equilibrium."""

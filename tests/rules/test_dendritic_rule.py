@@ -154,6 +154,7 @@ def after(batches: list[Batch], rule: Dendritic = RULE) -> State:
     return state
 
 
+@pytest.mark.thorough
 def test_a_step_is_a_simulation_of_the_circuit_that_learns_after_the_lag() -> None:
     state, first = after([batch()]), initialised().weights
     assert difference(state, simulated([batch()])) < 1e-13
@@ -170,6 +171,7 @@ def test_filters_of_weight_changes_continue_from_batch_to_batch() -> None:
     assert state.steps == 2
 
 
+@pytest.mark.slow
 def test_learning_rates_follow_the_schedule() -> None:
     """By 1/(1 + 0.5 * 2) in the third epoch."""
     rule = replace(RULE, schedule=Schedule("inverse", gamma=(0.5,)))
@@ -186,6 +188,7 @@ def test_learning_does_not_depend_on_the_order_of_the_samples() -> None:
     assert max(np.abs(original.weights[name] - wrong.weights[name]).max() for name in original.weights) > 1e-6
 
 
+@pytest.mark.thorough
 def test_learning_does_not_depend_on_the_number_of_threads() -> None:
     """With enough samples for several threads."""
     wide = circuit(Microcircuit((120,), noise=0.1), 20)
@@ -200,6 +203,7 @@ def test_learning_does_not_depend_on_the_number_of_threads() -> None:
         assert values.tobytes() == states[1].weights[name].tobytes()
 
 
+@pytest.mark.thorough
 def test_noise_depends_on_the_number_of_the_batch_only() -> None:
     noisy = circuit(replace(NETWORK, noise=0.3))
 
@@ -219,6 +223,7 @@ def outputs(weights: dict[str, Any], inputs: np.ndarray) -> np.ndarray:
     return np.asarray(logistic(hidden2 @ weights["hidden2->output.basal"] / 1.2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_the_loss_is_the_squared_error_before_the_step_without_teacher_and_noise(noise: float) -> None:
     noisy = circuit(replace(NETWORK, noise=noise))
@@ -251,6 +256,7 @@ def on_bars(bottom_up: tuple[float, ...]) -> tuple[float, float]:
     return loss, evaluate(config, state).accuracy
 
 
+@pytest.mark.thorough
 def test_the_rule_learns_the_bars_only_if_its_hidden_layer_learns() -> None:
     learning_rates = BARS.rule.bottom_up  # type: ignore[attr-defined]
     loss, accuracy = on_bars(learning_rates)
@@ -290,6 +296,7 @@ def test_recordings_and_predictions_do_not_change_the_state() -> None:
 WILD = {"network.activation": "softplus", "rule.bottom_up": "6000,20000"}
 
 
+@pytest.mark.slow
 def test_diverging_weights_stop_a_run_and_its_last_checkpoint_stays_valid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

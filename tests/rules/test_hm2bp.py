@@ -99,6 +99,7 @@ def products(circuit, spikes, index=0):
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(15))
 @given(seed=st.integers(0, 10**6), t_ref=st.integers(0, 6), rate=st.floats(0.01, 0.4), layer=st.integers(0, 1))
 def test_spsp_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate, layer):
@@ -107,6 +108,7 @@ def test_spsp_is_the_double_sum_over_pairs_of_spikes(seed, t_ref, rate, layer):
     assert np.allclose(found, spsp_by_pairs(pre, post, max(0, t_ref - 1)), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("card", "one_step"), [("lif_exp", exact), ("lif_exp_euler", euler)])
 def test_spsp_is_the_potential_due_to_each_input_at_each_spike(card, one_step):
     circuit, spikes = network(card, samples=1, rate=0.2)
@@ -115,6 +117,7 @@ def test_spsp_is_the_potential_due_to_each_input_at_each_spike(card, one_step):
     assert np.allclose(found, spsp_by_consumption(pre, post, REFRACTORY - 1, one_step), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_an_spsp_without_reset_or_refractory_period_differs():
     circuit, spikes = network(samples=1, rate=0.2)
     found, pre, post = products(circuit, spikes)
@@ -165,6 +168,7 @@ def gradient_by_the_paper(circuit, spikes, labels, rule, fired=None):
     return sums
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [False, True])
 def test_gradients_are_the_papers_with_its_special_cases_for_silent_neurons(quiet):
     circuit, spikes = network(seed=2, rate=0.2)
@@ -192,6 +196,7 @@ def test_gradients_are_the_papers_with_its_special_cases_for_silent_neurons(quie
     assert not any(np.allclose(found[name], shuffled[name], rtol=1e-3) for name in found)
 
 
+@pytest.mark.slow
 def test_gradients_do_not_depend_on_threads():
     circuit, spikes = network(sizes=(40, 200, 10), samples=13)
     labels = np.arange(13) % 10
@@ -286,6 +291,7 @@ def test_learning_makes_silent_outputs_fire():
     assert (rule.predict(circuit, state, spikes).counts[np.arange(6), labels] > 0).all()
 
 
+@pytest.mark.slow
 def test_circuits_other_than_a_chain_of_linear_cells_are_refused():
     rng = np.random.default_rng(0)
     circuit, spikes = network()

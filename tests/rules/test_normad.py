@@ -105,6 +105,7 @@ def test_the_step_of_a_single_error_has_the_length_of_the_learning_rate() -> Non
         assert np.linalg.norm(state.weights["input->layer1.synapse"]) == pytest.approx(7e-10, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["plain", "normalised", "rescaled"])
 def test_hidden_layers_change_by_the_direct_form_with_one_filter_per_synapse(hidden: Any) -> None:
     """Form 1, sum_t eps_k(t) W_ik [(S_i d_j) * kappa](t), of two hidden layers, against backpropagated errors."""

@@ -36,6 +36,7 @@ def test_learning_rates_fall_with_the_loss_within_their_limits(similarity: float
     assert halved.rate_factor(batch, 0, 1 - similarity) == pytest.approx(factor / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_the_rate_scales_what_is_learned_by_the_epoch(rule: Any) -> None:
     circuit, inputs = network(30, 1), drawn(30)
@@ -48,6 +49,7 @@ def test_the_rate_scales_what_is_learned_by_the_epoch(rule: Any) -> None:
     np.testing.assert_allclose(changes[1], changes[0] / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_a_sample_of_weight_0_changes_nothing(rule: Any) -> None:
     """Two samples of weights 1 and 0 give half of the change of the first alone."""
@@ -82,6 +84,7 @@ def test_decision_by_correlation_is_the_class_of_the_most_similar_trains() -> No
     assert rule.classify(state, drawn(2, samples=4, rate=1.0)).tolist() == [4] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["normad-association-hidden", "resume-association", "span-association"])
 def test_a_seed_gives_the_same_problem_for_every_rule_and_network(name: str) -> None:
     """With and without hidden layer, and for each of several outputs; another seed gives another problem."""
@@ -149,6 +152,7 @@ def test_a_number_of_classes_without_a_valid_decision_is_refused(rule: Any, clas
         rule.init(network(5, 1), np.random.default_rng(0), classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "field", "value"),
     [

@@ -111,6 +111,7 @@ def test_a_flipped_byte_is_refused_or_changes_no_weight(data: st.DataObject, fin
         assert np.array_equal(values, arrays(finished_path)[f"weights/{name}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "values"),
     [
@@ -159,6 +160,7 @@ def test_a_run_without_its_checkpoints_does_not_overwrite_its_metrics(copied_run
     assert before and (copied_run / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "change",
     [

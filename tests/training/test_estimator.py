@@ -53,7 +53,7 @@ def weights(classifier: SpikingClassifier) -> bytes:
 # Of scikit-learn -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:Estimator's parameters changed after set_params")
 @parametrize_with_checks([SpikingClassifier(hidden=(50,), steps=100)])
 def test_the_estimator_checks_of_scikit_learn_pass(estimator: SpikingClassifier, check: Any) -> None:
@@ -61,12 +61,14 @@ def test_the_estimator_checks_of_scikit_learn_pass(estimator: SpikingClassifier,
     check(estimator)
 
 
+@pytest.mark.slow
 def test_it_works_in_a_pipeline_and_in_cross_validation(digits: tuple[NDArray[Any], ...]) -> None:
     pipeline = make_pipeline(MinMaxScaler(), SpikingClassifier(**QUICK, epochs=8))
     scores = cross_val_score(pipeline, digits[0][:300], digits[2][:300], cv=2)
     assert scores.min() > 3 * CHANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["fresh copy", "pickle"])
 def test_a_copy_predicts_like_the_original(
     how: str, fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]
@@ -81,6 +83,7 @@ def test_a_copy_predicts_like_the_original(
     assert np.array_equal(other.predict_proba(digits[1]), fitted.predict_proba(digits[1]))
 
 
+@pytest.mark.slow
 def test_a_pickled_classifier_continues_to_the_same_bits(digits: tuple[NDArray[Any], ...]) -> None:
     train, _, labels, _ = digits
     one = SpikingClassifier(**QUICK).partial_fit(train[:64], labels[:64], classes=range(10))
@@ -90,6 +93,7 @@ def test_a_pickled_classifier_continues_to_the_same_bits(digits: tuple[NDArray[A
     )
 
 
+@pytest.mark.slow
 def test_importing_snnlab_does_not_import_scikit_learn() -> None:
     program = (
         "import sys, snnlab; print('sklearn' in sys.modules); snnlab.SpikingClassifier; print('sklearn' in sys.modules)"
@@ -109,6 +113,7 @@ def test_it_classifies_digits(fitted: SpikingClassifier, digits: tuple[NDArray[A
     assert (fitted.n_iter_, fitted.samples_seen_) == (4, 4 * 800)
 
 
+@pytest.mark.slow
 def test_shuffled_labels_give_chance_accuracy(digits: tuple[NDArray[Any], ...]) -> None:
     """Mean of four trainings; predictions of similar images are not independent.
 
@@ -124,6 +129,7 @@ def test_shuffled_labels_give_chance_accuracy(digits: tuple[NDArray[Any], ...]) 
     assert np.mean(scores) < 0.275
 
 
+@pytest.mark.slow
 def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any], ...]) -> None:
     """The network, the code and the rule put together by hand from the same starting weights."""
     X, y = digits[0][:48].astype(np.uint8), digits[2][:48]
@@ -149,6 +155,7 @@ def test_a_step_of_partial_fit_is_a_step_of_the_rule(digits: tuple[NDArray[Any],
         assert np.array_equal(values, one.state_.weights[name])
 
 
+@pytest.mark.slow
 def test_two_calls_of_partial_fit_equal_one(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:128], digits[2][:128]
 
@@ -172,6 +179,7 @@ def test_partial_fit_continues_after_fit(fitted: SpikingClassifier, digits: tupl
     assert more.score(train, labels) > 0.55
 
 
+@pytest.mark.slow
 def test_the_same_random_state_gives_the_same_network_on_any_number_of_threads(
     digits: tuple[NDArray[Any], ...],
 ) -> None:
@@ -186,6 +194,7 @@ def test_the_same_random_state_gives_the_same_network_on_any_number_of_threads(
 # Answers -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_prediction_depends_only_on_its_sample(fitted: SpikingClassifier, digits: tuple[NDArray[Any], ...]) -> None:
     together = fitted.predict_proba(digits[1])
     order = np.random.default_rng(0).permutation(300)
@@ -202,6 +211,7 @@ def test_probabilities_follow_the_counts(fitted: SpikingClassifier, digits: tupl
     assert np.allclose(powers, np.rint(powers), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_of_any_type_are_returned(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:200], digits[2][:200]
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -268,6 +278,7 @@ def test_invalid_parameters_are_refused_by_name(options: dict[str, Any], named: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_dt_accepts_text_with_a_unit(digits: tuple[NDArray[Any], ...]) -> None:
     X, y = digits[0][:64], digits[2][:64]
     fitted = [SpikingClassifier(**QUICK, dt=dt, epochs=1).fit(X, y) for dt in (1e-3, "1 ms", "2 ms")]

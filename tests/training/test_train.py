@@ -80,6 +80,7 @@ def test_batches_can_start_anywhere_in_an_epoch(finished_run: Run) -> None:
     assert [batch.inputs for batch in rest] == [batch.inputs for batch in whole[4:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, BATCHES - 1, BATCHES, BATCHES + 2])
 def test_a_run_interrupted_after_any_batch_resumes_to_the_same_bits(
     stop: int, finished_run: Run, tmp_path: Path
@@ -97,6 +98,7 @@ def test_the_number_of_threads_does_not_change_a_bit(finished_run: Run, tmp_path
     assert same_bits(tmp_path / "run", finished_run.directory.path)
 
 
+@pytest.mark.slow
 def test_a_finished_run_with_more_epochs_equals_one_long_run(tmp_path: Path) -> None:
     train_run(tmp_path / "short")
     longer = Run.open(tmp_path / "short", epochs=3, threads=1)
@@ -110,7 +112,7 @@ def test_a_finished_run_with_more_epochs_equals_one_long_run(tmp_path: Path) -> 
     assert json.loads(short.read_text(encoding="utf-8")) == json.loads(long.read_text(encoding="utf-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_command_killed_at_random_times_resumes_to_the_same_bits(tmp_path: Path) -> None:
     """kill -9 from outside, at arbitrary times."""
     words = [*COMMAND, "train", *WORDS[:-1], "--set=epochs=40", "--seed", "1", "--save-every", "0"]
@@ -180,6 +182,7 @@ EVERYTHING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"augment.rotation": 10, "augment.displacement": 1}, EVERYTHING])
 def test_an_interrupted_run_with_further_options_resumes_to_the_same_bits(
     options: dict[str, object], tmp_path: Path
@@ -221,6 +224,7 @@ class Poisoned:
         return self.rule.predict(circuit, state, inputs)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_stop_the_run_at_the_last_valid_checkpoint(
     value: float, finished_run: Run, tmp_path: Path
@@ -249,6 +253,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
         next(train(replace(run.config, rule=Lost(run.config.rule, 99, 0.0)), run.directory))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [0.0, 1e9])
 def test_moments_that_are_not_finite_stop_the_run_before_they_are_saved(interval: float, tmp_path: Path) -> None:
     run = create_run(tmp_path / "run")
