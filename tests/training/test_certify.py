@@ -118,11 +118,11 @@ def test_silent_network_is_not_certified(run: Run) -> None:
 
 def test_float32_is_compared_with_float64(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     precisions = []
-    run = engine.run
+    run_in_engine = engine.run
 
     def recorded(*arguments: object, precision: engine.Precision = "float32", **options: object) -> object:
         precisions.append(precision)
-        return run(*arguments, precision=precision, **options)  # type: ignore[arg-type]
+        return run_in_engine(*arguments, precision=precision, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, "run", recorded)
     certify.certify(run.config, run.restore()[0], 2)
