@@ -52,14 +52,16 @@ def test_each_option_adds_or_removes_only_its_projections() -> None:
 
 def test_the_rule_reads_the_published_constants_from_the_circuit() -> None:
     """mu, g, epsilon, gamma = (1 - lambda)/lambda of the authors' MNIST; mu 0.07/(1 + 0.01 i) of Fashion-MNIST."""
-    body = relaxation.body(CorInfoMaxNetwork().circuit((28, 28), 10, DT), "a test")
-    assert (body.mu, body.leak, body.epsilon) == pytest.approx((0.05, 0.5, 0.15), rel=1e-12)
-    assert body.forgetting == pytest.approx(0.99999, rel=1e-12) and body.gamma == pytest.approx(1e-5, rel=1e-4)
-    assert (body.highest, body.speeds) == (1.0, ())
+    dynamics = relaxation.dynamics(CorInfoMaxNetwork().circuit((28, 28), 10, DT), "a test")
+    assert (dynamics.mu, dynamics.leak, dynamics.epsilon) == pytest.approx((0.05, 0.5, 0.15), rel=1e-12)
+    assert dynamics.forgetting == pytest.approx(0.99999, rel=1e-12) and dynamics.gamma == pytest.approx(1e-5, rel=1e-4)
+    assert (dynamics.max_rate, dynamics.multiplier_rates) == (1.0, ())
     slower = CorInfoMaxNetwork(mu=0.07, slowing=0.01).circuit((28, 28), 10, DT)
-    assert relaxation.body(slower, "a test").steps(3) == pytest.approx([0.07, 0.07 / 1.01, 0.07 / 1.02], rel=1e-12)
-    sparse = relaxation.body(CorInfoMaxNetwork(sparse=True).circuit((28, 28), 10, DT), "a test")
-    assert sparse.highest == np.inf and sparse.speeds == pytest.approx((1e-6, 0.01), rel=1e-12)
+    assert relaxation.dynamics(slower, "a test").step_sizes(3) == pytest.approx(
+        [0.07, 0.07 / 1.01, 0.07 / 1.02], rel=1e-12
+    )
+    sparse = relaxation.dynamics(CorInfoMaxNetwork(sparse=True).circuit((28, 28), 10, DT), "a test")
+    assert sparse.max_rate == np.inf and sparse.multiplier_rates == pytest.approx((1e-6, 0.01), rel=1e-12)
 
 
 @pytest.mark.parametrize(("epsilon", "leak"), [(0.15, 0.5), (0.3, 0.0), (0.15, 3.0), (5.0, 0.5)])
