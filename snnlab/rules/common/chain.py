@@ -31,7 +31,7 @@ def chain(circuit: Circuit, rule: str = "HM2-BP") -> tuple[Projection, ...]:
 
 def lateral(circuit: Circuit) -> Projection | None:
     """The projection from the output to itself. Raises InputError for several, and for weights that are not full."""
-    output = circuit.nodes[-1].name
+    output = circuit.output.name
     projections = circuit.between(output, output)
     if len(projections) > 1 or any(not isinstance(each.weights, np.ndarray) for each in projections):
         field = f"HM2-BP: {output!r} onto itself"

@@ -90,7 +90,7 @@ class HM2BP:
             raise InputError("HM2BP.averaging", f"got {self.averaging}", "must be at least 0 and below 1")
 
     def init(self, circuit: Circuit, rng: np.random.Generator, classes: int | None = None) -> State:
-        check_outputs(circuit.nodes[-1].size, classes)
+        check_outputs(circuit.output.size, classes)
         lateral(circuit)  # raises InputError unless it is a full projection
         weights = {}
         for projection in chain(circuit):
@@ -108,10 +108,10 @@ class HM2BP:
         return state
 
     def step(self, circuit: Circuit, state: State, batch: Batch) -> tuple[State, BatchMetrics]:
-        check_labels(batch.labels, batch.inputs.samples, circuit.nodes[-1].size, _NAME)
+        check_labels(batch.labels, batch.inputs.samples, circuit.output.size, _NAME)
         learned = self._learned(state)
         responses = self._run(circuit, learned.weights, spike_inputs(batch.inputs, _NAME))
-        counts = responses[circuit.nodes[-1].name].counts
+        counts = responses[circuit.output.name].counts
         error = self.error(counts, batch.labels)
         weighted = error if batch.weights is None else error * batch.weights[:, None]
         with engine.one_blas_thread():
@@ -132,7 +132,7 @@ class HM2BP:
 
     def predict(self, circuit: Circuit, state: State, inputs: Inputs) -> Prediction:
         responses = self._run(circuit, state.weights, spike_inputs(inputs, _NAME))
-        counts = responses[circuit.nodes[-1].name].counts
+        counts = responses[circuit.output.name].counts
         activity = {name: response.counts for name, response in responses.items()}
         return Prediction(counts, _most_active(counts), activity)
 
@@ -160,7 +160,7 @@ class HM2BP:
         weights  trained weights by projection; None for the circuit's own
         """
         layers = _with_weights(chain(circuit), weights or {})
-        spikes = {circuit.sources[0].name: spike_inputs(batch.inputs, _NAME)}
+        spikes = {circuit.input.name: spike_inputs(batch.inputs, _NAME)}
         spikes |= {name: response.spikes for name, response in responses.items()}
         output, factor = self._output(circuit, layers[-1], batch.labels, responses, spikes)
         responses = {**responses, layers[-1].post: output}
@@ -225,7 +225,7 @@ class HM2BP:
         return np.where(post.counts > 0, own, _SILENT_RATIO / nu * forward(projection.weights, ones))
 
     def _run(self, circuit: Circuit, weights: Mapping[str, Weights], inputs: SpikeTrains) -> dict[str, Response]:
-        sources = {circuit.sources[0].name: inputs}
+        sources = {circuit.input.name: inputs}
         return engine.run(circuit, sources, weights=weights, precision=self.precision)
 
 

@@ -96,7 +96,7 @@ class SpikeTimeRule(ABC):
         if classes is not None:
             self._check_classes(circuit, classes)
         self._check_projections(circuit)
-        output = layer(circuit, circuit.nodes[-1].name, self.name)
+        output = layer(circuit, circuit.output.name, self.name)
         # before the weights, so that the targets depend only on the seed, not on network and rule
         times = self.targets.times(output.size, rng)
         _check_refractory(times, output, to_seconds(circuit.dt, "circuit: dt"))
@@ -161,7 +161,7 @@ class SpikeTimeRule(ABC):
 
     def _run(self, circuit: Circuit, state: State, inputs: SpikeTrains) -> list[SpikeTrains]:
         """The spikes of every layer, the input's first."""
-        sources = {circuit.sources[0].name: inputs}
+        sources = {circuit.input.name: inputs}
         responses = engine.run(circuit, sources, weights=state.weights, precision=self.precision)
         return [inputs, *(responses[projection.post].spikes for projection in chain(circuit, self.name))]
 
@@ -176,7 +176,7 @@ class SpikeTimeRule(ABC):
         return np.where(enough, correlations.argmax(axis=1), correlations.shape[1])
 
     def _check_classes(self, circuit: Circuit, classes: int) -> None:
-        known = self.targets.classes(circuit.nodes[-1].size)
+        known = self.targets.classes(circuit.output.size)
         if known > classes:
             raise InputError("rule.targets", f"trains for {known} classes", f"the samples have {classes} classes")
         if self.min_correlation == 0 and known == 1:

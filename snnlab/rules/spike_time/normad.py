@@ -91,7 +91,7 @@ class NormAD(SpikeTimeRule):
         for projection in chain(circuit, self.name):
             self.kernel(circuit, projection.post, projection.receptor)  # raises InputError for other cells
             shape = projection.weights.shape
-            if projection.post == circuit.nodes[-1].name:
+            if projection.post == circuit.output.name:
                 weights[projection.name] = self.init_scale * rng.normal(size=shape)
             else:
                 deviation = self.hidden_init_scale / np.sqrt(shape[0])
