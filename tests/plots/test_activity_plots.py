@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+from axes_texts import legend, texts
 from errors_in_tests import raises_input_error
 from examples import examples
 from hypothesis import given, settings
@@ -19,23 +19,6 @@ from snnlab import plots
 from snnlab.data.recording import Recording, Trace
 from snnlab.data.spikes import SpikeTrains
 from snnlab.plots.axes import si_prefix, typeset
-
-
-@pytest.fixture
-def ax() -> Iterator[Axes]:
-    """Axes that are rendered after the test, which must not fail."""
-    figure, axes = plots.figure()
-    yield axes[0, 0]
-    figure.draw_without_rendering()
-
-
-def texts(ax: Axes) -> list[str]:
-    return [text.get_text() for text in ax.texts]
-
-
-def legend(ax: Axes) -> list[str]:
-    box = ax.get_legend()
-    return [] if box is None else [text.get_text() for text in box.get_texts()]
 
 
 def marks(ax: Axes) -> set[tuple[float, float]]:

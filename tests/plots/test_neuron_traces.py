@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from errors_in_tests import raises_input_error
@@ -17,14 +15,6 @@ from snnlab.data.recording import Recording, Trace
 STEPS, DT = 40, 1e-4
 VALUES = np.random.default_rng(0).normal(size=(STEPS, 3))
 WATCHED = np.array([7, 2, 5])
-
-
-@pytest.fixture
-def ax() -> Iterator[Axes]:
-    """Axes that are rendered after the test, which must not fail."""
-    figure, axes = plots.figure()
-    yield axes[0, 0]
-    figure.draw_without_rendering()
 
 
 def recording() -> Recording:

@@ -1,5 +1,4 @@
-"""CorInfoMax: its phases against Brian2, its fixed point against the stationarity condition, and what it learns against
-its definitions written out in loops."""
+"""CorInfoMax: phases against Brian2, fixed point against stationarity, learning against its definitions in loops."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ from errors_in_tests import raises_input_error
 from numpy.typing import NDArray
 from small_corinfomax import DT, both_phases, families, random_circuit
 
-from snnlab import datasets, engine
-from snnlab.brian import simulate
+from snnlab import datasets, engine, simulate
 from snnlab.data.rates import RateInput
 from snnlab.data.spikes import SpikeTrains
 from snnlab.encoders import Intensity
@@ -30,8 +28,7 @@ from snnlab.rules.rate.backprop import Backprop
 from snnlab.rules.rule import Batch, State
 from snnlab.rules.spike_count.hm2bp import HM2BP
 
-# lateral weights with a visible effect
-DEEP = CorInfoMaxNetwork(hidden=(6, 4), forgetting=0.9, multiplier_rate=(0.1, 0.2, 0.05))
+DEEP = CorInfoMaxNetwork(hidden=(6, 4), forgetting=0.9, multiplier_rate=(0.1, 0.2, 0.05))  # visible lateral weights
 EXACT = CorInfoMax(learning_rate=(0.5, 0.4, 0.3), backward_learning_rate=(0.2, 0.1), precision="float64")
 VARIANTS: dict[str, dict[str, Any]] = {
     "antisparse": {},
